@@ -1,0 +1,67 @@
+# Everything runs in .venv, which is made when missing and brought up to date when pyproject.toml
+# changes. A conda user can do without make: the commands below work in any environment that has
+# the package installed.
+#
+#   make demo PYTHON=python3.12      another Python for the environment (3.10 or newer)
+#   make lab ARGS="--no-browser"     further options for the command
+#   make install PIP_ARGS="..."      further options for pip
+
+PYTHON ?= python3
+PIP_ARGS ?=
+ARGS ?=
+WORKERS ?= 2
+
+BIN := .venv/bin/python
+STAMP := .venv/.installed
+# Present while an installation is under way: found at the start, it means one was cut off.
+UNFINISHED := .venv/.installing
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo lab test lint format clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+install: $(STAMP) ## make .venv and install the package, once
+
+demo: $(STAMP) ## train a small FineGAN and show what its codes do (about 12 minutes on two cores)
+	$(BIN) -m finegan_lib demo $(ARGS)
+
+lab: $(STAMP) ## open the course's notebooks in JupyterLab
+	$(BIN) -m jupyterlab $(ARGS) notebooks
+
+# One thread per worker: torch would otherwise start one per core in each of them.
+test: lint ## check style, then run the tests
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN) -m pytest -n $(WORKERS) $(ARGS)
+
+lint: $(STAMP) ## check style and layout, change nothing
+	$(BIN) -m ruff check .
+	$(BIN) -m ruff format --check .
+
+format: $(STAMP) ## mend style and layout
+	$(BIN) -m ruff check --fix .
+	$(BIN) -m ruff format .
+
+clean: ## remove .venv and caches; runs/ and data/ stay
+	rm -rf .venv .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# pip downloads everything before it installs anything. When it fails on the way (no network, say)
+# and what is installed still fits together, the environment is kept; otherwise the marker stays
+# and the next make starts afresh.
+$(STAMP): pyproject.toml
+	@command -v "$(PYTHON)" > /dev/null || { \
+	    echo "No Python found as '$(PYTHON)'. Install Python 3.10 or newer," \
+	        "or name one: make PYTHON=python3.12"; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	    echo "Python 3.10 or newer is needed; '$(PYTHON)' is $$("$(PYTHON)" -V 2>&1)." \
+	        "Name another: make PYTHON=python3.12"; exit 1; }
+	@if [ -e $(UNFINISHED) ]; then \
+	    echo "The last installation was cut off: starting afresh."; rm -rf .venv; fi
+	@mkdir -p .venv && touch $(UNFINISHED)
+	@$(BIN) -c 'import pip' 2> /dev/null || { \
+	    echo "Making .venv with $$("$(PYTHON)" -V 2>&1)"; "$(PYTHON)" -m venv .venv; }
+	@echo "Installing what pyproject.toml lists (PyTorch is several GB; this happens once) ..."
+	@$(BIN) -m pip install --disable-pip-version-check $(PIP_ARGS) -e '.[dev]' || { \
+	    ! $(BIN) -m pip check > /dev/null 2>&1 || rm -f $(UNFINISHED); exit 1; }
+	@mv $(UNFINISHED) $(STAMP)

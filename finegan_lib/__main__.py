@@ -1,0 +1,303 @@
+"""The command line: ``python -m finegan_lib COMMAND``. It parses, calls one function, prints."""
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from .errors import InputError
+from .options import add_options, with_options
+
+
+def main(arguments=None) -> int:
+    """Run one command. Returns the exit status: 0, or 2 when the user's input cannot be used."""
+    parsed = build_parser().parse_args(arguments)
+    try:
+        result = parsed.command(parsed)
+        if parsed.json:
+            parsed.json.parent.mkdir(parents=True, exist_ok=True)
+            parsed.json.write_text(json.dumps(result, indent=2) + "\n")
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; a run goes on from its newest checkpoint with --resume", file=sys.stderr)
+        return 130
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    parser = argparse.ArgumentParser(
+        prog="python -m finegan_lib",
+        description="FineGAN, the course: train, sample, draw, score.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_train(commands)
+    _add_sample(commands)
+    _add_figures(commands)
+    _add_evaluate(commands)
+    _add_demo(commands)
+    _add_judges(commands)
+    _add_export(commands)
+    _add_toybirds(commands)
+    _add_doctor(commands)
+    return parser
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Adds the default to an option's help, unless it is stated there already."""
+
+    def _get_help_string(self, action):
+        if action.default in (None, False) or "default:" in action.help:
+            return action.help
+        return super()._get_help_string(action)
+
+
+def _command(commands, name: str, function, help: str, more: str = "", checkpoint: bool = True):
+    about = f"{help[0].upper()}{help[1:]}. {more}"
+    parser = commands.add_parser(name, help=help, description=about, formatter_class=_Help)
+    parser.set_defaults(command=function)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there as JSON")
+    parser.add_argument("--no-progress", action="store_true", help="show no progress bars")
+    if checkpoint:
+        parser.add_argument(
+            "--checkpoint",
+            default="toy",
+            metavar="NAME|FILE",
+            help='"toy" (shipped), a .safetensors file, or the folder of a run',
+        )
+    return parser
+
+
+# ------------------------------------------------------------------------------------- train
+
+
+def _add_train(commands) -> None:
+    from .models import FineGANConfig, InfoGANConfig
+    from .presets import PRESETS
+    from .systems import Recipe
+    from .training import LoopConfig
+
+    parser = _command(
+        commands,
+        "train",
+        _train,
+        "train a GAN, an InfoGAN or a FineGAN",
+        "A preset gives the settings; every option replaces one of them. The defaults shown for "
+        "model, recipe and loop are the paper's.",
+        checkpoint=False,
+    )
+    parser.add_argument(
+        "--preset", choices=tuple(PRESETS), default="toy", help="settings to start from"
+    )
+    parser.add_argument(
+        "--run", metavar="FOLDER", help="folder of the run (none: runs/ and the preset's name)"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the run in that folder")
+    parser.add_argument(
+        "--checkpoint",
+        dest="start_from",
+        metavar="NAME|FILE",
+        help="start from these weights (a new run, with fresh optimisers)",
+    )
+    add_options(parser, FineGANConfig, "model")
+    add_options(parser, InfoGANConfig, "model of the presets gan and infogan")
+    add_options(parser, Recipe, "recipe")
+    add_options(parser, LoopConfig, "loop")
+
+
+def _train(parsed) -> dict:
+    from .presets import PRESETS
+    from .training import train
+
+    preset = PRESETS[parsed.preset]
+    parts = {name: getattr(preset, name) for name in ("model", "recipe", "loop")}
+    config = replace(preset, **with_options(parts, parsed))
+    folder = Path(parsed.run or f"runs/{parsed.preset}")
+    newest = train(config, folder, resume=parsed.resume, progress=not parsed.no_progress)
+    print(f"newest checkpoint: {newest}")
+    return {"run": str(folder), "checkpoint": str(newest), "config": config.to_dict()}
+
+
+# ------------------------------------------------------------------------------------- look
+
+
+def _add_sample(commands) -> None:
+    parser = _command(commands, "sample", _sample, "write generated images into a folder")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="new folder")
+    parser.add_argument("--n", type=int, default=64, help="number of images")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the codes")
+    parser.add_argument("--free", action="store_true", help="draw b, p and c independently")
+    for name, meaning in (("b", "background"), ("p", "parent"), ("c", "child")):
+        parser.add_argument(f"--{name}", type=int, help=f"fix the {meaning} code to this index")
+
+
+def _sample(parsed) -> dict:
+    from .sampling import write_samples
+
+    fixed = {name: getattr(parsed, name) for name in "bpc" if getattr(parsed, name) is not None}
+    rows = write_samples(
+        parsed.checkpoint, parsed.out, parsed.n, seed=parsed.seed, tied=not parsed.free, **fixed
+    )
+    print(f"{len(rows)} images and codes.csv in {parsed.out}")
+    return {"folder": str(parsed.out), "images": rows}
+
+
+def _add_figures(commands) -> None:
+    parser = _command(commands, "figures", _figures, "draw the paper's figures as PNGs")
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/figures"), metavar="FOLDER", help="folder"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the codes")
+
+
+def _figures(parsed) -> dict:
+    from .demo import draw_figures
+
+    paths = [str(path) for path in draw_figures(parsed.checkpoint, parsed.out, parsed.seed)]
+    print(*paths, sep="\n")
+    return {"figures": paths}
+
+
+# ------------------------------------------------------------------------------------- score
+
+
+def _add_evaluate(commands) -> None:
+    parser = _command(commands, "evaluate", _evaluate, "score a FineGAN against ToyBirds' truth")
+    parser.add_argument("--n-images", type=int, default=2000, help="real birds to score on")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="sampling seeds")
+
+
+def _evaluate(parsed) -> dict:
+    from .demo import evaluate, summary
+
+    scores = evaluate(
+        parsed.checkpoint,
+        n_images=parsed.n_images,
+        seeds=tuple(parsed.seeds),
+        progress=not parsed.no_progress,
+    )
+    print(summary(scores))
+    return scores
+
+
+def _add_demo(commands) -> None:
+    parser = _command(
+        commands, "demo", _demo, "train the toy preset, draw and score it", checkpoint=False
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/demo"), metavar="FOLDER", help="folder"
+    )
+    parser.add_argument("--minutes", type=float, help="of training (none: the preset's)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the training")
+    parser.add_argument(
+        "--checkpoint", metavar="NAME|FILE", help="show this one only, train nothing"
+    )
+
+
+def _demo(parsed) -> dict:
+    from .demo import demo, show, summary
+
+    progress = not parsed.no_progress
+    if parsed.checkpoint:
+        results = {"shown": show(parsed.checkpoint, parsed.out, progress=progress)}
+    else:
+        results = demo(parsed.out, minutes=parsed.minutes, seed=parsed.seed, progress=progress)
+    for name, scores in results.items():
+        print(f"\n{name}\n{summary(scores)}")
+    print(f"\nPictures and scores: {parsed.out}")
+    return results
+
+
+def _add_judges(commands) -> None:
+    parser = _command(
+        commands, "judges", _judges, "train the networks that score ToyBirds", checkpoint=False
+    )
+    parser.add_argument("--image-size", type=int, default=32, help="pixels: 32 or 64")
+    parser.add_argument("--steps", type=int, default=3000, help="training steps")
+    parser.add_argument("--seed", type=int, default=0, help="seed")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".safetensors file")
+
+
+def _judges(parsed) -> dict:
+    from .evaluation.judge_training import train_and_save_judges
+
+    return train_and_save_judges(
+        parsed.out,
+        image_size=parsed.image_size,
+        steps=parsed.steps,
+        seed=parsed.seed,
+        progress=not parsed.no_progress,
+    )
+
+
+# ------------------------------------------------------------------------------------- files
+
+
+def _add_export(commands) -> None:
+    parser = _command(commands, "export", _export, "write a run's averaged generator to one file")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="new file")
+    parser.add_argument("--note", default="", help="the command that trained it, kept in the file")
+
+
+def _export(parsed) -> dict:
+    from .pretrained import export_generator
+
+    path = export_generator(parsed.checkpoint, parsed.out, parsed.note)
+    print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+    return {"file": str(path), "bytes": path.stat().st_size}
+
+
+def _add_toybirds(commands) -> None:
+    parser = _command(
+        commands,
+        "toybirds",
+        _toybirds,
+        "write ToyBirds as a folder in CUB's layout",
+        checkpoint=False,
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="new folder")
+    parser.add_argument("--n-images", type=int, default=1000, help="number of images")
+    parser.add_argument("--image-size", type=int, default=64, help="pixels: 32, 64 or 128")
+    parser.add_argument("--n-parents", type=int, default=5, help="silhouettes")
+    parser.add_argument("--n-children", type=int, default=20, help="appearances")
+    parser.add_argument("--seed", type=int, default=0, help="seed")
+
+
+def _toybirds(parsed) -> dict:
+    from .data import ToyBirds
+
+    birds = ToyBirds(
+        parsed.n_images,
+        image_size=parsed.image_size,
+        n_parents=parsed.n_parents,
+        n_children=parsed.n_children,
+        seed=parsed.seed,
+        progress=not parsed.no_progress,
+    )
+    birds.write_cub(parsed.out, progress=not parsed.no_progress)
+    print(f"{len(birds)} images in {parsed.out}")
+    return {"folder": str(parsed.out), "images": len(birds)}
+
+
+def _add_doctor(commands) -> None:
+    parser = _command(commands, "doctor", _doctor, "look at this machine, and at a checkpoint")
+    parser.add_argument("--seconds", type=float, default=10.0, help="length of the speed check, s")
+
+
+def _doctor(parsed) -> dict:
+    from .doctor import doctor
+
+    facts = doctor(seconds=parsed.seconds, checkpoint=parsed.checkpoint)
+    for name, value in facts.items():
+        if name != "warnings":
+            print(f"{name:18} {value}")
+    for warning in facts["warnings"]:
+        print(f"warning: {warning}")
+    return facts
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,630 @@
+"""ToyBirds: birds drawn by code, with the truth about every factor.
+
+A picture has a parent (the silhouette), a child (the plumage; every child belongs to one parent), a
+background family independent of both, and a pose. Nothing is downloaded: the whole world follows
+from (seed, index). It is drawn once, kept on disk as memory-mapped arrays and read from there.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+from tqdm import tqdm
+
+from ..codes import CodeHierarchy
+from ..errors import InputError
+from .example import TrainingExample, background_size
+from .plumage import paint, plumages
+from .scenery import FAMILIES, N_RANDOM, paint_background
+from .silhouettes import silhouettes
+
+# Part of the cache's name: raise it whenever a picture changes.
+DRAWING_VERSION = 3
+
+POSE = np.dtype(
+    [
+        ("x", "f4"),  # where the bird is, in sides of the scene, y down
+        ("y", "f4"),
+        ("scale", "f4"),  # longer side of the bird's upright box, in sides of the scene
+        ("flip", "?"),  # True: it looks to the left
+        ("tilt", "f4"),  # degrees; positive lifts the beak
+        ("stretch", "f4"),  # the bird is this many times wider, and as many times less high
+    ]
+)
+_SCALE = 0.29  # mean pose scale; the box is then about 0.29 of the scene's side
+_CROP = 1.2  # side of the child crop, in longer sides of the box
+_MARGIN = 76 / 64  # the stored crop is this much larger, so that random crops can move
+
+
+def scene_size(image_size):
+    """Side in pixels of the whole image, from which ``full_image`` is a random window."""
+    return 7 * image_size // 4
+
+
+def stored_crop_size(image_size):
+    """Side in pixels of the stored child crop, from which random S x S crops are taken.
+
+    The same ratio as for photographs, where the paper resizes to 76/64 of the side.
+    """
+    return 76 * image_size // 64
+
+
+class ToyBirds(Dataset):
+    """A data set of drawn birds.
+
+    ``dataset[i]`` or ``dataset[i, draw]`` is a ``TrainingExample``; ``draw`` (int >= 0, default 0)
+    picks the random crops and flips, and the same ``(i, draw)`` always gives the same example.
+
+    Args:
+        n_images: how many pictures. Picture i does not depend on it.
+        image_size: S, 32, 64 or 128 pixels.
+        n_parents, n_children: sizes of an equal hierarchy; ignored if ``hierarchy`` is given.
+        hierarchy: any ``CodeHierarchy`` with at most 40 parents.
+        seed: another seed, another world of pictures (of the same birds).
+        cache_dir: where the drawn pictures are kept; by default the environment variable
+            FINEGAN_CACHE, or else ``~/.cache/finegan_lib``.
+        progress: show a progress bar while drawing.
+
+    Attributes:
+        parent_index, child_index, background_index: (n_images,) int64, the truth.
+        pose: (n_images,) structured array of dtype ``POSE``.
+        boxes: (n_images, 4) float32 x1, y1, x2, y2, tight round the bird, in pixels of the scene.
+        parent_names, child_names, background_names: lists of str.
+
+    Raises:
+        InputError: for sizes that cannot be, or a cache folder that cannot be written.
+    """
+
+    def __init__(
+        self,
+        n_images=8000,
+        *,
+        image_size=32,
+        n_parents=5,
+        n_children=20,
+        hierarchy=None,
+        seed=0,
+        cache_dir=None,
+        progress=True,
+    ):
+        if n_images < 1:
+            raise InputError(
+                "n_images must be at least 1", seen=n_images, cure="Ask for one picture or more."
+            )
+        if seed < 0:
+            raise InputError(
+                "seed cannot be negative", seen=seed, cure="Choose a whole number from 0 up."
+            )
+        self.background_size = background_size(image_size)
+        self.n_images, self.image_size, self.seed = int(n_images), int(image_size), int(seed)
+        self.hierarchy = hierarchy or CodeHierarchy.equal(n_parents, n_children)
+        self.silhouettes = silhouettes(self.hierarchy.n_parents)
+        self.plumages = plumages(self.hierarchy)
+        self._describe()
+        self._folder = self._prepare_cache(cache_dir, progress)
+        self._crops, self._scenes, self._masks = self._load(self._folder)
+
+    def __getstate__(self):
+        # A worker process opens the memory-mapped files itself instead of being sent copies.
+        return {k: v for k, v in vars(self).items() if k not in ("_crops", "_scenes", "_masks")}
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        self._crops, self._scenes, self._masks = self._load(self._folder)
+
+    # ------------------------------------------------------------------ the truth
+
+    def _describe(self):
+        """Draws every factor of every picture from (seed, index)."""
+        n, n_children = self.n_images, self.hierarchy.n_children
+        rounds = -(-n // n_children)  # every round of n_children pictures has every child once
+        rngs = (np.random.default_rng((self.seed, 1, k)) for k in range(rounds))
+        self.child_index = np.concatenate([rng.permutation(n_children) for rng in rngs])[:n]
+        self.parent_index = self.hierarchy.parent_of.numpy()[self.child_index]
+        random = np.stack(
+            [
+                np.random.default_rng((self.seed, 2, i)).random(N_RANDOM + 12, dtype=np.float32)
+                for i in range(n)
+            ]
+        )
+        self._background_random, u = random[:, :N_RANDOM], random[:, N_RANDOM:]
+        self.background_index = (u[:, 0] * len(FAMILIES)).astype(np.int64)
+        self.pose = np.empty(n, POSE)
+        self.pose["x"] = 0.35 + 0.30 * u[:, 1]
+        self.pose["y"] = 0.35 + 0.30 * u[:, 2]
+        self.pose["scale"] = _SCALE * (0.85 + 0.30 * u[:, 3])
+        self.pose["flip"] = u[:, 4] < 0.5
+        self.pose["tilt"] = -12 + 24 * u[:, 5]
+        self.pose["stretch"] = 0.90 + 0.20 * u[:, 6]
+        self._tint = (0.92 + 0.16 * u[:, 7:8]) * (0.96 + 0.08 * u[:, 8:11])
+        self._world_boxes = self._find_boxes()
+        self.boxes = self._world_boxes * np.float32(scene_size(self.image_size))
+
+    def _find_boxes(self):
+        """(n, 4) float32: the tight box of every bird, in sides of the scene."""
+        boxes = np.empty((self.n_images, 4), np.float32)
+        for parent, bird in enumerate(self.silhouettes):
+            rows = np.flatnonzero(self.parent_index == parent)
+            cx, cy, length = bird.frame
+            corner = (bird.hull - (cx, cy)) / length
+            x, y = _to_world(self.pose[rows, None], corner[:, 0], corner[:, 1])
+            boxes[rows] = np.stack([x.min(1), y.min(1), x.max(1), y.max(1)], axis=1)
+        return boxes
+
+    @property
+    def n_children(self):
+        """How many children there are."""
+        return self.hierarchy.n_children
+
+    @property
+    def n_parents(self):
+        """How many parents there are."""
+        return self.hierarchy.n_parents
+
+    @property
+    def parent_names(self):
+        """One name per parent, such as "heron"."""
+        return [bird.name for bird in self.silhouettes]
+
+    @property
+    def child_names(self):
+        """One name per child, such as "heron 2: striped, blue on cream"."""
+        names = []
+        for child, plumage in enumerate(self.plumages):
+            parent = int(self.hierarchy.parent_of[child])
+            number = self.hierarchy.children_of(parent).index(child) + 1
+            names.append(f"{self.silhouettes[parent].name} {number}: {plumage}")
+        return names
+
+    @property
+    def background_names(self):
+        """One name per family of backgrounds."""
+        return [name for name, _ in FAMILIES]
+
+    # ------------------------------------------------------------------ drawing
+
+    def render(self, rows, corner, side, size, *, parent=None, child=None, background=None):
+        """Draws square windows of the world from scratch.
+
+        Args:
+            rows: (N,) indices of pictures.
+            corner: (N, 2) x, y of each window's upper left corner, in sides of the scene.
+            side: (N,) the windows' sides, in sides of the scene.
+            size: pixels along a side.
+            parent, child, background: (N,) indices or one int that replace the pictures' own, to
+                see one factor changed and all else kept. Any plumage fits any silhouette.
+
+        Returns:
+            images: (N, 3, size, size) uint8.
+            masks: (N, size, size) bool, True where the bird covers at least half of the pixel.
+        """
+        rows = np.atleast_1d(rows)
+        parent = np.broadcast_to(self.parent_index[rows] if parent is None else parent, rows.shape)
+        child = np.broadcast_to(self.child_index[rows] if child is None else child, rows.shape)
+        if background is None:
+            background = self.background_index[rows]
+        background = np.broadcast_to(background, rows.shape)
+        grid = ((np.arange(size, dtype=np.float32) + 0.5) / size)[None]
+        x = np.float32(corner[:, :1]) + np.float32(side)[:, None] * grid
+        y = np.float32(corner[:, 1:]) + np.float32(side)[:, None] * grid
+
+        images = np.empty((len(rows), 3, size, size), np.float32)
+        masks = np.zeros((len(rows), size, size), bool)
+        for family in np.unique(background):
+            here = np.flatnonzero(background == family)
+            random = self._background_random[rows[here]]
+            images[here] = paint_background(family, x[here, None, :], y[here, :, None], random)
+        for kind in np.unique(np.stack([parent, child], axis=1), axis=0):
+            here = np.flatnonzero((parent == kind[0]) & (child == kind[1]))
+            bird, plumage = self.silhouettes[kind[0]], self.plumages[kind[1]]
+            self._add_birds(images, masks, here, bird, plumage, rows[here], x[here], y[here])
+        return (images * 255 + 0.5).astype(np.uint8), masks
+
+    def _add_birds(self, images, masks, here, bird, plumage, rows, x, y):
+        """Paints birds of one kind into ``images[here]``, each only where it can be."""
+        pose, pixel = self.pose[rows], (x[:, 1] - x[:, 0])
+        size = x.shape[1]
+        reach = 0.5 * 1.5 * pose["scale"] + pixel  # the longest diagonal, whatever the tilt
+        patch = min(size, int(np.ceil(2 * (reach / pixel).max())) + 1)
+        left = np.clip(((pose["x"] - reach - x[:, 0]) / pixel).astype(int), 0, size - patch)
+        top = np.clip(((pose["y"] - reach - y[:, 0]) / pixel).astype(int), 0, size - patch)
+        columns, lines = left[:, None] + np.arange(patch), top[:, None] + np.arange(patch)
+        x, y = np.take_along_axis(x, columns, 1), np.take_along_axis(y, lines, 1)
+        cx, cy, length = bird.frame
+        u, v = _to_bird(pose[:, None, None], x[:, None, :], y[:, :, None])
+        u, v = u * np.float32(length) + np.float32(cx), v * np.float32(length) + np.float32(cy)
+        unit = (pixel / pose["scale"] * np.float32(length))[:, None, None]
+        colour, coverage = paint(bird, plumage, u, v, unit)
+        colour = np.clip(colour * self._tint[rows][:, :, None, None], 0, 1)
+        image, line, column = here[:, None, None], lines[:, :, None], columns[:, None, :]
+        behind = np.moveaxis(images[image, :, line, column], 3, 1)
+        mixed = behind + (colour - behind) * coverage[:, None]
+        images[image, :, line, column] = np.moveaxis(mixed, 1, 3)
+        masks[image, line, column] = coverage >= 0.5
+
+    def crop_window(self, rows):
+        """Corner (N, 2) and side (N,) of the stored child crops, in sides of the scene."""
+        box = self._world_boxes[rows]
+        centre = (box[:, :2] + box[:, 2:]) / 2
+        side = (box[:, 2:] - box[:, :2]).max(1) * np.float32(_CROP * _MARGIN)
+        return centre - side[:, None] / 2, side
+
+    def redraw(self, indices, *, parent=None, child=None, background=None):
+        """The evaluation crops again, with some factors replaced (see ``render``).
+
+        Returns:
+            images (N, 3, S, S) uint8 tensor and masks (N, S, S) bool tensor.
+        """
+        rows = np.atleast_1d(indices)
+        corner, side = self.crop_window(rows)
+        size, margin = stored_crop_size(self.image_size), self._margin
+        images, masks = self.render(
+            rows, corner, side, size, parent=parent, child=child, background=background
+        )
+        centre = slice(margin, margin + self.image_size)
+        return (
+            torch.from_numpy(images[:, :, centre, centre].copy()),
+            torch.from_numpy(masks[:, centre, centre].copy()),
+        )
+
+    def scenes(self, indices=None):
+        """(N, 3, side, side) uint8 tensor: whole images, ``side = scene_size(image_size)``."""
+        return torch.from_numpy(np.array(self._scenes[self._rows(indices)]))
+
+    def scene_masks(self, indices=None):
+        """(N, side, side) bool tensor: where the bird is in the whole images."""
+        rows = self._rows(indices)
+        size = scene_size(self.image_size)
+        masks = [self.render([row], np.zeros((1, 2)), np.ones(1), size)[1] for row in rows]
+        return torch.from_numpy(np.concatenate(masks))
+
+    # ------------------------------------------------------------------ reading
+
+    def __len__(self):
+        return self.n_images
+
+    def __getitem__(self, key):
+        batch = self.batch(*_split([key]))
+        return TrainingExample(*(field[0] for field in batch[:3]), int(batch.index[0]))
+
+    def __getitems__(self, keys):
+        """What a ``DataLoader`` asks for: the examples of one batch, as a list."""
+        batch = self.batch(*_split(keys))
+        return [TrainingExample(a, b, c, int(i)) for a, b, c, i in zip(*batch, strict=True)]
+
+    def batch(self, indices, draws=0):
+        """A batch of examples at once: a ``TrainingExample`` whose fields have a leading N.
+
+        Args:
+            indices: (N,) ints in [0, len(self)).
+            draws: (N,) ints >= 0 or one for all, which random crops and flips to take.
+
+        Raises:
+            IndexError: for an index outside the data set.
+        """
+        indices = np.atleast_1d(indices)
+        draws = np.broadcast_to(draws, indices.shape)
+        outside = indices[(indices < 0) | (indices >= len(self))]
+        if len(outside):
+            raise IndexError(f"index {outside[0]} is outside of 0..{len(self) - 1}")
+        s, s_b = self.image_size, self.background_size
+        crops = np.empty((len(indices), 3, s, s), np.uint8)
+        windows = np.empty((len(indices), 3, s_b, s_b), np.uint8)
+        boxes = np.empty((len(indices), 4), np.float32)
+        for k, (i, draw) in enumerate(zip(indices.tolist(), draws.tolist(), strict=True)):
+            (cx, cy), crop_flip, (wx, wy), window_flip = self.random_view(i, draw)
+            crop = self._crops[i, :, cy : cy + s, cx : cx + s]
+            window = self._scenes[i, :, wy : wy + s_b, wx : wx + s_b]
+            crops[k] = crop[:, :, ::-1] if crop_flip else crop
+            windows[k] = window[:, :, ::-1] if window_flip else window
+            boxes[k] = move_box(self.boxes[i], (wx, wy), s_b, window_flip)
+        return TrainingExample(
+            _to_float(crops), _to_float(windows), torch.from_numpy(boxes), torch.from_numpy(indices)
+        )
+
+    def random_view(self, index, draw=0):
+        """The random choices of one example, in the order in which they are drawn.
+
+        Returns:
+            (x, y) of the crop in the stored crop, its flip, (x, y) of the window in the scene, its
+            flip; whole pixels and bools.
+        """
+        rng = np.random.default_rng((self.seed, 3, index, draw))
+        crop = rng.integers(2 * self._margin, size=2, endpoint=True).tolist()
+        slack = scene_size(self.image_size) - self.background_size
+        window = rng.integers(slack, size=2, endpoint=True).tolist()
+        crop_flip, window_flip = (rng.random(2) < 0.5).tolist()
+        return tuple(crop), crop_flip, tuple(window), window_flip
+
+    def evaluation_crops(self, indices=None):
+        """(N, 3, S, S) uint8 tensor: the centres of the child crops, not flipped, for scoring."""
+        centre = slice(self._margin, self._margin + self.image_size)
+        return torch.from_numpy(np.array(self._crops[self._rows(indices)][:, :, centre, centre]))
+
+    def masks(self, indices=None):
+        """(N, S, S) bool tensor: where the bird is in ``evaluation_crops(indices)``."""
+        centre = slice(self._margin, self._margin + self.image_size)
+        return torch.from_numpy(np.array(self._masks[self._rows(indices)][:, centre, centre]))
+
+    @property
+    def _margin(self):
+        return (stored_crop_size(self.image_size) - self.image_size) // 2
+
+    def _rows(self, indices):
+        if indices is None:
+            return np.arange(self.n_images)
+        return np.atleast_1d(np.asarray(indices))
+
+    # ------------------------------------------------------------------ cache
+
+    def _prepare_cache(self, cache_dir, progress):
+        """The folder of the three arrays; draws them first if they are missing or damaged."""
+        if cache_dir is None:
+            cache_dir = os.environ.get("FINEGAN_CACHE") or Path.home() / ".cache" / "finegan_lib"
+        folder = Path(cache_dir).expanduser().absolute() / self._cache_name()
+        if self._load(folder) is None:
+            _make_folder(folder.parent)
+            self._build(folder, progress)
+        return folder
+
+    def _cache_name(self):
+        parents = json.dumps(self.hierarchy.parent_of.tolist()).encode()
+        digest = hashlib.sha256(parents).hexdigest()[:8]
+        sizes = f"{self.n_parents}x{self.n_children}"
+        return (
+            f"toybirds-v{DRAWING_VERSION}-{self.image_size}px-{self.n_images}-{sizes}-{digest}"
+            f"-seed{self.seed}"
+        )
+
+    def _shapes(self):
+        crop, scene = stored_crop_size(self.image_size), scene_size(self.image_size)
+        return {
+            "crops.npy": ((self.n_images, 3, crop, crop), np.uint8),
+            "scenes.npy": ((self.n_images, 3, scene, scene), np.uint8),
+            "masks.npy": ((self.n_images, crop, crop), np.bool_),
+        }
+
+    def _load(self, folder):
+        arrays = []
+        for name, (shape, dtype) in self._shapes().items():
+            try:
+                array = np.load(folder / name, mmap_mode="r")
+            except (OSError, ValueError):  # missing, cut short or not an array
+                return None
+            if array.shape != shape or array.dtype != dtype:
+                return None
+            arrays.append(array)
+        return arrays
+
+    def _build(self, folder, progress):
+        """Draws everything into a temporary folder beside ``folder``, then renames it.
+
+        The rename is all or nothing: an interrupted drawing leaves no half-filled cache, and of two
+        processes that draw at once the second to finish keeps the first one's files.
+        """
+        _remove_leftovers(folder)
+        need = sum(int(np.prod(s)) * np.dtype(d).itemsize for s, d in self._shapes().values())
+        free = shutil.disk_usage(folder.parent).free
+        if free < 1.05 * need:
+            raise InputError(
+                f"the cache needs {need / 1e6:.0f} MB of disk",
+                seen=f"{free / 1e6:.0f} MB free in {folder.parent}",
+                cure="Free some space, name another folder in FINEGAN_CACHE, or lower n_images.",
+            )
+        temporary = Path(tempfile.mkdtemp(prefix=f"{folder.name}.tmp-", dir=folder.parent))
+        try:
+            self._draw_into(temporary, progress)
+            if folder.exists() and self._load(folder) is None:
+                shutil.rmtree(folder)  # damaged
+            try:
+                os.rename(temporary, folder)
+            except OSError:
+                if self._load(folder) is None:
+                    raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def _draw_into(self, folder, progress):
+        crops, scenes, masks = (
+            np.lib.format.open_memmap(folder / name, mode="w+", dtype=dtype, shape=shape)
+            for name, (shape, dtype) in self._shapes().items()
+        )
+        # Pictures of one kind are drawn together, few enough at once to stay in the CPU's cache.
+        order = np.lexsort([self.background_index, self.child_index])
+        chunk = max(1, 2**16 // scenes.shape[2] ** 2)
+        bar = tqdm(total=self.n_images, desc="drawing birds", unit="img", disable=not progress)
+        with bar:
+            for start in range(0, self.n_images, chunk):
+                rows = order[start : start + chunk]
+                corner, side = self.crop_window(rows)
+                crops[rows], masks[rows] = self.render(rows, corner, side, crops.shape[2])
+                whole, unit = np.zeros((len(rows), 2)), np.ones(len(rows))
+                scenes[rows] = self.render(rows, whole, unit, scenes.shape[2])[0]
+                bar.update(len(rows))
+        for array in (crops, scenes, masks):
+            array.flush()
+
+    # ------------------------------------------------------------------ writing
+
+    def write_cub(self, folder, progress=True):
+        """Writes the whole images as a folder in the format of CUB-200-2011; a class is a child.
+
+        ``images/001.Heron_1/Heron_1_0001.jpg`` (JPEG quality 95), ``images.txt``,
+        ``bounding_boxes.txt`` (x, y, width, height in pixels), ``image_class_labels.txt``,
+        ``classes.txt`` and ``train_test_split.txt`` (every second picture of a class is for
+        training); numbers start at 1.
+
+        Raises:
+            InputError: if ``folder`` exists and is not empty.
+        """
+        from PIL import Image
+
+        folder = Path(folder)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise InputError(
+                "write_cub needs a new or an empty folder",
+                seen=str(folder),
+                cure="Name another folder, or move its files away first.",
+            )
+        class_names = self._cub_class_names()
+        rows = np.argsort(self.child_index, kind="stable")  # CUB numbers its images class by class
+        lines = {name: [] for name in _CUB_FILES}
+        counts = np.zeros(self.n_children, int)
+        for name in class_names:
+            (folder / "images" / name).mkdir(parents=True, exist_ok=True)
+        for image_id, row in enumerate(tqdm(rows, desc="writing", disable=not progress), start=1):
+            child = self.child_index[row]
+            counts[child] += 1
+            stem = class_names[child].split(".", 1)[1]
+            path = f"{class_names[child]}/{stem}_{counts[child]:04d}.jpg"
+            pixels = np.moveaxis(np.asarray(self._scenes[row]), 0, 2)
+            Image.fromarray(pixels).save(folder / "images" / path, quality=95)
+            x1, y1, x2, y2 = self.boxes[row].tolist()
+            lines["images.txt"].append(f"{image_id} {path}")
+            lines["bounding_boxes.txt"].append(
+                f"{image_id} {x1:.2f} {y1:.2f} {x2 - x1:.2f} {y2 - y1:.2f}"
+            )
+            lines["image_class_labels.txt"].append(f"{image_id} {child + 1}")
+            lines["train_test_split.txt"].append(f"{image_id} {counts[child] % 2}")
+        lines["classes.txt"] = [f"{k} {name}" for k, name in enumerate(class_names, start=1)]
+        for name, text in lines.items():
+            (folder / name).write_text("\n".join(text) + "\n")
+
+    def _cub_class_names(self):
+        names = []
+        for child in range(self.n_children):
+            species = self.child_names[child].split(":")[0].title().replace(" ", "_")
+            names.append(f"{child + 1:03d}.{species}")
+        return names
+
+
+_CUB_FILES = (
+    "images.txt",
+    "bounding_boxes.txt",
+    "image_class_labels.txt",
+    "classes.txt",
+    "train_test_split.txt",
+)
+
+
+def mean_colour_baseline(dataset, seed=0):
+    """How far colour alone gets: NMI of k-means clusters (k = number of classes) with the truth.
+
+    Birds and backgrounds share one palette, so the mean colour of a crop should say next to nothing
+    about the child; even the mean colour inside the true mask should leave siblings mixed up.
+
+    Args:
+        dataset: a ``ToyBirds``; its first 4,000 pictures are used.
+        seed: of k-means.
+
+    Returns:
+        dict of floats in [0, 1]: ``child`` and ``parent`` from the mean crop colour,
+        ``child_masked`` from the mean colour inside the mask (which no method is given),
+        ``child_pixels`` and ``parent_pixels`` from the raw pixels.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import normalized_mutual_info_score
+
+    rows = np.arange(min(len(dataset), 4000))
+    images = dataset.evaluation_crops(rows).float() / 255
+    masks = dataset.masks(rows).float()[:, None]
+    mean = images.mean((2, 3))
+    masked = (images * masks).sum((2, 3)) / masks.sum((2, 3))
+    pixels = torch.nn.functional.adaptive_avg_pool2d(images, 16).flatten(1)
+    child, parent = dataset.child_index[rows], dataset.parent_index[rows]
+
+    def score(features, truth):
+        k = min(int(truth.max()) + 1, len(rows))
+        clusters = KMeans(k, n_init=3, random_state=seed).fit_predict(features.numpy())
+        return float(normalized_mutual_info_score(truth, clusters))
+
+    return {
+        "child": score(mean, child),
+        "parent": score(mean, parent),
+        "child_masked": score(masked, child),
+        "child_pixels": score(pixels, child),
+        "parent_pixels": score(pixels, parent),
+    }
+
+
+# ---------------------------------------------------------------------------- geometry
+
+
+def _to_world(pose, u, v):
+    """Bird coordinates (longer side 1, centred, looking right) to scene coordinates."""
+    u, v = u * pose["stretch"], v / pose["stretch"]
+    tilt = np.deg2rad(pose["tilt"])
+    a, b = u * np.cos(tilt) + v * np.sin(tilt), v * np.cos(tilt) - u * np.sin(tilt)
+    a = np.where(pose["flip"], -a, a)
+    return pose["x"] + pose["scale"] * a, pose["y"] + pose["scale"] * b
+
+
+def _to_bird(pose, x, y):
+    """The inverse of ``_to_world``, float32."""
+    a, b = (x - pose["x"]) / pose["scale"], (y - pose["y"]) / pose["scale"]
+    a = np.where(pose["flip"], -a, a)
+    tilt = np.deg2rad(pose["tilt"])
+    u, v = a * np.cos(tilt) - b * np.sin(tilt), b * np.cos(tilt) + a * np.sin(tilt)
+    return u / pose["stretch"], v * pose["stretch"]
+
+
+def move_box(box, corner, size, flip):
+    """A box of the scene, seen in a window of it.
+
+    Args:
+        box: (4,) x1, y1, x2, y2 in pixels of the scene.
+        corner: x, y of the window's upper left corner, in pixels of the scene.
+        size: the window's side in pixels.
+        flip: whether the window is mirrored left to right.
+
+    Returns:
+        (4,) float32, clipped to [0, size]; empty if the box lies outside the window.
+    """
+    x, y = corner
+    x1, x2 = np.clip((box[0] - x, box[2] - x), 0, size)
+    y1, y2 = np.clip((box[1] - y, box[3] - y), 0, size)
+    if flip:
+        x1, x2 = size - x2, size - x1
+    return np.array([x1, y1, x2, y2], np.float32)
+
+
+def _split(keys):
+    """Keys ``i`` or ``(i, draw)`` as two lists, indices and draws."""
+    pairs = [key if isinstance(key, tuple) else (key, 0) for key in keys]
+    return [int(i) for i, _ in pairs], [int(draw) for _, draw in pairs]
+
+
+def _to_float(images):
+    """uint8 0..255 to float32 -1..1."""
+    return torch.from_numpy(images).float().div_(127.5).sub_(1)
+
+
+# ---------------------------------------------------------------------------- cache folder
+
+
+def _make_folder(folder):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            "the cache folder cannot be written",
+            seen=f"{folder} ({error.strerror})",
+            cure="Name another folder with cache_dir or the environment variable FINEGAN_CACHE.",
+        ) from error
+
+
+def _remove_leftovers(folder, older_than=24 * 3600):
+    """Deletes what a killed process left behind, but nothing that may still be being drawn."""
+    for path in folder.parent.glob("*.tmp-*"):
+        files = [path, *path.glob("*")] if path.is_dir() else [path]
+        if time.time() - max(file.stat().st_mtime for file in files) > older_than:
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,110 @@
+"""A look at the machine: versions, device, threads, free disk, and a short speed check."""
+
+import os
+import platform
+import shutil
+import time
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+from .checkpoints import checkpoint_path, read_metadata
+from .errors import InputError
+from .pretrained import load_generator
+from .training import pick_device
+
+PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "matplotlib", "safetensors")
+
+
+def doctor(folder=".", seconds: float = 10.0, checkpoint="toy") -> dict:
+    """Facts about this machine, and the training speed that the ``toy`` preset reaches on it.
+
+    Args:
+        folder: where free disk space is measured.
+        seconds: length of the speed check; 0 skips it.
+        checkpoint: name, file or run folder that is read and verified.
+
+    Returns:
+        A dictionary for JSON; ``warnings`` lists what a user should know, the worst first.
+    """
+    device = pick_device("auto")
+    facts = {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "packages": {name: _version(name) for name in PACKAGES},
+        "device": str(device),
+        "device_name": torch.cuda.get_device_name() if device.type == "cuda" else "CPU",
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "free_disk_gb": round(shutil.disk_usage(folder).free / 1e9, 1),
+    }
+    facts["checkpoint"] = describe_checkpoint(checkpoint)
+    if seconds > 0:
+        facts["toy_images_per_s"] = round(toy_speed(seconds), 1)
+    facts["warnings"] = _warnings(facts)
+    return facts
+
+
+def describe_checkpoint(name_or_file) -> str:
+    """One line on a checkpoint: its family, image size and steps, or what is wrong with it."""
+    try:
+        generator = load_generator(name_or_file)
+        step = read_metadata(checkpoint_path(name_or_file))["step"]
+    except InputError as error:
+        return str(error)
+    config = generator.config
+    family = type(config).__name__.removesuffix("Config")
+    return f"{name_or_file}: intact, {family}, {config.image_size} pixels, {step} steps"
+
+
+def toy_speed(seconds: float) -> float:
+    """Training images per second of the ``toy`` preset on random images, measured for so long."""
+    from .presets import TOY
+    from .training import build_system
+
+    device, model, n = pick_device("auto"), TOY.model, TOY.loop.batch_size
+    system = build_system(TOY).to(device)
+    batch = random_batch(model.image_size, n, device)
+    system.step(batch, torch.Generator().manual_seed(0))
+    steps, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        report = system.step(batch, torch.Generator().manual_seed(steps))
+        float(report["D_c"])  # waits for the device
+        steps += 1
+    return steps * n / (time.perf_counter() - start)
+
+
+def random_batch(image_size: int, n: int, device):
+    """A batch of noise in the shapes that the trainer reads."""
+    from .data.example import TrainingExample, background_size
+
+    random = torch.Generator().manual_seed(0)
+    side = background_size(image_size)
+    box = torch.tensor([side * 0.3, side * 0.3, side * 0.7, side * 0.7]).repeat(n, 1)
+    crop, full = (torch.rand(n, 3, s, s, generator=random) * 2 - 1 for s in (image_size, side))
+    return TrainingExample(*(x.to(device) for x in (crop, full, box, torch.arange(n))))
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def _warnings(facts: dict) -> list[str]:
+    warnings = [
+        f"{name} is missing: run `make test`, or `pip install {name}`."
+        for name, found in facts["packages"].items()
+        if found == "missing"
+    ]
+    if facts["free_disk_gb"] < 2:
+        warnings.append(
+            f"only {facts['free_disk_gb']} GB of disk are free here: a run needs about 1 GB."
+        )
+    if facts["device"] == "cpu":
+        warnings.append(
+            "no GPU is used. The toy preset is made for that; the paper's presets are not. "
+            "On Colab: Runtime → Change runtime type → GPU."
+        )
+    return warnings

@@ -1,0 +1,184 @@
+"""Every figure of the paper, one function each: a generator and a seed in, a matplotlib Figure out.
+
+The functions draw, they never train. Figure numbers are the paper's.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from .codes import Codes
+from .models import FineGANGenerator, FineGANOutput
+
+
+@torch.no_grad()
+def draw(generator: FineGANGenerator, codes: Codes) -> FineGANOutput:
+    """The generator's output for some codes, in evaluation mode, whatever mode it is in."""
+    training = generator.training
+    generator.eval()
+    try:
+        return generator(codes.to(next(generator.parameters()).device))
+    finally:
+        generator.train(training)
+
+
+def noise(generator: FineGANGenerator, n: int, seed: int) -> Tensor:
+    """z (n, z_dim) of a seed."""
+    random = torch.Generator().manual_seed(seed)
+    return torch.randn(n, generator.config.z_dim, generator=random)
+
+
+def spread(n: int, most: int) -> list[int]:
+    """At most ``most`` of the indices 0 … n − 1, evenly spread."""
+    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int)).tolist()
+
+
+def stagewise(generator: FineGANGenerator, seed: int = 0, columns: int = 10) -> Figure:
+    """Figure 3: how an image is put together, stage by stage. One column per image.
+
+    From top to bottom: background B; parent mask, parent image P; child foreground under its mask,
+    child mask, child image C.
+    """
+    children = spread(generator.config.n_children, columns)
+    codes = generator.config.hierarchy().codes(noise(generator, len(children), seed), children)
+    out = draw(generator, codes)
+    rows = {
+        "background\n$B$": out.background.image,
+        "parent mask\n$M_p$": out.parent.mask,
+        "parent\n$P$": out.parent.image,
+        "child mask\n$M_c$": out.child.mask,
+        "masked child\n$M_c F_c$": out.child.masked_foreground,
+        "child\n$C$": out.child.image,
+    }
+    grid = [list(images) for images in rows.values()]
+    title = "Stage by stage: background, then shape, then appearance"
+    return image_figure(grid, list(rows), [f"c={c}" for c in children], title)
+
+
+def parent_child_noise(
+    generator: FineGANGenerator,
+    seed: int = 0,
+    columns: int = 8,
+    parents: int = 5,
+    children: int = 3,
+) -> Figure:
+    """Figure 4: p against c against z.
+
+    Rows come in groups of one parent p, each row another child c; every column has its own z. The
+    background code is the same everywhere.
+    """
+    hierarchy = generator.config.hierarchy()
+    rows = [
+        (p, c)
+        for p in spread(hierarchy.n_parents, parents)
+        for c in hierarchy.children_of(p)[:children]
+    ]
+    z = noise(generator, columns, seed).repeat(len(rows), 1)
+    c = torch.tensor([c for _, c in rows]).repeat_interleave(columns)
+    images = draw(generator, hierarchy.codes(z, c, b_index=0)).child.image
+    grid = [list(row) for row in images.split(columns)]
+    names = [f"p={p}, c={c}" for p, c in rows]
+    columns = [f"$z_{{{i}}}$" for i in range(columns)]
+    return image_figure(grid, names, columns, "p sets the shape, c the appearance, z the pose")
+
+
+def parent_by_child(
+    generator: FineGANGenerator, seed: int = 0, parents: int = 5, children: int = 10
+) -> Figure:
+    """Figure 5: every parent (row) with every child (column), the tie between them cut.
+
+    Along a row the shape stays, down a column the appearance. z and b are the same everywhere.
+    """
+    hierarchy = generator.config.hierarchy()
+    p = torch.tensor(spread(hierarchy.n_parents, parents))
+    c = torch.tensor(spread(hierarchy.n_children, children))
+    z = noise(generator, 1, seed).expand(len(p) * len(c), -1)
+    p_index, c_index = p.repeat_interleave(len(c)), c.repeat(len(p))
+    codes = hierarchy.codes(z, c_index, p_index=p_index, b_index=0)
+    images = draw(generator, codes).child.image
+    grid = [list(row) for row in images.split(len(c))]
+    title = "Any shape with any appearance: parent codes (rows) × child codes (columns)"
+    return image_figure(grid, [f"p={i}" for i in p.tolist()], [f"c={i}" for i in c.tolist()], title)
+
+
+def background_swap(generator: FineGANGenerator, seed: int = 0, columns: int = 8) -> Figure:
+    """Background against foreground: b fixed while p and c vary, then b varied for one bird."""
+    hierarchy = generator.config.hierarchy()
+    z = noise(generator, 1, seed).expand(columns, -1)
+    some = torch.tensor(spread(hierarchy.n_children, columns))
+    z, same = z[: len(some)], torch.zeros(len(some), dtype=torch.long)
+    rows = {f"b={b} fixed,\np and c vary": hierarchy.codes(z, some, b_index=b) for b in (0, 1)}
+    for c in spread(hierarchy.n_children, 4)[1:3]:
+        rows[f"c={c} fixed,\nb varies"] = hierarchy.codes(z, same + c, b_index=some)
+    grid = [list(draw(generator, codes).child.image) for codes in rows.values()]
+    return image_figure(grid, list(rows), None, "The bird and its background come apart")
+
+
+def factor_matrix(matrix, codes="bpcz", factors=("background", "shape", "appearance", "pose")):
+    """Heat map: how much each factor moves (column) when one code alone is drawn anew (row).
+
+    Args:
+        matrix: (4, 4) array, 1 where a factor moves as much as when every code is drawn anew.
+    """
+    figure, axes = plt.subplots(figsize=(4.6, 3.8), layout="constrained")
+    sns.heatmap(
+        np.asarray(matrix),
+        annot=True,
+        fmt=".2f",
+        vmin=0,
+        vmax=1,
+        cmap="viridis",
+        square=True,
+        xticklabels=list(factors),
+        yticklabels=list(codes),
+        cbar_kws={"label": "change, 1 = all codes drawn anew"},
+        ax=axes,
+    )
+    axes.set(xlabel="factor of the image", ylabel="code drawn anew", title="Which code moves what")
+    axes.tick_params(axis="y", rotation=0)
+    return figure
+
+
+def image_figure(grid, row_names=None, column_names=None, title="", size=0.9) -> Figure:
+    """A grid of images with names on its left and top.
+
+    Args:
+        grid: rows of tensors: (3, H, W) in [-1, 1], or masks (1, H, W) in [0, 1].
+        row_names, column_names: one per row and column, or None.
+        title: of the figure.
+        size: of one image, in inches.
+    """
+    n_rows, n_columns = len(grid), max(map(len, grid))
+    margin = 0.95 if row_names else 0.1
+    figure, axes = plt.subplots(
+        n_rows,
+        n_columns,
+        figsize=(n_columns * size + margin, n_rows * size + 0.75),
+        squeeze=False,
+        layout="constrained",
+    )
+    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
+    for i, row in enumerate(grid):
+        for j, cell in enumerate(axes[i]):
+            cell.set(xticks=[], yticks=[])
+            cell.spines[:].set_visible(False)
+            if j < len(row):
+                show(cell, row[j])
+            if j == 0 and row_names:
+                cell.set_ylabel(row_names[i], rotation=0, ha="right", va="center", fontsize=8)
+            if i == 0 and column_names:
+                cell.set_title(column_names[j], fontsize=8)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def show(axes, image: Tensor) -> None:
+    """Draw (3, H, W) in [-1, 1] in colour, or a mask (1, H, W) in [0, 1] in grey."""
+    image = image.detach().float().cpu()
+    if image.shape[0] == 1:
+        axes.imshow(image[0].numpy(), cmap="gray", vmin=0, vmax=1)
+    else:
+        axes.imshow((image / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).numpy())

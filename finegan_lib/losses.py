@@ -1,0 +1,224 @@
+"""Every loss of the course, one pure function an equation.
+
+All functions take logits, never probabilities, and work in float32 whatever comes in: log σ(x) is
+−softplus(−x), which neither overflows nor reaches log 0. All return scalars to be *minimised*,
+unless the name says "bound". σ is the logistic function.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .codes import Codes
+from .errors import InputError
+from .models.blocks import PatchGeometry
+
+# ------------------------------------------------------------------------------------- GAN
+
+
+def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """−E[log D(x)] − E[log(1 − D(G(z)))] with D = σ(logits) (Goodfellow et al., 2014, eq. 1)."""
+    return F.softplus(-real_logits.float()).mean() + F.softplus(fake_logits.float()).mean()
+
+
+def minimax_generator_loss(fake_logits: Tensor) -> Tensor:
+    """E[log(1 − D(G(z)))], the generator's side of the two-player game (2014, eq. 1).
+
+    Its gradient by the logit is −D: it vanishes just where the discriminator is sure.
+    """
+    return -F.softplus(fake_logits.float()).mean()
+
+
+def non_saturating_generator_loss(fake_logits: Tensor) -> Tensor:
+    """−E[log D(G(z))] (Goodfellow et al., 2014, section 3).
+
+    The same fixed point as the minimax loss; its gradient by the logit is D − 1: full where the
+    discriminator is sure.
+    """
+    return F.softplus(-fake_logits.float()).mean()
+
+
+def hinge_discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """E[max(0, 1 − D(x))] + E[max(0, 1 + D(G(z)))] on raw logits (Lim & Ye, 2017)."""
+    return F.relu(1 - real_logits.float()).mean() + F.relu(1 + fake_logits.float()).mean()
+
+
+def hinge_generator_loss(fake_logits: Tensor) -> Tensor:
+    """−E[D(G(z))] on raw logits (Lim & Ye, 2017)."""
+    return -fake_logits.float().mean()
+
+
+def adversarial_losses(kind: str):
+    """(discriminator loss, generator loss) by name: "bce" (paper) or "hinge"."""
+    if kind == "bce":
+        return discriminator_loss, non_saturating_generator_loss
+    if kind == "hinge":
+        return hinge_discriminator_loss, hinge_generator_loss
+    raise InputError(
+        'adversarial must be "bce" or "hinge"', seen=kind, cure="Choose one of the two."
+    )
+
+
+# ------------------------------------------------------------------------------------- InfoGAN
+
+
+def information_loss(logits: Tensor, index: Tensor) -> Tensor:
+    """−E[log Q(c|x)], the cross-entropy of a categorical code.
+
+    Args:
+        logits: (N, K), unnormalised log Q(·|x).
+        index: (N,) int64, the code that x was drawn from.
+    """
+    return F.cross_entropy(logits.float(), index)
+
+
+def categorical_information_bound(logits: Tensor, index: Tensor) -> Tensor:
+    """L_I = E[log Q(c|x)] + H(c) ≤ I(c; x), in nats, for c uniform over K values.
+
+    (InfoGAN, eq. 5.) H(c) = log K. It is tight when Q is the true posterior.
+    """
+    return math.log(logits.shape[1]) - information_loss(logits, index)
+
+
+def gaussian_information_loss(mean: Tensor, log_variance: Tensor, code: Tensor) -> Tensor:
+    """−E[log Q(c|x)] of continuous codes under a diagonal Gaussian, in nats, summed over the codes.
+
+    Args:
+        mean, log_variance: (N, K), Q's parameters.
+        code: (N, K), the code that x was drawn from.
+    """
+    mean, log_variance, code = mean.float(), log_variance.float(), code.float()
+    squared = (code - mean) ** 2 / log_variance.exp()
+    return 0.5 * (squared + log_variance + math.log(2 * math.pi)).sum(1).mean()
+
+
+def gaussian_information_bound(mean: Tensor, log_variance: Tensor, code: Tensor) -> Tensor:
+    """L_I = E[log Q(c|x)] + H(c) in nats for codes uniform on [-1, 1], H(c) = log 2 each."""
+    return code.shape[1] * math.log(2) - gaussian_information_loss(mean, log_variance, code)
+
+
+# ------------------------------------------------------------------------------------- background
+
+
+def background_patch_weights(box: Tensor, geometry: PatchGeometry) -> Tensor:
+    """1 for every patch whose receptive field lies outside the object's box, 0 for the others.
+
+    Args:
+        box: (N, 4), x1, y1, x2, y2 in pixels of the discriminator's input. A box without area
+            (x1 = x2 or y1 = y2) covers no patch.
+        geometry: of the background discriminator.
+
+    Returns:
+        (N, cells, cells), rows are y. With field f and stride s the box covers, along x, cells
+        max(0, ⌈(x1 − f)/s⌉) to min(cells − 1, ⌊x2/s⌋) inclusive, a cell that only touches the box
+        among them; likewise in y (the authors' arithmetic).
+    """
+    field, stride, cells = geometry
+    first = ((box[:, :2] - field) / stride).ceil().clamp(min=0)
+    last = (box[:, 2:] / stride).floor().clamp(max=cells - 1)
+    empty = (box[:, :2] >= box[:, 2:]).any(1)
+    cell = torch.arange(cells, device=box.device)
+    inside = (cell >= first[..., None]) & (cell <= last[..., None])  # (N, 2, cells)
+    covered = inside[:, 0, None, :] & inside[:, 1, :, None]
+    return 1 - (covered & ~empty[:, None, None]).float()
+
+
+def background_discriminator_loss(
+    real_aux: Tensor,
+    real_logits: Tensor,
+    fake_logits: Tensor,
+    weights: Tensor,
+    *,
+    adversarial: str = "bce",
+    background_weight: float = 10.0,
+) -> Tensor:
+    """D_b's loss (paper, L_bg_adv and L_bg_aux).
+
+    Real/fake is learnt on background patches only; aux learns to tell which those are.
+
+    Args:
+        real_aux, real_logits: (N, cells, cells), D_b on real images.
+        fake_logits: (N, cells, cells), D_b's real/fake on generated backgrounds.
+        weights: (N, cells, cells), 1 for background patches of the real images, else 0.
+        adversarial: "bce" or "hinge".
+        background_weight: weight of real/fake beside aux (10 in the paper).
+    """
+    if adversarial == "bce":
+        real, fake = F.softplus(-real_logits.float()), F.softplus(fake_logits.float())
+    else:
+        real, fake = F.relu(1 - real_logits.float()), F.relu(1 + fake_logits.float())
+    real = (weights * real).sum() / weights.sum().clamp(min=1)
+    aux = F.binary_cross_entropy_with_logits(real_aux.float(), weights)
+    return background_weight * (real + fake.mean()) + aux
+
+
+def background_generator_loss(
+    fake_aux: Tensor,
+    fake_logits: Tensor,
+    *,
+    adversarial: str = "bce",
+    background_weight: float = 10.0,
+) -> Tensor:
+    """G_b's loss: every patch shall look real, and shall look like background."""
+    real_fake = adversarial_losses(adversarial)[1](fake_logits)
+    aux = F.softplus(-fake_aux.float()).mean()
+    return background_weight * real_fake + aux
+
+
+# ------------------------------------------------------------------------------------- FineGAN
+
+
+def finegan_generator_loss(
+    fake_aux: Tensor,
+    background_logits: Tensor,
+    child_logits: Tensor,
+    parent_code_logits: Tensor,
+    child_code_logits: Tensor,
+    codes: Codes,
+    *,
+    adversarial: str = "bce",
+    background_weight: float = 10.0,
+    information_weight: float = 1.0,
+) -> dict[str, Tensor]:
+    """The three terms of the generator's loss, to be added: L = L_b + L_p + L_c (paper, eq. 1).
+
+    * ``background``: :func:`background_generator_loss` of B,
+    * ``parent``: L_p_info, information about p in the masked parent foreground M_p·F_p,
+    * ``child``: real/fake of C,
+    * ``child_info``: L_c_info, information about c in the masked child foreground M_c·F_c.
+
+    No term judges P: a parent image has no real counterpart.
+    """
+    return {
+        "background": background_generator_loss(
+            fake_aux,
+            background_logits,
+            adversarial=adversarial,
+            background_weight=background_weight,
+        ),
+        "parent_info": information_weight * information_loss(parent_code_logits, codes.p_index),
+        "child": adversarial_losses(adversarial)[1](child_logits),
+        "child_info": information_weight * information_loss(child_code_logits, codes.c_index),
+    }
+
+
+# ------------------------------------------------------------------------------------- masks
+# Additions to the paper's recipe: without them small models fill the mask or empty it.
+
+
+def mask_pull_loss(child_mask: Tensor, parent_mask: Tensor) -> Tensor:
+    """E|M_c − sg(M_p)|: the child keeps its parent's shape (sg: no gradient to the parent)."""
+    return (child_mask - parent_mask.detach()).float().abs().mean()
+
+
+def mask_binary_loss(mask: Tensor) -> Tensor:
+    """E[M(1 − M)]: 0 for a crisp mask, at most 1/4."""
+    return (mask * (1 - mask)).float().mean()
+
+
+def mask_area_loss(mask: Tensor, smallest: float, largest: float) -> Tensor:
+    """How far each image's mean mask area lies outside [smallest, largest], as a fraction of it."""
+    area = mask.float().mean((1, 2, 3))
+    return (F.relu(smallest - area) + F.relu(area - largest)).mean()

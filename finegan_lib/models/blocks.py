@@ -1,0 +1,199 @@
+"""The bricks that every generator and discriminator here is laid from.
+
+Convolutions are 3×3, padding 1, without bias, and are followed by BatchNorm, unless said otherwise
+(paper, supplementary material; the same bricks as StackGAN-v2).
+"""
+
+import math
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from ..errors import InputError
+
+IMAGE_SIZES = (32, 64, 128)
+
+
+def check_image_size(image_size: int) -> None:
+    """Raise :class:`InputError` unless ``image_size`` is one that the models are built for."""
+    if image_size not in IMAGE_SIZES:
+        raise InputError(
+            "image_size must be 32, 64 or 128 pixels",
+            seen=image_size,
+            cure="Choose one of the three; the data are resized to it.",
+        )
+
+
+def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
+    """3×3 convolution that keeps the size: (N, in, H, W) → (N, out, H, W)."""
+    return nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
+
+
+class SameBlock(nn.Sequential):
+    """Convolution, BatchNorm, GLU: (N, in, H, W) → (N, out, H, W).
+
+    The gated linear unit halves the channels, first half × sigmoid(second half), so the
+    convolution makes twice as many as come out.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__(
+            conv3x3(in_channels, 2 * out_channels),
+            nn.BatchNorm2d(2 * out_channels),
+            nn.GLU(dim=1),
+        )
+
+
+class UpBlock(nn.Sequential):
+    """Nearest-neighbour ×2, then a :class:`SameBlock`: (N, in, H, W) → (N, out, 2H, 2W)."""
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__(
+            nn.Upsample(scale_factor=2, mode="nearest"),
+            conv3x3(in_channels, 2 * out_channels),
+            nn.BatchNorm2d(2 * out_channels),
+            nn.GLU(dim=1),
+        )
+
+
+class ResidualBlock(nn.Module):
+    """x + f(x) with two convolutions, the first gated: (N, C, H, W) → (N, C, H, W)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.block = nn.Sequential(
+            conv3x3(channels, 2 * channels),
+            nn.BatchNorm2d(2 * channels),
+            nn.GLU(dim=1),
+            conv3x3(channels, channels),
+            nn.BatchNorm2d(channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.block(x)
+
+
+class CodeConv(nn.Module):
+    """3×3 convolution over a code and features, "repeat the code over space, then concatenate".
+
+    Args:
+        code_channels: length K of the code.
+        channels: channels C of the features.
+        out_channels: channels that come out.
+
+    The plain form is :meth:`plain`. A map that repeats one vector everywhere is the same to the
+    convolution at every pixel but those of the border, where part of the window is padding. So the
+    code's share is worked out once on a 3×3 map (four corners, four edges, one middle) and the
+    edges and the middle are stretched to H×W: the same numbers, for K·9·9 multiplications per
+    output channel in place of K·9·H·W.
+    """
+
+    def __init__(self, code_channels: int, channels: int, out_channels: int):
+        super().__init__()
+        self.code_channels = code_channels
+        self.conv = conv3x3(code_channels + channels, out_channels)
+
+    def plain(self, code: Tensor, features: Tensor) -> Tensor:
+        """The definition: code (N, K) and features (N, C, H, W) → (N, out, H, W)."""
+        height, width = features.shape[2:]
+        code_map = code[:, :, None, None].expand(-1, -1, height, width)
+        return self.conv(torch.cat([code_map, features], 1))
+
+    def forward(self, code: Tensor, features: Tensor) -> Tensor:
+        """Equal to :meth:`plain`, without the repeated code."""
+        code_weight, feature_weight = self.conv.weight.tensor_split([self.code_channels], 1)
+        tile = code[:, :, None, None].expand(-1, -1, 3, 3)
+        tile = F.conv2d(tile, code_weight, padding=1)
+        height, width = features.shape[2:]
+        rows = [tile[:, :, :1], tile[:, :, 1:2].expand(-1, -1, height - 2, -1), tile[:, :, 2:]]
+        tile = torch.cat(rows, 2)
+        columns = [tile[..., :1], tile[..., 1:2].expand(-1, -1, -1, width - 2), tile[..., 2:]]
+        return F.conv2d(features, feature_weight, padding=1) + torch.cat(columns, 3)
+
+
+class Encoder(nn.Sequential):
+    """Stride-2 convolutions down to 4×4, the trunk of all image discriminators.
+
+    (N, in_channels, S, S) in [-1, 1] → (N, out_channels, 4, 4). Convolution 4×4, stride 2, padding
+    1, channels d, 2d, 4d, …, the first without normalisation, LeakyReLU 0.2. At 128 pixels a last
+    3×3 convolution brings 16d back to 8d; smaller images end with one that keeps the width.
+
+    Args:
+        image_size: S, 32, 64 or 128.
+        width: d.
+        norm: "batch" as in the paper, or "spectral": no BatchNorm, every weight divided by its
+            largest singular value (Miyato et al., 2018).
+    """
+
+    def __init__(self, image_size: int, width: int, norm: str = "batch", in_channels: int = 3):
+        check_image_size(image_size)
+        widths = [width * 2**i for i in range(int(math.log2(image_size // 4)))]
+        self.out_channels = min(8 * width, widths[-1])
+        layers = [*_down(in_channels, widths[0], norm, first=True)]
+        for narrow, wide in pairwise(widths):
+            layers += _down(narrow, wide, norm)
+        layers += _normed(conv3x3(widths[-1], self.out_channels), norm)
+        super().__init__(*layers)
+
+
+def _down(in_channels: int, out_channels: int, norm: str, first: bool = False) -> list[nn.Module]:
+    conv = nn.Conv2d(in_channels, out_channels, 4, stride=2, padding=1, bias=False)
+    return _normed(conv, "none" if first and norm == "batch" else norm)
+
+
+def _normed(conv: nn.Conv2d, norm: str) -> list[nn.Module]:
+    activation = nn.LeakyReLU(0.2, inplace=True)
+    if norm == "batch":
+        return [conv, nn.BatchNorm2d(conv.out_channels), activation]
+    if norm == "spectral":
+        return [spectral_norm(conv), activation]
+    if norm == "none":
+        return [conv, activation]
+    raise InputError(
+        'norm must be "batch", "spectral" or "none"', seen=norm, cure="Choose one of the three."
+    )
+
+
+class PatchGeometry(NamedTuple):
+    """Where the cells of a convolutional patch discriminator look, in input pixels.
+
+    Cell i, counted from 0 along one side, sees pixels [i·stride, i·stride + receptive_field).
+    """
+
+    receptive_field: int
+    stride: int
+    cells: int
+
+    @classmethod
+    def of(cls, layers, input_size: int) -> "PatchGeometry":
+        """Geometry of (kernel, stride) convolutions without padding on a square input.
+
+        Each layer widens the field by (kernel − 1) · (product of the strides before it).
+        """
+        field, jump, cells = 1, 1, input_size
+        for kernel, stride in layers:
+            field += (kernel - 1) * jump
+            jump *= stride
+            cells = (cells - kernel) // stride + 1
+        return cls(field, jump, cells)
+
+
+def initialise(module: nn.Module) -> None:
+    """Orthogonal weights for convolutions and linear layers, BatchNorm scale ~ N(1, 0.02), no bias.
+
+    As the authors do it. Draws from torch's global generator: seed it first.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            parametrised = nn.utils.parametrize.is_parametrized(layer, "weight")
+            weight = layer.parametrizations.weight.original if parametrised else layer.weight
+            nn.init.orthogonal_(weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            nn.init.normal_(layer.weight, 1.0, 0.02)
+            nn.init.zeros_(layer.bias)

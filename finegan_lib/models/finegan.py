@@ -1,0 +1,305 @@
+"""FineGAN: a generator in three stages, three discriminators (paper, section 3, figure 2).
+
+::
+
+    z, b ──► background stage ──────────────────────────────► B
+    z, p ──► stem ──► parent stage (p) ──► F_p, M_p ──► P = M_p·F_p + (1 − M_p)·B
+                          │ features
+                          └──────► child stage (c) ──► F_c, M_c ──► C = M_c·F_c + (1 − M_c)·P
+
+At ``FineGANConfig()``'s sizes the layers, parameter counts and numbers equal the authors'.
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..codes import CodeHierarchy, Codes
+from ..data.example import background_size
+from ..errors import InputError
+from ..options import option
+from .blocks import (
+    CodeConv,
+    Encoder,
+    PatchGeometry,
+    ResidualBlock,
+    SameBlock,
+    UpBlock,
+    check_image_size,
+    conv3x3,
+    initialise,
+)
+
+# (kernel, stride) of the background discriminator's convolutions, the head's included, by image
+# size. 128 is the paper's; the others keep a patch to about a third of the image.
+BACKGROUND_LAYERS = {
+    32: ((4, 2), (3, 1), (4, 1)),
+    64: ((4, 2), (4, 2), (4, 1)),
+    128: ((4, 2), (4, 2), (4, 1), (4, 1)),
+}
+
+
+@dataclass(frozen=True)
+class FineGANConfig:
+    """Sizes of a FineGAN. The defaults are the paper's for CUB."""
+
+    image_size: int = option(128, "pixels: 32, 64 or 128")
+    n_parents: int = option(20, "parent codes, N_p")
+    n_children: int = option(200, "child codes, N_c; also the number of background codes")
+    children_per_parent: tuple[int, ...] = option(
+        (), "number of children of each parent; empty: equal"
+    )
+    z_dim: int = option(100, "length of the noise z")
+    g_dim: int = option(64, "generator width: channels at full resolution")
+    d_dim: int = option(64, "discriminator width: channels after the first convolution")
+    residual_blocks: int = option(2, "residual blocks in the parent and in the child stage")
+    min_head_channels: int = option(
+        0, "lower bound on the channels that the image and mask heads read"
+    )
+    mask_bias: float = option(0.0, "bias added to the mask logits; below 0 masks start small")
+    child_norm: str = option(
+        "batch", "normalisation of D_c's trunk (paper: batch)", choices=("batch", "spectral")
+    )
+
+    def __post_init__(self):
+        check_image_size(self.image_size)
+        sizes = self.children_per_parent
+        if sizes and (len(sizes) != self.n_parents or sum(sizes) != self.n_children):
+            raise InputError(
+                "children_per_parent must have n_parents entries that add up to n_children",
+                seen=f"{len(sizes)} entries, sum {sum(sizes)}, for n_parents={self.n_parents}, "
+                f"n_children={self.n_children}",
+                cure="Correct the list, or leave it empty for equal shares.",
+            )
+
+    def hierarchy(self) -> CodeHierarchy:
+        """The child→parent map of these sizes."""
+        if self.children_per_parent:
+            return CodeHierarchy.of_sizes(self.children_per_parent)
+        return CodeHierarchy.equal(self.n_parents, self.n_children)
+
+
+class Stage(NamedTuple):
+    """What one stage draws: images (N, 3, S, S) in [-1, 1], the mask (N, 1, S, S) in [0, 1]."""
+
+    foreground: Tensor
+    mask: Tensor
+    masked_foreground: Tensor
+    image: Tensor
+
+
+class FineGANOutput(NamedTuple):
+    """The three stages. The background stage has a mask of ones and is its own image."""
+
+    background: Stage
+    parent: Stage
+    child: Stage
+
+
+def stitch(foreground: Tensor, mask: Tensor, behind: Tensor) -> Stage:
+    """Lay a masked foreground over an image: M·F + (1 − M)·behind (paper, equations 3 and 5)."""
+    masked_foreground = mask * foreground
+    return Stage(foreground, mask, masked_foreground, masked_foreground + (1 - mask) * behind)
+
+
+class Stem(nn.Module):
+    """From a code and noise to features at full resolution: (N, K), (N, z_dim) → (N, g, S, S).
+
+    A linear layer makes a 4×4 map; up-blocks double its side and halve its channels until g is
+    left (at 128 pixels from 16g at 4×4 to g at 64×64, and g again at 128×128).
+    """
+
+    def __init__(self, code_dim: int, z_dim: int, image_size: int, width: int):
+        super().__init__()
+        n_up = int(math.log2(image_size // 4))
+        self.widths = [width * 2 ** max(min(n_up, 4) - i, 0) for i in range(n_up + 1)]
+        self.linear = nn.Linear(code_dim + z_dim, 2 * self.widths[0] * 4 * 4, bias=False)
+        self.norm = nn.BatchNorm1d(2 * self.widths[0] * 4 * 4)
+        self.up = nn.Sequential(*(UpBlock(a, b) for a, b in pairwise(self.widths)))
+
+    def forward(self, code: Tensor, z: Tensor) -> Tensor:
+        x = F.glu(self.norm(self.linear(torch.cat([code, z], 1))), 1)
+        return self.up(x.view(-1, self.widths[0], 4, 4))
+
+
+class CodeStage(nn.Module):
+    """Join a code to features and refine: code (N, K), features (N, C, S, S) → (N, out, S, S)."""
+
+    def __init__(self, code_dim: int, channels: int, out_channels: int, residual_blocks: int):
+        super().__init__()
+        self.join = CodeConv(code_dim, channels, 2 * channels)
+        self.join_norm = nn.BatchNorm2d(2 * channels)
+        self.residual = nn.Sequential(*(ResidualBlock(channels) for _ in range(residual_blocks)))
+        self.out = SameBlock(channels, out_channels)
+
+    def forward(self, code: Tensor, features: Tensor) -> Tensor:
+        x = F.glu(self.join_norm(self.join(code, features)), 1)
+        return self.out(self.residual(x))
+
+
+class FineGANGenerator(nn.Module):
+    """The three stages of the FineGAN generator (paper, section 3.1).
+
+    Args:
+        config: sizes.
+
+    Example::
+
+        >>> generator = FineGANGenerator(FineGANConfig(image_size=32, n_parents=5, n_children=20))
+        >>> codes = generator.config.hierarchy().sample(4, z_dim=100)
+        >>> generator(codes).child.image.shape
+        torch.Size([4, 3, 32, 32])
+    """
+
+    def __init__(self, config: FineGANConfig):
+        super().__init__()
+        self.config = config
+        g, size, z_dim = config.g_dim, config.image_size, config.z_dim
+        parent_width = max(g // 2, config.min_head_channels)
+        child_width = max(parent_width // 2, config.min_head_channels)
+        blocks = config.residual_blocks
+
+        self.background_stem = Stem(config.n_children, z_dim, size, g)
+        self.background_image = conv3x3(g, 3)
+
+        self.foreground_stem = Stem(config.n_parents, z_dim, size, g)
+        self.parent_stage = CodeStage(config.n_parents, g, parent_width, blocks)
+        self.parent_image = conv3x3(parent_width, 3)
+        self.parent_mask = conv3x3(parent_width, 1)
+
+        self.child_stage = CodeStage(config.n_children, parent_width, child_width, blocks)
+        self.child_image = conv3x3(child_width, 3)
+        self.child_mask = conv3x3(child_width, 1)
+        initialise(self)
+
+    def forward(self, codes: Codes) -> FineGANOutput:
+        """Draw one image per row of the codes.
+
+        Raises:
+            InputError: if a code's length is not the one the generator was built for.
+        """
+        self._check(codes)
+        background = self.draw_background(codes.z, codes.b)
+        features = self.parent_stage(codes.p, self.foreground_stem(codes.p, codes.z))
+        parent = stitch(
+            torch.tanh(self.parent_image(features)),
+            self._mask(self.parent_mask(features)),
+            background.image,
+        )
+        features = self.child_stage(codes.c, features)
+        child = stitch(
+            torch.tanh(self.child_image(features)),
+            self._mask(self.child_mask(features)),
+            parent.image,
+        )
+        return FineGANOutput(background, parent, child)
+
+    def draw_background(self, z: Tensor, b: Tensor) -> Stage:
+        """The background stage alone: z (N, z_dim), b (N, N_c)."""
+        image = torch.tanh(self.background_image(self.background_stem(b, z)))
+        return Stage(image, torch.ones_like(image[:, :1]), image, image)
+
+    def _mask(self, logits: Tensor) -> Tensor:
+        return torch.sigmoid(logits + self.config.mask_bias)
+
+    def _check(self, codes: Codes) -> None:
+        config = self.config
+        expected = (config.z_dim, config.n_children, config.n_parents, config.n_children)
+        for name, code, length in zip(Codes._fields, codes, expected, strict=True):
+            if code.shape[1] != length:
+                raise InputError(
+                    f"code {name} must have shape (N, {length})",
+                    seen=tuple(code.shape),
+                    cure="Sample the codes from generator.config.hierarchy().",
+                )
+
+
+class BackgroundDiscriminator(nn.Module):
+    """D_b: judges patches, each twice: is it background (aux)? is it real? (paper, section 3.1).
+
+    No normalisation. At 128 pixels it reads 126×126 images and answers for 24×24 patches of 34
+    pixels, 4 apart.
+    """
+
+    def __init__(self, config: FineGANConfig):
+        super().__init__()
+        layers = BACKGROUND_LAYERS[config.image_size]
+        self.input_size = background_size(config.image_size)
+        self.geometry = PatchGeometry.of(layers, self.input_size)
+        trunk, channels = [], 3
+        for i, (kernel, stride) in enumerate(layers[:-1]):
+            width = config.d_dim * 2**i
+            trunk += [nn.Conv2d(channels, width, kernel, stride, bias=False)]
+            trunk += [nn.LeakyReLU(0.2, inplace=True)]
+            channels = width
+        self.trunk = nn.Sequential(*trunk)
+        self.aux = nn.Conv2d(channels, 1, layers[-1][0])
+        self.real_fake = nn.Conv2d(channels, 1, layers[-1][0])
+        initialise(self)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (aux, real/fake), each (N, cells, cells).
+
+        Images of the generator's size are first resized (bilinear, corners aligned) so that the
+        patches tile them exactly.
+        """
+        if images.shape[-1] != self.input_size:
+            size = (self.input_size, self.input_size)
+            images = F.interpolate(images, size, mode="bilinear", align_corners=True)
+        features = self.trunk(images)
+        return self.aux(features).squeeze(1), self.real_fake(features).squeeze(1)
+
+
+class CodeDiscriminator(nn.Module):
+    """D_p and D_c: a shared trunk, a real/fake head and a code head (paper, section 3.1).
+
+    D_p's real/fake head exists as in the authors' release, but no loss ever reads it: parent
+    images have no real counterpart.
+
+    Args:
+        config: sizes.
+        n_codes: N_p for D_p, N_c for D_c.
+        norm: normalisation of the trunk, "batch" or "spectral"; the code head keeps BatchNorm.
+    """
+
+    def __init__(self, config: FineGANConfig, n_codes: int, norm: str = "batch"):
+        super().__init__()
+        self.trunk = Encoder(config.image_size, config.d_dim, norm)
+        channels = self.trunk.out_channels
+        self.real_fake = nn.Conv2d(channels, 1, 4)
+        self.code = nn.Sequential(
+            conv3x3(channels, channels),
+            nn.BatchNorm2d(channels),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(channels, n_codes, 4),
+        )
+        initialise(self)
+
+    def real_fake_logits(self, images: Tensor) -> Tensor:
+        """(N, 3, S, S) → (N,) logits, high for real."""
+        return self.real_fake(self.trunk(images)).flatten()
+
+    def code_logits(self, images: Tensor) -> Tensor:
+        """(N, 3, S, S) → (N, n_codes) logits of Q(code | image)."""
+        return self.code(self.trunk(images)).flatten(1)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Both heads on the same images: real/fake (N,) and code (N, n_codes) logits."""
+        features = self.trunk(images)
+        return self.real_fake(features).flatten(), self.code(features).flatten(1)
+
+
+def build_discriminators(
+    config: FineGANConfig,
+) -> tuple[BackgroundDiscriminator, CodeDiscriminator, CodeDiscriminator]:
+    """D_b, D_p and D_c of one configuration."""
+    return (
+        BackgroundDiscriminator(config),
+        CodeDiscriminator(config, config.n_parents),
+        CodeDiscriminator(config, config.n_children, config.child_norm),
+    )

@@ -1,0 +1,59 @@
+"""A small convolutional GAN (Goodfellow et al., 2014; shapes after DCGAN, Radford et al., 2016)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..options import option
+from .blocks import Encoder, check_image_size, conv3x3, initialise
+from .finegan import Stem
+
+
+@dataclass(frozen=True)
+class GANConfig:
+    """Sizes of a GAN."""
+
+    image_size: int = option(64, "pixels: 32, 64 or 128")
+    z_dim: int = option(100, "length of the noise z")
+    g_dim: int = option(32, "generator width: channels at full resolution")
+    d_dim: int = option(32, "discriminator width: channels after the first convolution")
+    norm: str = option("batch", "normalisation of the discriminator", choices=("batch", "spectral"))
+
+    def __post_init__(self):
+        check_image_size(self.image_size)
+
+
+class GANGenerator(nn.Module):
+    """Noise to image: z (N, z_dim) → (N, 3, S, S) in [-1, 1].
+
+    The same stem as one FineGAN stage, so that the chapters' pictures can be compared.
+
+    Args:
+        config: sizes.
+        code_dim: length of a code that is concatenated with the noise (InfoGAN); 0 for none.
+    """
+
+    def __init__(self, config: GANConfig, code_dim: int = 0):
+        super().__init__()
+        self.config = config
+        self.stem = Stem(code_dim, config.z_dim, config.image_size, config.g_dim)
+        self.image = conv3x3(config.g_dim, 3)
+        initialise(self)
+
+    def forward(self, z: Tensor, code: Tensor | None = None) -> Tensor:
+        code = z.new_zeros(len(z), 0) if code is None else code
+        return torch.tanh(self.image(self.stem(code, z)))
+
+
+class GANDiscriminator(nn.Module):
+    """Image to logit, high for real: (N, 3, S, S) → (N,)."""
+
+    def __init__(self, config: GANConfig):
+        super().__init__()
+        self.trunk = Encoder(config.image_size, config.d_dim, config.norm)
+        self.real_fake = nn.Conv2d(self.trunk.out_channels, 1, 4)
+        initialise(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.real_fake(self.trunk(images)).flatten()

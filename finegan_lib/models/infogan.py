@@ -1,0 +1,70 @@
+"""InfoGAN (Chen et al., 2016, arXiv 1606.03657): a GAN that must keep its code readable."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..options import option
+from .blocks import conv3x3, initialise
+from .gan import GANConfig, GANDiscriminator, GANGenerator
+
+
+@dataclass(frozen=True)
+class InfoGANConfig(GANConfig):
+    """Sizes of an InfoGAN: a GAN's, and those of its codes."""
+
+    n_categories: int = option(10, "values of the categorical code c, one-hot")
+    n_continuous: int = option(0, "continuous codes, each uniform on [-1, 1]")
+
+    @property
+    def code_dim(self) -> int:
+        """Length of the whole code: the one-hot part, then the continuous one."""
+        return self.n_categories + self.n_continuous
+
+
+class InfoGANGenerator(GANGenerator):
+    """Noise and code to image: z (N, z_dim), code (N, code_dim) → (N, 3, S, S) in [-1, 1]."""
+
+    def __init__(self, config: InfoGANConfig):
+        super().__init__(config, config.code_dim)
+
+
+class InfoGANPosterior(nn.Module):
+    """Q(c|x), the head that reads the code back from the discriminator's trunk.
+
+    Features (N, channels, 4, 4) → logits (N, n_categories), mean and log-variance, each
+    (N, n_continuous), of a Gaussian over the continuous codes.
+    """
+
+    def __init__(self, config: InfoGANConfig, channels: int):
+        super().__init__()
+        self.n_categories, self.n_continuous = config.n_categories, config.n_continuous
+        self.layers = nn.Sequential(
+            conv3x3(channels, channels),
+            nn.BatchNorm2d(channels),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(channels, self.n_categories + 2 * self.n_continuous, 4),
+        )
+        initialise(self)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        parts = (self.n_categories, self.n_continuous, self.n_continuous)
+        logits, mean, log_variance = self.layers(features).flatten(1).split(parts, 1)
+        # A bounded variance: without it the Gaussian likelihood can be made arbitrarily large.
+        return logits, mean, 3 * torch.tanh(log_variance)
+
+
+class InfoGANDiscriminator(GANDiscriminator):
+    """The GAN's discriminator with a Q head on its trunk.
+
+    (N, 3, S, S) → real/fake logits (N,), and Q's logits, mean and log-variance.
+    """
+
+    def __init__(self, config: InfoGANConfig):
+        super().__init__(config)
+        self.posterior = InfoGANPosterior(config, self.trunk.out_channels)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+        features = self.trunk(images)
+        return self.real_fake(features).flatten(), self.posterior(features)

@@ -1,0 +1,96 @@
+"""Dataclass fields that explain themselves, and the command-line options made from them."""
+
+import argparse
+import dataclasses
+import types
+import typing
+
+from .errors import InputError
+
+
+def option(default, help: str, choices=None):
+    """A dataclass field with a default and one line of help (with its unit)."""
+    return dataclasses.field(default=default, metadata={"help": help, "choices": choices})
+
+
+def flag(name: str) -> str:
+    """``n_parents`` → ``--n-parents``."""
+    return "--" + name.replace("_", "-")
+
+
+def add_options(parser: argparse.ArgumentParser, config_class, title: str) -> None:
+    """One command-line option for every field of a dataclass; names that exist are left alone.
+
+    The options have no default of their own, so that what the user typed can be told from what a
+    preset says; the help shows the field's default.
+    """
+    group = parser.add_argument_group(title)
+    hints = typing.get_type_hints(config_class)
+    made = parser.get_default("made") or []
+    parser.set_defaults(made=made)
+    for field in dataclasses.fields(config_class):
+        if flag(field.name) in parser._option_string_actions:
+            continue
+        kwargs = {"dest": field.name, "default": None}
+        kind, kwargs["help"] = hints[field.name], field.metadata.get("help", "")
+        shown = "none" if field.default in (None, ()) else field.default
+        kwargs["help"] = f"{kwargs['help']} (default: {shown})".replace("%", "%%")
+        if kind is bool:
+            kwargs["action"] = argparse.BooleanOptionalAction
+        elif typing.get_origin(kind) is tuple:
+            element = typing.get_args(kind)[0]
+            kwargs |= {"type": element, "nargs": "+", "metavar": element.__name__.upper()}
+        else:
+            if isinstance(kind, types.UnionType):
+                kind = next(t for t in typing.get_args(kind) if t is not type(None))
+            kwargs |= {"type": kind, "choices": field.metadata.get("choices")}
+            if not kwargs["choices"]:
+                kwargs["metavar"] = kind.__name__.upper()
+        group.add_argument(flag(field.name), **kwargs)
+        made.append(field.name)
+
+
+def with_options(parts: dict, arguments: argparse.Namespace) -> dict:
+    """Configs with the fields replaced that the user set on the command line.
+
+    Args:
+        parts: the configs, by name.
+        arguments: parsed options made by :func:`add_options`; None where the user set nothing.
+
+    Raises:
+        InputError: for an option that none of the configs has (of another model family).
+    """
+    typed = {k: v for k, v in vars(arguments).items() if k in arguments.made and v is not None}
+    typed = {k: tuple(v) if isinstance(v, list) else v for k, v in typed.items()}
+    fields = {
+        name: {field.name for field in dataclasses.fields(config)} for name, config in parts.items()
+    }
+    unused = sorted(set(typed).difference(*fields.values()))
+    if unused:
+        raise InputError(
+            "this option belongs to another model family than the preset's",
+            seen=flag(unused[0]),
+            cure="Leave it out, or choose another preset.",
+        )
+    return {
+        name: dataclasses.replace(config, **{k: v for k, v in typed.items() if k in fields[name]})
+        for name, config in parts.items()
+    }
+
+
+def from_dict(config_class, values: dict):
+    """A config from what :func:`dataclasses.asdict` and JSON made of it.
+
+    Raises:
+        InputError: for a field that this version does not know.
+    """
+    known = {field.name for field in dataclasses.fields(config_class)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise InputError(
+            f"unknown field in a saved {config_class.__name__}",
+            seen=unknown[0],
+            cure="The file was written by another version of finegan_lib: update, or retrain.",
+        )
+    listed = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return config_class(**listed)

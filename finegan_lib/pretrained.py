@@ -1,0 +1,79 @@
+"""Generators out of files: the averaged weights of a run, and the small files that are shipped."""
+
+from pathlib import Path
+
+from .checkpoints import checkpoint_path, load_checkpoint, read_metadata, save_checkpoint
+from .errors import InputError
+from .models import FineGANGenerator, GANGenerator, InfoGANGenerator
+from .training import RunConfig
+
+GENERATORS = {"gan": GANGenerator, "infogan": InfoGANGenerator, "finegan": FineGANGenerator}
+
+
+def load_generator(name_or_file):
+    """The averaged generator of a checkpoint, in evaluation mode, on the CPU.
+
+    Args:
+        name_or_file: a shipped name ("toy"), a checkpoint or exported file, or a run's folder.
+
+    Raises:
+        InputError: if there is no such file, or it is damaged.
+    """
+    path = checkpoint_path(name_or_file)
+    state, metadata = load_checkpoint(path)
+    config = RunConfig.from_dict(metadata["config"])
+    generator = GENERATORS[config.family](config.model)
+    try:
+        generator.load_state_dict(averaged_weights(state))
+    except RuntimeError as error:
+        raise InputError(
+            "the weights do not fit the sizes that the checkpoint states",
+            seen=f"{path} ({str(error).splitlines()[1].strip()})",
+            cure="The file was altered, or written by another version: use another checkpoint.",
+        ) from error
+    return generator.eval().requires_grad_(False)
+
+
+def load_finegan(name_or_file) -> FineGANGenerator:
+    """:func:`load_generator` for commands that need b, p and c.
+
+    Raises:
+        InputError: also if the checkpoint is of another family.
+    """
+    generator = load_generator(name_or_file)
+    if not isinstance(generator, FineGANGenerator):
+        raise InputError(
+            "this needs a FineGAN",
+            seen=f"{name_or_file} ({type(generator).__name__})",
+            cure="Give the checkpoint of a run of the finegan family.",
+        )
+    return generator
+
+
+def averaged_weights(state: dict) -> dict:
+    """The averaged generator's weights in a checkpoint's state: of a run, or exported."""
+    if "generator" in state:
+        return state["generator"]
+    prefix = "average."
+    networks = state["networks"]
+    return {k.removeprefix(prefix): v for k, v in networks.items() if k.startswith(prefix)}
+
+
+def export_generator(name_or_file, path, command: str = "") -> Path:
+    """Write the averaged generator alone to a small file.
+
+    Args:
+        name_or_file: of the run.
+        path: the new file; not overwritten if it exists.
+        command: the command that trained it, kept in the file.
+    """
+    if Path(path).exists():
+        raise InputError(
+            "this file exists", seen=str(path), cure="Choose another name, or remove it first."
+        )
+    source = checkpoint_path(name_or_file)
+    state, _ = load_checkpoint(source)
+    metadata = read_metadata(source)
+    if command:
+        metadata["command"] = command
+    return save_checkpoint(path, {"generator": averaged_weights(state)}, **metadata)

@@ -1,0 +1,408 @@
+"""What one training step is, for each family: networks, optimisers, losses, and nothing else.
+
+A system draws its codes, updates its discriminators, then its generator, and reports its losses.
+The loop around it (:mod:`finegan_lib.training`) is the same for all.
+"""
+
+import copy
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.utils import make_grid
+
+from . import losses
+from .codes import Codes, one_hot
+from .data.example import TrainingExample
+from .models.finegan import (
+    FineGANConfig,
+    FineGANGenerator,
+    FineGANOutput,
+    Stage,
+    build_discriminators,
+)
+from .models.gan import GANConfig, GANDiscriminator, GANGenerator
+from .models.infogan import InfoGANConfig, InfoGANDiscriminator, InfoGANGenerator
+from .options import option
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train. The defaults are the paper's; what goes beyond it is off.
+
+    The additions, each a switch of its own: ``adversarial="hinge"``, the model's ``child_norm``,
+    ``min_head_channels`` and ``mask_bias``, ``ema_buffers``, and all from ``mask_pull`` on.
+    """
+
+    learning_rate: float = option(2e-4, "Adam's step size, for every network")
+    adversarial: str = option("bce", "real/fake loss (paper: bce)", choices=("bce", "hinge"))
+    background_weight: float = option(10.0, "weight of D_b's real/fake loss")
+    information_weight: float = option(1.0, "weight of the two information losses")
+    ema_decay: float = option(0.999, "decay of the running average of G's weights, per step")
+    ema_buffers: bool = option(False, "average G's BatchNorm statistics too (paper: no)")
+    hard_pool: int = option(10, "hard-negative phase: batches drawn for one that is kept")
+    mask_pull: float = option(0.0, "weight of |M_c - M_p|")
+    mask_binary: float = option(0.0, "weight of M(1 - M), on both masks")
+    mask_area: float = option(0.0, "weight of the mask area's distance from its range")
+    mask_smallest: float = option(0.1, "mask area range, lower end, as a fraction of the image")
+    mask_largest: float = option(0.5, "mask area range, upper end, as a fraction of the image")
+    code_noise: float = option(0.0, "sd of the noise added to what the code heads see")
+    code_flip: bool = option(False, "mirror what the code heads see, at random")
+    code_affine: float = option(0.0, "random scale, turn and shift of it (0.2: +-20 %, 12 deg.)")
+    silhouette: float = option(
+        0.0, "fraction of parent foregrounds shown to D_p in one flat colour"
+    )
+
+
+@contextmanager
+def frozen(*modules: nn.Module):
+    """Let gradients flow through the modules without computing any for their weights."""
+    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, live: nn.Module, decay: float, buffers: bool) -> None:
+    """average ← decay·average + (1 − decay)·live, weight by weight.
+
+    BatchNorm's running statistics are averaged too if ``buffers``, else copied.
+    """
+    torch._foreach_lerp_(list(average.parameters()), list(live.parameters()), 1 - decay)
+    for kept, new in zip(average.buffers(), live.buffers(), strict=True):
+        if buffers and kept.is_floating_point():
+            kept.lerp_(new, 1 - decay)
+        else:
+            kept.copy_(new)
+
+
+def code_view(stage: Stage, recipe: Recipe, generator: torch.Generator, silhouette=0.0) -> Tensor:
+    """What a code head is shown of a stage: its masked foreground M·F, (N, 3, S, S) (paper).
+
+    The recipe's additions take away what the code must not hide in. Pose is not a category: random
+    mirroring, turning, scaling and shifting. Nor is a faint pattern: noise. Nor, for a parent, is
+    colour: a fraction ``silhouette`` of the images shows the mask alone, in one of eight colours.
+
+    Args:
+        stage: of the generator's output.
+        recipe: the switches.
+        generator: random numbers, on the CPU.
+        silhouette: fraction of the images that show their mask only.
+    """
+    images, n = stage.masked_foreground, len(stage.mask)
+    device = images.device
+    if silhouette > 0:
+        flat = (torch.rand(n, generator=generator) < silhouette).to(device)
+        colour = torch.randint(2, (n, 3, 1, 1), generator=generator).to(images) * 2 - 1
+        images = torch.where(flat[:, None, None, None], stage.mask * colour, images)
+    if recipe.code_affine > 0 or recipe.code_flip:
+        images = _random_affine(images, recipe.code_affine, recipe.code_flip, generator)
+    if recipe.code_noise > 0:
+        noise = torch.randn(images.shape, generator=generator).to(images)
+        images = images + recipe.code_noise * noise
+    return images
+
+
+def _random_affine(images: Tensor, size: float, flip: bool, generator: torch.Generator) -> Tensor:
+    n = len(images)
+    mirror = torch.randint(2, (n,), generator=generator) * 2 - 1.0
+    if size == 0:
+        mirrored = (mirror < 0).to(images.device)[:, None, None, None]
+        return torch.where(mirrored, images.flip(3), images)
+    scale, angle, dx, dy = (torch.rand(4, n, generator=generator) * 2 - 1) * size
+    mirror = mirror if flip else torch.ones(n)
+    scale = 1 + scale
+    rows = [mirror * scale * angle.cos(), -scale * angle.sin(), dx / 2]
+    rows += [mirror * scale * angle.sin(), scale * angle.cos(), dy / 2]
+    theta = torch.stack(rows, 1).view(n, 2, 3).to(images)
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, align_corners=False)
+
+
+class GANSystem(nn.Module):
+    """Generator and discriminator of Goodfellow et al. (2014), non-saturating or hinge loss."""
+
+    def __init__(self, config: GANConfig, recipe: Recipe):
+        super().__init__()
+        self.config, self.recipe = config, recipe
+        self.generator = GANGenerator(config)
+        self.discriminator = GANDiscriminator(config)
+        self.average = _average_of(self.generator)
+        self.optimisers = {
+            "G": _adam(self.generator.parameters(), recipe),
+            "D": _adam(self.discriminator.parameters(), recipe),
+        }
+
+    def step(self, batch: TrainingExample, generator: torch.Generator, hard=False) -> dict:
+        """One update of D, then of G. Returns the losses, scalars."""
+        real = batch.child_crop
+        d_loss, g_loss = losses.adversarial_losses(self.recipe.adversarial)
+        z = torch.randn(len(real), self.config.z_dim, generator=generator).to(real)
+        fake = self.generator(z)
+        loss_d = d_loss(self.discriminator(real), self.discriminator(fake.detach()))
+        _update(self.optimisers["D"], loss_d)
+        with frozen(self.discriminator):
+            loss_g = g_loss(self.discriminator(fake))
+            _update(self.optimisers["G"], loss_g)
+        update_average(self.average, self.generator, self.recipe.ema_decay, self.recipe.ema_buffers)
+        return {"D": loss_d, "G": loss_g}
+
+    @torch.no_grad()
+    def picture(self, seed: int = 0) -> Tensor:
+        """64 images of the averaged generator in one, (3, H, W) in [0, 1]."""
+        device = next(self.average.parameters()).device
+        z = torch.randn(64, self.config.z_dim, generator=torch.Generator().manual_seed(seed))
+        return image_grid(self.average(z.to(device)), columns=8)
+
+
+class InfoGANSystem(nn.Module):
+    """InfoGAN: V(D, G) − λ·L_I(G, Q).
+
+    As in the authors' code the information loss trains G and the Q head; the trunk that Q reads
+    learns from real/fake alone.
+    """
+
+    def __init__(self, config: InfoGANConfig, recipe: Recipe):
+        super().__init__()
+        self.config, self.recipe = config, recipe
+        self.generator = InfoGANGenerator(config)
+        self.discriminator = InfoGANDiscriminator(config)
+        self.average = _average_of(self.generator)
+        head = self.discriminator.posterior
+        trunk = [*self.discriminator.trunk.parameters(), *self.discriminator.real_fake.parameters()]
+        self.optimisers = {
+            "G": _adam([*self.generator.parameters(), *head.parameters()], recipe),
+            "D": _adam(trunk, recipe),
+        }
+
+    def draw_codes(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """z (n, z_dim), category indices (n,), continuous codes (n, n_continuous) in [-1, 1]."""
+        z = torch.randn(n, self.config.z_dim, generator=generator)
+        index = torch.randint(self.config.n_categories, (n,), generator=generator)
+        continuous = torch.rand(n, self.config.n_continuous, generator=generator) * 2 - 1
+        return z, index, continuous
+
+    def step(self, batch: TrainingExample, generator: torch.Generator, hard=False) -> dict:
+        """One update of D, then of G and Q together. Returns the losses, scalars."""
+        real = batch.child_crop
+        d_loss, g_loss = losses.adversarial_losses(self.recipe.adversarial)
+        z, index, continuous = (
+            code.to(real.device) for code in self.draw_codes(len(real), generator)
+        )
+        code = torch.cat([one_hot(index, self.config.n_categories).to(z), continuous], 1)
+        fake = self.generator(z, code)
+        discriminator = self.discriminator
+        with frozen(discriminator.posterior):
+            real_logits = super(InfoGANDiscriminator, discriminator).forward(real)
+            fake_logits = super(InfoGANDiscriminator, discriminator).forward(fake.detach())
+            loss_d = d_loss(real_logits, fake_logits)
+            _update(self.optimisers["D"], loss_d)
+        with frozen(discriminator.trunk, discriminator.real_fake):
+            fake_logits, (logits, mean, log_variance) = discriminator(fake)
+            loss_g = g_loss(fake_logits)
+            information = losses.information_loss(logits, index)
+            if self.config.n_continuous:
+                information = information + 0.1 * losses.gaussian_information_loss(
+                    mean, log_variance, continuous
+                )
+            _update(self.optimisers["G"], loss_g + self.recipe.information_weight * information)
+        update_average(self.average, self.generator, self.recipe.ema_decay, self.recipe.ema_buffers)
+        return {"D": loss_d, "G": loss_g, "info": information}
+
+    @torch.no_grad()
+    def picture(self, seed: int = 0) -> Tensor:
+        """One column per category, one z per row, (3, H, W) in [0, 1]."""
+        config, rows = self.config, 6
+        device = next(self.average.parameters()).device
+        z, _, continuous = self.draw_codes(rows, torch.Generator().manual_seed(seed))
+        k = config.n_categories
+        code = torch.cat([torch.eye(k).repeat(rows, 1), continuous.repeat_interleave(k, 0)], 1)
+        z = z.repeat_interleave(k, 0)
+        return image_grid(self.average(z.to(device), code.to(device)), columns=k)
+
+
+class FineGANSystem(nn.Module):
+    """FineGAN's generator, three discriminators and four optimisers (paper, section 3).
+
+    ======  =======================================  ==================================
+    name    weights                                  learns from
+    ======  =======================================  ==================================
+    D_b     background discriminator                 patches of full images, and B
+    D_c     trunk and real/fake head of D_c          child crops, and C
+    G       generator                                every term of its loss
+    info    all of D_p; the code head of D_c         the two information losses
+    ======  =======================================  ==================================
+    """
+
+    def __init__(self, config: FineGANConfig, recipe: Recipe):
+        super().__init__()
+        self.config, self.recipe = config, recipe
+        self.hierarchy = config.hierarchy()
+        self.generator = FineGANGenerator(config)
+        self.d_background, self.d_parent, self.d_child = build_discriminators(config)
+        self.average = _average_of(self.generator)
+        trunk = [*self.d_child.trunk.parameters(), *self.d_child.real_fake.parameters()]
+        readers = [*self.d_parent.trunk.parameters(), *self.d_parent.code.parameters()]
+        self.optimisers = {
+            "G": _adam(self.generator.parameters(), recipe),
+            "D_b": _adam(self.d_background.parameters(), recipe),
+            "D_c": _adam(trunk, recipe),
+            "info": _adam([*readers, *self.d_child.code.parameters()], recipe),
+        }
+
+    def step(self, batch: TrainingExample, generator: torch.Generator, hard=False) -> dict:
+        """One update of D_b and D_c, then of G together with the code readers.
+
+        Args:
+            batch: of real images.
+            generator: random numbers, on the CPU.
+            hard: draw the hardest codes of a larger pool (see :meth:`hard_codes`).
+
+        Returns:
+            The losses and mean mask areas, scalars.
+        """
+        n, device = len(batch.child_crop), batch.child_crop.device
+        draw = self.hard_codes if hard else self.draw_codes
+        codes = draw(n, generator).to(device)
+        fake = self.generator(codes)
+        loss_b = self.update_d_background(batch, fake)
+        loss_c = self.update_d_child(batch, fake)
+        report = self.update_generator(fake, codes, generator)
+        update_average(self.average, self.generator, self.recipe.ema_decay, self.recipe.ema_buffers)
+        return {"D_b": loss_b, "D_c": loss_c, **report}
+
+    def draw_codes(self, n: int, generator: torch.Generator) -> Codes:
+        """n tied codes."""
+        return self.hierarchy.sample(n, self.config.z_dim, generator=generator)
+
+    @torch.no_grad()
+    def hard_codes(self, n: int, generator: torch.Generator) -> Codes:
+        """The n codes, of ``hard_pool`` times as many, that D_c reads worst.
+
+        Worst: the lowest probability of the true c, given the masked child foreground (paper,
+        supplementary 7.2, "hard negatives").
+        """
+        device = next(self.generator.parameters()).device
+        pool, confidence = [], []
+        for _ in range(self.recipe.hard_pool):
+            codes = self.draw_codes(n, generator)
+            child = self.generator(codes.to(device)).child
+            log_q = self.d_child.code_logits(child.masked_foreground).float().log_softmax(1)
+            confidence.append(log_q.gather(1, codes.c_index.to(device)[:, None])[:, 0].cpu())
+            pool.append(codes)
+        pool = Codes(*(torch.cat(parts) for parts in zip(*pool, strict=True)))
+        return pool.select(torch.cat(confidence).argsort(stable=True)[:n])
+
+    def update_d_background(self, batch: TrainingExample, fake: FineGANOutput) -> Tensor:
+        """D_b: real and fake background patches, and which real patches are background."""
+        weights = losses.background_patch_weights(batch.box, self.d_background.geometry)
+        real_aux, real_logits = self.d_background(batch.full_image)
+        _, fake_logits = self.d_background(fake.background.image.detach())
+        loss = losses.background_discriminator_loss(
+            real_aux,
+            real_logits,
+            fake_logits,
+            weights,
+            adversarial=self.recipe.adversarial,
+            background_weight=self.recipe.background_weight,
+        )
+        _update(self.optimisers["D_b"], loss)
+        return loss
+
+    def update_d_child(self, batch: TrainingExample, fake: FineGANOutput) -> Tensor:
+        """D_c: child crops of real images against finished images C."""
+        real_logits = self.d_child.real_fake_logits(batch.child_crop)
+        fake_logits = self.d_child.real_fake_logits(fake.child.image.detach())
+        loss = losses.adversarial_losses(self.recipe.adversarial)[0](real_logits, fake_logits)
+        _update(self.optimisers["D_c"], loss)
+        return loss
+
+    def update_generator(
+        self, fake: FineGANOutput, codes: Codes, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """G, and with it D_p and D_c's code head, on the generator's loss."""
+        recipe, d_child = self.recipe, self.d_child
+        with frozen(self.d_background, d_child.trunk, d_child.real_fake):
+            aux, background_logits = self.d_background(fake.background.image)
+            parent_view = code_view(fake.parent, recipe, generator, recipe.silhouette)
+            terms = losses.finegan_generator_loss(
+                aux,
+                background_logits,
+                d_child.real_fake_logits(fake.child.image),
+                self.d_parent.code_logits(parent_view),
+                d_child.code_logits(code_view(fake.child, recipe, generator)),
+                codes,
+                adversarial=recipe.adversarial,
+                background_weight=recipe.background_weight,
+                information_weight=recipe.information_weight,
+            )
+            terms |= self.mask_terms(fake)
+            _update([self.optimisers["G"], self.optimisers["info"]], sum(terms.values()))
+        areas = {
+            "area_p": fake.parent.mask.detach().mean(),
+            "area_c": fake.child.mask.detach().mean(),
+        }
+        return terms | areas
+
+    @torch.no_grad()
+    def picture(self, seed: int = 0) -> Tensor:
+        """Children side by side; for one z the rows B, P, C, M_c·F_c, M_p, M_c, then C for others.
+
+        (3, H, W) in [0, 1]; at most 40 children.
+        """
+        columns, more = min(self.hierarchy.n_children, 40), 3
+        device = next(self.average.parameters()).device
+        generator = torch.Generator().manual_seed(seed)
+        z = torch.randn(1 + more, self.config.z_dim, generator=generator)
+        c = torch.arange(columns).repeat(1 + more)
+        codes = self.hierarchy.codes(z.repeat_interleave(columns, 0), c)
+        out = self.average(codes.to(device))
+        first = slice(0, columns)
+        masks = [s.mask[first].expand(-1, 3, -1, -1) * 2 - 1 for s in (out.parent, out.child)]
+        rows = [out.background.image[first], out.parent.image[first], out.child.image[first]]
+        rows += [out.child.masked_foreground[first], *masks, out.child.image[columns:]]
+        return image_grid(torch.cat(rows), columns)
+
+    def mask_terms(self, fake: FineGANOutput) -> dict[str, Tensor]:
+        """The recipe's additions on the masks, those that are switched on."""
+        recipe, masks = self.recipe, (fake.parent.mask, fake.child.mask)
+        terms = {}
+        if recipe.mask_pull:
+            terms["pull"] = recipe.mask_pull * losses.mask_pull_loss(masks[1], masks[0])
+        if recipe.mask_binary:
+            terms["binary"] = recipe.mask_binary * sum(map(losses.mask_binary_loss, masks))
+        if recipe.mask_area:
+            low, high = recipe.mask_smallest, recipe.mask_largest
+            terms["area"] = recipe.mask_area * sum(
+                losses.mask_area_loss(mask, low, high) for mask in masks
+            )
+        return terms
+
+
+def image_grid(images: Tensor, columns: int) -> Tensor:
+    """Images (N, 3, S, S) in [-1, 1] as one picture, (3, H, W) in [0, 1], on the CPU."""
+    return make_grid(images.float().cpu() / 2 + 0.5, nrow=columns, padding=1).clamp(0, 1)
+
+
+def _average_of(generator: nn.Module) -> nn.Module:
+    return copy.deepcopy(generator).eval().requires_grad_(False)
+
+
+def _adam(parameters, recipe: Recipe) -> torch.optim.Adam:
+    return torch.optim.Adam(parameters, lr=recipe.learning_rate, betas=(0.5, 0.999), fused=True)
+
+
+def _update(optimisers, loss: Tensor) -> None:
+    optimisers = optimisers if isinstance(optimisers, list) else [optimisers]
+    for optimiser in optimisers:
+        optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    for optimiser in optimisers:
+        optimiser.step()

@@ -1,0 +1,333 @@
+"""The training loop, one for all families, and the configuration of a run.
+
+A run is a folder: ``config.json``, ``checkpoints/step_*.safetensors``, ``history.jsonl`` (losses),
+``samples/*.png`` and TensorBoard's event files. Every random number of iteration i is drawn from a
+generator seeded by (seed, i), so a run that was stopped goes on exactly as if it had not been.
+"""
+
+import dataclasses
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+from torchvision.utils import save_image
+from tqdm.auto import tqdm
+
+from .checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
+from .data import BirdsFolder, ToyBirds, TrainingExample
+from .errors import InputError
+from .models import FineGANConfig, GANConfig, InfoGANConfig
+from .options import from_dict, option
+from .systems import FineGANSystem, GANSystem, InfoGANSystem, Recipe
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """Data, length and bookkeeping of a run."""
+
+    data: str = option("toybirds", '"toybirds", or a folder in the layout of CUB-200-2011')
+    n_images: int = option(8000, "ToyBirds only: number of images")
+    data_seed: int = option(0, "ToyBirds only: seed of the world that is drawn")
+    batch_size: int = option(16, "images per step")
+    steps: int = option(250_000, "training steps before the hard-negative phase")
+    hard_steps: int = option(0, "further steps, every second one on hard negatives")
+    minutes: float = option(0.0, "stop after so many minutes of training (0: no limit)")
+    seed: int = option(0, "seed of weights, codes, order and augmentation")
+    start_from: str = option("", "checkpoint whose weights the networks start from (none: fresh)")
+    device: str = option("auto", '"auto" (CUDA when present), "cpu" or "cuda"')
+    workers: int = option(0, "processes that read images")
+    log_every: int = option(20, "steps between two lines of the history")
+    sample_every: int = option(500, "steps between two sample pictures")
+    checkpoint_every: int = option(500, "steps between two checkpoints")
+    keep: int = option(2, "newest checkpoints that are kept")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that determines a run."""
+
+    model: GANConfig | InfoGANConfig | FineGANConfig
+    recipe: Recipe
+    loop: LoopConfig
+
+    @property
+    def family(self) -> str:
+        """ "gan", "infogan" or "finegan"."""
+        return type(self.model).__name__.removesuffix("Config").lower()
+
+    def to_dict(self) -> dict:
+        """Plain values for JSON."""
+        return {"family": self.family, **dataclasses.asdict(self)}
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "RunConfig":
+        """The inverse of :meth:`to_dict`."""
+        families = {"gan": GANConfig, "infogan": InfoGANConfig, "finegan": FineGANConfig}
+        return cls(
+            from_dict(families[values["family"]], values["model"]),
+            from_dict(Recipe, values["recipe"]),
+            from_dict(LoopConfig, values["loop"]),
+        )
+
+
+class TrainingDiverged(RuntimeError):
+    """A loss is no longer a number. The newest checkpoint on the disk is from before."""
+
+
+def build_system(config: RunConfig) -> GANSystem | InfoGANSystem | FineGANSystem:
+    """The networks and optimisers of a run, freshly initialised from its seed."""
+    torch.manual_seed(config.loop.seed)
+    systems = {GANConfig: GANSystem, InfoGANConfig: InfoGANSystem, FineGANConfig: FineGANSystem}
+    return systems[type(config.model)](config.model, config.recipe)
+
+
+def build_dataset(config: RunConfig, progress: bool = True) -> Dataset:
+    """The images that a run trains on."""
+    model, loop = config.model, config.loop
+    if loop.data != "toybirds":
+        return BirdsFolder(loop.data, image_size=model.image_size, seed=loop.seed)
+    sizes = {}
+    if isinstance(model, FineGANConfig):
+        sizes = {"hierarchy": model.hierarchy()}
+    return ToyBirds(
+        loop.n_images,
+        image_size=model.image_size,
+        seed=loop.data_seed,
+        progress=progress,
+        **sizes,
+    )
+
+
+class StepSampler:
+    """For every step from ``start`` on, the (index, draw) pairs of its batch.
+
+    Each epoch is one random order of all images, without the last incomplete batch; ``draw`` is
+    the epoch's number, so an image is cropped anew each time.
+    """
+
+    def __init__(self, n_images: int, batch_size: int, seed: int, start: int, stop: int):
+        if n_images < batch_size:
+            raise InputError(
+                "the data set must have at least one batch of images",
+                seen=f"{n_images} images for batch_size={batch_size}",
+                cure="Lower batch_size or add images.",
+            )
+        self.n_images, self.batch_size, self.seed = n_images, batch_size, seed
+        self.start, self.stop = start, stop
+
+    def __len__(self):
+        return self.stop - self.start
+
+    def __iter__(self):
+        per_epoch = self.n_images // self.batch_size
+        order, order_of = None, None
+        for step in range(self.start, self.stop):
+            epoch, place = divmod(step, per_epoch)
+            if order_of != epoch:
+                shuffle = torch.Generator().manual_seed(hash_seed(self.seed, epoch, 1))
+                order, order_of = torch.randperm(self.n_images, generator=shuffle), epoch
+            rows = order[place * self.batch_size : (place + 1) * self.batch_size]
+            yield [(index, epoch) for index in rows.tolist()]
+
+
+def hash_seed(*numbers: int) -> int:
+    """One seed from several numbers, well mixed."""
+    seed = 0x9E3779B97F4A7C15
+    for number in numbers:
+        seed = (seed ^ (number + 0x7F4A7C15)) * 0xBF58476D1CE4E5B9 % 2**64
+        seed ^= seed >> 31
+    return seed % 2**63
+
+
+def pick_device(name: str) -> torch.device:
+    """ "auto" → CUDA when present, else the CPU; any other name as torch understands it."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise InputError(
+            "this torch sees no CUDA device", seen=name, cure='Use device "auto" or "cpu".'
+        )
+    return torch.device(name)
+
+
+def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = True) -> Path:
+    """Train, and return the newest checkpoint.
+
+    Args:
+        config: of the run.
+        folder: of the run; must not hold a run already, unless ``resume``.
+        resume: go on from the folder's newest checkpoint (from the start if there is none).
+        progress: show a progress bar.
+
+    Raises:
+        InputError: if the folder holds another run.
+        TrainingDiverged: if a loss becomes infinite or NaN.
+    """
+    run = Run(config, folder, resume, progress)
+    loop, system = config.loop, run.system
+    stop = loop.steps + loop.hard_steps
+    sampler = StepSampler(len(run.dataset), loop.batch_size, loop.seed, run.step, stop)
+    batches = DataLoader(run.dataset, batch_sampler=sampler, num_workers=loop.workers)
+    with run.progress_bar(stop) as bar:
+        for batch in batches:
+            batch = TrainingExample(*(part.to(run.device) for part in batch))
+            generator = torch.Generator().manual_seed(hash_seed(loop.seed, run.step, 2))
+            hard = run.step >= loop.steps and (run.step - loop.steps) % 2 == 1
+            report = system.step(batch, generator, hard)
+            run.step += 1
+            run.after_step(report, bar)
+            if run.out_of_time():
+                break
+        run.checkpoint()
+    return run.newest
+
+
+class Run:
+    """The folder of a run: where it stands, and what it writes."""
+
+    def __init__(self, config: RunConfig, folder, resume: bool, progress: bool):
+        self.config, self.folder, self.progress = config, Path(folder), progress
+        self.device = pick_device(config.loop.device)
+        self.started, self.seconds_before = time.monotonic(), 0.0
+        self.step, self.newest, self.images_per_s = 0, None, 0.0
+        self._claim_folder(resume)
+        self.dataset = build_dataset(config, progress)
+        self.system = build_system(config).to(self.device)
+        if resume:
+            self._resume()
+        self._open_logs()
+
+    @property
+    def seconds(self) -> float:
+        """Training time so far, in s, over all resumptions."""
+        return self.seconds_before + time.monotonic() - self.started
+
+    def out_of_time(self) -> bool:
+        """Whether the run's limit of minutes has passed."""
+        return 0 < self.config.loop.minutes * 60 <= self.seconds
+
+    def progress_bar(self, stop: int) -> tqdm:
+        """A tqdm bar that starts where the run stands."""
+        return tqdm(
+            total=stop, initial=self.step, unit="step", disable=not self.progress, smoothing=0.05
+        )
+
+    def after_step(self, report: dict, bar: tqdm) -> None:
+        """History, pictures and checkpoints, each when it is due."""
+        loop = self.config.loop
+        bar.update()
+        if self.step % loop.log_every == 0:
+            self._log(report, bar)
+        if self.step % loop.sample_every == 0:
+            self._sample()
+        if self.step % loop.checkpoint_every == 0:
+            self.checkpoint()
+
+    def checkpoint(self) -> None:
+        """Write where the run stands; drop checkpoints beyond the newest ``keep``."""
+        path = self.folder / "checkpoints" / f"step_{self.step:08d}.safetensors"
+        optimisers = self.system.optimisers
+        state = {
+            "networks": self.system.state_dict(),
+            "optimisers": {name: optimisers[name].state_dict() for name in optimisers},
+        }
+        self.newest = save_checkpoint(
+            path, state, config=self.config.to_dict(), step=self.step, seconds=self.seconds
+        )
+        for old in sorted(path.parent.glob("step_*.safetensors"))[: -self.config.loop.keep]:
+            old.unlink()
+
+    def _claim_folder(self, resume: bool) -> None:
+        path = self.folder / "config.json"
+        if path.exists() and not resume:
+            raise InputError(
+                "this folder already holds a run",
+                seen=str(self.folder),
+                cure="Choose another folder, or resume the run with --resume.",
+            )
+        if path.exists():
+            saved = RunConfig.from_dict(json.loads(path.read_text()))
+            _check_same_run(saved, self.config)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(self.config.to_dict(), indent=2) + "\n")
+
+    def _resume(self) -> None:
+        if not any((self.folder / "checkpoints").glob("step_*.safetensors")):
+            return
+        self.newest = checkpoint_path(self.folder)
+        state, metadata = load_checkpoint(self.newest)
+        self.system.load_state_dict(state["networks"])
+        for name, optimiser in self.system.optimisers.items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        self.step, self.seconds_before = metadata["step"], metadata["seconds"]
+
+    def _open_logs(self) -> None:
+        from torch.utils.tensorboard import SummaryWriter  # slow to import, needed here only
+
+        history = self.folder / "history.jsonl"
+        if history.exists():  # lines after the checkpoint that the run goes on from
+            lines = [line for line in history.read_text().splitlines() if line.endswith("}")]
+            kept = [line for line in lines if json.loads(line)["step"] <= self.step]
+            history.write_text("".join(line + "\n" for line in kept))
+        self.history = open(history, "a", buffering=1)  # noqa: SIM115
+        self.board = SummaryWriter(self.folder, purge_step=self.step + 1)
+        self.last_log = (self.step, time.monotonic())
+
+    def _log(self, report: dict, bar: tqdm) -> None:
+        values = {name: float(value) for name, value in report.items()}
+        bad = [name for name, value in values.items() if not math.isfinite(value)]
+        if bad:
+            raise TrainingDiverged(
+                f"the loss {bad[0]} is {values[bad[0]]} at step {self.step}. The newest good "
+                f"checkpoint is {self.newest or 'none yet'}. Lower learning_rate, or try "
+                'adversarial="hinge" with child_norm="spectral".'
+            )
+        step, moment = self.last_log
+        self.last_log = (self.step, time.monotonic())
+        steps_per_s = (self.step - step) / (self.last_log[1] - moment)
+        values["images_per_s"] = steps_per_s * self.config.loop.batch_size
+        line = {"step": self.step, "seconds": round(self.seconds, 2)}
+        line |= {name: round(value, 5) for name, value in values.items()}
+        self.history.write(json.dumps(line) + "\n")
+        for name, value in values.items():
+            self.board.add_scalar(name, value, self.step)
+        bar.set_postfix_str(
+            " ".join(f"{k}={v:.3g}" for k, v in values.items() if k != "images_per_s")
+            + f" {values['images_per_s']:.0f} img/s",
+            refresh=False,
+        )
+
+    def _sample(self) -> None:
+        picture = self.system.picture()
+        folder = self.folder / "samples"
+        folder.mkdir(exist_ok=True)
+        save_image(picture, folder / f"step_{self.step:08d}.png")
+        self.board.add_image("samples", picture, self.step)
+
+
+def _check_same_run(saved: RunConfig, wanted: RunConfig) -> None:
+    """A run may be resumed for longer, elsewhere or with other bookkeeping, but not changed."""
+    free = ("steps", "hard_steps", "minutes", "device", "workers", "log_every")
+    free += ("sample_every", "checkpoint_every", "keep")
+    kept = {name: getattr(saved.loop, name) for name in free}
+    wanted = dataclasses.replace(wanted, loop=dataclasses.replace(wanted.loop, **kept))
+    if saved == wanted:
+        return
+    old, new = saved.to_dict(), wanted.to_dict()
+    for part in ("model", "recipe", "loop"):
+        for name in old[part]:
+            if old[part][name] != new[part].get(name):
+                raise InputError(
+                    f"a resumed run must keep its {name} ({old[part][name]})",
+                    seen=f"{name}={new[part].get(name)}",
+                    cure="Leave the option out, or start a new run in another folder.",
+                )
+    raise InputError(
+        f"a resumed run must keep its family ({saved.family})",
+        seen=wanted.family,
+        cure="Start a new run in another folder.",
+    )

@@ -1,0 +1,80 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from finegan_lib.codes import CodeHierarchy
+from finegan_lib.discovery.finegan import (
+    DiscoveryConfig,
+    augment,
+    discover_categories,
+    generate_labelled_images,
+    shift_and_flip,
+    shrink,
+)
+
+HIERARCHY = CodeHierarchy.equal(2, 4)
+SMALL = DiscoveryConfig(n_images=300, epochs=4, batch_size=25, width=8, image_size=16)
+
+
+def bars(codes):
+    """A toy generator: the parent is a horizontal or a vertical bar, the child its colour."""
+    n = len(codes.z)
+    images = 0.1 * torch.randn(n, 3, 16, 16, generator=torch.Generator().manual_seed(n))
+    colours = torch.tensor([[1.0, -1, -1], [-1, 1, -1], [-1, -1, 1], [1, 1, -1]])
+    for image, parent, child in zip(images, codes.p_index, codes.c_index, strict=True):
+        where = (slice(6, 10), slice(2, 14)) if parent == 0 else (slice(2, 14), slice(6, 10))
+        image[:, where[0], where[1]] = colours[child][:, None, None]
+    return SimpleNamespace(child=SimpleNamespace(image=images))
+
+
+def test_classifiers_find_categories_and_shuffled_codes_do_not():
+    images, child, parent = generate_labelled_images(bars, HIERARCHY, 2, SMALL, seed=7)
+    found = discover_categories(bars, HIERARCHY, 2, images, child.numpy(), parent.numpy(), SMALL)
+    assert found["generated"]["child"]["nmi"] > 0.9
+    assert found["generated"]["parent"]["accuracy"] > 0.95
+    assert found["shuffled_codes"]["child"]["nmi"] < found["generated"]["child"]["nmi"] - 0.25
+    assert set(found["untrained"]["parent"]) == {
+        "nmi", "accuracy", "nmi_kmeans", "accuracy_kmeans",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_parent_code_is_tied_or_free(tied):
+    config = DiscoveryConfig(n_images=100, image_size=16, tied_parent=tied)
+    _, child, parent = generate_labelled_images(bars, HIERARCHY, 2, config)
+    assert (HIERARCHY.parent_of[child] == parent).all() == tied
+
+
+def test_seed_decides_the_generated_images():
+    first, second, other = (
+        generate_labelled_images(bars, HIERARCHY, 2, SMALL, seed=seed)[1] for seed in (3, 3, 4)
+    )
+    assert first.equal(second)
+    assert not first.equal(other)
+
+
+def test_shift_and_flip_moves_whole_images():
+    torch.manual_seed(0)
+    images = torch.zeros(200, 1, 8, 8)
+    images[:, :, 3, 2] = 1
+    moved = shift_and_flip(images, most=1)
+    assert moved.sum((1, 2, 3)).eq(1).all()
+    places = {(int(y), int(x)) for _, _, y, x in moved.nonzero()}
+    # rows 2 to 4; columns 1 to 3, mirrored 4 to 6
+    assert places == {(y, x) for y in (2, 3, 4) for x in (1, 2, 3, 4, 5, 6)}
+
+
+def test_augmentation_stays_in_range_and_differs_per_image():
+    torch.manual_seed(0)
+    images = augment(torch.zeros(8, 3, 16, 16))
+    assert images.shape == (8, 3, 16, 16)
+    assert images.abs().max() <= 1
+    assert np.unique(images.mean((1, 2, 3)).numpy().round(4)).size == 8
+
+
+def test_shrink_averages():
+    checkerboard = torch.tensor([[0.0, 1.0], [1.0, 0.0]]).repeat(8, 8).expand(1, 3, 16, 16)
+    assert shrink(checkerboard, 8)[..., 2:-2, 2:-2].sub(0.5).abs().max() < 0.1
+    assert shrink(checkerboard, 16) is checkerboard
