@@ -6,14 +6,20 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from .errors import InputError
+from .errors import InputError, TrainingDiverged
 from .options import add_options, with_options
 
 
 def main(arguments=None) -> int:
-    """Run one command. Returns the exit status: 0, or 2 when the user's input cannot be used."""
+    """Run one command.
+
+    Returns:
+        The exit status: 0; 1 when a training diverged; 2 when the user's input cannot be used.
+    """
     parsed = build_parser().parse_args(arguments)
     try:
+        if parsed.json and parsed.json.is_dir():  # said before hours of work, not after
+            raise InputError("--json needs a file", seen=str(parsed.json), cure="Add a file name.")
         result = parsed.command(parsed)
         if parsed.json:
             parsed.json.parent.mkdir(parents=True, exist_ok=True)
@@ -21,6 +27,9 @@ def main(arguments=None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except TrainingDiverged as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nstopped; a run goes on from its newest checkpoint with --resume", file=sys.stderr)
         return 130
@@ -50,8 +59,13 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
     """Adds the default to an option's help, unless it is stated there already."""
 
     def _get_help_string(self, action):
-        if action.default in (None, False) or "default:" in action.help:
+        stated = any(mark in action.help for mark in ("default:", "none:"))
+        if action.required or stated or action.default is argparse.SUPPRESS:
             return action.help
+        if action.default is None or action.default == "":
+            return f"{action.help} (default: none)"
+        if action.default is False:
+            return f"{action.help} (default: no)"
         return super()._get_help_string(action)
 
 
@@ -110,12 +124,14 @@ def _add_train(commands) -> None:
 
 def _train(parsed) -> dict:
     from .presets import PRESETS
-    from .training import train
+    from .training import RunConfig, train
 
+    folder = Path(parsed.run or f"runs/{parsed.preset}")
     preset = PRESETS[parsed.preset]
+    if parsed.resume and (folder / "config.json").exists():
+        preset = RunConfig.load(folder)  # so that nothing has to be typed again
     parts = {name: getattr(preset, name) for name in ("model", "recipe", "loop")}
     config = replace(preset, **with_options(parts, parsed))
-    folder = Path(parsed.run or f"runs/{parsed.preset}")
     newest = train(config, folder, resume=parsed.resume, progress=not parsed.no_progress)
     print(f"newest checkpoint: {newest}")
     return {"run": str(folder), "checkpoint": str(newest), "config": config.to_dict()}

@@ -1,8 +1,7 @@
 """Checkpoints that are written whole or not at all, verified when read, and hold no code.
 
 A checkpoint is one safetensors file: the tensors of a nested state (dicts, lists, numbers, strings
-and tensors), and in its header the state's skeleton and a digest of the tensors. Nothing is ever
-unpickled.
+and tensors), and in its header the state's skeleton and digests of both. Nothing is ever unpickled.
 """
 
 import hashlib
@@ -35,15 +34,12 @@ def save_checkpoint(path, state, **metadata) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {}
     skeleton = _flatten(state, "", tensors)
-    header = {
-        "skeleton": json.dumps(skeleton),
-        "metadata": json.dumps(metadata),
-        "sha256": _digest(tensors),
-    }
+    header = {"skeleton": json.dumps(skeleton), "metadata": json.dumps(metadata)}
+    header |= {"header_sha256": _header_digest(header), "sha256": _digest(tensors)}
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         save_file(tensors, partial, metadata=header)
-        with open(partial, "rb") as file:
+        with open(partial, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
     finally:
@@ -60,11 +56,18 @@ def load_checkpoint(path) -> tuple[object, dict]:
     header, tensors = _read(path, with_tensors=True)
     if _digest(tensors) != header["sha256"]:
         raise _damaged(path, "its digest does not match its contents")
-    return _unflatten(json.loads(header["skeleton"]), tensors), json.loads(header["metadata"])
+    try:
+        return _unflatten(json.loads(header["skeleton"]), tensors), json.loads(header["metadata"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(path, f"its skeleton makes no sense: {error}") from error
 
 
 def read_metadata(path) -> dict:
-    """The metadata of a checkpoint, without reading its tensors."""
+    """The metadata of a checkpoint, without reading its tensors.
+
+    Raises:
+        InputError: if the file is missing, of another kind, or its header is damaged.
+    """
     return json.loads(_read(path, with_tensors=False)[0]["metadata"])
 
 
@@ -94,6 +97,8 @@ def checkpoint_path(name_or_file, run_subfolder: str = "checkpoints") -> Path:
 
 def _flatten(node, path: str, tensors: dict[str, Tensor]):
     if isinstance(node, Tensor):
+        while path in tensors:  # keys may hold a slash: "a/b" is not "b" in "a"
+            path += "+"
         tensors[path] = node.detach().cpu().contiguous().clone()
         return {"tensor": path}
     if isinstance(node, dict):  # pairs, because JSON would turn an optimiser's int keys to strings
@@ -123,6 +128,10 @@ def _digest(tensors: dict[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
+def _header_digest(header: dict) -> str:
+    return hashlib.sha256((header["skeleton"] + header["metadata"]).encode()).hexdigest()
+
+
 def _read(path, with_tensors: bool) -> tuple[dict, dict[str, Tensor]]:
     if not Path(path).is_file():
         raise InputError(
@@ -140,6 +149,8 @@ def _read(path, with_tensors: bool) -> tuple[dict, dict[str, Tensor]]:
             seen=str(path),
             cure="Load files of the original authors with finegan_lib.models.official.",
         )
+    if header.get("header_sha256") not in (None, _header_digest(header)):
+        raise _damaged(path, "its digest does not match its header")
     return header, tensors
 
 

@@ -8,8 +8,11 @@ import matplotlib.pyplot as plt
 
 from . import figures
 from .checkpoints import WEIGHTS
+from .codes import CodeHierarchy
 from .data import ToyBirds
-from .evaluation import Judges, evaluate_generator
+from .errors import InputError
+from .evaluation import Judges
+from .evaluation.scores import evaluate_generator
 from .presets import TOY
 from .pretrained import load_finegan
 from .training import train
@@ -69,11 +72,21 @@ def evaluate(
         n_images: real ToyBirds that are scored, none of which was trained on.
         data_seed: of those birds; differs from the training's.
         seeds: sampling seeds; the scores are means over them.
+
+    Raises:
+        InputError: if there is no such checkpoint, or the judges know another world than its codes.
     """
     generator = load_finegan(checkpoint)
     config = generator.config
     judges = Judges.load("toy", config.image_size)
     hierarchy = config.hierarchy()
+    known = judges.config.n_parents, judges.config.n_children
+    if hierarchy != CodeHierarchy.equal(*known):
+        raise InputError(
+            "the judges know another world than this checkpoint's codes",
+            seen=f"{hierarchy}, judges of {known[0]} parents with equal shares of {known[1]}",
+            cure="Score a FineGAN that was trained with the judges' sizes.",
+        )
     birds = ToyBirds(
         n_images,
         image_size=config.image_size,

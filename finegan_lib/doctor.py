@@ -38,23 +38,29 @@ def doctor(folder=".", seconds: float = 10.0, checkpoint="toy") -> dict:
         "threads": torch.get_num_threads(),
         "free_disk_gb": round(shutil.disk_usage(folder).free / 1e9, 1),
     }
-    facts["checkpoint"] = describe_checkpoint(checkpoint)
+    facts["checkpoint"], unusable = describe_checkpoint(checkpoint)
     if seconds > 0:
         facts["toy_images_per_s"] = round(toy_speed(seconds), 1)
     facts["warnings"] = _warnings(facts)
+    if unusable:
+        facts["warnings"].insert(0, f"the checkpoint cannot be used: {facts['checkpoint']}")
     return facts
 
 
-def describe_checkpoint(name_or_file) -> str:
-    """One line on a checkpoint: its family, image size and steps, or what is wrong with it."""
+def describe_checkpoint(name_or_file) -> tuple[str, bool]:
+    """One line on a checkpoint: its family, image size and steps, or what is wrong with it.
+
+    Returns:
+        The line, and whether something is wrong.
+    """
     try:
         generator = load_generator(name_or_file)
-        step = read_metadata(checkpoint_path(name_or_file))["step"]
+        step = read_metadata(checkpoint_path(name_or_file)).get("step", "unknown")
     except InputError as error:
-        return str(error)
+        return str(error), True
     config = generator.config
     family = type(config).__name__.removesuffix("Config")
-    return f"{name_or_file}: intact, {family}, {config.image_size} pixels, {step} steps"
+    return f"{name_or_file}: intact, {family}, {config.image_size} pixels, {step} steps", False
 
 
 def toy_speed(seconds: float) -> float:

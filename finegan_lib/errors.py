@@ -1,4 +1,4 @@
-"""The one exception class for bad user input."""
+"""The exceptions of this library: bad user input, and a training that went wrong."""
 
 
 class InputError(ValueError):
@@ -13,8 +13,14 @@ class InputError(ValueError):
     """
 
     def __init__(self, what, *, seen=None, cure=None):
-        if cure is None:  # a whole message: so data loaders and pickle make it anew in a parent
-            super().__init__(what)
+        if cure is None:
+            # A whole message: so data loaders and pickle make it anew in a parent. A loader hands
+            # over the worker's traceback, which ends with the message.
+            super().__init__(what.rpartition("InputError: ")[2].strip())
             return
         shown = seen if isinstance(seen, str) else repr(seen)
         super().__init__(f"{what}; got {shown}. {cure}")
+
+
+class TrainingDiverged(RuntimeError):
+    """A loss or a weight is no longer a number. The checkpoints on the disk are from before."""

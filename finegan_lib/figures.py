@@ -39,8 +39,8 @@ def spread(n: int, most: int) -> list[int]:
 def stagewise(generator: FineGANGenerator, seed: int = 0, columns: int = 10) -> Figure:
     """Figure 3: how an image is put together, stage by stage. One column per image.
 
-    From top to bottom: background B; parent mask, parent image P; child foreground under its mask,
-    child mask, child image C.
+    From top to bottom: background B; parent mask, parent image P; child mask, child foreground
+    under its mask, child image C.
     """
     children = spread(generator.config.n_children, columns)
     codes = generator.config.hierarchy().codes(noise(generator, len(children), seed), children)
@@ -110,7 +110,7 @@ def background_swap(generator: FineGANGenerator, seed: int = 0, columns: int = 8
     z = noise(generator, 1, seed).expand(columns, -1)
     some = torch.tensor(spread(hierarchy.n_children, columns))
     z, same = z[: len(some)], torch.zeros(len(some), dtype=torch.long)
-    rows = {f"b={b} fixed,\np and c vary": hierarchy.codes(z, some, b_index=b) for b in (0, 1)}
+    rows = {f"b={b} fixed,\np and c vary": hierarchy.codes(z, some, b_index=b) for b in some[:2].tolist()}
     for c in spread(hierarchy.n_children, 4)[1:3]:
         rows[f"c={c} fixed,\nb varies"] = hierarchy.codes(z, same + c, b_index=some)
     grid = [list(draw(generator, codes).child.image) for codes in rows.values()]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .checkpoints import checkpoint_path, load_checkpoint, read_metadata, save_checkpoint
+from .checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
 from .errors import InputError
 from .models import FineGANGenerator, GANGenerator, InfoGANGenerator
 from .training import RunConfig
@@ -21,7 +21,7 @@ def load_generator(name_or_file):
     """
     path = checkpoint_path(name_or_file)
     state, metadata = load_checkpoint(path)
-    config = RunConfig.from_dict(metadata["config"])
+    config = RunConfig.from_dict(metadata.get("config", {}))
     generator = GENERATORS[config.family](config.model)
     try:
         generator.load_state_dict(averaged_weights(state))
@@ -54,6 +54,12 @@ def averaged_weights(state: dict) -> dict:
     """The averaged generator's weights in a checkpoint's state: of a run, or exported."""
     if "generator" in state:
         return state["generator"]
+    if "networks" not in state:
+        raise InputError(
+            "this checkpoint holds no generator",
+            seen=", ".join(map(str, state)) or "nothing",
+            cure="Give the checkpoint of a run, or a file written by export.",
+        )
     prefix = "average."
     networks = state["networks"]
     return {k.removeprefix(prefix): v for k, v in networks.items() if k.startswith(prefix)}
@@ -66,14 +72,15 @@ def export_generator(name_or_file, path, command: str = "") -> Path:
         name_or_file: of the run.
         path: the new file; not overwritten if it exists.
         command: the command that trained it, kept in the file.
+
+    Raises:
+        InputError: if the file exists, or there is no such checkpoint.
     """
     if Path(path).exists():
         raise InputError(
             "this file exists", seen=str(path), cure="Choose another name, or remove it first."
         )
-    source = checkpoint_path(name_or_file)
-    state, _ = load_checkpoint(source)
-    metadata = read_metadata(source)
+    state, metadata = load_checkpoint(checkpoint_path(name_or_file))
     if command:
         metadata["command"] = command
     return save_checkpoint(path, {"generator": averaged_weights(state)}, **metadata)

@@ -28,12 +28,14 @@ def write_samples(
         One dictionary per image: ``file``, ``b``, ``p``, ``c``.
 
     Raises:
-        InputError: for a folder that holds files, or an index out of range.
+        InputError: for a folder that holds files, n below 1, or an index out of range.
     """
     folder = Path(folder)
-    if folder.exists() and any(folder.iterdir()):
+    if n < 1:
+        raise InputError("n must be at least 1", seen=n, cure="Ask for one image or more.")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(
-            "this folder holds files already", seen=str(folder), cure="Choose a new folder."
+            "this is a file, or a folder that holds files already", seen=str(folder), cure="Choose a new folder."
         )
     generator = load_finegan(checkpoint)
     hierarchy, random = generator.config.hierarchy(), torch.Generator().manual_seed(seed)

@@ -9,6 +9,7 @@ import dataclasses
 import json
 import math
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from tqdm.auto import tqdm
 
 from .checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
 from .data import BirdsFolder, ToyBirds, TrainingExample
-from .errors import InputError
+from .data.folder import MARGIN
+from .errors import InputError, TrainingDiverged
 from .models import FineGANConfig, GANConfig, InfoGANConfig
 from .options import from_dict, option
 from .systems import FineGANSystem, GANSystem, InfoGANSystem, Recipe
@@ -38,12 +40,33 @@ class LoopConfig:
     minutes: float = option(0.0, "stop after so many minutes of training (0: no limit)")
     seed: int = option(0, "seed of weights, codes, order and augmentation")
     start_from: str = option("", "checkpoint whose weights the networks start from (none: fresh)")
+    crop_scale: float = option(
+        1.5, "folders only: side of the child crop in units of the longer box side"
+    )
+    full_scale: float = option(
+        0.0,
+        "folders only: shorter side of the stored full image, in units of the background "
+        "discriminator's input (0: the paper's 76/64)",
+    )
     device: str = option("auto", '"auto" (CUDA when present), "cpu" or "cuda"')
     workers: int = option(0, "processes that read images")
     log_every: int = option(20, "steps between two lines of the history")
     sample_every: int = option(500, "steps between two sample pictures")
     checkpoint_every: int = option(500, "steps between two checkpoints")
     keep: int = option(2, "newest checkpoints that are kept")
+
+    def __post_init__(self):
+        # A batch of one has no variance for BatchNorm to divide by.
+        least = {"batch_size": 2, "steps": 0, "hard_steps": 0, "minutes": 0, "seed": 0}
+        least |= {"data_seed": 0, "workers": 0, "log_every": 1, "sample_every": 1}
+        least |= {"checkpoint_every": 1, "keep": 1}
+        for name, smallest in least.items():
+            if not getattr(self, name) >= smallest:
+                raise InputError(
+                    f"{name} must be at least {smallest}",
+                    seen=getattr(self, name),
+                    cure="Choose a larger value.",
+                )
 
 
 @dataclass(frozen=True)
@@ -65,17 +88,43 @@ class RunConfig:
 
     @classmethod
     def from_dict(cls, values: dict) -> "RunConfig":
-        """The inverse of :meth:`to_dict`."""
+        """The inverse of :meth:`to_dict`.
+
+        Raises:
+            InputError: if these are not the values of a run, or those of another version.
+        """
         families = {"gan": GANConfig, "infogan": InfoGANConfig, "finegan": FineGANConfig}
-        return cls(
-            from_dict(families[values["family"]], values["model"]),
-            from_dict(Recipe, values["recipe"]),
-            from_dict(LoopConfig, values["loop"]),
-        )
+        try:
+            return cls(
+                from_dict(families[values["family"]], values["model"]),
+                from_dict(Recipe, values["recipe"]),
+                from_dict(LoopConfig, values["loop"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise InputError(
+                "this is not the configuration of a run",
+                seen=f"{type(error).__name__}: {error}",
+                cure="Give the checkpoint or the folder of a run of finegan_lib.",
+            ) from error
 
+    @classmethod
+    def load(cls, folder) -> "RunConfig":
+        """The configuration of the run in a folder.
 
-class TrainingDiverged(RuntimeError):
-    """A loss is no longer a number. The newest checkpoint on the disk is from before."""
+        Raises:
+            InputError: if the folder's ``config.json`` cannot be read.
+        """
+        path = Path(folder) / "config.json"
+        try:
+            return cls.from_dict(json.loads(path.read_text()))
+        except (OSError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(
+                "the configuration of this run cannot be read",
+                seen=f"{path} ({error})",
+                cure="Start a new run in another folder.",
+            ) from error
 
 
 def build_system(config: RunConfig) -> GANSystem | InfoGANSystem | FineGANSystem:
@@ -89,7 +138,13 @@ def build_dataset(config: RunConfig, progress: bool = True) -> Dataset:
     """The images that a run trains on."""
     model, loop = config.model, config.loop
     if loop.data != "toybirds":
-        return BirdsFolder(loop.data, image_size=model.image_size, seed=loop.seed)
+        return BirdsFolder(
+            loop.data,
+            image_size=model.image_size,
+            seed=loop.seed,
+            crop_scale=loop.crop_scale,
+            full_scale=loop.full_scale or MARGIN,
+        )
     sizes = {}
     if isinstance(model, FineGANConfig):
         sizes = {"hierarchy": model.hierarchy()}
@@ -120,7 +175,7 @@ class StepSampler:
         self.start, self.stop = start, stop
 
     def __len__(self):
-        return self.stop - self.start
+        return max(0, self.stop - self.start)
 
     def __iter__(self):
         per_epoch = self.n_images // self.batch_size
@@ -151,7 +206,10 @@ def pick_device(name: str) -> torch.device:
         raise InputError(
             "this torch sees no CUDA device", seen=name, cure='Use device "auto" or "cpu".'
         )
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise InputError("no such device", seen=name, cure='Use "auto", "cpu" or "cuda".') from error
 
 
 def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = True) -> Path:
@@ -164,24 +222,23 @@ def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = T
         progress: show a progress bar.
 
     Raises:
-        InputError: if the folder holds another run.
-        TrainingDiverged: if a loss becomes infinite or NaN.
+        InputError: if the folder holds another run, the data are too few or an image cannot be
+            read, or ``start_from`` does not fit.
+        TrainingDiverged: if a loss or a weight becomes infinite or NaN.
     """
     run = Run(config, folder, resume, progress)
     loop, system = config.loop, run.system
-    stop = loop.steps + loop.hard_steps
-    sampler = StepSampler(len(run.dataset), loop.batch_size, loop.seed, run.step, stop)
-    batches = DataLoader(run.dataset, batch_sampler=sampler, num_workers=loop.workers)
-    with run.progress_bar(stop) as bar:
+    batches = DataLoader(run.dataset, batch_sampler=run.sampler, num_workers=loop.workers)
+    with closing(run), run.progress_bar() as bar:
         for batch in batches:
+            if run.out_of_time():
+                break
             batch = TrainingExample(*(part.to(run.device) for part in batch))
             generator = torch.Generator().manual_seed(hash_seed(loop.seed, run.step, 2))
             hard = run.step >= loop.steps and (run.step - loop.steps) % 2 == 1
             report = system.step(batch, generator, hard)
             run.step += 1
             run.after_step(report, bar)
-            if run.out_of_time():
-                break
         run.checkpoint()
     return run.newest
 
@@ -192,14 +249,29 @@ class Run:
     def __init__(self, config: RunConfig, folder, resume: bool, progress: bool):
         self.config, self.folder, self.progress = config, Path(folder), progress
         self.device = pick_device(config.loop.device)
-        self.started, self.seconds_before = time.monotonic(), 0.0
-        self.step, self.newest, self.images_per_s = 0, None, 0.0
-        self._claim_folder(resume)
+        self.step, self.newest, self.seconds_before = 0, None, 0.0
+        self._check_folder(resume)
         self.dataset = build_dataset(config, progress)
         self.system = build_system(config).to(self.device)
-        if resume:
+        if resume and any((self.folder / "checkpoints").glob("step_*.safetensors")):
             self._resume()
+        elif config.loop.start_from:
+            start_from(config.loop.start_from, self.system, config)
+        loop = config.loop
+        self.stop = loop.steps + loop.hard_steps
+        self.sampler = StepSampler(
+            len(self.dataset), loop.batch_size, loop.seed, self.step, self.stop
+        )
+        # From here on the folder is taken: nothing above may have failed.
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _write_text(self.folder / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
         self._open_logs()
+        self.started = time.monotonic()
+
+    def close(self) -> None:
+        """Write out what TensorBoard still holds back, and close the files."""
+        self.board.close()
+        self.history.close()
 
     @property
     def seconds(self) -> float:
@@ -210,10 +282,14 @@ class Run:
         """Whether the run's limit of minutes has passed."""
         return 0 < self.config.loop.minutes * 60 <= self.seconds
 
-    def progress_bar(self, stop: int) -> tqdm:
+    def progress_bar(self) -> tqdm:
         """A tqdm bar that starts where the run stands."""
         return tqdm(
-            total=stop, initial=self.step, unit="step", disable=not self.progress, smoothing=0.05
+            total=self.stop,
+            initial=self.step,
+            unit="step",
+            disable=not self.progress,
+            smoothing=0.05,
         )
 
     def after_step(self, report: dict, bar: tqdm) -> None:
@@ -228,36 +304,41 @@ class Run:
             self.checkpoint()
 
     def checkpoint(self) -> None:
-        """Write where the run stands; drop checkpoints beyond the newest ``keep``."""
+        """Write where the run stands; drop checkpoints beyond the newest ``keep``.
+
+        Raises:
+            TrainingDiverged: instead of writing anything, if a weight is not a number.
+        """
         path = self.folder / "checkpoints" / f"step_{self.step:08d}.safetensors"
+        if path == self.newest:
+            return
         optimisers = self.system.optimisers
         state = {
             "networks": self.system.state_dict(),
             "optimisers": {name: optimisers[name].state_dict() for name in optimisers},
         }
+        # The losses of this step say nothing about the weights that it has made.
+        for name, tensor in state["networks"].items():
+            if not tensor.isfinite().all():
+                raise self._diverged(f"{name} has values that are not numbers")
         self.newest = save_checkpoint(
             path, state, config=self.config.to_dict(), step=self.step, seconds=self.seconds
         )
         for old in sorted(path.parent.glob("step_*.safetensors"))[: -self.config.loop.keep]:
             old.unlink()
 
-    def _claim_folder(self, resume: bool) -> None:
-        path = self.folder / "config.json"
-        if path.exists() and not resume:
+    def _check_folder(self, resume: bool) -> None:
+        held = (self.folder / "config.json").exists()
+        if held and not resume:
             raise InputError(
                 "this folder already holds a run",
                 seen=str(self.folder),
                 cure="Choose another folder, or resume the run with --resume.",
             )
-        if path.exists():
-            saved = RunConfig.from_dict(json.loads(path.read_text()))
-            _check_same_run(saved, self.config)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(self.config.to_dict(), indent=2) + "\n")
+        if held:
+            _check_same_run(RunConfig.load(self.folder), self.config)
 
     def _resume(self) -> None:
-        if not any((self.folder / "checkpoints").glob("step_*.safetensors")):
-            return
         self.newest = checkpoint_path(self.folder)
         state, metadata = load_checkpoint(self.newest)
         self.system.load_state_dict(state["networks"])
@@ -272,20 +353,16 @@ class Run:
         if history.exists():  # lines after the checkpoint that the run goes on from
             lines = [line for line in history.read_text().splitlines() if line.endswith("}")]
             kept = [line for line in lines if json.loads(line)["step"] <= self.step]
-            history.write_text("".join(line + "\n" for line in kept))
+            _write_text(history, "".join(line + "\n" for line in kept))
         self.history = open(history, "a", buffering=1)  # noqa: SIM115
         self.board = SummaryWriter(self.folder, purge_step=self.step + 1)
         self.last_log = (self.step, time.monotonic())
 
     def _log(self, report: dict, bar: tqdm) -> None:
-        values = {name: float(value) for name, value in report.items()}
+        values = {name: float(value.detach()) for name, value in report.items()}
         bad = [name for name, value in values.items() if not math.isfinite(value)]
         if bad:
-            raise TrainingDiverged(
-                f"the loss {bad[0]} is {values[bad[0]]} at step {self.step}. The newest good "
-                f"checkpoint is {self.newest or 'none yet'}. Lower learning_rate, or try "
-                'adversarial="hinge" with child_norm="spectral".'
-            )
+            raise self._diverged(f"the loss {bad[0]} is {values[bad[0]]}")
         step, moment = self.last_log
         self.last_log = (self.step, time.monotonic())
         steps_per_s = (self.step - step) / (self.last_log[1] - moment)
@@ -301,12 +378,62 @@ class Run:
             refresh=False,
         )
 
+    def _diverged(self, what: str) -> TrainingDiverged:
+        return TrainingDiverged(
+            f"{what} at step {self.step}. The newest good checkpoint is "
+            f"{self.newest or 'none yet'}. Start a new run from it with a lower learning_rate, or "
+            'with adversarial="hinge" and spectral normalisation.'
+        )
+
     def _sample(self) -> None:
         picture = self.system.picture()
         folder = self.folder / "samples"
         folder.mkdir(exist_ok=True)
         save_image(picture, folder / f"step_{self.step:08d}.png")
         self.board.add_image("samples", picture, self.step)
+
+
+def start_from(name_or_file, system, config: RunConfig) -> None:
+    """Give a fresh system the weights of a checkpoint; the optimisers stay fresh.
+
+    A checkpoint of a run gives every network, an exported file the generator: both the live one
+    and its running average start from the averaged weights.
+
+    Raises:
+        InputError: if there is no such checkpoint, or its sizes are others than the config's.
+    """
+    path = checkpoint_path(name_or_file)
+    state, metadata = load_checkpoint(path)
+    saved = RunConfig.from_dict(metadata.get("config", {}))
+    if saved.family != config.family:
+        raise InputError(
+            f"the checkpoint to start from is of the family {saved.family}",
+            seen=f"{config.family} to train, {path}",
+            cure="Choose a checkpoint, or a preset, of the same family.",
+        )
+    try:
+        if "generator" in state:
+            system.generator.load_state_dict(state["generator"])
+            system.average.load_state_dict(state["generator"])
+        else:
+            system.load_state_dict(state["networks"])
+    except (KeyError, RuntimeError) as error:
+        sizes = dataclasses.asdict(saved.model), dataclasses.asdict(config.model)
+        other = [name for name in sizes[0] if sizes[0][name] != sizes[1][name]]
+        here = ", ".join(f"{name}={sizes[0][name]}" for name in other) or str(error)
+        wanted = ", ".join(f"{name}={sizes[1][name]}" for name in other) or "the same sizes"
+        raise InputError(
+            "the checkpoint to start from has other sizes than the networks to train",
+            seen=f"{here} in {path}, {wanted} to train",
+            cure="Set these options to the checkpoint's values, or start fresh.",
+        ) from error
+
+
+def _write_text(path: Path, text: str) -> None:
+    """Whole or not at all, as checkpoints are written."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text)
+    partial.replace(path)
 
 
 def _check_same_run(saved: RunConfig, wanted: RunConfig) -> None:
@@ -317,17 +444,18 @@ def _check_same_run(saved: RunConfig, wanted: RunConfig) -> None:
     wanted = dataclasses.replace(wanted, loop=dataclasses.replace(wanted.loop, **kept))
     if saved == wanted:
         return
+    if saved.family != wanted.family:
+        raise InputError(
+            f"a resumed run must keep its family ({saved.family})",
+            seen=wanted.family,
+            cure="Start a new run in another folder.",
+        )
     old, new = saved.to_dict(), wanted.to_dict()
     for part in ("model", "recipe", "loop"):
         for name in old[part]:
-            if old[part][name] != new[part].get(name):
+            if old[part][name] != new[part][name]:
                 raise InputError(
                     f"a resumed run must keep its {name} ({old[part][name]})",
-                    seen=f"{name}={new[part].get(name)}",
+                    seen=f"{name}={new[part][name]}",
                     cure="Leave the option out, or start a new run in another folder.",
                 )
-    raise InputError(
-        f"a resumed run must keep its family ({saved.family})",
-        seen=wanted.family,
-        cure="Start a new run in another folder.",
-    )

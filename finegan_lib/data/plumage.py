@@ -67,7 +67,8 @@ class Plumage:
 def plumages(hierarchy):
     """One plumage per child of a ``CodeHierarchy``, all different; a list.
 
-    Siblings 0 and 1 wear the same two colours, swapped; so do 2 and 3, and so on.
+    Siblings 0 and 1 wear the same two colours, swapped; so do 2 and 3, and so on. The
+    neighbouring parent wears them too: again the other way round, and in the same patterns.
     """
     chosen = []
     for parent in range(hierarchy.n_parents):
@@ -80,7 +81,7 @@ def plumages(hierarchy):
 
 def _plumage(parent, sibling, taken):
     pair = PAIRS[(parent + sibling // 2) % len(PAIRS)]
-    main, second = pair if (sibling + parent // 3) % 2 == 0 else pair[::-1]
+    main, second = pair if (sibling + parent) % 2 == 0 else pair[::-1]
     # Steps of two keep together what contrasts: plain with striped, spotted with two-tone, ...
     pattern = (sibling + 2 * parent + 2 * (sibling // len(PATTERNS))) % len(PATTERNS)
     mark = (parent + sibling + sibling // 4) % len(MARKS)

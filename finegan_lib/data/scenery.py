@@ -1,7 +1,7 @@
 """The backgrounds of ToyBirds: ten textured families, each picture of a family a little different.
 
 A background is a function of world coordinates (x to the right, y down, the scene is the unit
-square), so that any window of it can be drawn at any resolution. Its colours are those of the birds.
+square): any window of it can be drawn at any resolution. Its colours are those of the birds.
 """
 
 import numpy as np
@@ -154,10 +154,10 @@ FAMILIES = (
     ("foliage", _foliage),
     ("rippled water", _water),
     ("sand", _sand),
-    ("branches", _branches),
     ("reeds", _reeds),
-    ("rocks", _rocks),
     ("sunset", _sunset),
+    ("branches", _branches),
+    ("rocks", _rocks),
     ("snow", _snow),
     ("meadow", _meadow),
 )

@@ -26,7 +26,7 @@ from .scenery import FAMILIES, N_RANDOM, paint_background
 from .silhouettes import silhouettes
 
 # Part of the cache's name: raise it whenever a picture changes.
-DRAWING_VERSION = 3
+DRAWING_VERSION = 6
 
 POSE = np.dtype(
     [
@@ -38,14 +38,19 @@ POSE = np.dtype(
         ("stretch", "f4"),  # the bird is this many times wider, and as many times less high
     ]
 )
-_SCALE = 0.29  # mean pose scale; the box is then about 0.29 of the scene's side
+_SCALE = 1 / 3  # mean pose scale: the box is about a third of the scene's side
 _CROP = 1.2  # side of the child crop, in longer sides of the box
 _MARGIN = 76 / 64  # the stored crop is this much larger, so that random crops can move
 
 
 def scene_size(image_size):
-    """Side in pixels of the whole image, from which ``full_image`` is a random window."""
-    return 7 * image_size // 4
+    """Side in pixels of the whole image, from which ``full_image`` is a random window.
+
+    With it a pixel of the whole image covers as much as one of the child crop (1.2 × 1/3 × 5/2 = 1).
+    So a texture looks the same to the background discriminator, which sees windows, and to the
+    child discriminator, which sees crops; else no background could please both.
+    """
+    return 5 * image_size // 2
 
 
 def stored_crop_size(image_size):
@@ -67,6 +72,7 @@ class ToyBirds(Dataset):
         image_size: S, 32, 64 or 128 pixels.
         n_parents, n_children: sizes of an equal hierarchy; ignored if ``hierarchy`` is given.
         hierarchy: any ``CodeHierarchy`` with at most 40 parents.
+        n_backgrounds: background families that appear, at most 10.
         seed: another seed, another world of pictures (of the same birds).
         cache_dir: where the drawn pictures are kept; by default the environment variable
             FINEGAN_CACHE, or else ``~/.cache/finegan_lib``.
@@ -90,6 +96,7 @@ class ToyBirds(Dataset):
         n_parents=5,
         n_children=20,
         hierarchy=None,
+        n_backgrounds=6,
         seed=0,
         cache_dir=None,
         progress=True,
@@ -102,6 +109,13 @@ class ToyBirds(Dataset):
             raise InputError(
                 "seed cannot be negative", seen=seed, cure="Choose a whole number from 0 up."
             )
+        if not 1 <= n_backgrounds <= len(FAMILIES):
+            raise InputError(
+                f"n_backgrounds must lie in [1, {len(FAMILIES)}]",
+                seen=n_backgrounds,
+                cure=f"There are {len(FAMILIES)} background families.",
+            )
+        self.n_backgrounds = int(n_backgrounds)
         self.background_size = background_size(image_size)
         self.n_images, self.image_size, self.seed = int(n_images), int(image_size), int(seed)
         self.hierarchy = hierarchy or CodeHierarchy.equal(n_parents, n_children)
@@ -135,14 +149,14 @@ class ToyBirds(Dataset):
             ]
         )
         self._background_random, u = random[:, :N_RANDOM], random[:, N_RANDOM:]
-        self.background_index = (u[:, 0] * len(FAMILIES)).astype(np.int64)
+        self.background_index = (u[:, 0] * self.n_backgrounds).astype(np.int64)
         self.pose = np.empty(n, POSE)
-        self.pose["x"] = 0.35 + 0.30 * u[:, 1]
-        self.pose["y"] = 0.35 + 0.30 * u[:, 2]
-        self.pose["scale"] = _SCALE * (0.85 + 0.30 * u[:, 3])
+        self.pose["x"] = 0.29 + 0.42 * u[:, 1]
+        self.pose["y"] = 0.29 + 0.42 * u[:, 2]
+        self.pose["scale"] = _SCALE * (0.90 + 0.20 * u[:, 3])
         self.pose["flip"] = u[:, 4] < 0.5
-        self.pose["tilt"] = -12 + 24 * u[:, 5]
-        self.pose["stretch"] = 0.90 + 0.20 * u[:, 6]
+        self.pose["tilt"] = -8 + 16 * u[:, 5]
+        self.pose["stretch"] = 0.95 + 0.10 * u[:, 6]
         self._tint = (0.92 + 0.16 * u[:, 7:8]) * (0.96 + 0.08 * u[:, 8:11])
         self._world_boxes = self._find_boxes()
         self.boxes = self._world_boxes * np.float32(scene_size(self.image_size))
@@ -186,7 +200,7 @@ class ToyBirds(Dataset):
     @property
     def background_names(self):
         """One name per family of backgrounds."""
-        return [name for name, _ in FAMILIES]
+        return [name for name, _ in FAMILIES[: self.n_backgrounds]]
 
     # ------------------------------------------------------------------ drawing
 
@@ -380,7 +394,7 @@ class ToyBirds(Dataset):
         sizes = f"{self.n_parents}x{self.n_children}"
         return (
             f"toybirds-v{DRAWING_VERSION}-{self.image_size}px-{self.n_images}-{sizes}-{digest}"
-            f"-seed{self.seed}"
+            f"-{self.n_backgrounds}backgrounds-seed{self.seed}"
         )
 
     def _shapes(self):
@@ -485,7 +499,7 @@ class ToyBirds(Dataset):
             stem = class_names[child].split(".", 1)[1]
             path = f"{class_names[child]}/{stem}_{counts[child]:04d}.jpg"
             pixels = np.moveaxis(np.asarray(self._scenes[row]), 0, 2)
-            Image.fromarray(pixels).save(folder / "images" / path, quality=95)
+            Image.fromarray(pixels).save(folder / "images" / path, quality=95, subsampling=0)
             x1, y1, x2, y2 = self.boxes[row].tolist()
             lines["images.txt"].append(f"{image_id} {path}")
             lines["bounding_boxes.txt"].append(

@@ -26,7 +26,7 @@ class DiscoveryConfig:
     """How the two classifiers are trained."""
 
     n_images: int = 4000  # generated images
-    epochs: int = 8  # passes over them, each with new augmentation
+    epochs: int = 6  # passes over them, each with new augmentation
     batch_size: int = 50  # images
     learning_rate: float = 3e-3  # peak of a one-cycle schedule, AdamW
     width: int = 16  # channels of the first layer; doubled by every pooling

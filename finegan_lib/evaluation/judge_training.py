@@ -318,7 +318,8 @@ def train_and_save_judges(
     Returns:
         The scores of `measure_judges`.
     """
-    from ..data import ToyBirds  # only training needs the data; judging does not
+    # Only training needs the data; judging does not.
+    from ..data.toybirds import DRAWING_VERSION, ToyBirds
 
     world |= {"image_size": image_size, "progress": progress}
     judges = train_judges(
@@ -330,6 +331,7 @@ def train_and_save_judges(
         "command": f"python -m finegan_lib judges {options} --out FILE",
         "n_images": n_images,
         "n_test": n_test,
+        "drawing_version": DRAWING_VERSION,
     }
     judges.save(out)
     return scores

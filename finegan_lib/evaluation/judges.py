@@ -102,19 +102,19 @@ class GlobalJudge(nn.Module):
 class PatchJudge(nn.Module):
     """Averages what small patches say, over a mask: images (N, 3, S, S), mask (N, 1, S, S).
 
-    A cell sees a patch of 15 pixels at image size 32 and of 31 at 64 (about 0.45 of the side), and
-    the average over the mask forgets how the patches were arranged, hence the outline.
+    At 32 pixels, to which larger images are averaged, a cell sees a patch of 13; the average over
+    the mask forgets how the patches were arranged, hence the outline.
     """
 
-    def __init__(self, n_out: int, image_size: int, width: int):
+    def __init__(self, n_out: int, width: int):
         super().__init__()
-        strides = {32: (1, 2, 1, 1), 64: (2, 2, 1, 1)}[image_size]
         widths = [4, width, 2 * width, 4 * width, 6 * width]
-        steps = zip(widths[:-1], widths[1:], strides, strict=True)
-        self.trunk = nn.Sequential(*(conv_block(a, b, s) for a, b, s in steps))
+        steps = zip(pairwise(widths), (1, 2, 1, 1), strict=True)
+        self.trunk = nn.Sequential(*(conv_block(*pair, stride) for pair, stride in steps))
         self.head = nn.Linear(widths[-1], n_out)
 
     def forward(self, images: Tensor, mask: Tensor) -> Tensor:
+        images, mask = F.adaptive_avg_pool2d(images, 32), F.adaptive_avg_pool2d(mask, 32)
         features = self.trunk(torch.cat([images * mask, mask], 1))
         weights = F.adaptive_avg_pool2d(mask, features.shape[-1])
         total = weights.sum((2, 3)).clamp_min(1e-3)
@@ -132,11 +132,11 @@ class Judges(nn.Module):
     def __init__(self, config: JudgesConfig, metadata: dict | None = None):
         super().__init__()
         self.config, self.metadata = config, metadata or {}
-        size, width = config.image_size, config.width
-        self.segmenter = Segmenter(size, 2 * width // 3)
+        width = config.width
+        self.segmenter = Segmenter(config.image_size, 2 * width // 3)
         self.shape = GlobalJudge(1, config.n_parents, 2 * width)
         self.pose = GlobalJudge(1, len(POSE_NAMES), 2 * width)
-        self.appearance = PatchJudge(config.n_children, size, width)
+        self.appearance = PatchJudge(config.n_children, width)
         self.background = GlobalJudge(4, config.n_backgrounds, width)
 
     def masks(self, images: Tensor) -> Tensor:

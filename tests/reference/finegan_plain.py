@@ -35,9 +35,7 @@ class InitStage(nn.Module):
         super().__init__()
         self.g = g
         n = 16 * g * 4 * 4 * 2
-        self.fc = nn.Sequential(
-            nn.Linear(n_code + z_dim, n, bias=False), nn.BatchNorm1d(n), Glu()
-        )
+        self.fc = nn.Sequential(nn.Linear(n_code + z_dim, n, bias=False), nn.BatchNorm1d(n), Glu())
         self.upsample1 = up(16 * g, 8 * g)
         self.upsample2 = up(8 * g, 4 * g)
         self.upsample3 = up(4 * g, 2 * g)
@@ -119,7 +117,7 @@ class PlainGenerator(nn.Module):
 
 
 class PlainBackgroundDiscriminator(nn.Module):
-    """126 × 126 images, or 128 × 128 ones resized to it → (aux, real/fake) probabilities, 24 × 24."""
+    """126 × 126 images (128 × 128 ones are resized) → aux and real/fake probabilities, 24 × 24."""
 
     def __init__(self, d):
         super().__init__()

@@ -1,0 +1,161 @@
+"""The bricks: each against its definition."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from finegan_lib.data.example import background_size
+from finegan_lib.errors import InputError
+from finegan_lib.models.blocks import (
+    CodeConv,
+    Encoder,
+    PatchGeometry,
+    ResidualBlock,
+    SameBlock,
+    UpBlock,
+    check_image_size,
+    initialise,
+)
+from finegan_lib.models.finegan import BackgroundDiscriminator, FineGANConfig
+
+
+@pytest.mark.parametrize("side", [(2, 2), (3, 3), (4, 4), (4, 7), (16, 16)])
+def test_code_convolution_equals_the_plain_form(side):
+    """Forward and every gradient; small maps are all border."""
+    torch.manual_seed(0)
+    layer = CodeConv(5, 3, 4).double()
+    code = torch.randn(2, 5, dtype=torch.float64, requires_grad=True)
+    features = torch.randn(2, 3, *side, dtype=torch.float64, requires_grad=True)
+    inputs = [code, features, layer.conv.weight]
+    plain, quick = layer.plain(code, features), layer(code, features)
+    torch.testing.assert_close(quick, plain)
+    upstream = torch.randn_like(plain)
+    for a, b in zip(
+        torch.autograd.grad(quick, inputs, upstream),
+        torch.autograd.grad(plain, inputs, upstream),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b)
+
+
+def test_code_comes_before_the_features():
+    layer = CodeConv(1, 1, 1)
+    with torch.no_grad():
+        layer.conv.weight.zero_()[0, 0, 1, 1] = 2.0
+        layer.conv.weight[0, 1, 1, 1] = -1.0
+    code, features = torch.tensor([[3.0]]), torch.arange(16.0).view(1, 1, 4, 4)
+    torch.testing.assert_close(layer(code, features), 6 - features)
+
+
+def test_gated_blocks():
+    """First half × sigmoid(second half)."""
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, 4, 4)
+    for block, resized in ((SameBlock(3, 2), x), (UpBlock(3, 2), F.interpolate(x, scale_factor=2))):
+        convolution = next(m for m in block if isinstance(m, nn.Conv2d))
+        norm = next(m for m in block if isinstance(m, nn.BatchNorm2d))
+        linear = norm(convolution(resized))
+        torch.testing.assert_close(block(x), linear[:, :2] * torch.sigmoid(linear[:, 2:]))
+
+
+def test_residual_block_starts_from_the_identity():
+    block = ResidualBlock(3)
+    nn.init.zeros_(block.block[-1].weight)
+    x = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(block(x), x)
+
+
+@pytest.mark.parametrize("norm", ["batch", "spectral", "none"])
+@pytest.mark.parametrize(("image_size", "channels"), [(32, 16), (64, 32), (128, 32)])
+def test_encoder_shapes(image_size, channels, norm):
+    torch.manual_seed(0)
+    encoder = Encoder(image_size, 4, norm)
+    assert encoder.out_channels == channels
+    assert encoder(torch.randn(2, 3, image_size, image_size)).shape == (2, channels, 4, 4)
+
+
+def test_encoder_norms():
+    layers = {norm: Encoder(32, 4, norm) for norm in ("batch", "spectral", "none")}
+    count = {norm: sum(isinstance(m, nn.BatchNorm2d) for m in e) for norm, e in layers.items()}
+    assert count == {"batch": 3, "spectral": 0, "none": 0}
+    assert isinstance(layers["batch"][1], nn.LeakyReLU)  # none after the first convolution
+    spectral = layers["spectral"].train()
+    for _ in range(30):  # each pass in training mode is one step of the power iteration
+        spectral(torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
+    for layer in spectral:
+        if isinstance(layer, nn.Conv2d):
+            largest = torch.linalg.matrix_norm(layer.weight.flatten(1), 2).item()
+            assert largest == pytest.approx(1, abs=0.01)
+
+
+def test_encoder_rejects_other_norms_and_sizes():
+    with pytest.raises(InputError, match="got layer"):
+        Encoder(32, 4, "layer")
+    for build in (check_image_size, lambda size: Encoder(size, 4), background_size):
+        with pytest.raises(InputError, match="32, 64 or 128 pixels; got 48"):
+            build(48)
+
+
+@pytest.mark.parametrize(
+    ("image_size", "geometry"),
+    [(32, (14, 2, 10)), (64, (22, 4, 11)), (128, (34, 4, 24))],
+)
+def test_patch_geometry_is_what_the_gradients_see(image_size, geometry):
+    """Pixels with a gradient from cell (i, i): rows and columns [i·stride, i·stride + field)."""
+    torch.manual_seed(0)
+    network = BackgroundDiscriminator(FineGANConfig(image_size=image_size, d_dim=2))
+    side = background_size(image_size)
+    assert network.geometry == geometry
+    assert network.input_size == side
+    images = torch.rand(1, 3, side, side, requires_grad=True)
+    for cells in network(images):
+        assert cells.shape == (1, network.geometry.cells, network.geometry.cells)
+        for i in range(network.geometry.cells):
+            (gradient,) = torch.autograd.grad(cells[0, i, i], images, retain_graph=True)
+            seen = gradient[0].abs().sum(0) > 0
+            start = i * network.geometry.stride
+            expected = list(range(start, start + network.geometry.receptive_field))
+            assert torch.nonzero(seen.any(1)).flatten().tolist() == expected
+            assert torch.nonzero(seen.any(0)).flatten().tolist() == expected
+    assert expected[-1] == side - 1  # the patches reach the last pixel
+
+
+def test_first_axis_of_the_cells_is_y():
+    torch.manual_seed(0)
+    network = BackgroundDiscriminator(FineGANConfig(image_size=32, d_dim=2))
+    images = torch.rand(1, 3, 32, 32, requires_grad=True)
+    (gradient,) = torch.autograd.grad(network(images)[1][0, 2, 7], images)
+    rows, columns = torch.nonzero(gradient[0].abs().sum(0), as_tuple=True)
+    assert (rows.min(), rows.max()) == (4, 17)
+    assert (columns.min(), columns.max()) == (14, 27)
+
+
+def test_patch_geometry_by_hand():
+    """3, then 3 wide with stride 2: 3 + (3 − 1) · 1 = 5 pixels, 2 apart."""
+    assert PatchGeometry.of([(3, 1), (3, 2)], 11) == (5, 2, 4)
+    assert PatchGeometry.of([(3, 2), (3, 1)], 11) == (7, 2, 3)
+
+
+def test_initialisation():
+    torch.manual_seed(0)
+    layers = nn.Sequential(nn.Conv2d(4, 8, 3), nn.BatchNorm2d(2000), nn.Linear(6, 3))
+    nn.init.ones_(layers[0].bias)
+    nn.init.ones_(layers[1].bias)
+    initialise(layers)
+    for layer in (layers[0], layers[2]):
+        matrix = layer.weight.detach().flatten(1)
+        torch.testing.assert_close(matrix @ matrix.T, torch.eye(len(matrix)), atol=1e-5, rtol=0)
+        assert not layer.bias.any()
+    scale = layers[1].weight.detach()
+    assert scale.mean().item() == pytest.approx(1, abs=0.003)
+    assert scale.std().item() == pytest.approx(0.02, rel=0.1)
+    assert not layers[1].bias.any()
+
+
+def test_initialisation_of_spectral_layers():
+    torch.manual_seed(0)
+    encoder = Encoder(32, 4, "spectral")
+    initialise(encoder)
+    matrix = encoder[0].parametrizations.weight.original.detach().flatten(1)
+    torch.testing.assert_close(matrix @ matrix.T, torch.eye(4), atol=1e-5, rtol=0)
