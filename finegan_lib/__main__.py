@@ -48,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_figures(commands)
     _add_evaluate(commands)
     _add_demo(commands)
+    _add_ablate(commands)
     _add_judges(commands)
     _add_export(commands)
     _add_toybirds(commands)
@@ -62,7 +63,7 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
         stated = any(mark in action.help for mark in ("default:", "none:"))
         if action.required or stated or action.default is argparse.SUPPRESS:
             return action.help
-        if action.default is None or action.default == "":
+        if action.default in (None, "", []):
             return f"{action.help} (default: none)"
         if action.default is False:
             return f"{action.help} (default: no)"
@@ -224,6 +225,32 @@ def _demo(parsed) -> dict:
     for name, scores in results.items():
         print(f"\n{name}\n{summary(scores)}")
     print(f"\nPictures and scores: {parsed.out}")
+    return results
+
+
+def _add_ablate(commands) -> None:
+    parser = _command(
+        commands, "ablate", _ablate, "leave out each addition of the toy preset", checkpoint=False
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/ablation"), metavar="FOLDER", help="folder"
+    )
+    parser.add_argument("--steps", type=int, default=4000, help="training steps of each run")
+    parser.add_argument("--seed", type=int, default=0, help="seed of each training")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these runs only")
+
+
+def _ablate(parsed) -> dict:
+    from .ablation import ablate, table
+
+    results = ablate(
+        parsed.out,
+        steps=parsed.steps,
+        seed=parsed.seed,
+        only=tuple(parsed.only),
+        progress=not parsed.no_progress,
+    )
+    print(table(results))
     return results
 
 

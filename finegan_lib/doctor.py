@@ -75,7 +75,7 @@ def toy_speed(seconds: float) -> float:
     steps, start = 0, time.perf_counter()
     while time.perf_counter() - start < seconds:
         report = system.step(batch, torch.Generator().manual_seed(steps))
-        float(report["D_c"])  # waits for the device
+        report["D_c"].item()  # waits for the device
         steps += 1
     return steps * n / (time.perf_counter() - start)
 

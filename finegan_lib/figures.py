@@ -3,6 +3,9 @@
 The functions draw, they never train. Figure numbers are the paper's.
 """
 
+import re
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
@@ -110,7 +113,10 @@ def background_swap(generator: FineGANGenerator, seed: int = 0, columns: int = 8
     z = noise(generator, 1, seed).expand(columns, -1)
     some = torch.tensor(spread(hierarchy.n_children, columns))
     z, same = z[: len(some)], torch.zeros(len(some), dtype=torch.long)
-    rows = {f"b={b} fixed,\np and c vary": hierarchy.codes(z, some, b_index=b) for b in some[:2].tolist()}
+    rows = {
+        f"b={b} fixed,\np and c vary": hierarchy.codes(z, some, b_index=b)
+        for b in some[:2].tolist()
+    }
     for c in spread(hierarchy.n_children, 4)[1:3]:
         rows[f"c={c} fixed,\nb varies"] = hierarchy.codes(z, same + c, b_index=some)
     grid = [list(draw(generator, codes).child.image) for codes in rows.values()]
@@ -152,15 +158,30 @@ def image_figure(grid, row_names=None, column_names=None, title="", size=0.9) ->
         size: of one image, in inches.
     """
     n_rows, n_columns = len(grid), max(map(len, grid))
-    margin = 0.95 if row_names else 0.1
+    gap, edge = 0.04, 0.08
+    # Inches: a letter is about 0.07 wide in the names (8 points), 0.09 in the title (11 points).
+    letters = max(
+        len(re.sub(r"[${}_]", "", line)) for line in "\n".join(row_names or [""]).split("\n")
+    )
+    left = edge + (0.1 + 0.07 * letters if row_names else 0)
+    width = left + n_columns * (size + gap) - gap + edge
+    lines = textwrap.wrap(title, int(width / 0.09))
+    top = edge + 0.2 * len(lines) + (0.2 if column_names else 0.05)
+    height = top + n_rows * (size + gap) - gap + edge
     figure, axes = plt.subplots(
         n_rows,
         n_columns,
-        figsize=(n_columns * size + margin, n_rows * size + 0.75),
+        figsize=(width, height),
         squeeze=False,
-        layout="constrained",
+        gridspec_kw={
+            "left": left / width,
+            "right": 1 - edge / width,
+            "top": 1 - top / height,
+            "bottom": edge / height,
+            "wspace": gap / size,
+            "hspace": gap / size,
+        },
     )
-    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
     for i, row in enumerate(grid):
         for j, cell in enumerate(axes[i]):
             cell.set(xticks=[], yticks=[])
@@ -170,8 +191,8 @@ def image_figure(grid, row_names=None, column_names=None, title="", size=0.9) ->
             if j == 0 and row_names:
                 cell.set_ylabel(row_names[i], rotation=0, ha="right", va="center", fontsize=8)
             if i == 0 and column_names:
-                cell.set_title(column_names[j], fontsize=8)
-    figure.suptitle(title, fontsize=11)
+                cell.set_title(column_names[j], fontsize=8, pad=3)
+    figure.suptitle("\n".join(lines), fontsize=11, y=1 - edge / height, va="top")
     return figure
 
 

@@ -74,13 +74,16 @@ def export_generator(name_or_file, path, command: str = "") -> Path:
         command: the command that trained it, kept in the file.
 
     Raises:
-        InputError: if the file exists, or there is no such checkpoint.
+        InputError: if the file exists, there is no such checkpoint, or its weights do not fit the
+            sizes that it states.
     """
     if Path(path).exists():
         raise InputError(
             "this file exists", seen=str(path), cure="Choose another name, or remove it first."
         )
-    state, metadata = load_checkpoint(checkpoint_path(name_or_file))
+    source = checkpoint_path(name_or_file)
+    load_generator(source)  # nothing is handed on that could not be loaded
+    state, metadata = load_checkpoint(source)
     if command:
         metadata["command"] = command
     return save_checkpoint(path, {"generator": averaged_weights(state)}, **metadata)

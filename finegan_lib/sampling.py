@@ -35,7 +35,9 @@ def write_samples(
         raise InputError("n must be at least 1", seen=n, cure="Ask for one image or more.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(
-            "this is a file, or a folder that holds files already", seen=str(folder), cure="Choose a new folder."
+            "this is a file, or a folder that holds files already",
+            seen=str(folder),
+            cure="Choose a new folder.",
         )
     generator = load_finegan(checkpoint)
     hierarchy, random = generator.config.hierarchy(), torch.Generator().manual_seed(seed)

@@ -16,6 +16,7 @@ from torchvision.utils import make_grid
 from . import losses
 from .codes import Codes, one_hot
 from .data.example import TrainingExample
+from .errors import InputError
 from .models.finegan import (
     FineGANConfig,
     FineGANGenerator,
@@ -36,13 +37,15 @@ class Recipe:
     ``min_head_channels`` and ``mask_bias``, ``ema_buffers``, and all from ``mask_pull`` on.
     """
 
-    learning_rate: float = option(2e-4, "Adam's step size, for every network")
+    learning_rate: float = option(2e-4, "Adam's step size")
+    slower_d: float = option(1.0, "the discriminators' step size as a fraction of it (paper: 1)")
     adversarial: str = option("bce", "real/fake loss (paper: bce)", choices=("bce", "hinge"))
     background_weight: float = option(10.0, "weight of D_b's real/fake loss")
     information_weight: float = option(1.0, "weight of the two information losses")
     ema_decay: float = option(0.999, "decay of the running average of G's weights, per step")
     ema_buffers: bool = option(False, "average G's BatchNorm statistics too (paper: no)")
     hard_pool: int = option(10, "hard-negative phase: batches drawn for one that is kept")
+    free_background: bool = option(False, "draw b independently of c in training (paper: b = c)")
     mask_pull: float = option(0.0, "weight of |M_c - M_p|")
     mask_binary: float = option(0.0, "weight of M(1 - M), on both masks")
     mask_area: float = option(0.0, "weight of the mask area's distance from its range")
@@ -54,6 +57,23 @@ class Recipe:
     silhouette: float = option(
         0.0, "fraction of parent foregrounds shown to D_p in one flat colour"
     )
+
+    def __post_init__(self):
+        sound = {
+            "learning_rate": (self.learning_rate > 0, "above 0"),
+            "slower_d": (self.slower_d > 0, "above 0"),
+            "ema_decay": (0 <= self.ema_decay <= 1, "in [0, 1]"),
+            "hard_pool": (self.hard_pool >= 1, "at least 1"),
+            "mask_smallest": (0 <= self.mask_smallest <= self.mask_largest, "in [0, mask_largest]"),
+            "silhouette": (0 <= self.silhouette <= 1, "in [0, 1]"),
+        }
+        for name, (good, wanted) in sound.items():
+            if not good:
+                raise InputError(
+                    f"{name} must be {wanted}",
+                    seen=getattr(self, name),
+                    cure="Choose another value, or leave the option out.",
+                )
 
 
 @contextmanager
@@ -137,7 +157,7 @@ class GANSystem(nn.Module):
         self.average = _average_of(self.generator)
         self.optimisers = {
             "G": _adam(self.generator.parameters(), recipe),
-            "D": _adam(self.discriminator.parameters(), recipe),
+            "D": _adam(self.discriminator.parameters(), recipe, recipe.slower_d),
         }
 
     def step(self, batch: TrainingExample, generator: torch.Generator, hard=False) -> dict:
@@ -179,7 +199,7 @@ class InfoGANSystem(nn.Module):
         trunk = [*self.discriminator.trunk.parameters(), *self.discriminator.real_fake.parameters()]
         self.optimisers = {
             "G": _adam([*self.generator.parameters(), *head.parameters()], recipe),
-            "D": _adam(trunk, recipe),
+            "D": _adam(trunk, recipe, recipe.slower_d),
         }
 
     def draw_codes(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -252,8 +272,8 @@ class FineGANSystem(nn.Module):
         readers = [*self.d_parent.trunk.parameters(), *self.d_parent.code.parameters()]
         self.optimisers = {
             "G": _adam(self.generator.parameters(), recipe),
-            "D_b": _adam(self.d_background.parameters(), recipe),
-            "D_c": _adam(trunk, recipe),
+            "D_b": _adam(self.d_background.parameters(), recipe, recipe.slower_d),
+            "D_c": _adam(trunk, recipe, recipe.slower_d),
             "info": _adam([*readers, *self.d_child.code.parameters()], recipe),
         }
 
@@ -279,8 +299,11 @@ class FineGANSystem(nn.Module):
         return {"D_b": loss_b, "D_c": loss_c, **report}
 
     def draw_codes(self, n: int, generator: torch.Generator) -> Codes:
-        """n tied codes."""
-        return self.hierarchy.sample(n, self.config.z_dim, generator=generator)
+        """n codes, tied: p the parent of c, and b = c unless the recipe frees it."""
+        codes = self.hierarchy.sample(n, self.config.z_dim, generator=generator)
+        if self.recipe.free_background:
+            codes = codes._replace(b=codes.b[torch.randperm(n, generator=generator)])
+        return codes
 
     @torch.no_grad()
     def hard_codes(self, n: int, generator: torch.Generator) -> Codes:
@@ -395,8 +418,10 @@ def _average_of(generator: nn.Module) -> nn.Module:
     return copy.deepcopy(generator).eval().requires_grad_(False)
 
 
-def _adam(parameters, recipe: Recipe) -> torch.optim.Adam:
-    return torch.optim.Adam(parameters, lr=recipe.learning_rate, betas=(0.5, 0.999), fused=True)
+def _adam(parameters, recipe: Recipe, factor: float = 1.0) -> torch.optim.Adam:
+    return torch.optim.Adam(
+        parameters, lr=factor * recipe.learning_rate, betas=(0.5, 0.999), fused=True
+    )
 
 
 def _update(optimisers, loss: Tensor) -> None:

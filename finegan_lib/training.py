@@ -49,6 +49,9 @@ class LoopConfig:
         "discriminator's input (0: the paper's 76/64)",
     )
     device: str = option("auto", '"auto" (CUDA when present), "cpu" or "cuda"')
+    precision: str = option(
+        "fp32", "of convolutions; bf16 is faster where supported", choices=("fp32", "bf16")
+    )
     workers: int = option(0, "processes that read images")
     log_every: int = option(20, "steps between two lines of the history")
     sample_every: int = option(500, "steps between two sample pictures")
@@ -209,7 +212,9 @@ def pick_device(name: str) -> torch.device:
     try:
         return torch.device(name)
     except RuntimeError as error:
-        raise InputError("no such device", seen=name, cure='Use "auto", "cpu" or "cuda".') from error
+        raise InputError(
+            "no such device", seen=name, cure='Use "auto", "cpu" or "cuda".'
+        ) from error
 
 
 def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = True) -> Path:
@@ -236,7 +241,8 @@ def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = T
             batch = TrainingExample(*(part.to(run.device) for part in batch))
             generator = torch.Generator().manual_seed(hash_seed(loop.seed, run.step, 2))
             hard = run.step >= loop.steps and (run.step - loop.steps) % 2 == 1
-            report = system.step(batch, generator, hard)
+            with torch.autocast(run.device.type, torch.bfloat16, loop.precision == "bf16"):
+                report = system.step(batch, generator, hard)
             run.step += 1
             run.after_step(report, bar)
         run.checkpoint()
@@ -251,12 +257,12 @@ class Run:
         self.device = pick_device(config.loop.device)
         self.step, self.newest, self.seconds_before = 0, None, 0.0
         self._check_folder(resume)
-        self.dataset = build_dataset(config, progress)
         self.system = build_system(config).to(self.device)
         if resume and any((self.folder / "checkpoints").glob("step_*.safetensors")):
             self._resume()
         elif config.loop.start_from:
             start_from(config.loop.start_from, self.system, config)
+        self.dataset = build_dataset(config, progress)  # last of all: it may have to be drawn
         loop = config.loop
         self.stop = loop.steps + loop.hard_steps
         self.sampler = StepSampler(

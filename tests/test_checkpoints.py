@@ -134,7 +134,7 @@ def test_every_truncation_is_noticed(path, tmp_path):
     cut = tmp_path / "cut.safetensors"
     for length in range(0, len(whole), 7):
         cut.write_bytes(whole[:length])
-        with pytest.raises(InputError, match="cannot be read|not a checkpoint"):
+        with pytest.raises(InputError, match=r"cannot be read|not a checkpoint"):
             load_checkpoint(cut)
     cut.write_bytes(whole + b"\0")
     with pytest.raises(InputError):
@@ -188,7 +188,7 @@ def test_a_skeleton_that_makes_no_sense_is_noticed(path):
 def test_foreign_files_are_told_apart(tmp_path):
     foreign = tmp_path / "foreign.safetensors"
     save_file({"weight": torch.ones(2)}, foreign)
-    with pytest.raises(InputError, match="not a checkpoint of finegan_lib.*official"):
+    with pytest.raises(InputError, match=r"not a checkpoint of finegan_lib.*official"):
         load_checkpoint(foreign)
     foreign.write_bytes(b"PK\x03\x04 a zip file of torch.save" * 10)
     with pytest.raises(InputError, match="cannot be read"):
@@ -220,7 +220,7 @@ def test_checkpoint_path_knows_files_run_folders_and_shipped_names(tmp_path, mon
     with pytest.raises(InputError, match=r"no such checkpoint; got fish\. .*\(bird\)"):
         checkpoint_path("fish")
     (tmp_path / "empty" / "checkpoints").mkdir(parents=True)
-    with pytest.raises(InputError, match="no such checkpoint.*empty"):
+    with pytest.raises(InputError, match=r"no such checkpoint.*empty"):
         checkpoint_path(tmp_path / "empty")
 
 

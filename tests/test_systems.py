@@ -30,7 +30,7 @@ def seeded(seed=0):
 
 def real_batch(n=4, seed=3):
     draw = torch.rand(2, n, 3, 32, 32, generator=seeded(seed)) * 2 - 1
-    box = torch.tensor([[0.0, 0.0, 8.0, 10.0]]).expand(n, 4)  # covers cells to x = 4 and y = 5
+    box = torch.tensor([[0.0, 0.0, 4.0, 32.0]]).expand(n, 4)  # covers the columns of cells 0 to 2
     return TrainingExample(draw[0], draw[1], box, torch.arange(n))
 
 
@@ -124,6 +124,34 @@ def test_discriminators_do_not_train_the_generator():
     assert all(parameter.grad is None for parameter in system.generator.parameters())
 
 
+def test_every_network_is_shown_its_own_pictures():
+    """D_b sees B, D_c sees C, and the code heads see the masked foregrounds alone (paper)."""
+    system = finegan()
+    batch, codes = real_batch(), system.draw_codes(4, seeded())
+    fake = system.generator(codes)
+    seen = {}
+
+    def watch(name, network):
+        seen[name] = []
+        network.register_forward_pre_hook(lambda _, inputs: seen[name].append(inputs[0]))
+
+    watch("D_b", system.d_background)
+    watch("D_p", system.d_parent.trunk)
+    watch("D_c", system.d_child.trunk)
+    system.update_d_background(batch, fake)
+    system.update_d_child(batch, fake)
+    system.update_generator(fake, codes, seeded())
+    child = fake.child
+    expected = {
+        "D_b": [batch.full_image, fake.background.image, fake.background.image],
+        "D_p": [fake.parent.masked_foreground],
+        "D_c": [batch.child_crop, child.image, child.image, child.masked_foreground],
+    }
+    for name, pictures in expected.items():
+        assert len(seen[name]) == len(pictures)
+        assert all(torch.equal(a, b) for a, b in zip(seen[name], pictures, strict=True)), name
+
+
 @pytest.mark.parametrize("adversarial", ["bce", "hinge"])
 def test_training_moves_the_logits_the_right_way(adversarial):
     """D_b and D_c learn to tell real from fake; then G, alone, learns to undo it."""
@@ -133,7 +161,7 @@ def test_training_moves_the_logits_the_right_way(adversarial):
     def margins():
         with torch.no_grad():
             fake = system.generator(codes)
-            real_b = system.d_background(batch.full_image)[1][:, 6:].mean()
+            real_b = system.d_background(batch.full_image)[1][:, :, 3:].mean()
             fake_b = system.d_background(fake.background.image)[1].mean()
             real_c = system.d_child.real_fake_logits(batch.child_crop).mean()
             fake_c = system.d_child.real_fake_logits(fake.child.image).mean()
@@ -160,14 +188,13 @@ def test_aux_head_learns_the_box():
     system = finegan(Recipe(learning_rate=2e-3))
     batch = real_batch()
     images = torch.ones_like(batch.full_image)
-    images[:, :, :10, :8] = -1
+    images[:, :, :, :4] = -1
     batch = batch._replace(full_image=images)
     fake = system.generator(system.draw_codes(4, seeded()))
     for _ in range(15):
         system.update_d_background(batch, fake)
     aux = system.d_background(images)[0][0]
-    assert aux[9, 9] > aux[0, 0] + 0.1
-    assert aux[2, 9] > aux[2, 1] + 0.1  # rows are y, columns x
+    assert (aux[:, 3:].mean(1) > aux[:, :3].mean(1) + 0.1).all()  # rows are y, columns x
 
 
 def test_step_reports_losses_and_areas():

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import shutil
+from itertools import chain
 
 import pytest
 import torch
@@ -233,7 +234,7 @@ def test_a_resumed_run_must_be_of_the_same_family(tmp_path):
 def test_a_folder_with_a_run_is_refused(tmp_path):
     newest = go(tiny(steps=1), tmp_path)
     before = newest.read_bytes()
-    with pytest.raises(InputError, match="already holds a run.*--resume"):
+    with pytest.raises(InputError, match=r"already holds a run.*--resume"):
         go(tiny(steps=1), tmp_path)
     assert newest.read_bytes() == before
 
@@ -296,7 +297,7 @@ def test_every_epoch_shows_every_image_once_in_a_new_order():
     sampler = StepSampler(12, 4, seed=0, start=0, stop=6)
     batches = list(sampler)
     assert len(batches) == len(sampler) == 6
-    epochs = [sum(batches[:3], []), sum(batches[3:], [])]
+    epochs = [list(chain(*batches[:3])), list(chain(*batches[3:]))]
     for number, epoch in enumerate(epochs):
         assert sorted(epoch) == [(i, number) for i in range(12)]
     assert [i for i, _ in epochs[0]] != [i for i, _ in epochs[1]]
@@ -306,7 +307,7 @@ def test_every_epoch_shows_every_image_once_in_a_new_order():
 
 
 def test_the_last_incomplete_batch_is_left_out():
-    epoch = sum(StepSampler(10, 4, seed=0, start=0, stop=2), [])
+    epoch = list(chain(*StepSampler(10, 4, seed=0, start=0, stop=2)))
     assert len({i for i, _ in epoch}) == 8
     assert {draw for _, draw in epoch} == {0}
 
@@ -365,7 +366,7 @@ def test_no_checkpoint_is_written_from_weights_that_are_not_numbers(
     with pytest.raises(TrainingDiverged) as caught:
         go(config, tmp_path)
     left = sorted((tmp_path / "checkpoints").glob("*"))
-    good = [k for k in range(checkpoint_every, at, checkpoint_every)]
+    good = list(range(checkpoint_every, at, checkpoint_every))
     assert [path.name for path in left] == [f"step_{k:08d}.safetensors" for k in good[-2:]]
     assert "\n" not in str(caught.value)
     assert (str(left[-1]) if left else "none yet") in str(caught.value)
@@ -435,7 +436,7 @@ def test_other_sizes_are_named(trained, tmp_path, exported):
         path = export_generator(trained, tmp_path / "small.safetensors")
     config = tiny("finegan", start_from=str(path))
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, n_children=6))
-    with pytest.raises(InputError, match="got n_children=4 in .*, n_children=6 to train"):
+    with pytest.raises(InputError, match=r"got n_children=4 in .*, n_children=6 to train"):
         go(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()  # the folder is free for the corrected command
 

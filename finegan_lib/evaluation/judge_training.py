@@ -55,7 +55,7 @@ def free_examples(dataset, seed: int) -> Examples:
 
     rows = rows[::8]
     corner, side = dataset.crop_window(rows)
-    corner[:, 0] += np.where(dataset.pose["x"][rows] < 0.5, 0.45, -0.45)
+    corner[:, 0] += np.where(dataset.pose["x"][rows] < 0.5, 0.5, -0.5)
     images, masks = dataset.render(rows, corner, side, dataset.image_size)
     images, masks = torch.from_numpy(images), torch.from_numpy(masks)
     nothing = np.full(len(rows), -1)
@@ -72,7 +72,7 @@ def _examples(dataset, rows, images, masks, parent, child) -> Examples:
     return Examples(images, masks[:, None], *labels, flip, tilt)
 
 
-def train_judges(dataset, *, seed=0, steps=3000, batch_size=40, width=12, progress=True) -> Judges:
+def train_judges(dataset, *, seed=0, steps=3000, batch_size=40, progress=True) -> Judges:
     """The five judges, trained together on ToyBirds with free combinations of the factors.
 
     Args:
@@ -90,7 +90,6 @@ def train_judges(dataset, *, seed=0, steps=3000, batch_size=40, width=12, progre
         dataset.n_parents,
         dataset.n_children,
         len(dataset.background_names),
-        width,
     )
     judges = Judges(config, {"tilt_spread": tilt_spread}).train()
     optimiser = torch.optim.AdamW(judges.parameters(), 3e-3, weight_decay=1e-2)
@@ -112,8 +111,7 @@ def train_judges(dataset, *, seed=0, steps=3000, batch_size=40, width=12, progre
 def judge_losses(judges: Judges, examples: Examples) -> dict[str, Tensor]:
     """One augmented batch's loss for every judge, each of which trains that judge alone."""
     images, masks, pose = random_view(examples, judges.metadata["tilt_spread"])
-    recoloured = degrade(images, colour=0.5)
-    logits = judges.segmenter(recoloured)
+    logits = judges.segmenter(degrade(images, colour=0.3))
     losses = {"mask": mask_loss(logits, masks)}
 
     with torch.no_grad():  # half of the silhouettes are true, half the segmenter's
@@ -187,13 +185,9 @@ def move(layers: Tensor, mirror, degrees, scale, x, y) -> Tensor:
 def degrade(images: Tensor, colour: float) -> Tensor:
     """Colours changed by about ``colour``, then blur and noise, as an unfinished GAN would paint.
 
-    Brightness, contrast and each colour channel get their own gain and offset; above 0.3 the
-    channels are also shuffled in half of the images.
+    Brightness, contrast and each colour channel get their own gain and offset.
     """
     n = len(images)
-    if colour > 0.3:
-        order = torch.stack([torch.randperm(3) if i % 2 else torch.arange(3) for i in range(n)])
-        images = images[torch.arange(n)[:, None], order]
     gain = 1 + colour * (0.6 * torch.randn(n, 1, 1, 1) + 0.4 * torch.randn(n, 3, 1, 1))
     offset = colour * (0.5 * torch.randn(n, 1, 1, 1) + 0.3 * torch.randn(n, 3, 1, 1))
     images = images * gain + offset

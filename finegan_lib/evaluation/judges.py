@@ -48,8 +48,9 @@ class JudgesConfig:
     image_size: int = 32  # pixels: 32 or 64
     n_parents: int = 5
     n_children: int = 20
-    n_backgrounds: int = 10
-    width: int = 12  # channels of the first layer
+    n_backgrounds: int = 6
+    width: int = 12  # channels of the factor judges' first layer
+    segmenter_width: int = 12  # channels of the segmenter's first layer
 
 
 def conv_block(n_in: int, n_out: int, stride: int = 1) -> nn.Sequential:
@@ -133,7 +134,7 @@ class Judges(nn.Module):
         super().__init__()
         self.config, self.metadata = config, metadata or {}
         width = config.width
-        self.segmenter = Segmenter(config.image_size, 2 * width // 3)
+        self.segmenter = Segmenter(config.image_size, config.segmenter_width)
         self.shape = GlobalJudge(1, config.n_parents, 2 * width)
         self.pose = GlobalJudge(1, len(POSE_NAMES), 2 * width)
         self.appearance = PatchJudge(config.n_children, width)

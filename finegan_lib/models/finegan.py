@@ -61,6 +61,7 @@ class FineGANConfig:
     min_head_channels: int = option(
         0, "lower bound on the channels that the image and mask heads read"
     )
+    code_gain: float = option(1.0, "factor on the codes where they meet the noise z (paper: 1)")
     mask_bias: float = option(0.0, "bias added to the mask logits; below 0 masks start small")
     child_norm: str = option(
         "batch", "normalisation of D_c's trunk (paper: batch)", choices=("batch", "spectral")
@@ -185,7 +186,8 @@ class FineGANGenerator(nn.Module):
         """
         self._check(codes)
         background = self.draw_background(codes.z, codes.b)
-        features = self.parent_stage(codes.p, self.foreground_stem(codes.p, codes.z))
+        stem = self.foreground_stem(self.config.code_gain * codes.p, codes.z)
+        features = self.parent_stage(codes.p, stem)
         parent = stitch(
             torch.tanh(self.parent_image(features)),
             self._mask(self.parent_mask(features)),
@@ -201,7 +203,8 @@ class FineGANGenerator(nn.Module):
 
     def draw_background(self, z: Tensor, b: Tensor) -> Stage:
         """The background stage alone: z (N, z_dim), b (N, N_c)."""
-        image = torch.tanh(self.background_image(self.background_stem(b, z)))
+        features = self.background_stem(self.config.code_gain * b, z)
+        image = torch.tanh(self.background_image(features))
         return Stage(image, torch.ones_like(image[:, :1]), image, image)
 
     def _mask(self, logits: Tensor) -> Tensor:

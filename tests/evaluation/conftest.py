@@ -25,7 +25,7 @@ def oracle(birds):
         factors = {
             "parent": codes.p_index.numpy(),
             "child": codes.c_index.numpy(),
-            "background": codes.b_index.numpy() % 10,
+            "background": codes.b_index.numpy() % len(birds.background_names),
         }
         images, masks = birds.redraw(rows, **factors)
         corner, side = birds.crop_window(rows)

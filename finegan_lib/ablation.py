@@ -1,0 +1,100 @@
+"""What each addition to the paper's recipe is worth: one left out at a time, at equal budget."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+from .demo import evaluate
+from .presets import TOY
+from .training import RunConfig, train
+
+# The additions of the toy preset, each set back to what the paper does.
+WITHOUT = {
+    "everything on": {},
+    "hinge loss": {"adversarial": "bce"},
+    "spectral norm in D_c": {"child_norm": "batch"},
+    "background weight 1": {"background_weight": 10.0},
+    "averaged BatchNorm statistics": {"ema_buffers": False},
+    "mask pull": {"mask_pull": 0.0},
+    "crisp masks": {"mask_binary": 0.0},
+    "mask area range": {"mask_area": 0.0},
+    "small masks at the start": {"mask_bias": 0.0},
+    "code noise": {"code_noise": 0.0},
+    "code flip": {"code_flip": False},
+    "code affine": {"code_affine": 0.0},
+    "silhouettes": {"silhouette": 0.0},
+}
+WITHOUT["all of them (the paper's recipe)"] = {
+    name: value for changes in WITHOUT.values() for name, value in changes.items()
+}
+
+COLUMNS = (
+    "mask_iou",
+    "nmi_parent",
+    "nmi_child",
+    "children_found",
+    "real_child_nmi",
+    "real_parent_nmi",
+)
+
+
+def ablate(folder, *, steps: int = 4000, seed: int = 0, only=(), progress: bool = True) -> dict:
+    """Train and score the toy preset with each addition left out.
+
+    Runs that are finished already are not trained again, so a stopped ablation goes on.
+
+    Args:
+        folder: for the runs and ``ablation.json``.
+        steps: of each training.
+        seed: of each training.
+        only: names of :data:`WITHOUT` to do; empty: all.
+
+    Returns:
+        ``{name: scores}`` of all that the folder holds.
+    """
+    folder = Path(folder)
+    for name, changes in WITHOUT.items():
+        if only and name not in only:
+            continue
+        result = folder / f"{_slug(name)}.json"
+        if result.exists():
+            continue
+        config = changed(TOY, **changes)
+        loop = dataclasses.replace(config.loop, steps=steps, minutes=0.0, seed=seed)
+        config = dataclasses.replace(config, loop=loop)
+        newest = train(config, folder / _slug(name), resume=True, progress=progress)
+        scores = evaluate(newest, seeds=(0,), progress=progress)
+        kept = {key: scores[key] for key in COLUMNS}
+        result.write_text(json.dumps({"without": name, "steps": steps, **kept}, indent=2) + "\n")
+    return read_results(folder)
+
+
+def read_results(folder) -> dict:
+    """The scores of every finished run of an ablation, in the order of :data:`WITHOUT`."""
+    files = {name: Path(folder) / f"{_slug(name)}.json" for name in WITHOUT}
+    return {name: json.loads(path.read_text()) for name, path in files.items() if path.exists()}
+
+
+def changed(config: RunConfig, **changes) -> RunConfig:
+    """A run's configuration with some fields of its model, recipe or loop replaced."""
+    for part in ("model", "recipe", "loop"):
+        section = getattr(config, part)
+        names = {field.name for field in dataclasses.fields(section)} & changes.keys()
+        section = dataclasses.replace(section, **{name: changes.pop(name) for name in names})
+        config = dataclasses.replace(config, **{part: section})
+    if changes:
+        raise TypeError(f"no such field: {', '.join(changes)}")
+    return config
+
+
+def table(results: dict) -> str:
+    """The ablation as a Markdown table."""
+    lines = ["| left out | " + " | ".join(COLUMNS) + " |", "| --- " * (len(COLUMNS) + 1) + "|"]
+    for name, scores in results.items():
+        numbers = " | ".join(f"{scores[key]:.2f}" for key in COLUMNS)
+        lines.append(f"| {name} | {numbers} |")
+    return "\n".join(lines)
+
+
+def _slug(name: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in name.lower()).strip("_")
