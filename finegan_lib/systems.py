@@ -39,6 +39,7 @@ class Recipe:
 
     learning_rate: float = option(2e-4, "Adam's step size")
     slower_d: float = option(1.0, "the discriminators' step size as a fraction of it (paper: 1)")
+    final_decay: float = option(0.0, "last fraction of the steps, in which step sizes fall to 0")
     adversarial: str = option("bce", "real/fake loss (paper: bce)", choices=("bce", "hinge"))
     background_weight: float = option(10.0, "weight of D_b's real/fake loss")
     information_weight: float = option(1.0, "weight of the two information losses")

@@ -217,6 +217,18 @@ def pick_device(name: str) -> torch.device:
         ) from error
 
 
+def rate_factor(step: int, stop: int, final_decay: float) -> float:
+    """1, then a straight line to 0 over the last fraction ``final_decay`` of the steps."""
+    return min(1.0, (stop - step) / (final_decay * stop)) if final_decay > 0 else 1.0
+
+
+def scale_rates(optimisers: dict[str, torch.optim.Adam], factor: float) -> None:
+    """Set every optimiser's step size to ``factor`` times the one it was made with."""
+    for optimiser in optimisers.values():
+        for group in optimiser.param_groups:
+            group["lr"] = factor * group.setdefault("initial_lr", group["lr"])
+
+
 def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = True) -> Path:
     """Train, and return the newest checkpoint.
 
@@ -241,6 +253,7 @@ def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = T
             batch = TrainingExample(*(part.to(run.device) for part in batch))
             generator = torch.Generator().manual_seed(hash_seed(loop.seed, run.step, 2))
             hard = run.step >= loop.steps and (run.step - loop.steps) % 2 == 1
+            scale_rates(system.optimisers, rate_factor(run.step, stop, config.recipe.final_decay))
             with torch.autocast(run.device.type, torch.bfloat16, loop.precision == "bf16"):
                 report = system.step(batch, generator, hard)
             run.step += 1

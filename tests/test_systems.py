@@ -6,6 +6,7 @@ from torch import nn
 
 from finegan_lib.codes import CodeHierarchy, Codes
 from finegan_lib.data.example import TrainingExample
+from finegan_lib.losses import background_discriminator_loss
 from finegan_lib.models import FineGANConfig, GANConfig, InfoGANConfig, Stage
 from finegan_lib.systems import (
     FineGANSystem,
@@ -183,18 +184,37 @@ def test_training_moves_the_logits_the_right_way(adversarial):
     assert report["parent_info"] < 1.0
 
 
+def test_covered_patches_are_the_columns_of_the_box():
+    """D_b's loss with the weights written by hand: rows are y, columns x."""
+    system = finegan(Recipe(background_weight=3.0))
+    batch, codes = real_batch(), system.draw_codes(4, seeded())
+    fake = system.generator(codes)
+    weights = torch.ones(4, 10, 10)
+    weights[:, :, :3] = 0
+    real_aux, real_logits = system.d_background(batch.full_image)
+    _, fake_logits = system.d_background(fake.background.image)
+    expected = background_discriminator_loss(
+        real_aux, real_logits, fake_logits, weights, background_weight=3.0
+    )
+    loss = system.update_d_background(batch, fake)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
 def test_aux_head_learns_the_box():
-    """On an image whose box is black and whose background is white."""
+    """On noise everywhere but in the box, which is black."""
     system = finegan(Recipe(learning_rate=2e-3))
     batch = real_batch()
-    images = torch.ones_like(batch.full_image)
-    images[:, :, :, :4] = -1
-    batch = batch._replace(full_image=images)
+    batch.full_image[:, :, :, :4] = -1
     fake = system.generator(system.draw_codes(4, seeded()))
+
+    def contrast():
+        aux = system.d_background(batch.full_image)[0]
+        return (aux[:, :, 3:].mean() - aux[:, :, :3].mean()).item()
+
+    before = contrast()
     for _ in range(15):
         system.update_d_background(batch, fake)
-    aux = system.d_background(images)[0][0]
-    assert (aux[:, 3:].mean(1) > aux[:, :3].mean(1) + 0.1).all()  # rows are y, columns x
+    assert contrast() > before + 0.1
 
 
 def test_step_reports_losses_and_areas():

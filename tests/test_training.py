@@ -186,6 +186,21 @@ def test_the_seed_decides(tmp_path):
     assert "/networks/generator.child_image.weight" in other
 
 
+def test_the_seed_decides_codes_and_order_too(tmp_path, monkeypatch):
+    seen = {}
+
+    def watched(self, batch, generator, hard):
+        seen.setdefault(seed, []).append((generator.initial_seed(), tuple(batch.index.tolist())))
+        return {"D": torch.zeros(())}
+
+    monkeypatch.setattr(GANSystem, "step", watched)
+    for seed in (0, 1):
+        go(tiny(seed=seed), tmp_path / str(seed))
+    codes, order = zip(*seen[0], *seen[1], strict=True)
+    assert len(set(codes)) == len(codes) == 10
+    assert len(set(order)) == len(order)
+
+
 def test_workers_change_nothing(tmp_path):
     first = go(tiny(steps=2), tmp_path / "a")
     assert differing(first, go(tiny(steps=2, workers=2), tmp_path / "b")) == []

@@ -61,7 +61,8 @@ class FineGANConfig:
     min_head_channels: int = option(
         0, "lower bound on the channels that the image and mask heads read"
     )
-    code_gain: float = option(1.0, "factor on the codes where they meet the noise z (paper: 1)")
+    background_gain: float = option(1.0, "factor on b where it meets the noise z (paper: 1)")
+    parent_gain: float = option(1.0, "factor on p where it meets the noise z (paper: 1)")
     mask_bias: float = option(0.0, "bias added to the mask logits; below 0 masks start small")
     child_norm: str = option(
         "batch", "normalisation of D_c's trunk (paper: batch)", choices=("batch", "spectral")
@@ -186,7 +187,7 @@ class FineGANGenerator(nn.Module):
         """
         self._check(codes)
         background = self.draw_background(codes.z, codes.b)
-        stem = self.foreground_stem(self.config.code_gain * codes.p, codes.z)
+        stem = self.foreground_stem(self.config.parent_gain * codes.p, codes.z)
         features = self.parent_stage(codes.p, stem)
         parent = stitch(
             torch.tanh(self.parent_image(features)),
@@ -203,7 +204,7 @@ class FineGANGenerator(nn.Module):
 
     def draw_background(self, z: Tensor, b: Tensor) -> Stage:
         """The background stage alone: z (N, z_dim), b (N, N_c)."""
-        features = self.background_stem(self.config.code_gain * b, z)
+        features = self.background_stem(self.config.background_gain * b, z)
         image = torch.tanh(self.background_image(features))
         return Stage(image, torch.ones_like(image[:, :1]), image, image)
 
