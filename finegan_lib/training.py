@@ -253,7 +253,9 @@ def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = T
             batch = TrainingExample(*(part.to(run.device) for part in batch))
             generator = torch.Generator().manual_seed(hash_seed(loop.seed, run.step, 2))
             hard = run.step >= loop.steps and (run.step - loop.steps) % 2 == 1
-            scale_rates(system.optimisers, rate_factor(run.step, stop, config.recipe.final_decay))
+            scale_rates(
+                system.optimisers, rate_factor(run.step, run.stop, config.recipe.final_decay)
+            )
             with torch.autocast(run.device.type, torch.bfloat16, loop.precision == "bf16"):
                 report = system.step(batch, generator, hard)
             run.step += 1
