@@ -46,7 +46,7 @@ _MARGIN = 76 / 64  # the stored crop is this much larger, so that random crops c
 def scene_size(image_size):
     """Side in pixels of the whole image, from which ``full_image`` is a random window.
 
-    With it a pixel of the whole image covers as much as one of the child crop (1.2 × 1/3 × 5/2 = 1).
+    With it a pixel of the whole image covers as much as one of the child crop, 1.2 · 1/3 · 5/2 = 1.
     So a texture looks the same to the background discriminator, which sees windows, and to the
     child discriminator, which sees crops; else no background could please both.
     """

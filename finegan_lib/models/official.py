@@ -122,14 +122,18 @@ def to_official_generator(generator: FineGANGenerator) -> dict[str, Tensor]:
     """Our generator's weights under the authors' names (no ``module.``), detached copies.
 
     Raises:
-        InputError: if the generator adds a mask bias, for which their networks have no place.
+        InputError: if the generator has a mask bias or code gains, for which their networks have
+            no place.
     """
-    if generator.config.mask_bias:
-        raise InputError(
-            "the authors' generator has no mask bias",
-            seen=generator.config.mask_bias,
-            cure="Only a generator with mask_bias=0 can be written under their names.",
-        )
+    paper = FineGANConfig()
+    for name in ("mask_bias", "background_gain", "parent_gain"):
+        if getattr(generator.config, name) != getattr(paper, name):
+            raise InputError(
+                f"the authors' generator has no {name}",
+                seen=getattr(generator.config, name),
+                cure=f"Only a generator with {name}={getattr(paper, name):g} can be written "
+                "under their names.",
+            )
     return _to_official(generator, GENERATOR)
 
 

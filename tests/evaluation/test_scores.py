@@ -10,7 +10,7 @@ from finegan_lib.evaluation.judges import Judges
 from finegan_lib.evaluation.scores import EvaluationConfig, evaluate_generator, mask_iou
 
 QUICK = EvaluationConfig(
-    n_images=120, n_pairs=100, discovery=DiscoveryConfig(n_images=400, epochs=5, width=8)
+    n_images=100, n_pairs=60, discovery=DiscoveryConfig(n_images=400, epochs=4, width=8)
 )
 
 

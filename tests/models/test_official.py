@@ -388,6 +388,7 @@ def test_networks_that_the_authors_have_no_name_for():
     d_background = build_discriminators(FineGANConfig(**SMALL, image_size=32, d_dim=2))[0]
     with pytest.raises(InputError, match="128-pixel"):
         to_official_discriminator(d_background)
-    generator = FineGANGenerator(FineGANConfig(**SMALL, image_size=32, g_dim=4, mask_bias=-0.5))
-    with pytest.raises(InputError, match=r"no mask bias; got -0\.5"):
-        to_official_generator(generator)
+    for name in ("mask_bias", "background_gain", "parent_gain"):
+        config = FineGANConfig(**SMALL, image_size=32, g_dim=4, **{name: -0.5})
+        with pytest.raises(InputError, match=rf"no {name}; got -0\.5"):
+            to_official_generator(FineGANGenerator(config))
