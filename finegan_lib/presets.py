@@ -30,6 +30,7 @@ TOY = RunConfig(
         adversarial="hinge",
         background_weight=1.0,
         ema_decay=0.998,
+        ema_warmup=True,
         ema_buffers=True,
         free_background=True,
         mask_pull=2.0,
@@ -70,7 +71,9 @@ CARS = replace(
 # The single-stage ancestors on the same birds, for the chapters that lead up to FineGAN.
 GAN = RunConfig(
     model=GANConfig(image_size=32, z_dim=16, g_dim=8, d_dim=16, norm="spectral"),
-    recipe=Recipe(learning_rate=1e-3, adversarial="hinge", ema_decay=0.998, ema_buffers=True),
+    recipe=Recipe(
+        learning_rate=1e-3, adversarial="hinge", ema_decay=0.998, ema_warmup=True, ema_buffers=True
+    ),
     loop=LoopConfig(steps=6_000),
 )
 INFOGAN = replace(

@@ -33,8 +33,9 @@ from .options import option
 class Recipe:
     """How to train. The defaults are the paper's; what goes beyond it is off.
 
-    The additions, each a switch of its own: ``adversarial="hinge"``, the model's ``child_norm``,
-    ``min_head_channels`` and ``mask_bias``, ``ema_buffers``, and all from ``mask_pull`` on.
+    The additions, each a switch of its own: ``slower_d``, ``final_decay``, ``adversarial="hinge"``,
+    ``ema_warmup``, ``ema_buffers``, all from ``free_background`` on; and in the model
+    ``child_norm``, ``min_head_channels``, ``mask_bias``, ``background_gain`` and ``parent_gain``.
     """
 
     learning_rate: float = option(2e-4, "Adam's step size")
@@ -44,6 +45,7 @@ class Recipe:
     background_weight: float = option(10.0, "weight of D_b's real/fake loss")
     information_weight: float = option(1.0, "weight of the two information losses")
     ema_decay: float = option(0.999, "decay of the running average of G's weights, per step")
+    ema_warmup: bool = option(False, "shorter average at the start (paper: no)")
     ema_buffers: bool = option(False, "average G's BatchNorm statistics too (paper: no)")
     hard_pool: int = option(10, "hard-negative phase: batches drawn for one that is kept")
     free_background: bool = option(False, "draw b independently of c in training (paper: b = c)")
@@ -63,6 +65,7 @@ class Recipe:
         sound = {
             "learning_rate": (self.learning_rate > 0, "above 0"),
             "slower_d": (self.slower_d > 0, "above 0"),
+            "final_decay": (0 <= self.final_decay <= 1, "in [0, 1]"),
             "ema_decay": (0 <= self.ema_decay <= 1, "in [0, 1]"),
             "hard_pool": (self.hard_pool >= 1, "at least 1"),
             "mask_smallest": (0 <= self.mask_smallest <= self.mask_largest, "in [0, mask_largest]"),
@@ -102,6 +105,18 @@ def update_average(average: nn.Module, live: nn.Module, decay: float, buffers: b
             kept.lerp_(new, 1 - decay)
         else:
             kept.copy_(new)
+
+
+def follow(system: "GANSystem | InfoGANSystem | FineGANSystem") -> None:
+    """One step of a system's average behind its generator, as its recipe says.
+
+    With ``ema_warmup`` the decay rises as (1 + n)/(10 + n) in step n until it reaches
+    ``ema_decay``: the first pictures then show what was learnt, not how the weights began.
+    """
+    system.updates += 1
+    recipe, n = system.recipe, int(system.updates)
+    decay = min(recipe.ema_decay, (1 + n) / (10 + n)) if recipe.ema_warmup else recipe.ema_decay
+    update_average(system.average, system.generator, decay, recipe.ema_buffers)
 
 
 def code_view(stage: Stage, recipe: Recipe, generator: torch.Generator, silhouette=0.0) -> Tensor:
@@ -156,6 +171,7 @@ class GANSystem(nn.Module):
         self.generator = GANGenerator(config)
         self.discriminator = GANDiscriminator(config)
         self.average = _average_of(self.generator)
+        self.register_buffer("updates", torch.tensor(0))
         self.optimisers = {
             "G": _adam(self.generator.parameters(), recipe),
             "D": _adam(self.discriminator.parameters(), recipe, recipe.slower_d),
@@ -172,7 +188,7 @@ class GANSystem(nn.Module):
         with frozen(self.discriminator):
             loss_g = g_loss(self.discriminator(fake))
             _update(self.optimisers["G"], loss_g)
-        update_average(self.average, self.generator, self.recipe.ema_decay, self.recipe.ema_buffers)
+        follow(self)
         return {"D": loss_d, "G": loss_g}
 
     @torch.no_grad()
@@ -196,6 +212,7 @@ class InfoGANSystem(nn.Module):
         self.generator = InfoGANGenerator(config)
         self.discriminator = InfoGANDiscriminator(config)
         self.average = _average_of(self.generator)
+        self.register_buffer("updates", torch.tensor(0))
         head = self.discriminator.posterior
         trunk = [*self.discriminator.trunk.parameters(), *self.discriminator.real_fake.parameters()]
         self.optimisers = {
@@ -234,7 +251,7 @@ class InfoGANSystem(nn.Module):
                     mean, log_variance, continuous
                 )
             _update(self.optimisers["G"], loss_g + self.recipe.information_weight * information)
-        update_average(self.average, self.generator, self.recipe.ema_decay, self.recipe.ema_buffers)
+        follow(self)
         return {"D": loss_d, "G": loss_g, "info": information}
 
     @torch.no_grad()
@@ -269,6 +286,7 @@ class FineGANSystem(nn.Module):
         self.generator = FineGANGenerator(config)
         self.d_background, self.d_parent, self.d_child = build_discriminators(config)
         self.average = _average_of(self.generator)
+        self.register_buffer("updates", torch.tensor(0))
         trunk = [*self.d_child.trunk.parameters(), *self.d_child.real_fake.parameters()]
         readers = [*self.d_parent.trunk.parameters(), *self.d_parent.code.parameters()]
         self.optimisers = {
@@ -296,7 +314,7 @@ class FineGANSystem(nn.Module):
         loss_b = self.update_d_background(batch, fake)
         loss_c = self.update_d_child(batch, fake)
         report = self.update_generator(fake, codes, generator)
-        update_average(self.average, self.generator, self.recipe.ema_decay, self.recipe.ema_buffers)
+        follow(self)
         return {"D_b": loss_b, "D_c": loss_c, **report}
 
     def draw_codes(self, n: int, generator: torch.Generator) -> Codes:

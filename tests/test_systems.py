@@ -400,6 +400,28 @@ def test_step_updates_the_average(buffers):
     torch.testing.assert_close(system.average.state_dict()[key], expected)
 
 
+def test_a_warmed_up_average_starts_short():
+    """Decays 2/11, 3/12, … until ema_decay: the first steps nearly copy the generator."""
+    system = finegan(Recipe(ema_decay=0.24, ema_warmup=True, learning_rate=0.01))
+    for decay in (2 / 11, 0.24, 0.24):
+        before = snapshot(system)
+        system.step(real_batch(), seeded())
+        live = dict(system.generator.named_parameters())
+        for name, average in system.average.named_parameters():
+            expected = decay * before[f"average.{name}"] + (1 - decay) * live[name]
+            torch.testing.assert_close(average, expected, atol=1e-6, rtol=0)
+
+
+def test_a_freed_background_is_independent_of_the_child():
+    tied = finegan(Recipe()).draw_codes(64, seeded())
+    assert torch.equal(tied.b_index, tied.c_index)
+    system = finegan(Recipe(free_background=True))
+    free = system.draw_codes(64, seeded())
+    assert not torch.equal(free.b_index, free.c_index)
+    assert torch.equal(free.b_index.sort()[0], free.c_index.sort()[0])
+    assert torch.equal(free.p_index, system.hierarchy.parent_of[free.c_index])
+
+
 # ------------------------------------------------------------------------------------- views
 
 

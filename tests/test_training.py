@@ -24,6 +24,7 @@ from finegan_lib.training import (
     build_system,
     hash_seed,
     pick_device,
+    rate_factor,
     train,
 )
 
@@ -32,14 +33,23 @@ MODELS = {
     "gan": GANConfig(**TINY, norm="spectral"),
     "infogan": InfoGANConfig(**TINY, n_categories=3, n_continuous=1),
     "finegan": FineGANConfig(
-        **TINY, n_parents=2, n_children=4, residual_blocks=1, child_norm="spectral"
+        **TINY,
+        n_parents=2,
+        n_children=4,
+        residual_blocks=1,
+        child_norm="spectral",
+        background_gain=2.0,
+        parent_gain=1.5,
     ),
 }
 # Every addition to the paper's recipe is on: each draws random numbers of its own.
 RECIPE = Recipe(
     adversarial="hinge",
+    slower_d=0.5,
     ema_decay=0.9,
+    ema_warmup=True,
     ema_buffers=True,
+    free_background=True,
     hard_pool=2,
     mask_pull=1.0,
     mask_binary=1.0,
@@ -142,7 +152,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(family, tmp_path):
 
 def test_a_killed_run_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
     """Killed at step 7, the checkpoint is of step 4: steps 5 to 7 are done and logged again."""
-    config = tiny("finegan", steps=9, log_every=1, checkpoint_every=4, sample_every=3)
+    recipe = dataclasses.replace(RECIPE, final_decay=0.8)
+    config = tiny("finegan", recipe, steps=9, log_every=1, checkpoint_every=4, sample_every=3)
     expected = go(config, tmp_path / "whole")
     with monkeypatch.context() as patch:
         stop_after(patch, FineGANSystem, 7)
@@ -157,6 +168,30 @@ def test_a_killed_run_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
     for name in ("step_00000003.png", "step_00000006.png", "step_00000009.png"):
         pictures = [Image.open(tmp_path / run / "samples" / name) for run in ("whole", "killed")]
         assert pictures[0].tobytes() == pictures[1].tobytes()
+
+
+def test_step_sizes_fall_to_zero_at_the_end(tmp_path, monkeypatch):
+    assert [rate_factor(step, 10, 0.5) for step in (0, 4, 5, 7, 9)] == [1, 1, 1, 0.6, 0.2]
+    assert rate_factor(9, 10, 0.0) == 1.0
+    seen, original = [], GANSystem.step
+
+    def watched(self, *args):
+        seen.append([o.param_groups[0]["lr"] for o in self.optimisers.values()])
+        return original(self, *args)
+
+    monkeypatch.setattr(GANSystem, "step", watched)
+    recipe = Recipe(learning_rate=0.01, slower_d=0.5, final_decay=0.5)
+    go(tiny("gan", recipe, steps=4), tmp_path / "run")
+    assert torch.allclose(
+        torch.tensor(seen),
+        torch.tensor([[0.01, 0.005], [0.01, 0.005], [0.01, 0.005], [0.005, 0.0025]]),
+    )
+
+
+def test_bf16_trains_and_keeps_float32_weights(tmp_path):
+    found = go(tiny("finegan", steps=2, precision="bf16"), tmp_path / "run")
+    networks = load_checkpoint(found)[0]["networks"]
+    assert {value.dtype for value in networks.values()} <= {torch.float32, torch.int64}
 
 
 def test_a_run_killed_before_its_first_checkpoint_starts_again(tmp_path, monkeypatch):
