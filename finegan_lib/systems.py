@@ -48,6 +48,7 @@ class Recipe:
     ema_warmup: bool = option(False, "shorter average at the start (paper: no)")
     ema_buffers: bool = option(False, "average G's BatchNorm statistics too (paper: no)")
     hard_pool: int = option(10, "hard-negative phase: batches drawn for one that is kept")
+    d_noise: float = option(0.0, "sd of the noise added to all that D_c judges, real and fake")
     free_background: bool = option(False, "draw b independently of c in training (paper: b = c)")
     mask_pull: float = option(0.0, "weight of |M_c - M_p|")
     mask_binary: float = option(0.0, "weight of M(1 - M), on both masks")
@@ -140,10 +141,14 @@ def code_view(stage: Stage, recipe: Recipe, generator: torch.Generator, silhouet
         images = torch.where(flat[:, None, None, None], stage.mask * colour, images)
     if recipe.code_affine > 0 or recipe.code_flip:
         images = _random_affine(images, recipe.code_affine, recipe.code_flip, generator)
-    if recipe.code_noise > 0:
-        noise = torch.randn(images.shape, generator=generator).to(images)
-        images = images + recipe.code_noise * noise
-    return images
+    return noisy(images, recipe.code_noise, generator)
+
+
+def noisy(images: Tensor, sd: float, generator: torch.Generator) -> Tensor:
+    """Images with Gaussian noise of standard deviation ``sd`` added; at 0 the images themselves."""
+    if sd == 0:
+        return images
+    return images + sd * torch.randn(images.shape, generator=generator).to(images)
 
 
 def _random_affine(images: Tensor, size: float, flip: bool, generator: torch.Generator) -> Tensor:
@@ -312,7 +317,7 @@ class FineGANSystem(nn.Module):
         codes = draw(n, generator).to(device)
         fake = self.generator(codes)
         loss_b = self.update_d_background(batch, fake)
-        loss_c = self.update_d_child(batch, fake)
+        loss_c = self.update_d_child(batch, fake, generator)
         report = self.update_generator(fake, codes, generator)
         follow(self)
         return {"D_b": loss_b, "D_c": loss_c, **report}
@@ -358,10 +363,14 @@ class FineGANSystem(nn.Module):
         _update(self.optimisers["D_b"], loss)
         return loss
 
-    def update_d_child(self, batch: TrainingExample, fake: FineGANOutput) -> Tensor:
+    def update_d_child(
+        self, batch: TrainingExample, fake: FineGANOutput, generator: torch.Generator
+    ) -> Tensor:
         """D_c: child crops of real images against finished images C."""
-        real_logits = self.d_child.real_fake_logits(batch.child_crop)
-        fake_logits = self.d_child.real_fake_logits(fake.child.image.detach())
+        sd = self.recipe.d_noise
+        real_logits = self.d_child.real_fake_logits(noisy(batch.child_crop, sd, generator))
+        fake_images = noisy(fake.child.image.detach(), sd, generator)
+        fake_logits = self.d_child.real_fake_logits(fake_images)
         loss = losses.adversarial_losses(self.recipe.adversarial)[0](real_logits, fake_logits)
         _update(self.optimisers["D_c"], loss)
         return loss
@@ -377,7 +386,7 @@ class FineGANSystem(nn.Module):
             terms = losses.finegan_generator_loss(
                 aux,
                 background_logits,
-                d_child.real_fake_logits(fake.child.image),
+                d_child.real_fake_logits(noisy(fake.child.image, recipe.d_noise, generator)),
                 self.d_parent.code_logits(parent_view),
                 d_child.code_logits(code_view(fake.child, recipe, generator)),
                 codes,

@@ -72,7 +72,7 @@ def test_every_update_changes_its_own_weights_only(child_norm):
     assert changed(system, before) == parameters_of(system, "d_background.")
 
     before = snapshot(system)
-    system.update_d_child(batch, fake)
+    system.update_d_child(batch, fake, seeded())
     expected = parameters_of(system, "d_child.trunk.", "d_child.real_fake.")
     assert changed(system, before) == expected
 
@@ -121,7 +121,7 @@ def test_discriminators_do_not_train_the_generator():
     system = finegan()
     fake = system.generator(system.draw_codes(4, seeded()))
     system.update_d_background(real_batch(), fake)
-    system.update_d_child(real_batch(), fake)
+    system.update_d_child(real_batch(), fake, seeded())
     assert all(parameter.grad is None for parameter in system.generator.parameters())
 
 
@@ -140,7 +140,7 @@ def test_every_network_is_shown_its_own_pictures():
     watch("D_p", system.d_parent.trunk)
     watch("D_c", system.d_child.trunk)
     system.update_d_background(batch, fake)
-    system.update_d_child(batch, fake)
+    system.update_d_child(batch, fake, seeded())
     system.update_generator(fake, codes, seeded())
     child = fake.child
     expected = {
@@ -172,7 +172,7 @@ def test_training_moves_the_logits_the_right_way(adversarial):
     for _ in range(5):
         fake = system.generator(codes)
         system.update_d_background(batch, fake)
-        system.update_d_child(batch, fake)
+        system.update_d_child(batch, fake, seeded())
     told_apart = margins()
     assert told_apart[0] > start[0]
     assert told_apart[1] > start[1]
