@@ -15,7 +15,7 @@ TOY = RunConfig(
         image_size=32,
         n_parents=5,
         n_children=20,
-        z_dim=16,
+        z_dim=8,
         g_dim=8,
         d_dim=32,
         residual_blocks=1,
@@ -32,6 +32,7 @@ TOY = RunConfig(
         ema_decay=0.998,
         ema_warmup=True,
         ema_buffers=True,
+        d_noise=0.3,
         free_background=True,
         mask_pull=2.0,
         mask_binary=1.0,
@@ -48,8 +49,8 @@ TOY = RunConfig(
 TOY64 = replace(
     TOY,
     model=replace(TOY.model, image_size=64, d_dim=24),
-    recipe=replace(TOY.recipe, slower_d=0.5, ema_decay=0.999),
-    loop=replace(TOY.loop, steps=30_000, minutes=0.0),
+    recipe=replace(TOY.recipe, slower_d=0.5, d_noise=0.4, ema_decay=0.999),
+    loop=replace(TOY.loop, steps=18_000, minutes=0.0),
 )
 
 CUB = RunConfig(
