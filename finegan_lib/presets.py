@@ -50,7 +50,7 @@ TOY64 = replace(
     TOY,
     model=replace(TOY.model, image_size=64, d_dim=24),
     recipe=replace(TOY.recipe, slower_d=0.5, d_noise=0.4, ema_decay=0.999),
-    loop=replace(TOY.loop, steps=18_000, minutes=0.0),
+    loop=replace(TOY.loop, steps=15_000, minutes=0.0),
 )
 
 CUB = RunConfig(

@@ -48,7 +48,9 @@ class Recipe:
     ema_warmup: bool = option(False, "shorter average at the start (paper: no)")
     ema_buffers: bool = option(False, "average G's BatchNorm statistics too (paper: no)")
     hard_pool: int = option(10, "hard-negative phase: batches drawn for one that is kept")
-    d_noise: float = option(0.0, "sd of the noise added to all that D_c judges, real and fake")
+    d_noise: float = option(
+        0.0, "sd of noise on all that D_c judges, real and fake; falls to 0 over the run"
+    )
     free_background: bool = option(False, "draw b independently of c in training (paper: b = c)")
     mask_pull: float = option(0.0, "weight of |M_c - M_p|")
     mask_binary: float = option(0.0, "weight of M(1 - M), on both masks")
@@ -288,6 +290,7 @@ class FineGANSystem(nn.Module):
         super().__init__()
         self.config, self.recipe = config, recipe
         self.hierarchy = config.hierarchy()
+        self.noise_sd = recipe.d_noise  # the training loop lowers it
         self.generator = FineGANGenerator(config)
         self.d_background, self.d_parent, self.d_child = build_discriminators(config)
         self.average = _average_of(self.generator)
@@ -367,7 +370,7 @@ class FineGANSystem(nn.Module):
         self, batch: TrainingExample, fake: FineGANOutput, generator: torch.Generator
     ) -> Tensor:
         """D_c: child crops of real images against finished images C."""
-        sd = self.recipe.d_noise
+        sd = self.noise_sd
         real_logits = self.d_child.real_fake_logits(noisy(batch.child_crop, sd, generator))
         fake_images = noisy(fake.child.image.detach(), sd, generator)
         fake_logits = self.d_child.real_fake_logits(fake_images)
@@ -386,7 +389,7 @@ class FineGANSystem(nn.Module):
             terms = losses.finegan_generator_loss(
                 aux,
                 background_logits,
-                d_child.real_fake_logits(noisy(fake.child.image, recipe.d_noise, generator)),
+                d_child.real_fake_logits(noisy(fake.child.image, self.noise_sd, generator)),
                 self.d_parent.code_logits(parent_view),
                 d_child.code_logits(code_view(fake.child, recipe, generator)),
                 codes,

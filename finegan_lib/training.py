@@ -222,11 +222,13 @@ def rate_factor(step: int, stop: int, final_decay: float) -> float:
     return min(1.0, (stop - step) / (final_decay * stop)) if final_decay > 0 else 1.0
 
 
-def scale_rates(optimisers: dict[str, torch.optim.Adam], factor: float) -> None:
-    """Set every optimiser's step size to ``factor`` times the one it was made with."""
-    for optimiser in optimisers.values():
+def anneal(system, step: int, stop: int) -> None:
+    """Set what changes over a run: every optimiser's step size, and the noise that D_c is shown."""
+    factor = rate_factor(step, stop, system.recipe.final_decay)
+    for optimiser in system.optimisers.values():
         for group in optimiser.param_groups:
             group["lr"] = factor * group.setdefault("initial_lr", group["lr"])
+    system.noise_sd = system.recipe.d_noise * (1 - step / stop)
 
 
 def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = True) -> Path:
@@ -253,9 +255,7 @@ def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = T
             batch = TrainingExample(*(part.to(run.device) for part in batch))
             generator = torch.Generator().manual_seed(hash_seed(loop.seed, run.step, 2))
             hard = run.step >= loop.steps and (run.step - loop.steps) % 2 == 1
-            scale_rates(
-                system.optimisers, rate_factor(run.step, run.stop, config.recipe.final_decay)
-            )
+            anneal(system, run.step, run.stop)
             with torch.autocast(run.device.type, torch.bfloat16, loop.precision == "bf16"):
                 report = system.step(batch, generator, hard)
             run.step += 1

@@ -152,7 +152,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(family, tmp_path):
 
 def test_a_killed_run_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
     """Killed at step 7, the checkpoint is of step 4: steps 5 to 7 are done and logged again."""
-    recipe = dataclasses.replace(RECIPE, final_decay=0.8)
+    recipe = dataclasses.replace(RECIPE, final_decay=0.8, d_noise=0.3)
     config = tiny("finegan", recipe, steps=9, log_every=1, checkpoint_every=4, sample_every=3)
     expected = go(config, tmp_path / "whole")
     with monkeypatch.context() as patch:
@@ -186,6 +186,18 @@ def test_step_sizes_fall_to_zero_at_the_end(tmp_path, monkeypatch):
         torch.tensor(seen),
         torch.tensor([[0.01, 0.005], [0.01, 0.005], [0.01, 0.005], [0.005, 0.0025]]),
     )
+
+
+def test_noise_falls_to_zero_over_the_run(tmp_path, monkeypatch):
+    seen, original = [], FineGANSystem.step
+
+    def watched(self, *args):
+        seen.append(self.noise_sd)
+        return original(self, *args)
+
+    monkeypatch.setattr(FineGANSystem, "step", watched)
+    go(tiny("finegan", Recipe(d_noise=0.4), steps=4), tmp_path / "run")
+    assert seen == pytest.approx([0.4, 0.3, 0.2, 0.1])
 
 
 def test_bf16_trains_and_keeps_float32_weights(tmp_path):

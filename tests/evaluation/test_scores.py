@@ -10,7 +10,9 @@ from finegan_lib.evaluation.judges import Judges
 from finegan_lib.evaluation.scores import EvaluationConfig, evaluate_generator, mask_iou
 
 QUICK = EvaluationConfig(
-    n_images=100, n_pairs=60, discovery=DiscoveryConfig(n_images=400, epochs=4, width=8)
+    n_images=100,
+    n_pairs=40,
+    discovery=DiscoveryConfig(n_images=500, epochs=5, batch_size=20, width=8),
 )
 
 
