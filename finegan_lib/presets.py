@@ -34,6 +34,7 @@ TOY = RunConfig(
         ema_buffers=True,
         d_noise=0.3,
         free_background=True,
+        pose_info=0.2,
         mask_pull=2.0,
         mask_binary=1.0,
         mask_area=5.0,

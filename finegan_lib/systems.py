@@ -21,6 +21,7 @@ from .models.finegan import (
     FineGANConfig,
     FineGANGenerator,
     FineGANOutput,
+    PoseReader,
     Stage,
     build_discriminators,
 )
@@ -34,7 +35,7 @@ class Recipe:
     """How to train. The defaults are the paper's; what goes beyond it is off.
 
     The additions, each a switch of its own: ``slower_d``, ``final_decay``, ``adversarial="hinge"``,
-    ``ema_warmup``, ``ema_buffers``, all from ``free_background`` on; and in the model
+    ``ema_warmup``, ``ema_buffers``, all from ``d_noise`` on; and in the model
     ``child_norm``, ``min_head_channels``, ``mask_bias``, ``background_gain`` and ``parent_gain``.
     """
 
@@ -52,6 +53,8 @@ class Recipe:
         0.0, "sd of noise on all that D_c judges, real and fake; falls to 0 over the run"
     )
     free_background: bool = option(False, "draw b independently of c in training (paper: b = c)")
+    pose_info: float = option(0.0, "weight of the information about z in the parent mask")
+    pose_dims: int = option(4, "how many numbers of z that asks to be readable")
     mask_pull: float = option(0.0, "weight of |M_c - M_p|")
     mask_binary: float = option(0.0, "weight of M(1 - M), on both masks")
     mask_area: float = option(0.0, "weight of the mask area's distance from its range")
@@ -283,6 +286,7 @@ class FineGANSystem(nn.Module):
     D_c     trunk and real/fake head of D_c          child crops, and C
     G       generator                                every term of its loss
     info    all of D_p; the code head of D_c         the two information losses
+            (and the pose reader, if there is one)
     ======  =======================================  ==================================
     """
 
@@ -297,6 +301,15 @@ class FineGANSystem(nn.Module):
         self.register_buffer("updates", torch.tensor(0))
         trunk = [*self.d_child.trunk.parameters(), *self.d_child.real_fake.parameters()]
         readers = [*self.d_parent.trunk.parameters(), *self.d_parent.code.parameters()]
+        if recipe.pose_info:
+            if recipe.pose_dims > config.z_dim:
+                raise InputError(
+                    f"pose_dims cannot exceed z_dim ({config.z_dim})",
+                    seen=recipe.pose_dims,
+                    cure="Lower pose_dims, or lengthen z.",
+                )
+            self.pose_reader = PoseReader(config, recipe.pose_dims)
+            readers += self.pose_reader.parameters()
         self.optimisers = {
             "G": _adam(self.generator.parameters(), recipe),
             "D_b": _adam(self.d_background.parameters(), recipe, recipe.slower_d),
@@ -398,6 +411,8 @@ class FineGANSystem(nn.Module):
                 information_weight=recipe.information_weight,
             )
             terms |= self.mask_terms(fake)
+            if recipe.pose_info:
+                terms["pose_info"] = recipe.pose_info * self.pose_loss(fake, codes, generator)
             _update([self.optimisers["G"], self.optimisers["info"]], sum(terms.values()))
         areas = {
             "area_p": fake.parent.mask.detach().mean(),
@@ -423,6 +438,17 @@ class FineGANSystem(nn.Module):
         rows = [out.background.image[first], out.parent.image[first], out.child.image[first]]
         rows += [out.child.masked_foreground[first], *masks, out.child.image[columns:]]
         return image_grid(torch.cat(rows), columns)
+
+    def pose_loss(self, fake: FineGANOutput, codes: Codes, generator: torch.Generator) -> Tensor:
+        """−E[log Q(z|M_p)] per number of z, InfoGAN's bound for the noise itself.
+
+        Without it G may draw every parent in one single pose. It asks only the mask, and only for
+        the first ``pose_dims`` numbers: as many as a pose has.
+        """
+        n = self.recipe.pose_dims
+        masks = noisy(fake.parent.mask, self.recipe.code_noise, generator)
+        mean, log_variance = self.pose_reader(masks)
+        return losses.gaussian_information_loss(mean, log_variance, codes.z[:, :n]) / n
 
     def mask_terms(self, fake: FineGANOutput) -> dict[str, Tensor]:
         """The recipe's additions on the masks, those that are switched on."""

@@ -6,6 +6,7 @@ from torch import nn
 
 from finegan_lib.codes import CodeHierarchy, Codes
 from finegan_lib.data.example import TrainingExample
+from finegan_lib.errors import InputError
 from finegan_lib.losses import background_discriminator_loss
 from finegan_lib.models import FineGANConfig, GANConfig, InfoGANConfig, Stage
 from finegan_lib.systems import (
@@ -115,6 +116,25 @@ def test_every_weight_belongs_to_one_optimiser():
     for optimiser in system.optimisers.values():
         assert optimiser.defaults["betas"] == (0.5, 0.999)
         assert optimiser.defaults["lr"] == 2e-4
+
+
+def test_information_about_the_pose():
+    """The reader is trained, on what the parent's mask alone says about the first numbers of z."""
+    system = finegan(Recipe(pose_info=0.5, pose_dims=2))
+    before = snapshot(system)
+    report = system.step(real_batch(), seeded())
+    assert parameters_of(system, "pose_reader.") <= changed(system, before)
+    assert torch.isfinite(report["pose_info"])
+    codes = system.draw_codes(4, seeded())
+    fake = system.generator(codes)
+    loss = system.pose_loss(fake, codes, seeded())
+    mean, log_variance = system.pose_reader(fake.parent.mask)
+    assert mean.shape == log_variance.shape == (4, 2)
+    variance = log_variance.exp()
+    by_hand = 0.5 * ((codes.z[:, :2] - mean) ** 2 / variance + (2 * torch.pi * variance).log())
+    torch.testing.assert_close(loss, by_hand.mean())
+    with pytest.raises(InputError, match="pose_dims cannot exceed z_dim"):
+        finegan(Recipe(pose_info=1.0, pose_dims=99))
 
 
 def test_discriminators_do_not_train_the_generator():

@@ -298,6 +298,24 @@ class CodeDiscriminator(nn.Module):
         return self.real_fake(features).flatten(), self.code(features).flatten(1)
 
 
+class PoseReader(nn.Module):
+    """Q(z|M): reads the first numbers of z back from a mask. Not in the paper.
+
+    Masks (N, 1, S, S) → mean and log-variance, each (N, pose_dims), of a Gaussian.
+    """
+
+    def __init__(self, config: FineGANConfig, pose_dims: int):
+        super().__init__()
+        self.trunk = Encoder(config.image_size, config.d_dim // 2, in_channels=1)
+        self.out = nn.Conv2d(self.trunk.out_channels, 2 * pose_dims, 4)
+        initialise(self)
+
+    def forward(self, masks: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_variance = self.out(self.trunk(masks)).flatten(1).chunk(2, 1)
+        # A bounded variance: without it the Gaussian likelihood can be made arbitrarily large.
+        return mean, 3 * torch.tanh(log_variance)
+
+
 def build_discriminators(
     config: FineGANConfig,
 ) -> tuple[BackgroundDiscriminator, CodeDiscriminator, CodeDiscriminator]:
