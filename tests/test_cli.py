@@ -25,7 +25,7 @@ from finegan_lib.presets import PRESETS
 from finegan_lib.systems import FineGANSystem, Recipe
 from finegan_lib.training import LoopConfig, RunConfig
 
-SIZES = shlex.split("--image-size 32 --g-dim 4 --d-dim 4 --z-dim 3")
+SIZES = shlex.split("--image-size 32 --g-dim 4 --d-dim 4 --z-dim 4")
 TINY = [*SIZES, *shlex.split("--n-images 64 --batch-size 4 --steps 3 --device cpu --no-progress")]
 QUICK = EvaluationConfig(
     n_images=40,

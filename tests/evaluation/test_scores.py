@@ -10,9 +10,9 @@ from finegan_lib.evaluation.judges import Judges
 from finegan_lib.evaluation.scores import EvaluationConfig, evaluate_generator, mask_iou
 
 QUICK = EvaluationConfig(
-    n_images=100,
-    n_pairs=40,
-    discovery=DiscoveryConfig(n_images=500, epochs=5, batch_size=20, width=8),
+    n_images=60,
+    n_pairs=25,
+    discovery=DiscoveryConfig(n_images=300, epochs=8, batch_size=20, width=8),
 )
 
 
