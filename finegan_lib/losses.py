@@ -208,9 +208,13 @@ def finegan_generator_loss(
 # Additions to the paper's recipe: without them small models fill the mask or empty it.
 
 
-def mask_pull_loss(child_mask: Tensor, parent_mask: Tensor) -> Tensor:
-    """E|M_c − sg(M_p)|: the child keeps its parent's shape (sg: no gradient to the parent)."""
-    return (child_mask - parent_mask.detach()).float().abs().mean()
+def mask_pull_loss(mask: Tensor, target: Tensor) -> Tensor:
+    """E|M − sg(target)|: one mask follows the other (sg: no gradient to the target).
+
+    The child's after its parent's keeps the parent's shape; the parent's after its child's learns
+    what a real silhouette looks like, which only the child is judged on.
+    """
+    return (mask - target.detach()).float().abs().mean()
 
 
 def mask_binary_loss(mask: Tensor) -> Tensor:

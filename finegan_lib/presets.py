@@ -34,8 +34,8 @@ TOY = RunConfig(
         ema_buffers=True,
         d_noise=0.3,
         free_background=True,
-        pose_info=0.2,
         mask_pull=2.0,
+        mask_pull_back=1.0,
         mask_binary=1.0,
         mask_area=5.0,
         code_noise=0.2,
@@ -50,7 +50,7 @@ TOY = RunConfig(
 TOY64 = replace(
     TOY,
     model=replace(TOY.model, image_size=64, d_dim=24),
-    recipe=replace(TOY.recipe, slower_d=0.5, d_noise=0.4, ema_decay=0.999),
+    recipe=replace(TOY.recipe, slower_d=0.5, ema_decay=0.999),
     loop=replace(TOY.loop, steps=15_000, minutes=0.0),
 )
 

@@ -55,7 +55,8 @@ class Recipe:
     free_background: bool = option(False, "draw b independently of c in training (paper: b = c)")
     pose_info: float = option(0.0, "weight of the information about z in the parent mask")
     pose_dims: int = option(4, "how many numbers of z that asks to be readable")
-    mask_pull: float = option(0.0, "weight of |M_c - M_p|")
+    mask_pull: float = option(0.0, "weight of |M_c - M_p|, pulling the child's mask")
+    mask_pull_back: float = option(0.0, "weight of |M_c - M_p|, pulling the parent's mask")
     mask_binary: float = option(0.0, "weight of M(1 - M), on both masks")
     mask_area: float = option(0.0, "weight of the mask area's distance from its range")
     mask_smallest: float = option(0.1, "mask area range, lower end, as a fraction of the image")
@@ -456,6 +457,8 @@ class FineGANSystem(nn.Module):
         terms = {}
         if recipe.mask_pull:
             terms["pull"] = recipe.mask_pull * losses.mask_pull_loss(masks[1], masks[0])
+        if recipe.mask_pull_back:
+            terms["pull_back"] = recipe.mask_pull_back * losses.mask_pull_loss(*masks)
         if recipe.mask_binary:
             terms["binary"] = recipe.mask_binary * sum(map(losses.mask_binary_loss, masks))
         if recipe.mask_area:
