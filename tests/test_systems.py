@@ -8,7 +8,7 @@ from finegan_lib.codes import CodeHierarchy, Codes
 from finegan_lib.data.example import TrainingExample
 from finegan_lib.errors import InputError
 from finegan_lib.losses import background_discriminator_loss
-from finegan_lib.models import FineGANConfig, GANConfig, InfoGANConfig, Stage
+from finegan_lib.models import FineGANConfig, FineGANOutput, GANConfig, InfoGANConfig, Stage
 from finegan_lib.systems import (
     FineGANSystem,
     GANSystem,
@@ -257,6 +257,23 @@ def test_mask_terms_by_hand():
         {"pull": 2 * 0.2, "binary": 0.8 * 0.2 + 0.6 * 0.4, "area": 5 * (0.3 + 0.1)}, rel=1e-5
     )
     assert finegan().mask_terms(fake) == {}
+
+
+def test_masks_pull_each_other_apart_from_nothing_else():
+    """``mask_pull`` moves M_c alone towards M_p, ``mask_pull_back`` M_p alone towards M_c."""
+    images = torch.zeros(2, 3, 4, 4)
+    for recipe, moved in ((Recipe(mask_pull=1.0), "child"), (Recipe(mask_pull_back=1.0), "parent")):
+        system = finegan(recipe)
+        masks = {
+            name: torch.full((2, 1, 4, 4), value, requires_grad=True)
+            for name, value in (("background", 1.0), ("parent", 0.8), ("child", 0.6))
+        }
+        stages = {name: Stage(images, mask, images, images) for name, mask in masks.items()}
+        (term,) = system.mask_terms(FineGANOutput(**stages)).values()
+        term.backward()
+        assert {name for name, mask in masks.items() if mask.grad is not None} == {moved}
+        towards = 1 if moved == "parent" else -1  # the gradient's sign; descent goes against it
+        assert (masks[moved].grad * towards > 0).all()
 
 
 def test_information_weight_reaches_the_loss():
