@@ -30,9 +30,14 @@ demo: $(STAMP) ## train a small FineGAN and show what its codes do (about 12 min
 lab: $(STAMP) ## open the course's notebooks in JupyterLab
 	$(BIN) -m jupyterlab $(ARGS) notebooks
 
-# One thread per worker: torch would otherwise start one per core in each of them.
-test: lint ## check style, then run the tests
+# One thread per worker: torch would otherwise start one per core in each of them. A notebook's cells
+# need each other, so --dist loadfile keeps them on one worker.
+test: lint ## check style, run the tests, then every notebook
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN) -m pytest -n $(WORKERS) $(ARGS)
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONPATH=tests \
+	    $(BIN) -m pytest -n $(WORKERS) --dist loadfile -p nbval_hooks --nbval-lax \
+	    --nbval-current-env --nbval-cell-timeout=300 \
+	    --nbval-sanitize-with=tests/nbval.cfg notebooks solutions
 
 lint: $(STAMP) ## check style and layout, change nothing
 	$(BIN) -m ruff check .

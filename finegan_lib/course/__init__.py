@@ -1,0 +1,11 @@
+"""The course: what its notebooks call.
+
+``from finegan_lib import course``, then ``course.check("01.2", my_function)``,
+``course.hint("01.2")`` and ``course.progress()``. The commands that build, run and compare the
+notebooks: ``python -m finegan_lib.course --help``.
+"""
+
+from .checks import check, hint, progress
+from .colab import doctor
+
+__all__ = ["check", "doctor", "hint", "progress"]

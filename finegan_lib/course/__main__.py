@@ -1,0 +1,87 @@
+"""The course's commands: ``python -m finegan_lib.course build | render | compare | badges``."""
+
+import argparse
+import sys
+
+from ..errors import InputError
+
+
+def main(arguments=None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit status: 0; 1 when sources and notebooks differ, or an answer is wrong or open;
+        2 when the input cannot be used.
+    """
+    parsed = build_parser().parse_args(arguments)
+    try:
+        return parsed.command(parsed)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands and their options."""
+    parser = argparse.ArgumentParser(
+        prog="python -m finegan_lib.course", description="Build and check the course's notebooks."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    build = commands.add_parser("build", help="write the notebooks from the lessons' sources")
+    build.add_argument("--check", action="store_true", help="change nothing; 1 if any differs")
+    build.set_defaults(command=_build)
+
+    render = commands.add_parser("render", help="run the notebooks and keep their outputs")
+    render.add_argument("names", nargs="*", help="lessons, such as 01 or 01_gan (default: all)")
+    render.set_defaults(command=_render)
+
+    compare = commands.add_parser("compare", help="check a student's notebook")
+    compare.add_argument("notebook", help="the file")
+    compare.add_argument(
+        "--timeout", type=float, default=60, help="seconds for each exercise (default: 60)"
+    )
+    compare.set_defaults(command=_compare)
+
+    badges = commands.add_parser("badges", help="make all badges point to another repository")
+    badges.add_argument("--repository", required=True, metavar="URL", help="its address")
+    badges.set_defaults(command=_badges)
+    return parser
+
+
+def _build(parsed) -> int:
+    from .notebooks import build
+
+    different = build(check=parsed.check)
+    for name in different:
+        print(f"{'differs from its source' if parsed.check else 'written'}: {name}")
+    if not different:
+        print("all notebooks agree with their sources")
+    return int(parsed.check and bool(different))
+
+
+def _render(parsed) -> int:
+    from .notebooks import render
+
+    render(parsed.names)
+    return 0
+
+
+def _compare(parsed) -> int:
+    from .compare import compare, table
+    from .exercises import SOLVED
+
+    results = compare(parsed.notebook, parsed.timeout)
+    print(table(results))
+    return int(any(verdict.state != SOLVED for _, verdict in results))
+
+
+def _badges(parsed) -> int:
+    from .colab import set_repository
+
+    set_repository(parsed.repository)
+    return _build(argparse.Namespace(check=False))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

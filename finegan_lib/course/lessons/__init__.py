@@ -1,0 +1,1 @@
+"""The lessons: sources of the notebooks, and beside each its exercises."""

@@ -1,0 +1,30 @@
+"""How the lessons' figures look: small, and readable without telling red from green."""
+
+import matplotlib.pyplot as plt
+from cycler import cycler
+
+# Okabe and Ito's palette (2008): told apart by everybody.
+REAL, FAKE, GREEN, PURPLE, ORANGE, SKY, GREY = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#666666",
+)
+
+
+def use_style() -> None:
+    """Set matplotlib's defaults for the course."""
+    plt.rcParams.update(
+        {
+            "figure.dpi": 80,
+            "axes.prop_cycle": cycler(color=[REAL, FAKE, GREEN, PURPLE, ORANGE, SKY, GREY]),
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlesize": 11,
+            "figure.titlesize": 12,
+            "legend.frameon": False,
+        }
+    )

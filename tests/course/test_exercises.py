@@ -1,0 +1,204 @@
+"""The checkers are themselves checked, exercise by exercise, and the engine with odd answers."""
+
+import numpy as np
+import pytest
+import torch
+
+from finegan_lib import course
+from finegan_lib.course import checks
+from finegan_lib.course.exercises import (
+    OPEN,
+    SOLVED,
+    WRONG,
+    Choice,
+    Exploration,
+    Fill,
+    Mistake,
+    compare_values,
+    lesson_exercises,
+    lesson_hints,
+    lesson_names,
+)
+from finegan_lib.course.observe import observe
+from finegan_lib.errors import InputError
+
+ALL = [e for name in lesson_names() for e in lesson_exercises(name[:2]).values()]
+each = pytest.mark.parametrize("exercise", ALL, ids=lambda e: e.key)
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch):
+    monkeypatch.setattr(checks, "_states", {})
+    monkeypatch.setattr(checks, "_hints_given", {})
+
+
+@each
+def test_the_reference_passes(exercise):
+    assert checks.judge(exercise.key, exercise.solution).state == SOLVED
+
+
+@each
+def test_another_right_answer_passes(exercise):
+    assert exercise.alternative is not exercise.solution
+    verdict = checks.judge(exercise.key, exercise.alternative)
+    assert verdict.state == SOLVED, verdict.message
+
+
+@each
+def test_a_stub_is_open(exercise):
+    stub = (lambda *arguments: ...) if isinstance(exercise, Fill) else ...
+    assert checks.judge(exercise.key, stub).state == OPEN
+
+
+@each
+def test_every_mistake_gets_its_hint(exercise):
+    assert len(exercise.mistakes) >= 2
+    for mistake in exercise.mistakes:
+        verdict = checks.judge(exercise.key, mistake.answer)
+        assert verdict.state == WRONG
+        assert mistake.hint in verdict.message
+
+
+@each
+def test_an_exercise_has_hints_and_says_why_it_is_right(exercise):
+    assert len(lesson_hints(exercise.key[:2])[exercise.key]) >= 2
+    assert exercise.praise.endswith(".")
+
+
+@pytest.mark.parametrize("name", lesson_names())
+def test_a_lesson_has_exercises_of_every_kind(name):
+    exercises = lesson_exercises(name[:2])
+    assert len(exercises) >= 3
+    assert {type(e) for e in exercises.values()} == {Choice, Fill, Exploration}
+    assert list(exercises) == [f"{name[:2]}.{i + 1}" for i in range(len(exercises))]
+
+
+# ------------------------------------------------------------------------------- odd answers
+
+
+def square(x):
+    return (x**2).mean()
+
+
+SQUARE = Fill(
+    "99.1",
+    "the mean square",
+    "square",
+    square,
+    mistakes=(Mistake(lambda x: (x**2).sum(), "a mean, not a sum"),),
+    alternative=None,
+    inputs=lambda: [(torch.tensor([1.0, -2.0, 3.0]),), (torch.tensor([0.5, 2.0]),)],
+    gradients=True,
+)
+
+
+def verdict_on(answer, exercise=SQUARE):
+    return exercise.verdict(observe(answer, exercise.cases, exercise.gradients))
+
+
+def in_place(x):
+    with torch.no_grad():
+        x.zero_()
+    return x.sum()
+
+
+def quits(x):
+    raise SystemExit(1)
+
+
+class Strange:
+    dtype = "?"
+
+    def __repr__(self):
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (lambda x: (x**2).sum(), "a mean, not a sum"),
+        (lambda x: x**2, "got the shape (3,), expected ()"),
+        (lambda x: (x**2).mean() + 1, "test input 1 of 2: got 5.667, expected 4.667"),
+        (lambda x: (x.detach() ** 2).mean(), "no gradient flows back"),
+        (lambda x: (x**2).mean().item(), "no gradient flows back"),
+        (lambda x: (x * x.detach()).mean(), "the gradients do not: at [0] got 0.3333, expect"),
+        (lambda x: (x**2).mean() / 0, "not finite"),
+        (lambda x: None, "is a return missing"),
+        (lambda x: "4.7", "not a tensor"),
+        (lambda x: 1 / 0, "ZeroDivisionError: division by zero"),
+        (lambda: 0, "TypeError"),
+        (lambda x, y: 0, "TypeError"),
+        (lambda x: Strange(), "cannot be read"),
+        (lambda x: ... if len(x) == 2 else (x**2).mean(), "returns ... for some inputs"),
+        (in_place, "got"),
+        (quits, "SystemExit"),
+        (5, "int is not a function"),
+        (None, "NoneType is not a function"),
+    ],
+)
+def test_an_odd_answer_is_wrong_and_told_why(answer, said):
+    verdict = verdict_on(answer)
+    assert verdict.state == WRONG
+    assert said in verdict.message
+
+
+def test_an_answer_cannot_change_the_inputs_of_the_next():
+    assert verdict_on(in_place).state == WRONG
+    assert verdict_on(square).state == SOLVED
+
+
+def test_checking_leaves_the_random_state_alone():
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    verdict_on(lambda x: torch.rand(1))
+    assert torch.equal(torch.rand(1), expected)
+
+
+@pytest.mark.parametrize(
+    ("got", "want"),
+    [
+        (np.float32(0.5), torch.tensor(0.5)),
+        (np.array([1.0, 2.0]), torch.tensor([1.0, 2.0])),
+        (1, 1.0),
+        ({"a": [1, 2.0]}, {"a": [1.0, 2]}),
+    ],
+)
+def test_equal_values_of_other_types_agree(got, want):
+    (seen,), (wanted,) = observe(got, ()), observe(want, ())
+    assert compare_values(seen["value"], wanted["value"], 1e-6) is None
+
+
+def test_a_difference_is_named_by_its_place():
+    got = torch.tensor([[1.0, 2.0], [3.0, 9.0]])
+    want = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    assert compare_values(got, want, 1e-4) == ("at [1, 1] got 9, expected 4 (1 of 4 values differ)")
+
+
+# ------------------------------------------------------------------------------- what is printed
+
+
+def test_check_hint_and_progress_print_one_thing_each(capsys):
+    course.check("01.2", ...)
+    course.check("01.2", "a")
+    course.check("01.5", "b")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line[:6] for line in lines] == ["· 01.2", "✗ 01.2", "✓ 01.5"]
+    assert 'course.hint("01.2")' in lines[0]
+
+    n = len(lesson_hints("01")["01.2"])
+    for _ in range(n + 1):
+        course.hint("01.2")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"hint 1 of {n}: The pull")
+    assert lines[-1] == "No more hints. The worked version is solutions/01_gan.ipynb."
+
+    course.progress()
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"01_gan: 1 of {len(lesson_exercises('01'))} solved"
+    assert [line[2] for line in lines[1:]] == list("·✗··✓·")
+
+
+def test_a_wrong_key_says_which_there_are():
+    with pytest.raises(InputError, match=r"01\.1, 01\.2"):
+        course.check("01.77", None)
