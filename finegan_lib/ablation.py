@@ -17,6 +17,7 @@ WITHOUT = {
     "averaged BatchNorm statistics": {"ema_buffers": False},
     "step sizes that fall to 0": {"final_decay": 0.0},
     "noise on what D_c judges": {"d_noise": 0.0},
+    "information about the pose": {"pose_info": 0.0},
     "free background": {"free_background": False},
     "background gain": {"background_gain": 1.0},
     "mask pull": {"mask_pull": 0.0},
