@@ -47,7 +47,7 @@ def demo(folder, *, minutes: float | None = None, seed: int = 0, progress: bool 
     print("2/3  what it learnt")
     results = {"from_scratch": show(trained, folder / "from_scratch", progress=progress)}
     if (WEIGHTS / "toy.safetensors").exists():
-        print("3/3  the same for the shipped, longer-trained checkpoint")
+        print("3/3  the same for the shipped checkpoint")
         results["shipped"] = show("toy", folder / "shipped", progress=progress)
     return results
 
