@@ -248,11 +248,11 @@ class InfoGANSystem(nn.Module):
         code = torch.cat([one_hot(index, self.config.n_categories).to(z), continuous], 1)
         fake = self.generator(z, code)
         discriminator = self.discriminator
-        with frozen(discriminator.posterior):
-            real_logits = super(InfoGANDiscriminator, discriminator).forward(real)
-            fake_logits = super(InfoGANDiscriminator, discriminator).forward(fake.detach())
-            loss_d = d_loss(real_logits, fake_logits)
-            _update(self.optimisers["D"], loss_d)
+        # The plain GAN's forward: Q has no part in this step.
+        real_logits = super(InfoGANDiscriminator, discriminator).forward(real)
+        fake_logits = super(InfoGANDiscriminator, discriminator).forward(fake.detach())
+        loss_d = d_loss(real_logits, fake_logits)
+        _update(self.optimisers["D"], loss_d)
         with frozen(discriminator.trunk, discriminator.real_fake):
             fake_logits, (logits, mean, log_variance) = discriminator(fake)
             loss_g = g_loss(fake_logits)

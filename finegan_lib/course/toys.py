@@ -147,6 +147,21 @@ def train_gan(
             watch(step, fake.detach())
 
 
+def snapshots_of(generator, z: Tensor, steps: set[int]):
+    """A dictionary, and the ``watch`` for :func:`train_gan` that fills it.
+
+    At each of the ``steps`` it keeps what the generator makes of the same noise ``z``.
+    """
+    snapshots = {}
+
+    def watch(step, fake):
+        if step in steps:
+            with torch.no_grad():
+                snapshots[step] = generator(z)
+
+    return snapshots, watch
+
+
 def ring_gan(
     *,
     steps: int = 1500,
@@ -174,13 +189,7 @@ def ring_gan(
         torch.manual_seed(seed)
         generator, discriminator = mlp(z_dim, width, width, 2), mlp(2, width, width, 1)
     z = torch.randn(1000, z_dim, generator=torch.Generator().manual_seed(seed))
-    snapshots = {}
-
-    def watch(step, fake):
-        if step in keep or step == steps:
-            with torch.no_grad():
-                snapshots[step] = generator(z)
-
+    snapshots, watch = snapshots_of(generator, z, {*keep, steps})
     train_gan(
         ring_points,
         generator,
@@ -253,15 +262,10 @@ def digits_gan(
         generator = nn.Sequential(mlp(z_dim, width, width, 64), nn.Tanh())
         discriminator = mlp(64, width, width, 1)
     z = torch.randn(48, z_dim, generator=torch.Generator().manual_seed(seed))
-    snapshots = {}
+    snapshots, watch = snapshots_of(generator, z, {*keep, steps})
 
     def draw(n, random):
         return images[torch.randint(len(images), (n,), generator=random)]
-
-    def watch(step, fake):
-        if step in keep or step == steps:
-            with torch.no_grad():
-                snapshots[step] = generator(z)
 
     train_gan(
         draw,
