@@ -17,7 +17,7 @@ STAMP := .venv/.installed
 UNFINISHED := .venv/.installing
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo lab test lint format clean
+.PHONY: help install demo lab book test lint format clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,9 @@ demo: $(STAMP) ## train a small FineGAN and show what its codes do (about 12 min
 
 lab: $(STAMP) ## open the course's notebooks in JupyterLab
 	$(BIN) -m jupyterlab $(ARGS) notebooks
+
+book: $(STAMP) ## write the rendered notebooks as web pages, runs/book/index.html
+	$(BIN) -m finegan_lib.course book $(ARGS)
 
 # One thread per worker: torch would otherwise start one per core in each of them. A notebook's cells
 # need each other, so --dist loadfile keeps them on one worker.

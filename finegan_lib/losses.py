@@ -99,6 +99,36 @@ def gaussian_information_bound(mean: Tensor, log_variance: Tensor, code: Tensor)
     return code.shape[1] * math.log(2) - gaussian_information_loss(mean, log_variance, code)
 
 
+# ------------------------------------------------------------------------------------- StackGAN
+
+
+def colour_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean (N, 3) and covariance (N, 3, 3) of each image's colours, over its H·W pixels."""
+    pixels = images.float().flatten(2)
+    mean = pixels.mean(2)
+    centred = pixels - mean[:, :, None]
+    return mean, centred @ centred.transpose(1, 2) / pixels.shape[2]
+
+
+def colour_consistency_loss(
+    fine: Tensor, coarse: Tensor, *, mean_weight: float = 50.0, covariance_weight: float = 250.0
+) -> Tensor:
+    """λ₁·‖μ_i − μ_{i−1}‖² + λ₂·‖Σ_i − Σ_{i−1}‖² (StackGAN-v2): two scales, one palette.
+
+    As the authors compute it: squares averaged over the batch and over the 3 and 9 numbers, and
+    the finer scale alone is pulled.
+
+    Args:
+        fine, coarse: (N, 3, H, W) of two scales, in [-1, 1]; no gradient flows to ``coarse``.
+        mean_weight, covariance_weight: λ₁ and λ₂, the authors' by default.
+    """
+    mean, covariance = colour_statistics(fine)
+    coarse_mean, coarse_covariance = colour_statistics(coarse.detach())
+    means = F.mse_loss(mean, coarse_mean)
+    covariances = F.mse_loss(covariance, coarse_covariance)
+    return mean_weight * means + covariance_weight * covariances
+
+
 # ------------------------------------------------------------------------------------- background
 
 
@@ -226,3 +256,29 @@ def mask_area_loss(mask: Tensor, smallest: float, largest: float) -> Tensor:
     """How far each image's mean mask area lies outside [smallest, largest], as a fraction of it."""
     area = mask.float().mean((1, 2, 3))
     return (F.relu(smallest - area) + F.relu(area - largest)).mean()
+
+
+def mask_lean(mask: Tensor) -> Tensor:
+    """Which way each mask leans, (N,) in [-1, 1]: above 0 if its upper part is on the right.
+
+    It is −1 times the correlation of x and y (downwards) over the mask's pixels, so mirroring a
+    mask turns its sign.
+    """
+    mask = mask.float().squeeze(1)
+    axis = torch.linspace(-1, 1, mask.shape[-1], device=mask.device)
+    area = mask.sum((1, 2)).clamp(min=1e-6)
+    along_x, along_y = mask.sum(1) / area[:, None], mask.sum(2) / area[:, None]
+    mean_x, mean_y = along_x @ axis, along_y @ axis
+    dx, dy = axis - mean_x[:, None], axis - mean_y[:, None]
+    product = torch.einsum("nyx,ny,nx->n", mask, dy, dx) / area
+    spread = ((along_x * dx**2).sum(1) * (along_y * dy**2).sum(1)).clamp(min=1e-6).sqrt()
+    return -product / spread
+
+
+def mask_lean_loss(mask: Tensor, side: Tensor, least: float = 0.05) -> Tensor:
+    """How far each mask is from leaning to its ``side``, (N,) of ±1, by at least ``least``.
+
+    Birds hold their heads up: a mask that leans to the right is a bird that looks to the right,
+    whatever its kind.
+    """
+    return F.relu(least - side * mask_lean(mask)).mean()

@@ -36,7 +36,8 @@ class Recipe:
 
     The additions, each a switch of its own: ``slower_d``, ``final_decay``, ``adversarial="hinge"``,
     ``ema_warmup``, ``ema_buffers``, all from ``d_noise`` on; and in the model
-    ``child_norm``, ``min_head_channels``, ``mask_bias``, ``background_gain`` and ``parent_gain``.
+    ``child_norm``, ``min_head_channels``, ``mask_bias``, ``view``, ``background_gain`` and
+    ``parent_gain``.
     """
 
     learning_rate: float = option(2e-4, "Adam's step size")
@@ -45,6 +46,9 @@ class Recipe:
     adversarial: str = option("bce", "real/fake loss (paper: bce)", choices=("bce", "hinge"))
     background_weight: float = option(10.0, "weight of D_b's real/fake loss")
     information_weight: float = option(1.0, "weight of the two information losses")
+    colour_weight: float = option(
+        1.0, "StackGAN: weight of the colour consistency between scales (paper: 1)"
+    )
     ema_decay: float = option(0.999, "decay of the running average of G's weights, per step")
     ema_warmup: bool = option(False, "shorter average at the start (paper: no)")
     ema_buffers: bool = option(False, "average G's BatchNorm statistics too (paper: no)")
@@ -53,6 +57,9 @@ class Recipe:
         0.0, "sd of noise on all that D_c judges, real and fake; falls to 0 over the run"
     )
     free_background: bool = option(False, "draw b independently of c in training (paper: b = c)")
+    free_child: float = option(
+        0.0, "fraction of a batch with p drawn apart from c, for the code readers and D_b only"
+    )
     pose_info: float = option(0.0, "weight of the information about z in the parent mask")
     pose_dims: int = option(4, "how many numbers of z that asks to be readable")
     mask_pull: float = option(0.0, "weight of |M_c - M_p|, pulling the child's mask")
@@ -61,7 +68,13 @@ class Recipe:
     mask_area: float = option(0.0, "weight of the mask area's distance from its range")
     mask_smallest: float = option(0.1, "mask area range, lower end, as a fraction of the image")
     mask_largest: float = option(0.5, "mask area range, upper end, as a fraction of the image")
+    mask_lean: float = option(
+        0.0, "weight of the parent masks' leaning against the side that z's first number says"
+    )
     code_noise: float = option(0.0, "sd of the noise added to what the code heads see")
+    code_colour: float = option(
+        0.0, "sd of a colour that is added to the whole of each foreground they see"
+    )
     code_flip: bool = option(False, "mirror what the code heads see, at random")
     code_affine: float = option(0.0, "random scale, turn and shift of it (0.2: +-20 %, 12 deg.)")
     silhouette: float = option(
@@ -77,6 +90,7 @@ class Recipe:
             "hard_pool": (self.hard_pool >= 1, "at least 1"),
             "mask_smallest": (0 <= self.mask_smallest <= self.mask_largest, "in [0, mask_largest]"),
             "silhouette": (0 <= self.silhouette <= 1, "in [0, 1]"),
+            "free_child": (0 <= self.free_child < 1, "in [0, 1)"),
         }
         for name, (good, wanted) in sound.items():
             if not good:
@@ -130,8 +144,9 @@ def code_view(stage: Stage, recipe: Recipe, generator: torch.Generator, silhouet
     """What a code head is shown of a stage: its masked foreground M·F, (N, 3, S, S) (paper).
 
     The recipe's additions take away what the code must not hide in. Pose is not a category: random
-    mirroring, turning, scaling and shifting. Nor is a faint pattern: noise. Nor, for a parent, is
-    colour: a fraction ``silhouette`` of the images shows the mask alone, in one of eight colours.
+    mirroring, turning, scaling and shifting. Nor is a faint pattern: noise. Nor a faint tint: one
+    random colour over the whole foreground. Nor, for a parent, is colour: a fraction
+    ``silhouette`` of the images shows the mask alone, in one of eight colours.
 
     Args:
         stage: of the generator's output.
@@ -145,6 +160,9 @@ def code_view(stage: Stage, recipe: Recipe, generator: torch.Generator, silhouet
         flat = (torch.rand(n, generator=generator) < silhouette).to(device)
         colour = torch.randint(2, (n, 3, 1, 1), generator=generator).to(images) * 2 - 1
         images = torch.where(flat[:, None, None, None], stage.mask * colour, images)
+    if recipe.code_colour > 0:
+        tint = torch.randn(n, 3, 1, 1, generator=generator).to(images)
+        images = images + recipe.code_colour * tint * stage.mask
     if recipe.code_affine > 0 or recipe.code_flip:
         images = _random_affine(images, recipe.code_affine, recipe.code_flip, generator)
     return noisy(images, recipe.code_noise, generator)
@@ -340,11 +358,27 @@ class FineGANSystem(nn.Module):
         return {"D_b": loss_b, "D_c": loss_c, **report}
 
     def draw_codes(self, n: int, generator: torch.Generator) -> Codes:
-        """n codes, tied: p the parent of c, and b = c unless the recipe frees it."""
+        """n codes, tied: p the parent of c, and b = c unless the recipe frees it.
+
+        With ``free_child`` the last of them (all but :meth:`n_judged`) have any p.
+        """
         codes = self.hierarchy.sample(n, self.config.z_dim, generator=generator)
         if self.recipe.free_background:
             codes = codes._replace(b=codes.b[torch.randperm(n, generator=generator)])
+        judged = self.n_judged(n)
+        if judged < n:
+            any_p = torch.randint(self.hierarchy.n_parents, (n - judged,), generator=generator)
+            any_p = one_hot(any_p, self.hierarchy.n_parents).to(codes.p)
+            codes = codes._replace(p=torch.cat([codes.p[:judged], any_p]))
         return codes
+
+    def n_judged(self, n: int) -> int:
+        """How many images of n, the first, D_c judges real or fake: all, unless ``free_child``.
+
+        A child under another's parent is no species, so nothing real is like it; but its parts
+        must be readable, or its plumage is drawn on its own parent's shape only.
+        """
+        return max(1, round(n * (1 - self.recipe.free_child)))
 
     @torch.no_grad()
     def hard_codes(self, n: int, generator: torch.Generator) -> Codes:
@@ -362,7 +396,9 @@ class FineGANSystem(nn.Module):
             confidence.append(log_q.gather(1, codes.c_index.to(device)[:, None])[:, 0].cpu())
             pool.append(codes)
         pool = Codes(*(torch.cat(parts) for parts in zip(*pool, strict=True)))
-        return pool.select(torch.cat(confidence).argsort(stable=True)[:n])
+        hardest, judged = torch.cat(confidence).argsort(stable=True), self.n_judged(n)
+        last = hardest % n >= judged  # stay last: D_c's real/fake head does not see them
+        return pool.select(torch.cat([hardest[~last][:judged], hardest[last][: n - judged]]))
 
     def update_d_background(self, batch: TrainingExample, fake: FineGANOutput) -> Tensor:
         """D_b: real and fake background patches, and which real patches are background."""
@@ -386,7 +422,8 @@ class FineGANSystem(nn.Module):
         """D_c: child crops of real images against finished images C."""
         sd = self.noise_sd
         real_logits = self.d_child.real_fake_logits(noisy(batch.child_crop, sd, generator))
-        fake_images = noisy(fake.child.image.detach(), sd, generator)
+        judged = self.n_judged(len(fake.child.image))
+        fake_images = noisy(fake.child.image[:judged].detach(), sd, generator)
         fake_logits = self.d_child.real_fake_logits(fake_images)
         loss = losses.adversarial_losses(self.recipe.adversarial)[0](real_logits, fake_logits)
         _update(self.optimisers["D_c"], loss)
@@ -399,11 +436,12 @@ class FineGANSystem(nn.Module):
         recipe, d_child = self.recipe, self.d_child
         with frozen(self.d_background, d_child.trunk, d_child.real_fake):
             aux, background_logits = self.d_background(fake.background.image)
+            judged = fake.child.image[: self.n_judged(len(codes.z))]
             parent_view = code_view(fake.parent, recipe, generator, recipe.silhouette)
             terms = losses.finegan_generator_loss(
                 aux,
                 background_logits,
-                d_child.real_fake_logits(noisy(fake.child.image, self.noise_sd, generator)),
+                d_child.real_fake_logits(noisy(judged, self.noise_sd, generator)),
                 self.d_parent.code_logits(parent_view),
                 d_child.code_logits(code_view(fake.child, recipe, generator)),
                 codes,
@@ -411,7 +449,7 @@ class FineGANSystem(nn.Module):
                 background_weight=recipe.background_weight,
                 information_weight=recipe.information_weight,
             )
-            terms |= self.mask_terms(fake)
+            terms |= self.mask_terms(fake, codes)
             if recipe.pose_info:
                 terms["pose_info"] = recipe.pose_info * self.pose_loss(fake, codes, generator)
             _update([self.optimisers["G"], self.optimisers["info"]], sum(terms.values()))
@@ -451,7 +489,7 @@ class FineGANSystem(nn.Module):
         mean, log_variance = self.pose_reader(masks)
         return losses.gaussian_information_loss(mean, log_variance, codes.z[:, :n]) / n
 
-    def mask_terms(self, fake: FineGANOutput) -> dict[str, Tensor]:
+    def mask_terms(self, fake: FineGANOutput, codes: Codes) -> dict[str, Tensor]:
         """The recipe's additions on the masks, those that are switched on."""
         recipe, masks = self.recipe, (fake.parent.mask, fake.child.mask)
         terms = {}
@@ -466,6 +504,9 @@ class FineGANSystem(nn.Module):
             terms["area"] = recipe.mask_area * sum(
                 losses.mask_area_loss(mask, low, high) for mask in masks
             )
+        if recipe.mask_lean:
+            side = codes.z[:, 0].sign()
+            terms["lean"] = recipe.mask_lean * losses.mask_lean_loss(fake.parent.mask, side)
         return terms
 
 

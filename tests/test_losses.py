@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -403,3 +404,36 @@ def test_mask_area_loss_is_of_each_image():
     assert loss.item() == pytest.approx((0.05 + 0 + 0.4) / 3)
     loss.backward()
     assert mask.grad.sum((1, 2, 3)).tolist() == pytest.approx([-1 / 3, 0, 1 / 3])
+
+
+def test_mask_lean_by_hand():
+    rising, falling = torch.zeros(2, 1, 1, 8, 8)
+    rows = torch.arange(8)
+    rising[..., 7 - rows, rows] = 1.0  # the upper end is on the right
+    falling[..., rows, rows] = 1.0
+    both = torch.cat([rising, falling, (rising + falling).clamp(max=1)])
+    assert losses.mask_lean(both).tolist() == pytest.approx([1, -1, 0], abs=1e-5)
+    torch.testing.assert_close(losses.mask_lean(both.flip(3)), -losses.mask_lean(both))
+    moved = torch.zeros(1, 1, 16, 16)
+    moved[..., 2:10, 7:15] = rising  # where it is does not matter
+    assert losses.mask_lean(moved).item() == pytest.approx(1, abs=1e-5)
+    ell = torch.zeros(1, 1, 3, 3)
+    ell[..., :, 0] = ell[..., 2, :] = 1.0
+    x, y = [0, 0, 0, 1, 2], [0, 1, 2, 2, 2]
+    assert losses.mask_lean(ell).item() == pytest.approx(-np.corrcoef(x, y)[0, 1], abs=1e-5)
+
+
+def test_mask_lean_loss_asks_for_a_side():
+    rising = torch.eye(8).flip(1)[None, None]
+    right, left = torch.tensor([1.0]), torch.tensor([-1.0])
+    assert losses.mask_lean_loss(rising, right).item() == 0
+    assert losses.mask_lean_loss(rising, left).item() == pytest.approx(1.05, abs=1e-5)
+    assert losses.mask_lean_loss(rising.flip(3), left).item() == 0
+    blob = torch.ones(1, 1, 8, 8)
+    assert losses.mask_lean_loss(blob, right, least=0.2).item() == pytest.approx(0.2, abs=1e-5)
+
+
+def test_an_empty_mask_leans_nowhere():
+    mask = torch.zeros(1, 1, 8, 8, requires_grad=True)
+    losses.mask_lean_loss(mask, torch.ones(1)).backward()
+    assert mask.grad.isfinite().all()

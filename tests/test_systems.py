@@ -251,12 +251,13 @@ def test_mask_terms_by_hand():
     system = finegan(MASKED)
     images = torch.zeros(2, 3, 4, 4)
     stages = [Stage(images, torch.full((2, 1, 4, 4), m), images, images) for m in (1.0, 0.8, 0.6)]
-    fake = type(system.generator(system.draw_codes(2, seeded())))(*stages)
-    terms = {name: term.item() for name, term in system.mask_terms(fake).items()}
+    codes = system.draw_codes(2, seeded())
+    fake = type(system.generator(codes))(*stages)
+    terms = {name: term.item() for name, term in system.mask_terms(fake, codes).items()}
     assert terms == pytest.approx(
         {"pull": 2 * 0.2, "binary": 0.8 * 0.2 + 0.6 * 0.4, "area": 5 * (0.3 + 0.1)}, rel=1e-5
     )
-    assert finegan().mask_terms(fake) == {}
+    assert finegan().mask_terms(fake, codes) == {}
 
 
 def test_masks_pull_each_other_apart_from_nothing_else():
@@ -269,11 +270,24 @@ def test_masks_pull_each_other_apart_from_nothing_else():
             for name, value in (("background", 1.0), ("parent", 0.8), ("child", 0.6))
         }
         stages = {name: Stage(images, mask, images, images) for name, mask in masks.items()}
-        (term,) = system.mask_terms(FineGANOutput(**stages)).values()
+        codes = system.draw_codes(2, seeded())
+        (term,) = system.mask_terms(FineGANOutput(**stages), codes).values()
         term.backward()
         assert {name for name, mask in masks.items() if mask.grad is not None} == {moved}
         towards = 1 if moved == "parent" else -1  # the gradient's sign; descent goes against it
         assert (masks[moved].grad * towards > 0).all()
+
+
+def test_lean_goes_with_the_sign_of_the_first_number():
+    system = finegan(Recipe(mask_lean=2.0))
+    codes = system.draw_codes(2, seeded())
+    z = codes.z.clone()
+    z[:, 0] = torch.tensor([0.3, -0.3])
+    images, mask = torch.zeros(2, 3, 8, 8), torch.eye(8).flip(1).expand(2, 1, 8, 8)
+    fake = FineGANOutput(*(Stage(images, mask, images, images) for _ in range(3)))
+    terms = system.mask_terms(fake, codes._replace(z=z))
+    # The first leans to the right, as it should; the second, by 1 the wrong way.
+    assert terms["lean"].item() == pytest.approx(2.0 * (0 + 1.05) / 2, rel=1e-4)
 
 
 def test_information_weight_reaches_the_loss():
@@ -318,6 +332,54 @@ def test_hard_codes_are_the_ones_read_worst():
     worst = pool.select(correct.argsort()[:3])
     for a, b in zip(hard, worst, strict=True):
         assert torch.equal(a, b)
+
+
+FREE = Recipe(free_child=0.25, hard_pool=5)
+
+
+def test_free_children_come_last():
+    system = finegan(FREE)
+    assert [system.n_judged(n) for n in (16, 4, 2)] == [12, 3, 2]
+    own = []
+    for seed in range(20):
+        codes = system.draw_codes(16, seeded(seed))
+        own.append(codes.p_index == system.hierarchy.parent_of[codes.c_index])
+    own = torch.stack(own)
+    assert own[:, :12].all()
+    assert 0.2 < own[:, 12:].float().mean() < 0.8  # two parents: half of them by chance
+
+
+def test_free_children_are_for_the_code_readers_only():
+    """Rows past n_judged change neither D_c's loss nor get a gradient from its real/fake head."""
+    system = finegan(FREE)
+    batch, codes = real_batch(4), system.draw_codes(4, seeded())
+    fake = system.generator(codes)
+    image = fake.child.image.detach().clone()
+    image[3] = 1.0
+    other = fake._replace(child=fake.child._replace(image=image))
+    state = snapshot(system)
+    loss = system.update_d_child(batch, fake, seeded())
+    system.load_state_dict(state)
+    assert torch.equal(loss, system.update_d_child(batch, other, seeded()))
+    image[2] = 1.0
+    system.load_state_dict(state)
+    assert not torch.equal(loss, system.update_d_child(batch, other, seeded()))
+    image = fake.child.image.detach().requires_grad_()
+    fake = system.generator(codes)
+    fake = fake._replace(child=fake.child._replace(image=image))
+    report = system.update_generator(fake, codes, seeded())
+    assert report["child"] != 0
+    assert image.grad[3].abs().max() == 0
+    assert (image.grad[:3].flatten(1).abs().amax(1) > 0).all()
+
+
+def test_hard_codes_keep_free_children_last():
+    system = finegan(FREE).eval()
+    codes = system.hard_codes(8, seeded(1))
+    own = codes.p_index == system.hierarchy.parent_of[codes.c_index]
+    assert len(own) == 8
+    assert own[:6].all()
+    assert not own[6:].all()
 
 
 def test_hard_step_trains():
@@ -483,6 +545,19 @@ def test_silhouette_shows_the_mask_only():
     assert len(colours) == 8
     other = code_view(stage._replace(foreground=-stage.foreground), Recipe(), seeded(), 1.0)
     assert torch.equal(view, other)
+
+
+def test_a_tint_is_one_colour_over_the_foreground_only():
+    images, mask = torch.zeros(200, 3, 4, 4), torch.zeros(200, 1, 4, 4)
+    mask[..., :2] = 1.0
+    stage = Stage(images, mask, images, images)
+    view = code_view(stage, Recipe(code_colour=0.5), seeded())
+    assert (view[..., 2:] == 0).all()
+    assert torch.equal(view[..., :2], view[..., :1, :1].expand(-1, -1, 4, 2))
+    tints = view[..., 0, 0]
+    assert tints.std(0).tolist() == pytest.approx([0.5] * 3, abs=0.08)
+    assert abs(torch.corrcoef(tints.T)[0, 1]) < 0.2
+    assert torch.equal(code_view(stage, Recipe(), seeded()), images)
 
 
 def test_silhouette_passes_gradients_to_the_mask_only():

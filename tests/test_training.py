@@ -40,6 +40,7 @@ MODELS = {
         child_norm="spectral",
         background_gain=2.0,
         parent_gain=1.5,
+        view=True,
     ),
 }
 # Every addition to the paper's recipe is on: each draws random numbers of its own.
@@ -50,6 +51,8 @@ RECIPE = Recipe(
     ema_warmup=True,
     ema_buffers=True,
     free_background=True,
+    free_child=0.25,
+    mask_lean=1.0,
     pose_info=0.1,
     pose_dims=2,
     hard_pool=2,
@@ -57,6 +60,7 @@ RECIPE = Recipe(
     mask_binary=1.0,
     mask_area=1.0,
     code_noise=0.1,
+    code_colour=0.1,
     code_flip=True,
     code_affine=0.2,
     silhouette=0.5,

@@ -1,4 +1,4 @@
-"""The course's commands: ``python -m finegan_lib.course build | render | compare | badges``."""
+"""The course's commands: ``python -m finegan_lib.course build | render | compare | badges | book``."""
 
 import argparse
 import sys
@@ -46,6 +46,11 @@ def build_parser() -> argparse.ArgumentParser:
     badges = commands.add_parser("badges", help="make all badges point to another repository")
     badges.add_argument("--repository", required=True, metavar="URL", help="its address")
     badges.set_defaults(command=_badges)
+
+    book = commands.add_parser("book", help="write the rendered notebooks as web pages")
+    book.add_argument("--out", default="runs/book", help="folder (default: runs/book)")
+    book.add_argument("--external", action="store_true", help="also check links to other sites")
+    book.set_defaults(command=_book)
     return parser
 
 
@@ -81,6 +86,13 @@ def _badges(parsed) -> int:
 
     set_repository(parsed.repository)
     return _build(argparse.Namespace(check=False))
+
+
+def _book(parsed) -> int:
+    from .book import build_book
+
+    print(f"the book: {build_book(parsed.out, external=parsed.external)}")
+    return 0
 
 
 if __name__ == "__main__":

@@ -43,6 +43,8 @@ BACKGROUND_LAYERS = {
     128: ((4, 2), (4, 2), (4, 1), (4, 1)),
 }
 
+VIEW_DIMS = 3  # how many numbers of z FineGANConfig.view takes
+
 
 @dataclass(frozen=True)
 class FineGANConfig:
@@ -63,6 +65,9 @@ class FineGANConfig:
     )
     background_gain: float = option(1.0, "factor on b where it meets the noise z (paper: 1)")
     parent_gain: float = option(1.0, "factor on p where it meets the noise z (paper: 1)")
+    view: bool = option(
+        False, "z's first three numbers mirror and shift the foreground, only that (paper: no)"
+    )
     mask_bias: float = option(0.0, "bias added to the mask logits; below 0 masks start small")
     child_norm: str = option(
         "batch", "normalisation of D_c's trunk (paper: batch)", choices=("batch", "spectral")
@@ -70,6 +75,12 @@ class FineGANConfig:
 
     def __post_init__(self):
         check_image_size(self.image_size)
+        if self.view and self.z_dim < VIEW_DIMS:
+            raise InputError(
+                f"a view takes the first {VIEW_DIMS} numbers of z, so z_dim must be at least that",
+                seen=self.z_dim,
+                cure="Lengthen z, or leave view out.",
+            )
         sizes = self.children_per_parent
         if sizes and (len(sizes) != self.n_parents or sum(sizes) != self.n_children):
             raise InputError(
@@ -107,6 +118,25 @@ def stitch(foreground: Tensor, mask: Tensor, behind: Tensor) -> Stage:
     """Lay a masked foreground over an image: M·F + (1 − M)·behind (paper, equations 3 and 5)."""
     masked_foreground = mask * foreground
     return Stage(foreground, mask, masked_foreground, masked_foreground + (1 - mask) * behind)
+
+
+def view_grid(z: Tensor, image_size: int) -> Tensor:
+    """Where each pixel of the foreground is fetched from: z (N, ≥ 3) → (N, S, S, 2), in [-1, 1].
+
+    The training crops are mirrored and shifted at random (:mod:`finegan_lib.data`); here z's first
+    three numbers do the same to what G draws, in the same amounts: mirrored where the first is
+    below 0, shifted by whole pixels along x and y, evenly up to ±6/64 of the side. Which way a bird
+    looks and where it stands are then no matter of its kind. The shift has a gradient by z, as if
+    it were not rounded.
+    """
+    n = len(z)
+    mirror = torch.where(z[:, 0] < 0, -1.0, 1.0)
+    pixels = (2 * torch.special.ndtr(z[:, 1:VIEW_DIMS]) - 1) * image_size * 6 / 64
+    shift = (pixels + (pixels.round() - pixels).detach()) * 2 / image_size
+    theta = z.new_zeros(n, 2, 3)
+    theta[:, 0, 0], theta[:, 1, 1], theta[:, :, 2] = mirror, 1, -shift
+    theta[:, 0, 2] *= mirror
+    return F.affine_grid(theta, [n, 1, image_size, image_size], align_corners=False)
 
 
 class Stem(nn.Module):
@@ -187,19 +217,16 @@ class FineGANGenerator(nn.Module):
         """
         self._check(codes)
         background = self.draw_background(codes.z, codes.b)
-        stem = self.foreground_stem(self.config.parent_gain * codes.p, codes.z)
+        view, z = None, codes.z
+        if self.config.view:
+            view, z = view_grid(z, self.config.image_size), F.pad(z[:, VIEW_DIMS:], (VIEW_DIMS, 0))
+        stem = self.foreground_stem(self.config.parent_gain * codes.p, z)
         features = self.parent_stage(codes.p, stem)
-        parent = stitch(
-            torch.tanh(self.parent_image(features)),
-            self._mask(self.parent_mask(features)),
-            background.image,
-        )
+        heads = self.parent_image(features), self.parent_mask(features)
+        parent = self._lay(heads, view, background.image)
         features = self.child_stage(codes.c, features)
-        child = stitch(
-            torch.tanh(self.child_image(features)),
-            self._mask(self.child_mask(features)),
-            parent.image,
-        )
+        heads = self.child_image(features), self.child_mask(features)
+        child = self._lay(heads, view, parent.image)
         return FineGANOutput(background, parent, child)
 
     def draw_background(self, z: Tensor, b: Tensor) -> Stage:
@@ -208,8 +235,15 @@ class FineGANGenerator(nn.Module):
         image = torch.tanh(self.background_image(features))
         return Stage(image, torch.ones_like(image[:, :1]), image, image)
 
-    def _mask(self, logits: Tensor) -> Tensor:
-        return torch.sigmoid(logits + self.config.mask_bias)
+    def _lay(self, heads: tuple[Tensor, Tensor], view: Tensor | None, behind: Tensor) -> Stage:
+        """The image and mask heads, seen in ``view``, over what is behind them."""
+        if view is not None:
+            seen = F.grid_sample(
+                torch.cat(heads, 1), view, padding_mode="border", align_corners=False
+            )
+            heads = seen.split([3, 1], 1)
+        image, mask = heads
+        return stitch(torch.tanh(image), torch.sigmoid(mask + self.config.mask_bias), behind)
 
     def _check(self, codes: Codes) -> None:
         config = self.config

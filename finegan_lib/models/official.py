@@ -122,11 +122,11 @@ def to_official_generator(generator: FineGANGenerator) -> dict[str, Tensor]:
     """Our generator's weights under the authors' names (no ``module.``), detached copies.
 
     Raises:
-        InputError: if the generator has a mask bias or code gains, for which their networks have
-            no place.
+        InputError: if the generator has a view, or has a mask bias or code gains, for which their
+            networks have no place.
     """
     paper = FineGANConfig()
-    for name in ("mask_bias", "background_gain", "parent_gain"):
+    for name in ("mask_bias", "background_gain", "parent_gain", "view"):
         if getattr(generator.config, name) != getattr(paper, name):
             raise InputError(
                 f"the authors' generator has no {name}",

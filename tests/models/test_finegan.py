@@ -101,6 +101,57 @@ def test_mask_bias_shifts_the_logits():
         torch.testing.assert_close(b.logit(), a.logit() - 0.5, atol=1e-4, rtol=0)
 
 
+def seen(generator, codes, *view):
+    z = codes.z.clone()
+    z[:, :3] = torch.tensor(view)
+    return generator(codes._replace(z=z))
+
+
+def test_view_mirrors_and_shifts_the_foreground_and_does_only_that():
+    config, generator = build(view=True)
+    generator.eval()
+    codes = draw(config)
+    # Φ(0.5244) = 0.7, of ±3 pixels at 32: 1.2, rounded to one pixel, to the right or down.
+    one = 0.5244
+    views = [(1.0, 0.0, 0.0), (-0.1, 0.0, 0.0), (2.0, one, 0.0), (2.0, 0.0, one), (-2.0, one, 0.0)]
+    outputs = [seen(generator, codes, *view) for view in views]
+    for stage in ("parent", "child"):
+        for part in ("foreground", "mask"):
+            plain, mirrored, right, down, both = (
+                getattr(getattr(output, stage), part) for output in outputs
+            )
+            torch.testing.assert_close(mirrored, plain.flip(3))
+            torch.testing.assert_close(right[..., 1:], plain[..., :-1])
+            torch.testing.assert_close(down[:, :, 1:], plain[:, :, :-1])
+            torch.testing.assert_close(both[..., 1:], mirrored[..., :-1])
+            assert (mirrored - plain).abs().max() > 1e-3
+    turned = outputs[1]
+    stitched = stitch(turned.parent.foreground, turned.parent.mask, turned.background.image)
+    torch.testing.assert_close(turned.parent.image, stitched.image)
+
+
+def test_a_view_needs_three_numbers():
+    with pytest.raises(InputError, match=r"first 3 numbers of z.*got 2"):
+        FineGANConfig(**(SIZES | {"z_dim": 2}), view=True)
+
+
+def test_a_shift_has_a_gradient():
+    config, generator = build(view=True)
+    codes = draw(config)
+    z = codes.z.clone().requires_grad_()
+    generator.eval()(codes._replace(z=z)).child.mask.square().sum().backward()
+    assert (z.grad[:, 1:3].abs() > 0).all()
+
+
+def test_without_a_view_those_numbers_are_like_any_others():
+    config, generator = build()
+    generator.eval()
+    codes = draw(config)
+    plain = seen(generator, codes, 0.3, 0.0, 0.0)
+    turned = seen(generator, codes, -0.3, 0.0, 0.0)
+    assert (turned.parent.mask - plain.parent.mask.flip(3)).abs().max() > 1e-3
+
+
 @pytest.mark.parametrize(("least", "widths"), [(0, (8, 4)), (6, (8, 6)), (12, (12, 12))])
 def test_least_head_channels(least, widths):
     config, generator = build(g_dim=16, min_head_channels=least)

@@ -392,3 +392,6 @@ def test_networks_that_the_authors_have_no_name_for():
         config = FineGANConfig(**SMALL, image_size=32, g_dim=4, **{name: -0.5})
         with pytest.raises(InputError, match=rf"no {name}; got -0\.5"):
             to_official_generator(FineGANGenerator(config))
+    config = FineGANConfig(**SMALL, image_size=32, g_dim=4, view=True)
+    with pytest.raises(InputError, match="no view; got True"):
+        to_official_generator(FineGANGenerator(config))
