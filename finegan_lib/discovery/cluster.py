@@ -1,0 +1,252 @@
+"""Sort a folder of images into categories: pictures in, a contact sheet and a table out."""
+
+import csv
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
+
+from ..data import BirdsFolder, ToyBirds
+from ..data.folder import read_rgb, resize_shorter_side
+from ..errors import InputError
+from ..evaluation.clustering import ari, hungarian_accuracy, kmeans_labels, nmi, raw_pixels
+from ..pretrained import load_finegan
+from ..training import pick_device
+from .depict import DEPICT, DEPICT_LARGE, depict
+from .finegan import (
+    DiscoveryConfig,
+    classify,
+    generate_labelled_images,
+    shrink,
+    train_code_classifier,
+)
+from .jule import JULEConfig, jule
+
+METHODS = ("finegan", "jule", "jule_resnet50", "depict", "depict_large", "kmeans")
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+
+JULE = JULEConfig()
+JULE_RESNET50 = replace(JULE, backbone="resnet50")
+
+
+def cluster_images(
+    images: Tensor,
+    method: str,
+    n_clusters: int,
+    *,
+    config=None,
+    checkpoint="toy",
+    seed: int = 0,
+    folder=None,
+    device: str = "auto",
+    progress: bool = True,
+) -> np.ndarray:
+    """(N,) int64 clusters of uint8 images (N, 3, S, S) by one of `METHODS`.
+
+    Args:
+        config: a `JULEConfig`, `DEPICTConfig` or `DiscoveryConfig` in place of the method's own.
+        checkpoint: of the FineGAN, for "finegan".
+        folder: where JULE and DEPICT keep their state, to go on after a stop.
+
+    Raises:
+        InputError: for an unknown method, or images that it cannot use.
+    """
+    device = str(pick_device(device))
+    long_run = {"seed": seed, "progress": progress, "folder": folder, "device": device}
+    if method in ("jule", "jule_resnet50"):
+        config = config or (JULE if method == "jule" else JULE_RESNET50)
+        return jule(images, n_clusters, config, **long_run)
+    if method in ("depict", "depict_large"):
+        config = config or (DEPICT if method == "depict" else DEPICT_LARGE)
+        return depict(images, n_clusters, config, **long_run)
+    if method == "finegan":
+        features = finegan_features(
+            images, load_finegan(checkpoint), config, seed=seed, progress=progress
+        )
+        return kmeans_labels(features, n_clusters, seed).astype(np.int64)
+    if method == "kmeans":
+        return kmeans_labels(raw_pixels(images), n_clusters, seed).astype(np.int64)
+    raise InputError("unknown method", seen=method, cure=f"Choose one of {', '.join(METHODS)}.")
+
+
+def finegan_features(images, generator, config=None, *, seed=0, progress=False) -> Tensor:
+    """(N, D) features of real images, from two classifiers that saw generated images only.
+
+    φ_p learns the parent code of generated images, φ_c the child code; the features of both stand
+    side by side (paper, section 3.3).
+
+    Args:
+        images: (N, 3, S, S) uint8.
+        generator: a FineGAN in evaluation mode.
+        config: `DiscoveryConfig`.
+    """
+    config = config or DiscoveryConfig()
+    hierarchy = generator.config.hierarchy()
+    made, child, parent = generate_labelled_images(
+        generator, hierarchy, generator.config.z_dim, config, seed=seed, progress=progress
+    )
+    real = shrink(images.float() / 127.5 - 1, config.image_size)
+    features = []
+    for name, codes, n in (
+        ("parent", parent, hierarchy.n_parents),
+        ("child", child, hierarchy.n_children),
+    ):
+        classifier = train_code_classifier(
+            made, codes, n, config, seed=seed, name=name, progress=progress
+        )
+        features.append(classify(classifier, real)[1])
+    return torch.cat(features, 1)
+
+
+# ------------------------------------------------------------------------- a folder in
+
+
+def read_images(source, image_size: int = 64, *, n_images: int = 2000, seed: int = 0):
+    """Images to be sorted.
+
+    Args:
+        source: "toybirds"; a folder in CUB's layout, of which the crops round the boxes are taken;
+            or any folder, with whatever images lie in it at any depth, of which the middle square
+            is taken.
+        image_size: S, pixels; 32, 64 or 128 for the first two.
+        n_images, seed: of ToyBirds.
+
+    Returns:
+        images (N, 3, S, S) uint8; names, one per image; and the true categories (N,), or None.
+
+    Raises:
+        InputError: for a folder without images, or a file that cannot be read.
+    """
+    if source == "toybirds":
+        birds = ToyBirds(n_images, image_size=image_size, seed=seed, progress=False)
+        names = [f"toybird {i}" for i in range(len(birds))]
+        return birds.evaluation_crops(), names, birds.child_index
+    folder = Path(source)
+    if (folder / "images.txt").is_file():
+        birds = BirdsFolder(folder, image_size=image_size)
+        names = [str(path.relative_to(folder)) for path in birds.paths]
+        return birds.evaluation_crops(), names, birds.child_index
+    if not folder.is_dir():
+        raise InputError(
+            "no such folder", seen=str(source), cure='Give a folder of images, or "toybirds".'
+        )
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not paths:
+        raise InputError(
+            "no image in this folder",
+            seen=str(folder),
+            cure=f"Images end in {', '.join(sorted(SUFFIXES))}.",
+        )
+    images = torch.stack([middle_square(read_rgb(path), image_size) for path in paths])
+    return images, [str(path.relative_to(folder)) for path in paths], None
+
+
+def middle_square(image: Image.Image, size: int) -> Tensor:
+    """(3, size, size) uint8: the shorter side resized to ``size``, the middle cut out."""
+    image = resize_shorter_side(image, size)
+    left, top = ((side - size) // 2 for side in image.size)
+    square = image.crop((left, top, left + size, top + size))
+    return torch.from_numpy(np.array(square)).permute(2, 0, 1)
+
+
+# ------------------------------------------------------------------------- a sheet and a table out
+
+
+def cluster(
+    source,
+    method: str,
+    n_clusters: int,
+    out,
+    *,
+    checkpoint="toy",
+    image_size: int = 64,
+    n_images: int = 2000,
+    seed: int = 0,
+    device: str = "auto",
+    config=None,
+    progress: bool = True,
+) -> dict:
+    """Sort a folder of images, and write what was found.
+
+    ``out`` gets ``clusters.csv`` (file, cluster), ``clusters.png`` (`contact_sheet`), and, for JULE
+    and DEPICT, ``state/``, from which the same call goes on after a stop.
+
+    Returns:
+        What was done, the size of every cluster, and, where the truth is known, how well the
+        clusters agree with it (never used for sorting).
+
+    Raises:
+        InputError: for input that cannot be used, or an ``out`` that is a file.
+    """
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise InputError("this is a file", seen=str(out), cure="Give a folder.")
+    images, names, truth = read_images(source, image_size, n_images=n_images, seed=seed)
+    labels = cluster_images(
+        images,
+        method,
+        n_clusters,
+        config=config,
+        checkpoint=checkpoint,
+        seed=seed,
+        folder=out / "state",
+        device=device,
+        progress=progress,
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    with open(out / "clusters.csv", "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "cluster"])
+        writer.writerows(zip(names, labels.tolist(), strict=True))
+    contact_sheet(images, labels, n_clusters).save(out / "clusters.png")
+    result = {
+        "source": str(source),
+        "method": method,
+        "n_clusters": n_clusters,
+        "seed": seed,
+        "images": len(images),
+        "image_size": image_size,
+        "config": asdict(config) if config else None,
+        "sizes": np.bincount(labels, minlength=n_clusters).tolist(),
+    }
+    return result | ({} if truth is None else {"agreement": agreement(truth, labels)})
+
+
+def agreement(truth, labels) -> dict:
+    """Every score of a clustering at once: NMI by three means, best-mapping accuracy, ARI."""
+    return {
+        **{f"nmi_{mean}": nmi(truth, labels, mean) for mean in ("arithmetic", "geometric", "max")},
+        "accuracy": hungarian_accuracy(truth, labels),
+        "ari": ari(truth, labels),
+    }
+
+
+def contact_sheet(images: Tensor, labels, n_clusters: int, columns: int = 12) -> Image.Image:
+    """One line of pictures for every cluster, the largest cluster first.
+
+    Args:
+        images: (N, 3, S, S) uint8; shown at 64 pixels.
+        labels: (N,) clusters.
+        columns: pictures of a cluster, evenly spread over its members.
+    """
+    side, gap, margin = 64, 4, 92
+    sizes = np.bincount(labels, minlength=n_clusters)
+    shown = [c for c in np.argsort(-sizes, kind="stable") if sizes[c]]
+    line = side + gap
+    sheet = Image.new("RGB", (margin + columns * line + gap, len(shown) * line + gap), "white")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(14)
+    for row, c in enumerate(shown):
+        members = np.flatnonzero(labels == c)
+        top = gap + row * line
+        text = f"cluster {c}\n{sizes[c]} image{'s' if sizes[c] > 1 else ''}"
+        draw.multiline_text((gap + 2, top + 14), text, fill="black", font=font, spacing=4)
+        few = np.unique(np.linspace(0, len(members) - 1, min(columns, len(members))).astype(int))
+        for column, i in enumerate(members[few]):
+            picture = Image.fromarray(images[i].permute(1, 2, 0).numpy())
+            picture = picture.resize((side, side), Image.Resampling.BICUBIC)
+            sheet.paste(picture, (margin + column * line, top))
+    return sheet

@@ -1,0 +1,146 @@
+import csv
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from finegan_lib.__main__ import main
+from finegan_lib.discovery.cluster import (
+    METHODS,
+    agreement,
+    cluster,
+    cluster_images,
+    contact_sheet,
+    finegan_features,
+    middle_square,
+    read_images,
+)
+from finegan_lib.discovery.depict import DEPICTConfig
+from finegan_lib.discovery.finegan import DiscoveryConfig
+from finegan_lib.discovery.jule import JULEConfig
+from finegan_lib.errors import InputError
+from finegan_lib.models import FineGANConfig, FineGANGenerator
+
+QUICK = {
+    "jule": JULEConfig(width=4, features=8, epochs=1, neighbours=5),
+    "jule_resnet50": JULEConfig(backbone="resnet50", features=8, epochs=1, unrolling=1.0),
+    "depict": DEPICTConfig(widths=(4,), pretrain_epochs=2, warm_epochs=1, epochs=1),
+    "depict_large": DEPICTConfig(widths=(4, 4, 4, 4), pretrain_epochs=1, warm_epochs=1, epochs=1),
+    "finegan": DiscoveryConfig(n_images=100, epochs=1, width=2),
+    "kmeans": None,
+}
+COLOURS = {"red": (200, 30, 30), "green": (30, 180, 30), "blue": (30, 30, 220)}
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory):
+    """A folder of 24 plain pictures in three colours, of several sizes and kinds of file."""
+    folder = tmp_path_factory.mktemp("pictures")
+    random = np.random.default_rng(0)
+    for i in range(24):
+        name, colour = list(COLOURS.items())[i % 3]
+        size = (int(random.integers(36, 60)), int(random.integers(36, 60)), 3)
+        pixels = np.clip(random.normal(colour, 12, size), 0, 255).astype(np.uint8)
+        path = folder / name / f"{i:02d}.{'png' if i % 2 else 'jpg'}"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_sorts_a_folder(method, colours, tmp_path):
+    result = cluster(
+        colours, method, 3, tmp_path, image_size=32, config=QUICK[method], progress=False
+    )
+    assert result["images"] == 24 and sum(result["sizes"]) == 24 and len(result["sizes"]) == 3
+    with open(tmp_path / "clusters.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 24 and set(rows[0]) == {"file", "cluster"}
+    assert {row["cluster"] for row in rows} <= {"0", "1", "2"}
+    assert all((colours / row["file"]).is_file() for row in rows)
+    with Image.open(tmp_path / "clusters.png") as sheet:
+        assert sheet.size[0] > 800
+
+
+def test_colours_are_told_apart(colours, tmp_path):
+    for method in ("kmeans", "jule"):
+        cluster(colours, method, 3, tmp_path / method, image_size=32, config=QUICK[method])
+        with open(tmp_path / method / "clusters.csv") as file:
+            found = {(r["file"].split("/")[0], r["cluster"]) for r in csv.DictReader(file)}
+        assert len(found) == 3, method
+
+
+def test_the_command(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("FINEGAN_CACHE", str(tmp_path / "cache"))
+    arguments = "cluster toybirds --method kmeans --n-clusters 4 --image-size 32 --n-images 40"
+    assert main([*arguments.split(), "--out", str(tmp_path / "out"), "--no-progress"]) == 0
+    said = capsys.readouterr().out
+    assert "40 images in 4 clusters" in said and "nmi_max" in said and "ari" in said
+    assert (tmp_path / "out/clusters.png").is_file()
+    assert main([*arguments.split(), "--out", str(tmp_path / "out/clusters.csv")]) == 2
+    assert "this is a file" in capsys.readouterr().err
+
+
+def test_toybirds_and_cub_folders_come_with_their_truth(tmp_path, monkeypatch):
+    monkeypatch.setenv("FINEGAN_CACHE", str(tmp_path / "cache"))
+    from finegan_lib.data import ToyBirds
+
+    images, names, truth = read_images("toybirds", 32, n_images=20, seed=3)
+    assert images.shape == (20, 3, 32, 32) and len(names) == len(truth) == 20
+    ToyBirds(20, image_size=32, seed=3, progress=False).write_cub(tmp_path / "cub", progress=False)
+    images, names, truth_again = read_images(tmp_path / "cub", 32)
+    assert images.shape == (20, 3, 32, 32)
+    assert all((tmp_path / "cub" / name).is_file() for name in names)
+    assert agreement(truth, truth_again)["nmi_max"] == pytest.approx(1)
+
+
+def test_the_middle_square():
+    image = Image.new("RGB", (60, 30), "black")
+    image.paste("white", (15, 0, 45, 30))
+    assert (middle_square(image, 10)[:, :, 1:-1] == 255).all()
+    assert middle_square(image.rotate(90, expand=True), 10).shape == (3, 10, 10)
+
+
+def test_features_of_both_classifiers_stand_side_by_side():
+    generator = FineGANGenerator(
+        FineGANConfig(image_size=32, g_dim=4, z_dim=4, n_parents=2, n_children=4)
+    ).eval()
+    images = torch.randint(256, (6, 3, 32, 32), dtype=torch.uint8)
+    features = finegan_features(images, generator, QUICK["finegan"])
+    assert features.shape == (6, 2 * 4 * 2)
+    assert features.equal(finegan_features(images, generator, QUICK["finegan"]))
+
+
+def test_agreement_by_hand():
+    scores = agreement([0, 1, 2, 3], [0, 0, 1, 1])
+    assert scores["nmi_arithmetic"] == pytest.approx(1 / 1.5)
+    assert scores["nmi_geometric"] == pytest.approx(1 / np.sqrt(2))
+    assert scores["nmi_max"] == pytest.approx(0.5)
+    assert scores["accuracy"] == 0.5 and scores["ari"] == pytest.approx(0)
+
+
+def test_the_sheet_shows_members_of_the_largest_cluster_first():
+    images = torch.zeros(5, 3, 8, 8, dtype=torch.uint8)
+    images[3:] = 255
+    sheet = np.array(contact_sheet(images, np.array([2, 2, 2, 0, 0]), 3, columns=4))
+    assert sheet.shape == (2 * 68 + 4, 92 + 4 * 68 + 4, 3)  # cluster 1 is empty: no line
+    assert (sheet[4:68, 92:156] == 0).all()  # the black ones, three of them
+    assert (sheet[72:136, 92:156] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("source", "method", "said"),
+    [("nowhere", "kmeans", "no such folder"), ("empty", "kmeans", "no image in this folder")],
+)
+def test_bad_folders_are_named(source, method, said, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=said):
+        cluster(tmp_path / source, method, 3, tmp_path / "out", progress=False)
+
+
+def test_an_unknown_method_is_named():
+    images = torch.zeros(5, 3, 8, 8, dtype=torch.uint8)
+    with pytest.raises(InputError, match="magic"):
+        cluster_images(images, "magic", 2)
