@@ -1,4 +1,4 @@
-"""The course's commands: ``python -m finegan_lib.course build | render | compare | badges | book``."""
+"""The course's commands: ``python -m finegan_lib.course build``, ``render``, ``compare`` and more."""
 
 import argparse
 import sys
@@ -51,6 +51,9 @@ def build_parser() -> argparse.ArgumentParser:
     book.add_argument("--out", default="runs/book", help="folder (default: runs/book)")
     book.add_argument("--external", action="store_true", help="also check links to other sites")
     book.set_defaults(command=_book)
+
+    drawn = commands.add_parser("map", help="draw the README's map of the course anew")
+    drawn.set_defaults(command=_map)
     return parser
 
 
@@ -92,6 +95,14 @@ def _book(parsed) -> int:
     from .book import build_book
 
     print(f"the book: {build_book(parsed.out, external=parsed.external)}")
+    return 0
+
+
+def _map(parsed) -> int:
+    from .course_map import FILE, draw_map
+
+    draw_map().savefig(FILE, dpi=90, bbox_inches="tight")
+    print(f"the map: {FILE.name}")
     return 0
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 from ..errors import InputError
 from .colab import ROOT
 from .exercises import TIMINGS, lesson_names, timings
+from .guide import leader_guide
 from .source import find_lesson, make_notebook
 
 FOLDERS = {"notebooks": False, "solutions": True}
@@ -29,7 +30,9 @@ def notebook_path(lesson: str, solved: bool) -> Path:
 
 
 def build(check: bool = False) -> list[str]:
-    """Write every notebook anew from its lesson; outputs of unchanged cells stay.
+    """Write every notebook anew from its lesson, and the leader's guide.
+
+    Outputs of unchanged cells stay.
 
     Args:
         check: change nothing.
@@ -46,6 +49,11 @@ def build(check: bool = False) -> list[str]:
             different.append(str(path.relative_to(ROOT)))
             if not check:
                 write(new, path)
+    guide, new = ROOT / "solutions" / "README.md", leader_guide()
+    if not guide.exists() or guide.read_text(encoding="utf-8") != new:
+        different.append(str(guide.relative_to(ROOT)))
+        if not check:
+            guide.write_text(new, encoding="utf-8")
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).glob("*.ipynb")):
             if path not in wanted:
@@ -115,6 +123,7 @@ def execute(notebook) -> float:
     """
     environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
     environment |= ONE_THREAD | {"CUDA_VISIBLE_DEVICES": "", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    environment["FINEGAN_STATIC"] = "1"  # no widgets: nobody is there to move them
     paths = [str(ROOT), environment.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     before = _children_seconds()

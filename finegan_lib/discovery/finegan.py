@@ -8,7 +8,7 @@ The paper's classifier code was not released; what it leaves open is decided her
 the backbone, the augmentation, and whether codes are tied or free (`DiscoveryConfig`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -31,7 +31,9 @@ class DiscoveryConfig:
     learning_rate: float = 3e-3  # peak of a one-cycle schedule, AdamW
     width: int = 16  # channels of the first layer; doubled by every pooling
     image_size: int = 32  # pixels; what the networks see, larger images are averaged down
-    tied_parent: bool = True  # p the parent of c, as in training; False: p drawn freely
+    # The child classifier's images have p the parent of c, as in training; False: p drawn freely.
+    # The parent classifier's always have a free p: else it could read the plumage, not the shape.
+    tied_parent: bool = True
     tied_background: bool = False  # b = c, as in training; False: b drawn freely
     n_real: int = 2000  # real images that are labelled
 
@@ -115,11 +117,11 @@ def train_code_classifier(images, codes, n_codes, config=None, *, seed=0, name="
 def augment(images: Tensor) -> Tensor:
     """What may differ between a generated and a real image without changing its category.
 
-    Flip and shift (up to an eighth of the side) per image; brightness, contrast and the balance
-    of the colours per image; noise; for the whole batch a random blur.
+    Flip, shift (up to an eighth of the side), turn, scale and shear per image; brightness,
+    contrast and the balance of the colours per image; noise; for the whole batch a random blur.
     """
     n, _, size, _ = images.shape
-    images = shift_and_flip(images, most=size // 8)
+    images = turn_and_scale(shift_and_flip(images, most=size // 8))
     gain = 1 + 0.15 * torch.randn(n, 1, 1, 1) + 0.05 * torch.randn(n, 3, 1, 1)
     offset = 0.1 * torch.randn(n, 1, 1, 1)
     images = images * gain + offset
@@ -136,6 +138,18 @@ def shift_and_flip(images: Tensor, most: int) -> Tensor:
     flip = torch.rand(n) < 0.5
     x[flip] = x[flip].flip(1)
     return padded[torch.arange(n)[:, None, None], :, y[:, :, None], x[:, None, :]].movedim(3, 1)
+
+
+def turn_and_scale(images: Tensor) -> Tensor:
+    """Every image turned (sd 7°), scaled (sd 10 %) and sheared (sd 8 %) about its middle."""
+    n = len(images)
+    angle, scale, shear = torch.randn(3, n) * torch.tensor([0.12, 0.1, 0.08])[:, None]
+    scale = 1 + scale
+    theta = torch.zeros(n, 2, 3)
+    theta[:, 0, 0], theta[:, 0, 1] = scale * angle.cos(), shear - scale * angle.sin()
+    theta[:, 1, 0], theta[:, 1, 1] = scale * angle.sin(), scale * angle.cos()
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
 
 def shrink(images: Tensor, size: int) -> Tensor:
@@ -200,16 +214,14 @@ def discover_categories(
         `agreement_with_truth`.
     """
     config = config or DiscoveryConfig()
-    made = generate_labelled_images(
-        generator, hierarchy, z_dim, config, seed=seed, progress=progress
-    )
-    images, child_codes, parent_codes = made
     real_images = shrink(real_images, config.image_size)
     scores = {training: {} for training in trainings}
-    for level, codes, truth in (
-        ("child", child_codes, true_child),
-        ("parent", parent_codes, true_parent),
-    ):
+    for level, truth in (("child", true_child), ("parent", true_parent)):
+        drawn = config if level == "child" else replace(config, tied_parent=False)
+        images, child_codes, parent_codes = generate_labelled_images(
+            generator, hierarchy, z_dim, drawn, seed=seed, progress=progress
+        )
+        codes = child_codes if level == "child" else parent_codes
         n_codes = hierarchy.n_children if level == "child" else hierarchy.n_parents
         for training in trainings:
             options = {"seed": seed, "name": f"{level}, {training}", "progress": progress}

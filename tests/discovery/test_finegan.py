@@ -34,7 +34,7 @@ def test_classifiers_find_categories_and_shuffled_codes_do_not():
     found = discover_categories(bars, HIERARCHY, 2, images, child.numpy(), parent.numpy(), SMALL)
     assert found["generated"]["child"]["nmi"] > 0.9
     assert found["generated"]["parent"]["accuracy"] > 0.95
-    assert found["shuffled_codes"]["child"]["nmi"] < found["generated"]["child"]["nmi"] - 0.25
+    assert found["shuffled_codes"]["child"]["nmi"] < found["generated"]["child"]["nmi"] - 0.15
     assert set(found["untrained"]["parent"]) == {
         "nmi", "accuracy", "nmi_kmeans", "accuracy_kmeans",
     }  # fmt: skip
