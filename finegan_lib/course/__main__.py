@@ -1,4 +1,4 @@
-"""The course's commands: ``python -m finegan_lib.course build``, ``render``, ``compare`` and more."""
+"""The course's commands: ``python -m finegan_lib.course build``, ``render``, ``compare``, …"""
 
 import argparse
 import sys

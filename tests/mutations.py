@@ -1,0 +1,394 @@
+"""Does the course notice a broken library?
+
+``python tests/mutations.py [--only NAME] [--json FILE]``
+
+Each mutation is one deliberate mistake in a copy of finegan_lib. The worked notebooks that should
+catch it are run against the copy, as ``make test`` runs them; a mutation that none of them catches
+survives. First they run against an unchanged copy, where they must pass.
+
+Exit status: 0 if every mutation was caught, 1 if one survived, 2 if there was nothing to measure
+(the text to replace is not there, a notebook fails without any mutation, or has no outputs yet).
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+NBVAL = ["-p", "nbval_hooks", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=300"]
+
+
+class Mutation(NamedTuple):
+    """Replace ``old``, which stands once in ``file``, by ``new``; ``lessons`` should notice."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    lessons: tuple[str, ...]
+
+
+LOSSES, SYSTEMS, CODES = "losses.py", "systems.py", "codes.py"
+GENERATOR, BLOCKS, TRAINING = "models/finegan.py", "models/blocks.py", "training.py"
+CLUSTERING, FACTORS, QUALITY = (f"evaluation/{x}.py" for x in ("clustering", "factors", "quality"))
+
+MUTATIONS = (
+    # 00, 01: two networks play
+    Mutation(
+        "nmi-of-the-larger-entropy",
+        CLUSTERING,
+        "labels_b, average_method=average_method))",
+        'labels_b, average_method="max"))',
+        ("00",),
+    ),
+    Mutation(
+        "discriminator-loss-sign",
+        LOSSES,
+        "F.softplus(-real_logits.float()).mean() + F.softplus(fake_logits.float()).mean()",
+        "F.softplus(-real_logits.float()).mean() - F.softplus(fake_logits.float()).mean()",
+        ("01",),
+    ),
+    Mutation(
+        "discriminator-loss-real-and-fake-swapped",
+        LOSSES,
+        "F.softplus(-real_logits.float()).mean() + F.softplus(fake_logits.float()).mean()",
+        "F.softplus(real_logits.float()).mean() + F.softplus(-fake_logits.float()).mean()",
+        ("01",),
+    ),
+    Mutation(
+        "minimax-generator-loss-sign",
+        LOSSES,
+        "return -F.softplus(fake_logits.float()).mean()",
+        "return F.softplus(fake_logits.float()).mean()",
+        ("01",),
+    ),
+    Mutation(
+        "non-saturating-loss-softplus-swapped",
+        LOSSES,
+        "return F.softplus(-fake_logits.float()).mean()",
+        "return F.softplus(fake_logits.float()).mean()",
+        ("01",),
+    ),
+    # 02: information
+    Mutation(
+        "information-loss-sign",
+        LOSSES,
+        "return F.cross_entropy(logits.float(), index)",
+        "return -F.cross_entropy(logits.float(), index)",
+        ("02",),
+    ),
+    Mutation(
+        "information-loss-without-log-softmax",
+        LOSSES,
+        "return F.cross_entropy(logits.float(), index)",
+        "return F.nll_loss(logits.float(), index)",
+        ("02",),
+    ),
+    Mutation(
+        "information-bound-without-log-k",
+        LOSSES,
+        "return math.log(logits.shape[1]) - information_loss(logits, index)",
+        "return -information_loss(logits, index)",
+        ("02",),
+    ),
+    Mutation(
+        "gaussian-information-loss-sign-of-log-variance",
+        LOSSES,
+        "(squared + log_variance + math.log(2 * math.pi))",
+        "(squared - log_variance + math.log(2 * math.pi))",
+        ("02",),
+    ),
+    Mutation(
+        "infogan-q-head-never-learns",
+        SYSTEMS,
+        "_adam([*self.generator.parameters(), *head.parameters()], recipe)",
+        "_adam(self.generator.parameters(), recipe)",
+        ("02",),
+    ),
+    # 03: background
+    Mutation(
+        "patch-weights-inverted",
+        LOSSES,
+        "return 1 - (covered & ~empty[:, None, None]).float()",
+        "return (covered & ~empty[:, None, None]).float()",
+        ("03",),
+    ),
+    Mutation(
+        "patch-weights-off-by-one-field",
+        LOSSES,
+        "((box[:, :2] - field) / stride).ceil()",
+        "(box[:, :2] / stride).ceil()",
+        ("03",),
+    ),
+    Mutation(
+        "background-loss-on-the-bird-too",
+        LOSSES,
+        "real = (weights * real).sum() / weights.sum().clamp(min=1)",
+        "real = real.mean()",
+        ("03",),
+    ),
+    Mutation(
+        "receptive-field-without-strides",
+        BLOCKS,
+        "field += (kernel - 1) * jump",
+        "field += kernel - 1",
+        ("03",),
+    ),
+    # 04, 05: parent and child
+    Mutation(
+        "stitch-mask-swapped",
+        GENERATOR,
+        "masked_foreground + (1 - mask) * behind)",
+        "masked_foreground + mask * behind)",
+        ("04", "05"),
+    ),
+    Mutation(
+        "masked-foreground-without-mask",
+        GENERATOR,
+        "Stage(foreground, mask, masked_foreground, masked_foreground +",
+        "Stage(foreground, mask, foreground, masked_foreground +",
+        ("04", "05"),
+    ),
+    Mutation(
+        "codes-read-from-the-whole-image",
+        SYSTEMS,
+        "images, n = stage.masked_foreground, len(stage.mask)",
+        "images, n = stage.image, len(stage.mask)",
+        ("04", "05"),
+    ),
+    Mutation(
+        "child-information-forgotten",
+        LOSSES,
+        "information_weight * information_loss(child_code_logits, codes.c_index)",
+        "0 * information_loss(child_code_logits, codes.c_index)",
+        ("05",),
+    ),
+    # 06: codes
+    Mutation(
+        "parent-of-another-child",
+        CODES,
+        "p_index = self.parent_of[c_index.cpu()]",
+        "p_index = self.parent_of.flip(0)[c_index.cpu()]",
+        ("06",),
+    ),
+    Mutation(
+        "background-not-tied",
+        CODES,
+        "b_index = c_index if b_index is None",
+        "b_index = c_index.roll(1) if b_index is None",
+        ("06",),
+    ),
+    Mutation(
+        "factor-matrix-changes-the-other-codes",
+        FACTORS,
+        "before._replace(**{name: getattr(after, name)})",
+        "after._replace(**{name: getattr(before, name)})",
+        ("06",),
+    ),
+    # 07: training
+    Mutation(
+        "average-decay-swapped",
+        SYSTEMS,
+        "list(live.parameters()), 1 - decay)",
+        "list(live.parameters()), decay)",
+        ("07",),
+    ),
+    Mutation(
+        "resume-begins-the-random-stream-again",
+        TRAINING,
+        "hash_seed(loop.seed, run.step, 2)",
+        "hash_seed(loop.seed, run.step - run.sampler.start, 2)",
+        ("07",),
+    ),
+    Mutation(
+        "hard-codes-are-the-easy-ones",
+        SYSTEMS,
+        "torch.cat(confidence).argsort(stable=True)",
+        "torch.cat(confidence).argsort(stable=True, descending=True)",
+        ("07",),
+    ),
+    # 08: image quality
+    Mutation(
+        "fid-without-covariances",
+        QUALITY,
+        'features_cov_sum", sums.outer)',
+        'features_cov_sum", sums.count * torch.outer(sums.mean, sums.mean))',
+        ("08",),
+    ),
+    Mutation(
+        "inception-score-of-softened-answers",
+        QUALITY,
+        "metric.update(logits.double())",
+        "metric.update(logits.double() / 2)",
+        ("08",),
+    ),
+    # 09: discovery
+    Mutation(
+        "hungarian-worst-mapping",
+        CLUSTERING,
+        "linear_sum_assignment(counts, maximize=True)",
+        "linear_sum_assignment(counts)",
+        ("09",),
+    ),
+    Mutation(
+        "hungarian-surplus-clusters-not-counted",
+        CLUSTERING,
+        "counts[rows, columns].sum() / counts.sum())",
+        "counts[rows, columns].sum() / counts[:, columns].sum())",
+        ("09",),
+    ),
+    Mutation(
+        "depict-targets-too-fair",
+        "discovery/depict.py",
+        "q = p / sizes.sqrt()",
+        "q = p / sizes",
+        ("09",),
+    ),
+)
+
+
+class Failed(Exception):
+    """What was to be measured could not be."""
+
+
+def mutated(mutation: Mutation) -> str:
+    """The text of the file with the mistake in it.
+
+    Raises:
+        Failed: unless the text to be replaced stands in it exactly once.
+    """
+    text = (ROOT / "finegan_lib" / mutation.file).read_text(encoding="utf-8")
+    if (seen := text.count(mutation.old)) != 1:
+        raise Failed(f"{mutation.name}: {mutation.file} has {seen} times: {mutation.old}")
+    return text.replace(mutation.old, mutation.new)
+
+
+def worked_notebook(lesson: str) -> Path | None:
+    """The worked notebook of lesson "01", if it is there and has outputs to compare with."""
+    for path in (ROOT / "solutions").glob(f"{lesson}_*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        checked = [c for c in cells if "nbval-check-output" in c["metadata"].get("tags", [])]
+        if checked and all(cell["outputs"] for cell in checked):
+            return path
+    return None
+
+
+@contextmanager
+def library_copy(mutation: Mutation | None = None, cache: Path | None = None):
+    """A folder with finegan_lib, changed or not, that notes when it is imported.
+
+    The pictures and statistics that a broken library keeps must not meet those of a sound one, so
+    its cache is its own; it begins as a copy of ``cache``.
+    """
+    with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
+        folder = Path(folder)
+        package = folder / "finegan_lib"
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / "finegan_lib", package, ignore=ignored)
+        shutil.copy(ROOT / "pyproject.toml", folder)
+        if mutation:
+            (package / mutation.file).write_text(mutated(mutation), encoding="utf-8")
+        with (package / "__init__.py").open("a", encoding="utf-8") as file:
+            file.write(f"\nopen({str(folder / 'imported')!r}, 'w').close()\n")
+        if cache and cache.exists():
+            shutil.copytree(cache, folder / "cache")
+        yield folder
+
+
+def run_notebook(notebook: Path, copy: Path, cache: Path | None = None) -> str:
+    """The first cell of a notebook that fails against a copy of the library; "" if none does.
+
+    Raises:
+        Failed: if nothing was tested, or not that copy.
+    """
+    (copy / "imported").unlink(missing_ok=True)
+    (copy / "solutions").mkdir(exist_ok=True)
+    target = shutil.copy(notebook, copy / "solutions")
+    python_path = os.pathsep.join([str(copy), str(ROOT / "tests")])
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    own = {"PYTHONPATH": python_path, "FINEGAN_CACHE": str(cache or copy / "cache")}
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *NBVAL]
+    command += [f"--nbval-sanitize-with={ROOT / 'tests' / 'nbval.cfg'}", target]
+    done = subprocess.run(
+        command, cwd=copy, env=os.environ | threads | own, capture_output=True, text=True
+    )
+    if done.returncode not in (0, 1):
+        raise Failed(f"{notebook.name}: pytest could not run it\n{done.stdout}{done.stderr}")
+    if not (copy / "imported").exists():
+        raise Failed(f"{notebook.name} did not import the copy of the library")
+    if done.returncode == 0:
+        return ""
+    cell = re.search(r"::Cell (\d+)", done.stdout)
+    return f"cell {cell[1]}" if cell else "a cell"
+
+
+def check_control(lessons, cache: Path) -> dict[str, Path]:
+    """The notebooks of some lessons, all of which pass against an unchanged copy.
+
+    Raises:
+        Failed: if one is missing, was not rendered or does not pass.
+    """
+    notebooks = {}
+    with library_copy() as copy:
+        for lesson in sorted(lessons):
+            notebooks[lesson] = worked_notebook(lesson)
+            if notebooks[lesson] is None:
+                raise Failed(f"lesson {lesson} has no worked notebook with outputs")
+            began = time.monotonic()
+            if cell := run_notebook(notebooks[lesson], copy, cache):
+                raise Failed(f"{notebooks[lesson].name} fails without any mutation: {cell}")
+            print(f"{lesson} passes unchanged ({time.monotonic() - began:.0f} s)", flush=True)
+    return notebooks
+
+
+def try_mutation(mutation: Mutation, notebooks: dict[str, Path], cache: Path) -> dict:
+    """Run its notebooks until one fails. ``caught_by`` is None if it survives."""
+    began, caught = time.monotonic(), None
+    with library_copy(mutation, cache) as copy:
+        for lesson in mutation.lessons:
+            if lesson in notebooks and (cell := run_notebook(notebooks[lesson], copy)):
+                caught = f"{notebooks[lesson].stem}, {cell}"
+                break
+    seconds = round(time.monotonic() - began)
+    return {"name": mutation.name, "caught_by": caught, "seconds": seconds}
+
+
+def main(arguments=None) -> int:
+    """Try the mutations, print one line for each, and return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = [mutation.name for mutation in MUTATIONS]
+    parser.add_argument("--only", action="append", metavar="NAME", choices=names, help="repeatable")
+    parser.add_argument("--json", metavar="FILE", help="write the results there, too")
+    parsed = parser.parse_args(arguments)
+    chosen = [m for m in MUTATIONS if not parsed.only or m.name in parsed.only]
+    results = []
+    with tempfile.TemporaryDirectory(prefix="mutation-cache-") as cache:
+        try:
+            for mutation in chosen:
+                mutated(mutation)
+            notebooks = check_control({x for m in chosen for x in m.lessons}, Path(cache))
+            for mutation in chosen:
+                results.append(try_mutation(mutation, notebooks, Path(cache)))
+                verdict = results[-1]["caught_by"] or "SURVIVES"
+                print(f"{mutation.name:50} {verdict} ({results[-1]['seconds']} s)", flush=True)
+        except Failed as failure:
+            print(f"error: {failure}", file=sys.stderr)
+            return 2
+    survivors = sum(result["caught_by"] is None for result in results)
+    print(f"{len(results) - survivors} of {len(results)} mutations caught")
+    if parsed.json:
+        Path(parsed.json).write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    return int(survivors > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
