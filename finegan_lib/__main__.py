@@ -47,9 +47,13 @@ def build_parser() -> argparse.ArgumentParser:
     _add_sample(commands)
     _add_figures(commands)
     _add_evaluate(commands)
+    _add_quality(commands)
     _add_demo(commands)
     _add_ablate(commands)
+    _add_cluster(commands)
+    _add_table(commands)
     _add_judges(commands)
+    _add_classifier(commands)
     _add_export(commands)
     _add_toybirds(commands)
     _add_doctor(commands)
@@ -90,7 +94,7 @@ def _command(commands, name: str, function, help: str, more: str = "", checkpoin
 
 
 def _add_train(commands) -> None:
-    from .models import FineGANConfig, InfoGANConfig
+    from .models import FineGANConfig, InfoGANConfig, LRGANConfig, StackGANConfig
     from .presets import PRESETS
     from .systems import Recipe
     from .training import LoopConfig
@@ -99,7 +103,7 @@ def _add_train(commands) -> None:
         commands,
         "train",
         _train,
-        "train a GAN, an InfoGAN or a FineGAN",
+        "train a FineGAN or another GAN",
         "A preset gives the settings; every option replaces one of them. The defaults shown for "
         "model, recipe and loop are the paper's.",
         checkpoint=False,
@@ -119,6 +123,8 @@ def _add_train(commands) -> None:
     )
     add_options(parser, FineGANConfig, "model")
     add_options(parser, InfoGANConfig, "model of the presets gan and infogan")
+    add_options(parser, LRGANConfig, "model of lr_gan")
+    add_options(parser, StackGANConfig, "model of stackgan")
     add_options(parser, Recipe, "recipe")
     add_options(parser, LoopConfig, "loop")
 
@@ -200,6 +206,52 @@ def _evaluate(parsed) -> dict:
     return scores
 
 
+def _add_quality(commands) -> None:
+    parser = _command(
+        commands,
+        "quality",
+        _quality,
+        "Inception Score, FID and KID of a generator of any family",
+        "Codes are tied, and every child gets the same number of pictures.",
+    )
+    parser.add_argument(
+        "--data", default="toybirds", metavar="NAME|FOLDER", help="toybirds, or a folder: the reals"
+    )
+    parser.add_argument(
+        "--network",
+        default="toy",
+        metavar="NAME|FILE",
+        help='whose features: "toy", "inception", or a file that classifier wrote',
+    )
+    parser.add_argument(
+        "--inception-weights", metavar="FILE", help="local copy of the standard network's weights"
+    )
+    parser.add_argument("--n", type=int, default=5000, help="generated pictures; the paper: 30000")
+    parser.add_argument("--n-real", type=int, help="real pictures (none: 5000, or the folder's)")
+    parser.add_argument("--splits", type=int, default=10, help="of the Inception Score")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the codes and the splits")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, …")
+
+
+def _quality(parsed) -> dict:
+    from .evaluation.quality import evaluate_quality, quality_table
+
+    scores = evaluate_quality(
+        parsed.checkpoint,
+        data=parsed.data,
+        network=parsed.network,
+        inception=parsed.inception_weights,
+        n=parsed.n,
+        n_real=parsed.n_real,
+        splits=parsed.splits,
+        seed=parsed.seed,
+        device=parsed.device,
+        progress=not parsed.no_progress,
+    )
+    print(quality_table(scores))
+    return scores
+
+
 def _add_demo(commands) -> None:
     parser = _command(
         commands, "demo", _demo, "train the toy preset, draw and score it", checkpoint=False
@@ -254,6 +306,100 @@ def _ablate(parsed) -> dict:
     return results
 
 
+def _add_cluster(commands) -> None:
+    from .discovery.cluster import METHODS
+
+    parser = _command(
+        commands,
+        "cluster",
+        _cluster,
+        "sort a folder of images into categories",
+        "Writes a contact sheet (clusters.png) and a table (clusters.csv).",
+    )
+    parser.add_argument("source", metavar="FOLDER|toybirds", help="images; CUB's layout is known")
+    parser.add_argument("--method", choices=METHODS, default="finegan", help="how to sort")
+    parser.add_argument("--n-clusters", type=int, required=True, metavar="K", help="how many")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for the result")
+    parser.add_argument("--image-size", type=int, default=64, help="pixels that the method sees")
+    parser.add_argument("--n-images", type=int, default=2000, help="of toybirds")
+    parser.add_argument("--seed", type=int, default=0, help="seed")
+    parser.add_argument("--device", default="auto", help='"auto", "cpu" or "cuda"')
+
+
+def _cluster(parsed) -> dict:
+    from .discovery.cluster import cluster
+
+    result = cluster(
+        parsed.source,
+        parsed.method,
+        parsed.n_clusters,
+        parsed.out,
+        checkpoint=parsed.checkpoint,
+        image_size=parsed.image_size,
+        n_images=parsed.n_images,
+        seed=parsed.seed,
+        device=parsed.device,
+        progress=not parsed.no_progress,
+    )
+    found = sum(n > 0 for n in result["sizes"])
+    print(f"{result['images']} images in {found} clusters: {parsed.out}")
+    for name, value in result.get("agreement", {}).items():
+        print(f"{name:15} {value:.3f}")
+    return result
+
+
+def _add_table(commands) -> None:
+    parser = _command(
+        commands,
+        "table",
+        _table,
+        "run one of the paper's tables",
+        "Trains and scores what the folder does not hold yet. 1: generators; 2: numbers of "
+        "parents; 3: categories of real images.",
+        checkpoint=False,
+    )
+    parser.add_argument("number", type=int, choices=(1, 2, 3), help="of the table")
+    parser.add_argument(
+        "--data", choices=("toy", "cub", "dogs", "cars"), default="toy", help="data set"
+    )
+    parser.add_argument("--folder", default="", metavar="FOLDER", help="of the photographs")
+    parser.add_argument("--image-size", type=int, default=32, help="pixels of toy: 32 or 64")
+    parser.add_argument("--steps", type=int, help="of each training (none: the preset's)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the trainings")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these rows only")
+    parser.add_argument("--n-images", type=int, default=5000, help="generated, for IS and FID")
+    parser.add_argument("--n-real", type=int, default=2000, help="ToyBirds that are sorted")
+    parser.add_argument(
+        "--network",
+        default="",
+        metavar="NAME|FILE",
+        help="that IS and FID are made with (none: toy for ToyBirds, inception for photographs)",
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        help="of runs, results and tables (none: runs/tables/ and the set's name)",
+    )
+
+
+def _table(parsed) -> dict:
+    from .tables import Settings, run_table, table_text
+
+    names = ("data", "image_size", "steps", "folder", "network", "n_images", "n_real", "device")
+    summary = run_table(
+        parsed.number,
+        Settings(**{name: getattr(parsed, name) for name in names}),
+        parsed.out or Path("runs/tables") / parsed.data,
+        seeds=tuple(parsed.seeds),
+        only=tuple(parsed.only),
+        progress=not parsed.no_progress,
+    )
+    print(table_text(summary))
+    return summary
+
+
 def _add_judges(commands) -> None:
     parser = _command(
         commands, "judges", _judges, "train the networks that score ToyBirds", checkpoint=False
@@ -274,6 +420,54 @@ def _judges(parsed) -> dict:
         seed=parsed.seed,
         progress=not parsed.no_progress,
     )
+
+
+def _add_classifier(commands) -> None:
+    from .evaluation.feature_networks import BACKBONES
+
+    parser = _command(
+        commands,
+        "classifier",
+        _classifier,
+        "train the network that quality looks through",
+        checkpoint=False,
+    )
+    parser.add_argument(
+        "--data", default="toybirds", metavar="NAME|FOLDER", help="toybirds, or a labelled folder"
+    )
+    parser.add_argument(
+        "--image-size", type=int, help="of the crops (none: 32 for ToyBirds, 128 for a folder)"
+    )
+    parser.add_argument(
+        "--backbone", choices=tuple(BACKBONES), default="inception_v3", help="for a folder"
+    )
+    parser.add_argument(
+        "--from-scratch", action="store_true", help="for a folder: without ImageNet's weights"
+    )
+    parser.add_argument("--steps", type=int, default=1000, help="training steps")
+    parser.add_argument("--batch-size", type=int, default=64, help="pictures in a step")
+    parser.add_argument("--seed", type=int, default=0, help="seed")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, …")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".safetensors file")
+
+
+def _classifier(parsed) -> dict:
+    from .evaluation.classifier_training import train_and_save_classifier
+
+    facts = train_and_save_classifier(
+        parsed.out,
+        data=parsed.data,
+        image_size=parsed.image_size,
+        backbone=parsed.backbone,
+        pretrained=not parsed.from_scratch,
+        steps=parsed.steps,
+        batch_size=parsed.batch_size,
+        seed=parsed.seed,
+        device=parsed.device,
+        progress=not parsed.no_progress,
+    )
+    print(f"{parsed.out}  child accuracy {facts['child_accuracy']:.3f}")
+    return facts
 
 
 # ------------------------------------------------------------------------------------- files

@@ -13,8 +13,14 @@ from .data import ToyBirds
 from .errors import InputError
 from .evaluation import Judges
 from .evaluation.scores import evaluate_generator
+from .models import (
+    FineGANGenerator,
+    InfoGANBaselineGenerator,
+    LRGANGenerator,
+    StackGANGenerator,
+)
 from .presets import TOY
-from .pretrained import load_finegan
+from .pretrained import load_finegan, load_generator
 from .training import train
 
 FIGURES = {
@@ -22,6 +28,11 @@ FIGURES = {
     "parent_child_noise": figures.parent_child_noise,
     "parent_by_child": figures.parent_by_child,
     "background_swap": figures.background_swap,
+}
+BASELINE_FIGURES = {
+    InfoGANBaselineGenerator: {"infogan_codes": figures.infogan_codes},
+    LRGANGenerator: {"lr_gan_layers": figures.lr_gan_layers},
+    StackGANGenerator: {"stackgan_pyramid": figures.stackgan_pyramid},
 }
 
 
@@ -99,11 +110,14 @@ def evaluate(
 
 
 def draw_figures(checkpoint, folder, seed: int = 0) -> list[Path]:
-    """Every figure of a FineGAN as a PNG in a folder; their paths."""
-    generator = load_finegan(checkpoint)
+    """Every figure of a generator as a PNG in a folder; their paths."""
+    generator = load_generator(checkpoint)
+    drawn = FIGURES
+    if not isinstance(generator, FineGANGenerator):
+        drawn = {"samples": figures.samples, **BASELINE_FIGURES.get(type(generator), {})}
     return [
         save_figure(figure(generator, seed), Path(folder) / f"{name}.png")
-        for name, figure in FIGURES.items()
+        for name, figure in drawn.items()
     ]
 
 

@@ -1,6 +1,7 @@
 """Every figure of the paper, one function each: a generator and a seed in, a matplotlib Figure out.
 
-The functions draw, they never train. Figure numbers are the paper's.
+The functions draw, they never train. Figure numbers are the paper's. ``size`` is the side of one
+image in inches.
 """
 
 import re
@@ -14,7 +15,15 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from .codes import Codes
-from .models import FineGANGenerator, FineGANOutput
+from .generators import final_image, random_output
+from .losses import colour_statistics
+from .models import (
+    FineGANGenerator,
+    FineGANOutput,
+    InfoGANBaselineGenerator,
+    LRGANGenerator,
+    StackGANGenerator,
+)
 
 
 @torch.no_grad()
@@ -39,7 +48,9 @@ def spread(n: int, most: int) -> list[int]:
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int)).tolist()
 
 
-def stagewise(generator: FineGANGenerator, seed: int = 0, columns: int = 10) -> Figure:
+def stagewise(
+    generator: FineGANGenerator, seed: int = 0, columns: int = 10, size: float = 0.9
+) -> Figure:
     """Figure 3: how an image is put together, stage by stage. One column per image.
 
     From top to bottom: background B; parent mask, parent image P; child mask, child foreground
@@ -58,7 +69,7 @@ def stagewise(generator: FineGANGenerator, seed: int = 0, columns: int = 10) -> 
     }
     grid = [list(images) for images in rows.values()]
     title = "Stage by stage: background, then shape, then appearance"
-    return image_figure(grid, list(rows), [f"c={c}" for c in children], title)
+    return image_figure(grid, list(rows), [f"c={c}" for c in children], title, size)
 
 
 def parent_child_noise(
@@ -67,6 +78,7 @@ def parent_child_noise(
     columns: int = 8,
     parents: int = 5,
     children: int = 3,
+    size: float = 0.9,
 ) -> Figure:
     """Figure 4: p against c against z.
 
@@ -85,11 +97,17 @@ def parent_child_noise(
     grid = [list(row) for row in images.split(columns)]
     names = [f"p={p}, c={c}" for p, c in rows]
     columns = [f"$z_{{{i}}}$" for i in range(columns)]
-    return image_figure(grid, names, columns, "p sets the shape, c the appearance, z the pose")
+    return image_figure(
+        grid, names, columns, "p sets the shape, c the appearance, z the pose", size
+    )
 
 
 def parent_by_child(
-    generator: FineGANGenerator, seed: int = 0, parents: int = 5, children: int = 10
+    generator: FineGANGenerator,
+    seed: int = 0,
+    parents: int = 5,
+    children: int = 10,
+    size: float = 0.9,
 ) -> Figure:
     """Figure 5: every parent (row) with every child (column), the tie between them cut.
 
@@ -104,10 +122,13 @@ def parent_by_child(
     images = draw(generator, codes).child.image
     grid = [list(row) for row in images.split(len(c))]
     title = "Any shape with any appearance: parent codes (rows) × child codes (columns)"
-    return image_figure(grid, [f"p={i}" for i in p.tolist()], [f"c={i}" for i in c.tolist()], title)
+    names = [f"p={i}" for i in p.tolist()], [f"c={i}" for i in c.tolist()]
+    return image_figure(grid, *names, title, size)
 
 
-def background_swap(generator: FineGANGenerator, seed: int = 0, columns: int = 8) -> Figure:
+def background_swap(
+    generator: FineGANGenerator, seed: int = 0, columns: int = 8, size: float = 0.9
+) -> Figure:
     """Background against foreground: b fixed while p and c vary, then b varied for one bird."""
     hierarchy = generator.config.hierarchy()
     z = noise(generator, 1, seed).expand(columns, -1)
@@ -120,7 +141,7 @@ def background_swap(generator: FineGANGenerator, seed: int = 0, columns: int = 8
     for c in spread(hierarchy.n_children, 4)[1:3]:
         rows[f"c={c} fixed,\nb varies"] = hierarchy.codes(z, same + c, b_index=some)
     grid = [list(draw(generator, codes).child.image) for codes in rows.values()]
-    return image_figure(grid, list(rows), None, "The bird and its background come apart")
+    return image_figure(grid, list(rows), None, "The bird and its background come apart", size)
 
 
 def factor_matrix(matrix, codes="bpcz", factors=("background", "shape", "appearance", "pose")):
@@ -146,6 +167,73 @@ def factor_matrix(matrix, codes="bpcz", factors=("background", "shape", "appeara
     axes.set(xlabel="factor of the image", ylabel="code drawn anew", title="Which code moves what")
     axes.tick_params(axis="y", rotation=0)
     return figure
+
+
+# ------------------------------------------------------------------------------- baselines
+
+
+def samples(generator: torch.nn.Module, seed: int = 0, columns: int = 10, rows: int = 4) -> Figure:
+    """Random images of a generator of any family."""
+    images = final_image(random_output(generator, rows * columns, seed))
+    grid = [list(row) for row in images.split(columns)]
+    return image_figure(grid, title="Images of random codes")
+
+
+@torch.no_grad()
+def infogan_codes(
+    generator: InfoGANBaselineGenerator, seed: int = 0, columns: int = 10, rows: int = 4
+) -> Figure:
+    """The InfoGAN baseline: one child code a column, one noise a row.
+
+    Nothing tells the code to be about the bird: see what else stays the same down a column.
+    """
+    children = spread(generator.config.n_children, columns)
+    z = noise(generator, rows, seed).repeat_interleave(len(children), 0)
+    c = torch.eye(generator.config.n_children)[children].repeat(rows, 1)
+    grid = [list(row) for row in generator(z, c).split(len(children))]
+    names = [f"$z_{{{i}}}$" for i in range(rows)]
+    title = "InfoGAN: one code (columns) for the whole image, background and all"
+    return image_figure(grid, names, [f"c={c}" for c in children], title)
+
+
+def lr_gan_layers(generator: LRGANGenerator, seed: int = 0, columns: int = 8) -> Figure:
+    """LR-GAN: background; each object and its mask as drawn; both as pasted; the image.
+
+    One image a column. The pose's scale stands above its object: 1.5 draws it at 2/3 of its size.
+    """
+    output = random_output(generator, columns, seed)
+    rows = {"background\n$x_1$": output.background}
+    for t, drawn in enumerate(output.objects, start=2):
+        pasted = drawn.pasted
+        rows |= {
+            f"object\n$f_{t}$": drawn.foreground,
+            f"mask\n$m_{t}$": drawn.mask,
+            f"warped mask\n$\\hat{{m}}_{t}$": pasted.mask,
+            f"pasted\n$\\hat{{m}}_{t} \\hat{{f}}_{t}$": pasted.masked_foreground,
+            f"image\n$x_{t}$": pasted.image,
+        }
+    theta = output.objects[0].theta
+    scales = (theta[:, 0, 0] + theta[:, 1, 1]) / 2
+    names = [f"scale {scale:.2f}" for scale in scales.tolist()]
+    title = "LR-GAN: an object is drawn, shrunk and moved by a learned pose, and pasted"
+    return image_figure([list(images) for images in rows.values()], list(rows), names, title)
+
+
+def stackgan_pyramid(generator: StackGANGenerator, seed: int = 0, columns: int = 8) -> Figure:
+    """StackGAN-v2: every image at every scale, and its mean colour at each, side by side.
+
+    No seam in a swatch: the scales agree on the colours.
+    """
+    pyramid = random_output(generator, columns, seed)
+    sizes = generator.config.sizes
+    rows = {f"{size} px": images for size, images in zip(sizes, pyramid, strict=True)}
+    means = [colour_statistics(images)[0] for images in pyramid]
+    swatches = torch.stack(means, 2)[:, :, None].repeat_interleave(12, 3)
+    rows["mean colour\n" + " | ".join(map(str, sizes))] = swatches.expand(
+        -1, -1, 12 * len(sizes), -1
+    )
+    title = "StackGAN-v2: one image at several scales, each with a discriminator of its own"
+    return image_figure([list(images) for images in rows.values()], list(rows), None, title)
 
 
 def image_figure(grid, row_names=None, column_names=None, title="", size=0.9) -> Figure:

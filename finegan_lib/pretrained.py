@@ -4,10 +4,26 @@ from pathlib import Path
 
 from .checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
 from .errors import InputError
-from .models import FineGANGenerator, GANGenerator, InfoGANGenerator
+from .models import (
+    FineGANGenerator,
+    GANGenerator,
+    InfoGANBaselineGenerator,
+    InfoGANGenerator,
+    LRGANGenerator,
+    SimpleGANGenerator,
+    StackGANGenerator,
+)
 from .training import RunConfig
 
-GENERATORS = {"gan": GANGenerator, "infogan": InfoGANGenerator, "finegan": FineGANGenerator}
+GENERATORS = {
+    "gan": GANGenerator,
+    "infogan": InfoGANGenerator,
+    "finegan": FineGANGenerator,
+    "simplegan": SimpleGANGenerator,
+    "infoganbaseline": InfoGANBaselineGenerator,
+    "lrgan": LRGANGenerator,
+    "stackgan": StackGANGenerator,
+}
 
 
 def load_generator(name_or_file):

@@ -18,13 +18,40 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.utils import save_image
 from tqdm.auto import tqdm
 
+from .baselines import InfoGANBaselineSystem, LRGANSystem, SimpleGANSystem, StackGANSystem
 from .checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
 from .data import BirdsFolder, ToyBirds, TrainingExample
 from .data.folder import MARGIN
 from .errors import InputError, TrainingDiverged
-from .models import FineGANConfig, GANConfig, InfoGANConfig
+from .models import (
+    FineGANConfig,
+    GANConfig,
+    InfoGANBaselineConfig,
+    InfoGANConfig,
+    LRGANConfig,
+    SimpleGANConfig,
+    StackGANConfig,
+)
 from .options import from_dict, option
 from .systems import FineGANSystem, GANSystem, InfoGANSystem, Recipe
+
+ModelConfig = GANConfig | InfoGANConfig | FineGANConfig | SimpleGANConfig | LRGANConfig
+ModelConfig = ModelConfig | InfoGANBaselineConfig | StackGANConfig
+# What each family's training step is, by the configuration of its networks.
+SYSTEMS = {
+    GANConfig: GANSystem,
+    InfoGANConfig: InfoGANSystem,
+    FineGANConfig: FineGANSystem,
+    SimpleGANConfig: SimpleGANSystem,
+    InfoGANBaselineConfig: InfoGANBaselineSystem,
+    LRGANConfig: LRGANSystem,
+    StackGANConfig: StackGANSystem,
+}
+
+
+def family_of(model_class: type) -> str:
+    """The name of a family, of the class of its configuration: ``FineGANConfig`` → "finegan"."""
+    return model_class.__name__.removesuffix("Config").lower()
 
 
 @dataclass(frozen=True)
@@ -34,6 +61,12 @@ class LoopConfig:
     data: str = option("toybirds", '"toybirds", or a folder in the layout of CUB-200-2011')
     n_images: int = option(8000, "ToyBirds only: number of images")
     data_seed: int = option(0, "ToyBirds only: seed of the world that is drawn")
+    world_parents: int = option(
+        0, "ToyBirds only: silhouettes that are drawn (0: as many as the model's parent codes)"
+    )
+    world_children: int = option(
+        0, "ToyBirds only: appearances that are drawn (0: as many as the model's child codes)"
+    )
     batch_size: int = option(16, "images per step")
     steps: int = option(250_000, "training steps before the hard-negative phase")
     hard_steps: int = option(0, "further steps, every second one on hard negatives")
@@ -61,7 +94,14 @@ class LoopConfig:
     def __post_init__(self):
         # A batch of one has no variance for BatchNorm to divide by.
         least = {"batch_size": 2, "steps": 0, "hard_steps": 0, "minutes": 0, "seed": 0}
-        least |= {"data_seed": 0, "workers": 0, "log_every": 1, "sample_every": 1}
+        least |= {
+            "data_seed": 0,
+            "world_parents": 0,
+            "world_children": 0,
+            "workers": 0,
+            "log_every": 1,
+            "sample_every": 1,
+        }
         least |= {"checkpoint_every": 1, "keep": 1}
         for name, smallest in least.items():
             if not getattr(self, name) >= smallest:
@@ -76,14 +116,14 @@ class LoopConfig:
 class RunConfig:
     """Everything that determines a run."""
 
-    model: GANConfig | InfoGANConfig | FineGANConfig
+    model: ModelConfig
     recipe: Recipe
     loop: LoopConfig
 
     @property
     def family(self) -> str:
-        """ "gan", "infogan" or "finegan"."""
-        return type(self.model).__name__.removesuffix("Config").lower()
+        """ "gan", "infogan", "finegan", "simplegan", "infoganbaseline", "lrgan" or "stackgan"."""
+        return family_of(type(self.model))
 
     def to_dict(self) -> dict:
         """Plain values for JSON."""
@@ -96,7 +136,7 @@ class RunConfig:
         Raises:
             InputError: if these are not the values of a run, or those of another version.
         """
-        families = {"gan": GANConfig, "infogan": InfoGANConfig, "finegan": FineGANConfig}
+        families = {family_of(model_class): model_class for model_class in SYSTEMS}
         try:
             return cls(
                 from_dict(families[values["family"]], values["model"]),
@@ -130,11 +170,14 @@ class RunConfig:
             ) from error
 
 
-def build_system(config: RunConfig) -> GANSystem | InfoGANSystem | FineGANSystem:
-    """The networks and optimisers of a run, freshly initialised from its seed."""
+def build_system(config: RunConfig) -> torch.nn.Module:
+    """The networks and optimisers of a run (a value of SYSTEMS), freshly initialised from its seed.
+
+    Whatever the family, it has ``step``, ``picture``, ``generator``, ``average``, ``recipe`` and
+    ``optimisers``.
+    """
     torch.manual_seed(config.loop.seed)
-    systems = {GANConfig: GANSystem, InfoGANConfig: InfoGANSystem, FineGANConfig: FineGANSystem}
-    return systems[type(config.model)](config.model, config.recipe)
+    return SYSTEMS[type(config.model)](config.model, config.recipe)
 
 
 def build_dataset(config: RunConfig, progress: bool = True) -> Dataset:
@@ -149,7 +192,11 @@ def build_dataset(config: RunConfig, progress: bool = True) -> Dataset:
             full_scale=loop.full_scale or MARGIN,
         )
     sizes = {}
-    if isinstance(model, FineGANConfig):
+    if loop.world_parents or loop.world_children:
+        drawn = {"n_parents": loop.world_parents, "n_children": loop.world_children}
+        drawn = {name: n or getattr(model, name, 0) for name, n in drawn.items()}
+        sizes = {name: n for name, n in drawn.items() if n}
+    elif isinstance(model, FineGANConfig):
         sizes = {"hierarchy": model.hierarchy()}
     return ToyBirds(
         loop.n_images,

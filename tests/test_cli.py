@@ -32,7 +32,8 @@ QUICK = EvaluationConfig(
     n_pairs=20,
     discovery=DiscoveryConfig(n_images=100, epochs=1, width=2, n_real=40),
 )
-COMMANDS = shlex.split("train sample figures evaluate demo ablate judges export toybirds doctor")
+COMMANDS = shlex.split("train sample figures evaluate demo ablate cluster judges export")
+COMMANDS += shlex.split("toybirds doctor quality classifier table")
 
 
 @pytest.fixture(autouse=True)

@@ -112,6 +112,8 @@ def train_gan(
     g_steps: int = 1,
     noise: float = 0.0,
     watch=None,
+    draw_input=None,
+    extra: nn.Module | None = None,
 ) -> None:
     """The two-player game, played in place: ``d_steps`` moves of D, ``g_steps`` of G, and again.
 
@@ -123,25 +125,39 @@ def train_gan(
         noise: standard deviation of the Gaussian noise on all that D sees, real or fake.
         watch: called as ``watch(step, fake)`` with every step's last fake batch; step counts
             from 1.
+        draw_input: (n, random generator) → n inputs of the generator, in place of the noise alone.
+        extra: a further term of the generator's loss, ``extra(what D sees of the fakes, inputs)``;
+            its weights learn together with the generator's.
     """
     random = torch.Generator().manual_seed(seed)
-    move_g = torch.optim.Adam(generator.parameters(), g_rate, (0.5, 0.999))
+    players = [*generator.parameters(), *(extra.parameters() if extra else ())]
+    move_g = torch.optim.Adam(players, g_rate, (0.5, 0.999))
     move_d = torch.optim.Adam(discriminator.parameters(), d_rate, (0.5, 0.999))
 
     def blur(points):
         return points + noise * torch.randn(points.shape, generator=random)
 
+    def inputs():
+        if draw_input:
+            return draw_input(batch, random)
+        return torch.randn(batch, z_dim, generator=random)
+
     for step in range(1, steps + 1):
         for _ in range(d_steps):
-            fake = generator(torch.randn(batch, z_dim, generator=random)).detach()
+            fake = generator(inputs()).detach()
             real = draw_real(batch, random)
             move_d.zero_grad()
             discriminator_loss(discriminator(blur(real)), discriminator(blur(fake))).backward()
             move_d.step()
         for _ in range(g_steps):
-            fake = generator(torch.randn(batch, z_dim, generator=random))
+            code = inputs()
+            fake = generator(code)
+            seen = blur(fake)
+            g_loss = GENERATOR_LOSSES[loss](discriminator(seen))
+            if extra:
+                g_loss = g_loss + extra(seen, code)
             move_g.zero_grad()
-            GENERATOR_LOSSES[loss](discriminator(blur(fake))).backward()
+            g_loss.backward()
             move_g.step()
         if watch:
             watch(step, fake.detach())

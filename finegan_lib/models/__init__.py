@@ -10,6 +10,14 @@ from .finegan import (
 )
 from .gan import GANConfig, GANDiscriminator, GANGenerator
 from .infogan import InfoGANConfig, InfoGANDiscriminator, InfoGANGenerator, InfoGANPosterior
+from .lr_gan import LRGANConfig, LRGANGenerator, LRGANOutput
+from .simple_gan import (
+    InfoGANBaselineConfig,
+    InfoGANBaselineGenerator,
+    SimpleGANConfig,
+    SimpleGANGenerator,
+)
+from .stackgan import StackGANConfig, StackGANGenerator
 
 __all__ = [
     "BackgroundDiscriminator",
@@ -20,9 +28,18 @@ __all__ = [
     "GANConfig",
     "GANDiscriminator",
     "GANGenerator",
+    "InfoGANBaselineConfig",
+    "InfoGANBaselineGenerator",
     "InfoGANConfig",
     "InfoGANDiscriminator",
     "InfoGANGenerator",
     "InfoGANPosterior",
+    "LRGANConfig",
+    "LRGANGenerator",
+    "LRGANOutput",
+    "SimpleGANConfig",
+    "SimpleGANGenerator",
+    "StackGANConfig",
+    "StackGANGenerator",
     "Stage",
 ]

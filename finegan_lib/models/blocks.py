@@ -123,14 +123,15 @@ class Encoder(nn.Sequential):
     3×3 convolution brings 16d back to 8d; smaller images end with one that keeps the width.
 
     Args:
-        image_size: S, 32, 64 or 128.
+        image_size: S, 32, 64 or 128; for a pyramid's coarse scales also 8 or 16.
         width: d.
         norm: "batch" as in the paper, or "spectral": no BatchNorm, every weight divided by its
             largest singular value (Miyato et al., 2018).
     """
 
     def __init__(self, image_size: int, width: int, norm: str = "batch", in_channels: int = 3):
-        check_image_size(image_size)
+        if image_size not in (8, 16):
+            check_image_size(image_size)
         widths = [width * 2**i for i in range(int(math.log2(image_size // 4)))]
         self.out_channels = min(8 * width, widths[-1])
         layers = [*_down(in_channels, widths[0], norm, first=True)]

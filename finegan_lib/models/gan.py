@@ -45,13 +45,22 @@ class GANGenerator(nn.Module):
         code = z.new_zeros(len(z), 0) if code is None else code
         return torch.tanh(self.image(self.stem(code, z)))
 
+    def draw_codes(self, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Random input of :meth:`forward`, on the CPU: z (n, z_dim)."""
+        return (torch.randn(n, self.config.z_dim, generator=generator),)
+
 
 class GANDiscriminator(nn.Module):
-    """Image to logit, high for real: (N, 3, S, S) → (N,)."""
+    """Image to logit, high for real: (N, 3, S, S) → (N,).
 
-    def __init__(self, config: GANConfig):
+    Args:
+        config: sizes; of this or another family, as long as it has ``d_dim`` and ``norm``.
+        image_size: S; 0: the config's.
+    """
+
+    def __init__(self, config: GANConfig, image_size: int = 0):
         super().__init__()
-        self.trunk = Encoder(config.image_size, config.d_dim, config.norm)
+        self.trunk = Encoder(image_size or config.image_size, config.d_dim, config.norm)
         self.real_fake = nn.Conv2d(self.trunk.out_channels, 1, 4)
         initialise(self)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ..codes import one_hot
 from ..options import option
 from .blocks import conv3x3, initialise
 from .gan import GANConfig, GANDiscriminator, GANGenerator
@@ -28,6 +29,13 @@ class InfoGANGenerator(GANGenerator):
 
     def __init__(self, config: InfoGANConfig):
         super().__init__(config, config.code_dim)
+
+    def draw_codes(self, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+        """Random input of :meth:`forward`, on the CPU: z (n, z_dim), code (n, code_dim)."""
+        z = torch.randn(n, self.config.z_dim, generator=generator)
+        index = torch.randint(self.config.n_categories, (n,), generator=generator)
+        continuous = torch.rand(n, self.config.n_continuous, generator=generator) * 2 - 1
+        return z, torch.cat([one_hot(index, self.config.n_categories), continuous], 1)
 
 
 class InfoGANPosterior(nn.Module):

@@ -186,6 +186,10 @@ plt.show()
 weaker = pulls["non-saturating"][-1] / pulls["minimax"][-1]
 print("D sees through the fakes:", fooled[-1] < 0.05)
 print("minimax pulls at least 20 times less:", weaker > 20)
+logit = torch.tensor(0.3, requires_grad=True)
+both = (losses.minimax_generator_loss, losses.non_saturating_generator_loss)
+slopes = [torch.autograd.grad(loss(logit), logit)[0].item() for loss in both]
+print("descending either loss raises D(G(z)):", max(slopes) < 0)
 
 # %% [markdown]
 # That is **saturation**: the minimax loss is flat exactly where the generator has most to learn. So

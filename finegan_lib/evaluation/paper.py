@@ -1,0 +1,39 @@
+"""What the FineGAN paper printed, and what the shipped networks scored: numbers to stand beside."""
+
+import json
+from pathlib import Path
+
+from ..checkpoints import WEIGHTS
+
+REFERENCE_DATA = Path(__file__).parent.parent / "reference_data"
+
+
+def paper_tables() -> dict:
+    """Tables 1 to 3 of the paper, the data sets, and reproductions by others, with their sources.
+
+    ``table1_inception_score[system][data]`` is (mean, sd); ``table1_fid[system][data]`` a number;
+    ``table2_inception_score_cub`` maps "20", "10", "40", "5" and "mixed" parents to the score;
+    ``outside_reproductions`` is a list with ``what`` and ``source``.
+    """
+    return json.loads((REFERENCE_DATA / "paper_tables.json").read_text(encoding="utf-8"))
+
+
+def toy_table(number: int, folder=WEIGHTS) -> dict | None:
+    """Our own table 1 or 2 on ToyBirds, if it was made: ``table1_toy.json``, ``table2_toy.json``.
+
+    The file holds ``command``, and ``systems``: for each system, or number of parents, a dictionary
+    with ``inception_score``, ``fid`` and perhaps ``kid``, each one number or a list with one for
+    every seed.
+
+    Returns:
+        The file's content, with every score as a list; None if there is no such file.
+    """
+    path = Path(folder) / f"table{number}_toy.json"
+    if not path.is_file():
+        return None
+    table = json.loads(path.read_text(encoding="utf-8"))
+    for scores in table["systems"].values():
+        for name, value in scores.items():
+            if isinstance(value, int | float):
+                scores[name] = [value]
+    return table
