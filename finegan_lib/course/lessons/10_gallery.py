@@ -33,6 +33,7 @@ from finegan_lib.evaluation.clustering import control_features, kmeans_labels
 from finegan_lib.pretrained import load_finegan, load_generator
 
 style.use_style()
+plt.rcParams["figure.dpi"] = 72  # many pictures of birds
 plt.rcParams |= {"figure.dpi": 71, "image.interpolation": "nearest"}  # pixels stay pixels
 generator = load_finegan("toy")
 hierarchy = generator.config.hierarchy()
