@@ -10,7 +10,6 @@ import secrets
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nbformat
@@ -35,6 +34,8 @@ CELL = """from finegan_lib.course import playground
 from finegan_lib.pretrained import load_finegan
 
 playground.play(load_finegan("toy"))"""
+CONNECTED = """typeof jupyterapp !== 'undefined' && jupyterapp.shell.currentWidget
+?.sessionContext?.session?.kernel?.connectionStatus === 'connected'"""
 PICTURE = "document.querySelectorAll('.jp-OutputArea img.widget-image')"
 PIXELS = """(() => {const i = %s[%d]; if (!i || !i.naturalWidth) return null;
 const c = document.createElement('canvas'); c.width = i.naturalWidth; c.height = i.naturalHeight;
@@ -43,13 +44,6 @@ c.getContext('2d').drawImage(i, 0, 0); return c.toDataURL()})()"""
 
 def exists(selector: str) -> str:
     return f"document.querySelector('{selector}') !== null"
-
-
-def run_cell(page: Page) -> bool:
-    """Click on Run; False if that came before JupyterLab was connected with its kernel."""
-    page.click("[title^='Run this cell']")
-    time.sleep(1)
-    return page.value("document.querySelector('.jp-InputPrompt').textContent") != "[ ]:"
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +63,7 @@ def lab(tmp_path_factory):
     environment |= {f"JUPYTER_{k}_DIR": str(folder / k) for k in ("CONFIG", "DATA", "RUNTIME")}
     options = [f"--ServerApp.port={port}", f"--IdentityProvider.token={token}"]
     options += [f"--ServerApp.root_dir={folder}", "--ServerApp.allow_root=True", "--no-browser"]
+    options += ["--LabApp.expose_app_in_browser=True"]  # as the page's variable jupyterapp
     with open(folder / "log", "w") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", "jupyterlab", *options],
@@ -88,7 +83,8 @@ def test_a_key_moves_a_slider_and_the_picture_changes(lab, tmp_path):
     with Page(tmp_path, on_failure=SHOTS / "failure.png") as page:
         page.open(lab)
         page.wait_for(exists(".jp-Notebook .jp-CodeCell .cm-content"), 180)
-        wait(lambda: run_cell(page), "the cell to start", 120)
+        page.wait_for(CONNECTED, 120)  # a click before that is lost
+        page.click("[title^='Run this cell']")
         page.wait_for(f"{PICTURE}.length == 2", 400)
         before = page.wait_for(PIXELS % (PICTURE, 0))
         page.screenshot(SHOTS / "playground_before.png")

@@ -383,7 +383,7 @@ print("with silhouette, D_p reads p off the mask alone:", blind.float().mean().i
 #
 # Find a recipe yourself: `my_recipe` is a dictionary with any of `mask_area`, `mask_binary`,
 # `silhouette`, `code_noise`, `code_affine` (numbers from 0 to 10; silhouette and the last two up to
-# 1). After 250 steps (`seed=1`, a few seconds) three things shall hold: every mask's area lies
+# 1). After 200 steps (`seed=1`, a few seconds) three things shall hold: every mask's area lies
 # between 5 % and 65 %; the crispness, $1 - 4\,\mathbb{E}[M(1-M)]$, is at least 0.5; and $D_p$ reads
 # $p$ off the mask alone in at least 9 of 10 cases.
 
