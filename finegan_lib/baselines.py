@@ -33,11 +33,12 @@ from .models.simple_gan import (
 )
 from .models.stackgan import StackGANConfig, StackGANGenerator, image_pyramid
 from .systems import (
+    GANSystem,
     Recipe,
-    _adam,
-    _average_of,
-    _update,
+    adam,
+    average_of,
     code_view,
+    descend,
     follow,
     frozen,
     image_grid,
@@ -65,23 +66,14 @@ def deceive(system, real_fake, fake: Tensor, generator: torch.Generator) -> Tens
     return losses.adversarial_losses(system.recipe.adversarial)[1](fake_logits)
 
 
-class SimpleGANSystem(nn.Module):
+class SimpleGANSystem(GANSystem):
     """Simple-GAN: one generator, one discriminator, the adversarial loss alone."""
 
     make_generator = SimpleGANGenerator
 
     def __init__(self, config: SimpleGANConfig | LRGANConfig, recipe: Recipe):
-        super().__init__()
-        self.config, self.recipe = config, recipe
+        super().__init__(config, recipe)
         self.noise_sd = recipe.d_noise  # the training loop lowers it
-        self.generator = self.make_generator(config)
-        self.discriminator = GANDiscriminator(config)
-        self.average = _average_of(self.generator)
-        self.register_buffer("updates", torch.tensor(0))
-        self.optimisers = {
-            "G": _adam(self.generator.parameters(), recipe),
-            "D": _adam(self.discriminator.parameters(), recipe, recipe.slower_d),
-        }
 
     def step(self, batch: TrainingExample, generator: torch.Generator, hard=False) -> dict:
         """One update of D, then of G. Returns the losses, scalars."""
@@ -90,10 +82,10 @@ class SimpleGANSystem(nn.Module):
         output = self.generator(z.to(real))
         fake = self.finished(output)
         loss_d = judge(self, self.discriminator, real, fake, generator)
-        _update(self.optimisers["D"], loss_d)
+        descend(self.optimisers["D"], loss_d)
         with frozen(self.discriminator):
             loss_g = deceive(self, self.discriminator, fake, generator)
-            _update(self.optimisers["G"], loss_g)
+            descend(self.optimisers["G"], loss_g)
         follow(self)
         return {"D": loss_d, "G": loss_g, **self.watch(output)}
 
@@ -167,13 +159,13 @@ class InfoGANBaselineSystem(nn.Module):
         self.noise_sd = recipe.d_noise  # the training loop lowers it
         self.generator = InfoGANBaselineGenerator(config)
         self.discriminator = CodeDiscriminator(config, config.n_children, config.norm)
-        self.average = _average_of(self.generator)
+        self.average = average_of(self.generator)
         self.register_buffer("updates", torch.tensor(0))
         trunk = [*self.discriminator.trunk.parameters(), *self.discriminator.real_fake.parameters()]
         self.optimisers = {
-            "G": _adam(self.generator.parameters(), recipe),
-            "D": _adam(trunk, recipe, recipe.slower_d),
-            "info": _adam(self.discriminator.code.parameters(), recipe),
+            "G": adam(self.generator.parameters(), recipe),
+            "D": adam(trunk, recipe, recipe.slower_d),
+            "info": adam(self.discriminator.code.parameters(), recipe),
         }
 
     def step(self, batch: TrainingExample, generator: torch.Generator, hard=False) -> dict:
@@ -182,13 +174,13 @@ class InfoGANBaselineSystem(nn.Module):
         z, c = (code.to(real) for code in self.generator.draw_codes(len(real), generator))
         fake = self.generator(z, c)
         loss_d = judge(self, discriminator.real_fake_logits, real, fake, generator)
-        _update(self.optimisers["D"], loss_d)
+        descend(self.optimisers["D"], loss_d)
         with frozen(discriminator.trunk, discriminator.real_fake):
             loss_g = deceive(self, discriminator.real_fake_logits, fake, generator)
             view = code_view(whole_image(fake), recipe, generator)
             information = losses.information_loss(discriminator.code_logits(view), c.argmax(1))
             loss = loss_g + recipe.information_weight * information
-            _update([self.optimisers["G"], self.optimisers["info"]], loss)
+            descend([self.optimisers["G"], self.optimisers["info"]], loss)
         follow(self)
         return {"D": loss_d, "G": loss_g, "info": information}
 
@@ -220,10 +212,10 @@ class StackGANSystem(nn.Module):
         self.noise_sd = recipe.d_noise  # the training loop lowers it
         self.generator = StackGANGenerator(config)
         self.discriminators = nn.ModuleList(GANDiscriminator(config, s) for s in config.sizes)
-        self.average = _average_of(self.generator)
+        self.average = average_of(self.generator)
         self.register_buffer("updates", torch.tensor(0))
-        self.optimisers = {"G": _adam(self.generator.parameters(), recipe)} | {
-            f"D_{size}": _adam(discriminator.parameters(), recipe, recipe.slower_d)
+        self.optimisers = {"G": adam(self.generator.parameters(), recipe)} | {
+            f"D_{size}": adam(discriminator.parameters(), recipe, recipe.slower_d)
             for size, discriminator in zip(config.sizes, self.discriminators, strict=True)
         }
 
@@ -236,7 +228,7 @@ class StackGANSystem(nn.Module):
         report, terms = {}, {}
         for i, size in enumerate(sizes):
             loss = judge(self, self.discriminators[i], real[i], fake[i], generator)
-            _update(self.optimisers[f"D_{size}"], loss)
+            descend(self.optimisers[f"D_{size}"], loss)
             report[f"D_{size}"] = loss
         with frozen(self.discriminators):
             for i, size in enumerate(sizes):
@@ -244,7 +236,7 @@ class StackGANSystem(nn.Module):
             for i in range(1, len(sizes)):
                 colour = losses.colour_consistency_loss(fake[i], fake[i - 1])
                 terms[f"colour_{sizes[i]}"] = self.recipe.colour_weight * colour
-            _update(self.optimisers["G"], sum(terms.values()))
+            descend(self.optimisers["G"], sum(terms.values()))
         follow(self)
         return report | terms
 

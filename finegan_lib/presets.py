@@ -57,7 +57,7 @@ TOY = RunConfig(
     loop=LoopConfig(data="toybirds", steps=7_000, minutes=11.5),
 )
 
-# Twice the side, for the shipped checkpoint: hours on a CPU.
+# Twice the side, for the shipped checkpoint: about an hour on a CPU.
 TOY64 = replace(
     TOY,
     model=replace(TOY.model, image_size=64, d_dim=24),

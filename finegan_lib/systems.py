@@ -194,16 +194,18 @@ def _random_affine(images: Tensor, size: float, flip: bool, generator: torch.Gen
 class GANSystem(nn.Module):
     """Generator and discriminator of Goodfellow et al. (2014), non-saturating or hinge loss."""
 
+    make_generator = GANGenerator
+
     def __init__(self, config: GANConfig, recipe: Recipe):
         super().__init__()
         self.config, self.recipe = config, recipe
-        self.generator = GANGenerator(config)
+        self.generator = self.make_generator(config)
         self.discriminator = GANDiscriminator(config)
-        self.average = _average_of(self.generator)
+        self.average = average_of(self.generator)
         self.register_buffer("updates", torch.tensor(0))
         self.optimisers = {
-            "G": _adam(self.generator.parameters(), recipe),
-            "D": _adam(self.discriminator.parameters(), recipe, recipe.slower_d),
+            "G": adam(self.generator.parameters(), recipe),
+            "D": adam(self.discriminator.parameters(), recipe, recipe.slower_d),
         }
 
     def step(self, batch: TrainingExample, generator: torch.Generator, hard=False) -> dict:
@@ -213,10 +215,10 @@ class GANSystem(nn.Module):
         z = torch.randn(len(real), self.config.z_dim, generator=generator).to(real)
         fake = self.generator(z)
         loss_d = d_loss(self.discriminator(real), self.discriminator(fake.detach()))
-        _update(self.optimisers["D"], loss_d)
+        descend(self.optimisers["D"], loss_d)
         with frozen(self.discriminator):
             loss_g = g_loss(self.discriminator(fake))
-            _update(self.optimisers["G"], loss_g)
+            descend(self.optimisers["G"], loss_g)
         follow(self)
         return {"D": loss_d, "G": loss_g}
 
@@ -240,21 +242,18 @@ class InfoGANSystem(nn.Module):
         self.config, self.recipe = config, recipe
         self.generator = InfoGANGenerator(config)
         self.discriminator = InfoGANDiscriminator(config)
-        self.average = _average_of(self.generator)
+        self.average = average_of(self.generator)
         self.register_buffer("updates", torch.tensor(0))
         head = self.discriminator.posterior
         trunk = [*self.discriminator.trunk.parameters(), *self.discriminator.real_fake.parameters()]
         self.optimisers = {
-            "G": _adam([*self.generator.parameters(), *head.parameters()], recipe),
-            "D": _adam(trunk, recipe, recipe.slower_d),
+            "G": adam([*self.generator.parameters(), *head.parameters()], recipe),
+            "D": adam(trunk, recipe, recipe.slower_d),
         }
 
     def draw_codes(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """z (n, z_dim), category indices (n,), continuous codes (n, n_continuous) in [-1, 1]."""
-        z = torch.randn(n, self.config.z_dim, generator=generator)
-        index = torch.randint(self.config.n_categories, (n,), generator=generator)
-        continuous = torch.rand(n, self.config.n_continuous, generator=generator) * 2 - 1
-        return z, index, continuous
+        return self.generator.draw_parts(n, generator)
 
     def step(self, batch: TrainingExample, generator: torch.Generator, hard=False) -> dict:
         """One update of D, then of G and Q together. Returns the losses, scalars."""
@@ -270,7 +269,7 @@ class InfoGANSystem(nn.Module):
         real_logits = super(InfoGANDiscriminator, discriminator).forward(real)
         fake_logits = super(InfoGANDiscriminator, discriminator).forward(fake.detach())
         loss_d = d_loss(real_logits, fake_logits)
-        _update(self.optimisers["D"], loss_d)
+        descend(self.optimisers["D"], loss_d)
         with frozen(discriminator.trunk, discriminator.real_fake):
             fake_logits, (logits, mean, log_variance) = discriminator(fake)
             loss_g = g_loss(fake_logits)
@@ -279,7 +278,7 @@ class InfoGANSystem(nn.Module):
                 information = information + 0.1 * losses.gaussian_information_loss(
                     mean, log_variance, continuous
                 )
-            _update(self.optimisers["G"], loss_g + self.recipe.information_weight * information)
+            descend(self.optimisers["G"], loss_g + self.recipe.information_weight * information)
         follow(self)
         return {"D": loss_d, "G": loss_g, "info": information}
 
@@ -316,7 +315,7 @@ class FineGANSystem(nn.Module):
         self.noise_sd = recipe.d_noise  # the training loop lowers it
         self.generator = FineGANGenerator(config)
         self.d_background, self.d_parent, self.d_child = build_discriminators(config)
-        self.average = _average_of(self.generator)
+        self.average = average_of(self.generator)
         self.register_buffer("updates", torch.tensor(0))
         trunk = [*self.d_child.trunk.parameters(), *self.d_child.real_fake.parameters()]
         readers = [*self.d_parent.trunk.parameters(), *self.d_parent.code.parameters()]
@@ -330,10 +329,10 @@ class FineGANSystem(nn.Module):
             self.pose_reader = PoseReader(config, recipe.pose_dims)
             readers += self.pose_reader.parameters()
         self.optimisers = {
-            "G": _adam(self.generator.parameters(), recipe),
-            "D_b": _adam(self.d_background.parameters(), recipe, recipe.slower_d),
-            "D_c": _adam(trunk, recipe, recipe.slower_d),
-            "info": _adam([*readers, *self.d_child.code.parameters()], recipe),
+            "G": adam(self.generator.parameters(), recipe),
+            "D_b": adam(self.d_background.parameters(), recipe, recipe.slower_d),
+            "D_c": adam(trunk, recipe, recipe.slower_d),
+            "info": adam([*readers, *self.d_child.code.parameters()], recipe),
         }
 
     def step(self, batch: TrainingExample, generator: torch.Generator, hard=False) -> dict:
@@ -413,7 +412,7 @@ class FineGANSystem(nn.Module):
             adversarial=self.recipe.adversarial,
             background_weight=self.recipe.background_weight,
         )
-        _update(self.optimisers["D_b"], loss)
+        descend(self.optimisers["D_b"], loss)
         return loss
 
     def update_d_child(
@@ -426,7 +425,7 @@ class FineGANSystem(nn.Module):
         fake_images = noisy(fake.child.image[:judged].detach(), sd, generator)
         fake_logits = self.d_child.real_fake_logits(fake_images)
         loss = losses.adversarial_losses(self.recipe.adversarial)[0](real_logits, fake_logits)
-        _update(self.optimisers["D_c"], loss)
+        descend(self.optimisers["D_c"], loss)
         return loss
 
     def update_generator(
@@ -452,7 +451,7 @@ class FineGANSystem(nn.Module):
             terms |= self.mask_terms(fake, codes)
             if recipe.pose_info:
                 terms["pose_info"] = recipe.pose_info * self.pose_loss(fake, codes, generator)
-            _update([self.optimisers["G"], self.optimisers["info"]], sum(terms.values()))
+            descend([self.optimisers["G"], self.optimisers["info"]], sum(terms.values()))
         areas = {
             "area_p": fake.parent.mask.detach().mean(),
             "area_c": fake.child.mask.detach().mean(),
@@ -515,17 +514,20 @@ def image_grid(images: Tensor, columns: int) -> Tensor:
     return make_grid(images.float().cpu() / 2 + 0.5, nrow=columns, padding=1).clamp(0, 1)
 
 
-def _average_of(generator: nn.Module) -> nn.Module:
+def average_of(generator: nn.Module) -> nn.Module:
+    """A copy to hold the running average: in evaluation mode, never trained."""
     return copy.deepcopy(generator).eval().requires_grad_(False)
 
 
-def _adam(parameters, recipe: Recipe, factor: float = 1.0) -> torch.optim.Adam:
+def adam(parameters, recipe: Recipe, factor: float = 1.0) -> torch.optim.Adam:
+    """Adam as the paper has it, betas (0.5, 0.999), at ``factor`` times the recipe's step size."""
     return torch.optim.Adam(
         parameters, lr=factor * recipe.learning_rate, betas=(0.5, 0.999), fused=True
     )
 
 
-def _update(optimisers, loss: Tensor) -> None:
+def descend(optimisers, loss: Tensor) -> None:
+    """One step of one optimiser, or of several, down a loss's gradient."""
     optimisers = optimisers if isinstance(optimisers, list) else [optimisers]
     for optimiser in optimisers:
         optimiser.zero_grad(set_to_none=True)

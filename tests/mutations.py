@@ -110,8 +110,8 @@ MUTATIONS = (
     Mutation(
         "infogan-q-head-never-learns",
         SYSTEMS,
-        "_adam([*self.generator.parameters(), *head.parameters()], recipe)",
-        "_adam(self.generator.parameters(), recipe)",
+        "adam([*self.generator.parameters(), *head.parameters()], recipe)",
+        "adam(self.generator.parameters(), recipe)",
         ("02",),
     ),
     # 03: background

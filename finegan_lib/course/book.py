@@ -26,7 +26,7 @@ html_theme = "sphinx_book_theme"
 html_theme_options = {{"repository_url": "{repository}", "use_repository_button": True}}
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
-# A badge has no text of its own, and a worked copy has the headings of its lesson.
+# The badge's picture lies on another site.
 suppress_warnings = ["image.not_readable"]
 linkcheck_retries = 3
 linkcheck_timeout = 20

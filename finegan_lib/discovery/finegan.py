@@ -218,9 +218,10 @@ def discover_categories(
     scores = {training: {} for training in trainings}
     for level, truth in (("child", true_child), ("parent", true_parent)):
         drawn = config if level == "child" else replace(config, tied_parent=False)
-        images, child_codes, parent_codes = generate_labelled_images(
-            generator, hierarchy, z_dim, drawn, seed=seed, progress=progress
-        )
+        if level == "child" or config.tied_parent:  # else the child's images serve both
+            images, child_codes, parent_codes = generate_labelled_images(
+                generator, hierarchy, z_dim, drawn, seed=seed, progress=progress
+            )
         codes = child_codes if level == "child" else parent_codes
         n_codes = hierarchy.n_children if level == "child" else hierarchy.n_parents
         for training in trainings:
