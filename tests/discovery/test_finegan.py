@@ -31,10 +31,13 @@ def bars(codes):
 
 def test_classifiers_find_categories_and_shuffled_codes_do_not():
     images, child, parent = generate_labelled_images(bars, HIERARCHY, 2, SMALL, seed=7)
-    found = discover_categories(bars, HIERARCHY, 2, images, child.numpy(), parent.numpy(), SMALL)
+    truth = child.numpy(), parent.numpy()
+    # Taught nonsense, a classifier may still part flat colours: how well depends on the seed.
+    found = discover_categories(bars, HIERARCHY, 2, images, *truth, SMALL, seed=1)
     assert found["generated"]["child"]["nmi"] > 0.9
     assert found["generated"]["parent"]["accuracy"] > 0.95
-    assert found["shuffled_codes"]["child"]["nmi"] < found["generated"]["child"]["nmi"] - 0.15
+    assert found["shuffled_codes"]["child"]["nmi"] < found["generated"]["child"]["nmi"] - 0.25
+    assert found["untrained"]["child"]["nmi"] < found["generated"]["child"]["nmi"] - 0.25
     assert set(found["untrained"]["parent"]) == {
         "nmi", "accuracy", "nmi_kmeans", "accuracy_kmeans",
     }  # fmt: skip
