@@ -438,9 +438,9 @@ class Pool(NamedTuple):
 
 @torch.no_grad()
 def hard_pool(system: FineGANSystem, n: int, seed: int = 0) -> Pool:
-    """The pool of a hard step, same draws and same choice; the system is left as it was."""
-    system = copy.deepcopy(system)
-    random = torch.Generator().manual_seed(seed)
+    """The pool of a hard step, and what ``hard_codes`` picks of it; the system is left alone."""
+    chosen = copy.deepcopy(system).hard_codes(n, torch.Generator().manual_seed(seed))
+    system, random = copy.deepcopy(system), torch.Generator().manual_seed(seed)
     codes, log_q, images = [], [], []
     for _ in range(system.recipe.hard_pool):
         drawn = system.draw_codes(n, random)
@@ -449,9 +449,9 @@ def hard_pool(system: FineGANSystem, n: int, seed: int = 0) -> Pool:
         log_q.append(q.gather(1, drawn.c_index[:, None])[:, 0])
         codes.append(drawn)
         images.append(seen)
-    log_q = torch.cat(log_q)
     pool = Codes(*(torch.cat(part) for part in zip(*codes, strict=True)))
-    return Pool(pool, log_q, hardest(log_q, n), torch.cat(images))
+    picked = (chosen.z[:, None] == pool.z).all(2).int().argmax(1)  # no two draws share their z
+    return Pool(pool, torch.cat(log_q), picked, torch.cat(images))
 
 
 # ------------------------------------------------------------------------------------- settings

@@ -404,7 +404,7 @@ def opinions_figure(opinions: dict[str, Tensor]):
 def gaussians_figure(real: Tensor, fakes: dict[str, Tensor]):
     """Two features of real and fake pictures as points, and their Gaussians as ellipses."""
     figure, axes = plt.subplots(
-        1, len(fakes), figsize=(9.4, 3.5), layout="constrained", sharex=True, sharey=True
+        1, len(fakes), figsize=(9.4, 4.1), layout="constrained", sharex=True, sharey=True
     )
     axes = np.atleast_1d(axes)
     for axis, (name, fake) in zip(axes, fakes.items(), strict=True):

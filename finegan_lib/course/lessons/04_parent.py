@@ -96,6 +96,8 @@ plt.show()
 print(
     "P again, by stitch:", torch.equal(stitch(stage.foreground, stage.mask, behind)[3], stage.image)
 )
+masked = stage.mask * stage.foreground
+print("what D_p is shown is M_p F_p:", torch.equal(stage.masked_foreground, masked))
 other = draw(generator, codes._replace(c=codes.c.roll(1, 0), b=codes.b.roll(1, 0)))
 print("another c and another b leave the mask alone:", torch.equal(other.parent.mask, stage.mask))
 other = draw(generator, codes._replace(p=codes.p.roll(1, 0)))
