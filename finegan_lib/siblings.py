@@ -6,8 +6,8 @@ each child settles on some real category early on, as if at random: with k child
 a share (1 − 1/k)^k of them, about a third, is drawn by none. Longer training does not change it.
 
 So now and then the children of each parent are compared, and of two that are drawn alike one is
-given another appearance: a new column in the weights where c enters, chosen among random mixtures
-of the others'. As in vector quantisation, where a code that nothing uses is placed anew.
+given another appearance: a new column in the weights where c enters, of random mixtures of the
+others' the one that D_c finds most real. So vector quantisation treats codes that nothing uses.
 """
 
 import torch
@@ -17,8 +17,7 @@ from .codes import Codes
 from .models.finegan import FineGANGenerator, Stage
 
 NOISES = 16  # z's by which two children are compared
-PROPOSALS = 32  # mixtures that are drawn for a child that starts anew
-WELL_DRAWN = 10  # how many of them, those that D_c finds most real, are considered
+PROPOSALS = 64  # mixtures that are drawn for a child that starts anew
 
 
 def foreground_distance(one: Stage, other: Stage) -> Tensor:
@@ -32,33 +31,41 @@ def foreground_distance(one: Stage, other: Stage) -> Tensor:
 
 
 @torch.no_grad()
-def duplicates(
-    average: FineGANGenerator, least: float, generator: torch.Generator, n: int = NOISES
-) -> list[int]:
-    """The children that differ by less than ``least`` from a sibling of lower index.
+def distances(
+    average: FineGANGenerator, parent: int, generator: torch.Generator, n: int = NOISES
+) -> Tensor:
+    """How differently the k children of a parent are drawn: (k, k), :func:`foreground_distance`.
 
     Args:
         average: the generator, in evaluation mode.
-        least: distance (:func:`foreground_distance`) from which two children count as two.
+        parent: its index.
         generator: random numbers, on the CPU.
         n: number of z's, the same for all children.
     """
-    hierarchy, found = average.config.hierarchy(), []
-    device = next(average.parameters()).device
+    hierarchy, device = average.config.hierarchy(), next(average.parameters()).device
     z = torch.randn(n, average.config.z_dim, generator=generator)
+    drawn = [average(hierarchy.codes(z, c).to(device)).child for c in hierarchy.children_of(parent)]
+    return torch.tensor([[float(foreground_distance(a, b)) for b in drawn] for a in drawn])
+
+
+def duplicates(average: FineGANGenerator, least: float, generator: torch.Generator) -> list[int]:
+    """The children that differ by less than ``least`` from a sibling of lower index.
+
+    A sibling that is itself such a duplicate does not count. Arguments as in :func:`distances`.
+    """
+    hierarchy, found = average.config.hierarchy(), []
     for parent in range(hierarchy.n_parents):
-        kept = []
-        for c in hierarchy.children_of(parent):
-            child = average(hierarchy.codes(z, c).to(device)).child
-            if any(foreground_distance(child, other) < least for other in kept):
+        apart, kept = distances(average, parent, generator), []
+        for i, c in enumerate(hierarchy.children_of(parent)):
+            if (apart[i, kept] < least).any():
                 found.append(c)
             else:
-                kept.append(child)
+                kept.append(i)
     return found
 
 
 @torch.no_grad()
-def restart(system, children: list[int], generator: torch.Generator) -> None:
+def restart(system, children: list[int], least: float, generator: torch.Generator) -> None:
     """Give some children of a FineGAN system a new appearance, and D_c's reader a blank row for it.
 
     The generator, its running average and the optimisers' moments change in those entries only.
@@ -66,6 +73,7 @@ def restart(system, children: list[int], generator: torch.Generator) -> None:
     Args:
         system: a ``FineGANSystem``.
         children: their indices; not all of them.
+        least: how much they shall differ from their siblings at the start (:func:`propose`).
         generator: random numbers, on the CPU.
     """
     others = [c for c in range(system.hierarchy.n_children) if c not in children]
@@ -73,7 +81,7 @@ def restart(system, children: list[int], generator: torch.Generator) -> None:
     average = system.average.child_stage.join.conv.weight
     reader = system.d_child.code[-1]
     for c in children:
-        mixture = propose(system, c, others, generator).to(live)
+        mixture = propose(system, c, others, least, generator).to(live)
         for weight in (live, average):
             weight[:, c] = torch.einsum("ocij,c->oij", weight[:, : len(mixture)], mixture)
         reader.weight[c] = reader.weight[others].mean(0)
@@ -85,17 +93,18 @@ def restart(system, children: list[int], generator: torch.Generator) -> None:
 
 
 @torch.no_grad()
-def propose(system, c: int, others: list[int], generator: torch.Generator) -> Tensor:
-    """A mixture of child codes, (N_c,), that is well drawn and as unlike c's siblings as can be.
+def propose(system, c: int, others: list[int], least: float, generator: torch.Generator) -> Tensor:
+    """The mixture of child codes, (N_c,), that D_c finds most real of those unlike c's siblings.
 
     c enters the generator by a linear map, so a mixture of codes is a code, and a mixture of
-    weights. Of :data:`PROPOSALS` random ones D_c chooses the :data:`WELL_DRAWN` most real, and of
-    these the one farthest from its nearest sibling is taken.
+    weights. Of :data:`PROPOSALS` random ones, those that differ by ``least`` from every sibling are
+    considered; if none does, the one farthest from its nearest sibling is taken.
 
     Args:
         system: a ``FineGANSystem``.
         c: the child.
         others: the children that may be mixed; those of the same parent are the siblings.
+        least: distance, :func:`foreground_distance`.
         generator: random numbers, on the CPU.
     """
     hierarchy, average = system.hierarchy, system.average
@@ -103,7 +112,7 @@ def propose(system, c: int, others: list[int], generator: torch.Generator) -> Te
     z = torch.randn(NOISES, average.config.z_dim, generator=generator)
     b = torch.randint(n_children, (NOISES,), generator=generator)
 
-    def draw(codes: Codes):
+    def draw(codes: Codes) -> Stage:
         return average(codes.to(device)).child
 
     siblings = [k for k in hierarchy.children_of(int(hierarchy.parent_of[c])) if k in others]
@@ -113,14 +122,13 @@ def propose(system, c: int, others: list[int], generator: torch.Generator) -> Te
         deviation = torch.randn(len(others), generator=generator)
         deviation -= deviation.mean()
         mixture = torch.zeros(n_children)
-        # Half as far again from the mean of all as a child is: the new shall differ from the old.
-        mixture[others] = 1 / len(others) + 1.5 * deviation / deviation.norm().clamp(min=1e-6)
+        # As far from the mean of all as a child is: the others' plumages are mixed, not faded.
+        mixture[others] = 1 / len(others) + deviation / deviation.norm().clamp(min=1e-6)
         child = draw(own._replace(c=mixture.expand(NOISES, -1)))
         realness = float(system.d_child.real_fake_logits(child.image).mean())
-        apart = min((float(foreground_distance(child, k)) for k in siblings), default=0.0)
-        proposals.append((realness, apart, mixture))
-    well_drawn = sorted(proposals, key=lambda proposal: -proposal[0])[:WELL_DRAWN]
-    return max(well_drawn, key=lambda proposal: proposal[1])[2]
+        apart = min((float(foreground_distance(child, k)) for k in siblings), default=least)
+        proposals.append((min(apart, least), realness, mixture))
+    return max(proposals, key=lambda proposal: proposal[:2])[2]
 
 
 def _forget(optimiser: torch.optim.Optimizer, parameter: Tensor, where) -> None:

@@ -374,7 +374,7 @@ class FineGANSystem(nn.Module):
         if due and self.elapsed < recipe.restart_until:
             with torch.autocast(next(self.parameters()).device.type, enabled=False):
                 found = siblings.duplicates(self.average, recipe.child_restart, generator)
-                siblings.restart(self, found, generator)
+                siblings.restart(self, found, 1.2 * recipe.child_restart, generator)
 
     def draw_codes(self, n: int, generator: torch.Generator) -> Codes:
         """n codes, tied: p the parent of c, and b = c unless the recipe frees it.

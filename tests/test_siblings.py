@@ -68,7 +68,7 @@ def test_a_restart_changes_the_children_s_own_entries_and_no_others(system):
     before = {name: value.clone() for name, value in system.state_dict().items()}
     moments = system.optimisers["G"].state[system.generator.child_stage.join.conv.weight]
     kept = moments["exp_avg"][:, 1].clone()
-    siblings.restart(system, [2, 5], torch.Generator().manual_seed(2))
+    siblings.restart(system, [2, 5], 0.1, torch.Generator().manual_seed(2))
     rows = [2, 5]
     for name, value in system.state_dict().items():
         if name.endswith("child_stage.join.conv.weight"):
@@ -89,18 +89,18 @@ def test_a_restart_changes_the_children_s_own_entries_and_no_others(system):
 def test_a_restarted_child_is_no_duplicate_any_more(system):
     copy_child(system, 3, 5)
     assert siblings.duplicates(system.average, 1e-4, torch.Generator().manual_seed(1)) == [5]
-    siblings.restart(system, [5], torch.Generator().manual_seed(0))
+    siblings.restart(system, [5], 0.1, torch.Generator().manual_seed(0))
     assert siblings.duplicates(system.average, 1e-4, torch.Generator().manual_seed(1)) == []
 
 
 def test_a_proposal_is_a_mixture_of_the_others_far_from_the_siblings(system):
     others = [0, 1, 3, 4, 5]
-    mixture = siblings.propose(system, 2, others, torch.Generator().manual_seed(3))
+    mixture = siblings.propose(system, 2, others, 9.0, torch.Generator().manual_seed(3))
     assert mixture[2] == 0
     assert mixture.sum().item() == pytest.approx(1, abs=1e-5)
-    again = siblings.propose(system, 2, others, torch.Generator().manual_seed(3))
+    again = siblings.propose(system, 2, others, 9.0, torch.Generator().manual_seed(3))
     assert torch.equal(mixture, again)
-    # With the worst-drawn left out, the choice is by distance: nearly all others are nearer.
+    # Nothing is 9 apart, so the choice is by distance: others are nearer.
     z = torch.randn(8, 4, generator=torch.Generator().manual_seed(4))
 
     def nearest(c):
@@ -115,9 +115,23 @@ def test_a_proposal_is_a_mixture_of_the_others_far_from_the_siblings(system):
         deviation = torch.randn(5, generator=random)
         deviation -= deviation.mean()
         other = torch.zeros(6)
-        other[others] = 0.2 + 1.5 * deviation / deviation.norm()
+        other[others] = 0.2 + deviation / deviation.norm()
         distances.append(nearest(other))
-    assert sum(nearest(mixture) > distance for distance in distances) >= 14
+    assert sum(nearest(mixture) > distance for distance in distances) >= 18
+
+
+def test_of_those_far_enough_the_most_real_is_taken(system, monkeypatch):
+    """With a D_c that likes bright pictures, the brightest bird is chosen."""
+    bright = lambda images: images.mean((1, 2, 3))  # noqa: E731
+    monkeypatch.setattr(system.d_child, "real_fake_logits", bright)
+    others = [0, 1, 3, 4, 5]
+    one = siblings.propose(system, 2, others, 0.0, torch.Generator().manual_seed(3))
+    monkeypatch.setattr(system.d_child, "real_fake_logits", lambda images: -bright(images))
+    other = siblings.propose(system, 2, others, 0.0, torch.Generator().manual_seed(3))
+    z = torch.randn(16, 4, generator=torch.Generator().manual_seed(3))
+    own = system.hierarchy.codes(z, 2)
+    light, dark = (system.average(own._replace(c=c.expand(16, -1))).child for c in (one, other))
+    assert light.image.mean() > dark.image.mean()
 
 
 @pytest.mark.parametrize(("elapsed", "restarted"), [(0.5, True), (0.7, False)])
@@ -125,7 +139,7 @@ def test_the_system_restarts_when_it_is_due_and_not_late(elapsed, restarted, mon
     torch.manual_seed(0)
     system = FineGANSystem(CONFIG, Recipe(child_restart=3.0, restart_every=2))
     system.elapsed, seen = elapsed, []
-    monkeypatch.setattr(siblings, "restart", lambda _, children, __: seen.append(children))
+    monkeypatch.setattr(siblings, "restart", lambda _, children, *__: seen.append(children))
     for seed in range(3):
         system.step(make_batch(), torch.Generator().manual_seed(seed))
     assert seen == ([[1, 2, 4, 5]] if restarted else [])

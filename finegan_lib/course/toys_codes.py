@@ -15,8 +15,9 @@ from matplotlib.patches import FancyBboxPatch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from .. import losses
+from .. import losses, siblings
 from ..codes import CodeHierarchy, Codes, one_hot
+from ..data import ToyBirds
 from ..data.example import TrainingExample, background_size
 from ..figures import draw, image_figure, noise
 from ..models.finegan import (
@@ -587,3 +588,48 @@ def riddle_differences(generator: FineGANGenerator, answer: dict[str, int]) -> d
         others = distance[torch.arange(count) != HIDDEN[name]]
         found[name] = (distance[answer[name]] / others.median()).item()
     return found
+
+
+def sibling_tables(generator: FineGANGenerator, seed: int = 0) -> list[Tensor]:
+    """For every parent how differently its children are drawn, ``siblings.distances``."""
+    random = torch.Generator().manual_seed(seed)
+    return [siblings.distances(generator, p, random) for p in range(generator.config.n_parents)]
+
+
+def real_sibling_tables(image_size: int, n_poses: int = 8) -> list[Tensor]:
+    """The same of ToyBirds, each child redrawn in the poses of some pictures."""
+    birds, tables = ToyBirds(n_poses, image_size=image_size, progress=False), []
+    for parent in range(birds.hierarchy.n_parents):
+        drawn = []
+        for child in birds.hierarchy.children_of(parent):
+            images, masks = birds.redraw(np.arange(n_poses), parent=parent, child=child)
+            foreground, mask = images / 127.5 - 1, masks[:, None].float()
+            drawn.append(Stage(foreground, mask, mask * foreground, foreground))
+        rows = [[float(siblings.foreground_distance(a, b)) for b in drawn] for a in drawn]
+        tables.append(torch.tensor(rows))
+    return tables
+
+
+def siblings_figure(rows: dict[str, list[Tensor]]) -> Figure:
+    """Tables of distances as heat maps, one row a name, one column a parent."""
+    n_parents = max(map(len, rows.values()))
+    figure, axes = plt.subplots(
+        len(rows), n_parents, figsize=(1.75 * n_parents, 2 * len(rows)), layout="constrained"
+    )
+    for i, (name, tables) in enumerate(rows.items()):
+        for p, table in enumerate(tables):
+            axis = axes[i, p]
+            shown = axis.imshow(table, cmap="cividis", vmin=0, vmax=0.8)
+            k = range(len(table))
+            for (a, b), value in np.ndenumerate(table.numpy()):
+                colour = "white" if value < 0.4 else "black"
+                axis.text(b, a, f"{value:.1f}", ha="center", va="center", color=colour, fontsize=7)
+            axis.set(xticks=k, yticks=k, title=f"p={p}" if i == 0 else "")
+            axis.grid(False)
+            if p == 0:
+                axis.set_ylabel(f"{name}\nchild of p")
+            if i == len(rows) - 1:
+                axis.set_xlabel("child of p")
+    figure.colorbar(shown, ax=axes, shrink=0.7, label="rms difference of $M_c F_c$")
+    figure.suptitle("How differently the children of one parent are drawn")
+    return figure

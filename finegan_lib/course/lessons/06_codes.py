@@ -404,6 +404,58 @@ course.check("06.6", my_codes)
 # %% [markdown]
 # Going from a picture back to its codes is what lesson 09 teaches a network to do, on real birds.
 #
+# ## Siblings that look alike
+#
+# The factor matrix asks whether $c$ changes the bird. It does not ask whether every $c$ has a bird
+# *of its own*. Does the loss? $\mathcal{L}_{c\_info}$ wants codes that $D_c$ can tell apart, by any
+# difference, however faint. The duel over $C$ wants pictures that could be real. Two codes that
+# both paint the red songbird, one of them a shade darker, please both.
+#
+# ### Exercise 06.7 (predict): species that no code draws
+#
+# A parent has $k = 4$ children, and in nature its shape comes in 4 species. Suppose each code
+# settles on one of these at random and pays no heed to the others. On average, what share of the
+# species is drawn by no code?
+#
+# * **(a)** none
+# * **(b)** about a third
+# * **(c)** a half
+# * **(d)** three quarters
+
+# %% exercise="06.7"
+### HINT Take one species. How likely is it that one code is elsewhere? That all four are?
+### HINT (3/4) · (3/4) · (3/4) · (3/4)
+### BEGIN SOLUTION
+my_share = "b"
+### END SOLUTION
+
+# %% tags=["nbval-check-output"]
+course.check("06.7", my_share)
+
+# %% [markdown]
+# To see such twins, draw two siblings with the same $z$ and take the root mean square difference of
+# their masked foregrounds (`siblings.foreground_distance`). No label is needed. Above, the trained
+# network; below, the real children of ToyBirds, redrawn in the same poses. A cell off the diagonal
+# that is much darker than all in the lower row would be a pair of twins.
+
+# %%
+ours, real = toys_codes.sibling_tables(generator), toys_codes.real_sibling_tables(32)
+toys_codes.siblings_figure({"drawn": ours, "real": real})
+plt.show()
+
+# %% tags=["nbval-check-output"]
+pairs = torch.cat([table[~torch.eye(len(table), dtype=bool)] for table in real])
+print("real siblings differ by more than 0.2:", bool((pairs > 0.2).all()))
+print("a child and itself by nothing:", all(table.diag().max() == 0 for table in [*ours, *real]))
+
+# %% [markdown]
+# With the loss of the paper alone, our small network found 12 or 13 species of 20, and longer
+# training did not change it: about the third that chance predicts is missing. The `toy` preset
+# therefore looks for such twins now and then while it trains, and lets one of each pair
+# **start anew**: a new column of $W$, a mixture of other children's that $D_c$ finds real and that
+# is unlike its siblings (`Recipe.child_restart`; `siblings.restart`). Vector quantisation does the
+# same with codes that nothing uses.
+#
 # ## Recap
 #
 # * A hierarchy is any map of children onto parents; $H(c) = H(p) + H(c \mid p)$, equal families or
@@ -413,6 +465,8 @@ course.check("06.6", my_codes)
 # * $b$ cannot touch the bird, nor $p$ and $c$ the background: by construction. That $p$ means
 #   shape, $c$ appearance and $z$ pose has to be learnt, and measured: the factor matrix.
 # * Between one-hot codes there is no promise.
+# * Nothing in the loss makes siblings share out the species. Twins can be seen without labels, and
+#   cured.
 #
 # **Go on with** `07_training`: the real loop, and how it fails.
 

@@ -222,4 +222,18 @@ EXERCISES = (
         praise="You have just inverted the generator, by eye.",
         judge=_riddle,
     ),
+    Choice(
+        "06.7",
+        "predict: species that no code draws",
+        "my_share",
+        "b",
+        mistakes=(
+            Mistake("a", "codes would have to know of one another: which loss asks for it?"),
+            Mistake("c", "one code misses a given species with 3/4. And all four of them?"),
+            Mistake("d", "3/4 is the chance that *one* code misses it. There are four codes"),
+        ),
+        alternative="(b)",
+        praise="(1 − 1/k)^k: 0.32 for four, and towards 1/e = 0.37 for many.",
+        options="abcd",
+    ),
 )
