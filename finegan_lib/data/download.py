@@ -38,7 +38,7 @@ class Patience:
 
     Attributes:
         timeout: seconds without an answer, or with less than a kilobyte, that end one attempt.
-        attempts: in a row that bring nothing new, before giving up.
+        attempts: in a row that bring less than a kilobyte of new bytes, before giving up.
         wait: seconds before the second attempt; doubled each time, at most a minute.
     """
 
@@ -151,11 +151,11 @@ def _fetch(url, path, size, patience, progress):
             except _Interrupted as error:
                 reason, wait = str(error), error.wait
             have = _length(part)
-            failed = 0 if have > furthest else failed + 1
+            failed = 0 if have >= furthest + LEAST_BYTES_PER_TIMEOUT else failed + 1
             furthest = max(furthest, have)
             if failed >= patience.attempts:
                 raise InputError(
-                    f"the download of {url} broke off {failed} times without getting any further",
+                    f"the download of {url} broke off {failed} times in a row",
                     seen=reason,
                     cure=f"{have} bytes are kept: run the command again later, and it goes on.",
                 )
@@ -189,7 +189,14 @@ def _attempt(url, part, size, patience, bar):
                 bar.total = total or size
                 bar.n = start
                 bar.refresh()
-                _copy(response, file, start, total, size, patience, bar)
+                too_much = _copy(response, file, start, total or size, patience, bar)
+            if too_much:
+                _forget(part)
+                raise InputError(
+                    f"{url} sends more than it should",
+                    seen=f"over {total or size or MOST_BYTES} bytes",
+                    cure="This is not the published file: look for another address of it.",
+                )
     except urllib.error.HTTPError as error:
         with error:
             if error.code == 416 and have:  # nothing is left to send, or the file is another one
@@ -202,21 +209,13 @@ def _attempt(url, part, size, patience, bar):
         raise _Interrupted(str(error) or type(error).__name__) from error
 
 
-def _copy(response, file, start, total, size, patience, bar):
-    """Appends the body to the file, watching length and speed."""
-    have, most = start, total or size or MOST_BYTES
-    since, then = time.monotonic(), have
-    while True:
-        chunk = response.read1(CHUNK)
-        if not chunk:
-            break
+def _copy(response, file, start, total, patience, bar) -> bool:
+    """Appends the body to the file, watching length and speed; True if there is too much of it."""
+    have, since, then = start, time.monotonic(), start
+    while chunk := response.read1(CHUNK):
         have += len(chunk)
-        if have > most:
-            raise InputError(
-                f"{response.url} sends more than it should",
-                seen=f"over {most} bytes",
-                cure="This is not the published file: look for another address of it.",
-            )
+        if have > (total or MOST_BYTES):
+            return True
         file.write(chunk)
         bar.update(len(chunk))
         if time.monotonic() - since > patience.timeout:
@@ -225,8 +224,9 @@ def _copy(response, file, start, total, size, patience, bar):
             since, then = time.monotonic(), have
     file.flush()
     os.fsync(file.fileno())
-    if have < (total or size or 0):
-        raise _Interrupted(f"the connection was cut after {have} of {total or size} bytes")
+    if have < (total or 0):
+        raise _Interrupted(f"the connection was cut after {have} of {total} bytes")
+    return False
 
 
 def _where(response, have):

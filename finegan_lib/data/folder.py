@@ -37,6 +37,16 @@ from .example import TrainingExample, background_size
 # Images are resized to this much more than the window that is then cut out of them at random.
 MARGIN = 76 / 64
 EXIF_ORIENTATION = 0x0112
+# What turns a stored image upright, by its EXIF orientation (TIFF 6.0, tag 274).
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 # Below a few pixels there is nothing to see, and an extreme shape would be blown up without end:
 # the shorter side becomes 152 pixels, whatever the longer one then is.
 MIN_SIDE = 8
@@ -281,9 +291,10 @@ def read_rgb(path: Path, where: str = "") -> Image.Image:
     """
     try:
         with _open(path) as image:
-            check_header(path, _header(image), where)
+            header = _header(path, image, where)
             image.load()
-            image = ImageOps.exif_transpose(image)
+            if header.orientation in TURNS:
+                image = image.transpose(TURNS[header.orientation])
             # Pillow wants a palette with several transparent colours unfolded before it drops them.
             if image.mode == "P" and "transparency" in image.info:
                 image = image.convert("RGBA")
@@ -300,22 +311,15 @@ def read_header(path: Path, where: str = "") -> Header:
     """
     try:
         with _open(path) as image:
-            header = _header(image)
+            return _header(path, image, where)
     except UNREADABLE as error:
         raise _unreadable(path, where, error) from error
-    check_header(path, header, where)
-    return header
 
 
-def check_header(path: Path, header: Header, where: str = ""):
-    """Refuses an image for its size or its pixel format.
-
-    Raises:
-        InputError: naming the file.
-    """
+def _check_size_and_mode(path, image, where):
     place = f"{path} ({where})" if where else path
-    width, height = header.size
-    short, long = min(header.size), max(header.size)
+    width, height = image.size
+    short, long = min(image.size), max(image.size)
     if short < MIN_SIDE or long > MAX_ASPECT * short:
         raise InputError(
             f"the image {place} is too small or too thin to learn from",
@@ -329,22 +333,24 @@ def check_header(path: Path, header: Header, where: str = ""):
             seen=f"{width} x {height} pixels",
             cure=f"Scale it down to at most {MAX_PIXELS // 10**6} million pixels.",
         )
-    if header.mode[0] in "IF":
+    if image.mode[0] in "IF":
         raise InputError(
             f"only 8 bits a channel can be read, not the pixel format of {place}",
-            seen=header.mode,
+            seen=image.mode,
             cure="Convert the image to an 8-bit JPEG or PNG.",
         )
 
 
 def _open(path):
-    """Pillow's image, not decoded yet; our own limit of size stands in for Pillow's warning."""
+    """Pillow's image, not decoded yet. Our own limit stands in for its warning of a large image."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        warnings.simplefilter("ignore")  # of size, and of damaged EXIF data
         return Image.open(path)
 
 
-def _header(image):
+def _header(path, image, where):
+    # First of all: to find EXIF data, Pillow decodes some kinds of file whole.
+    _check_size_and_mode(path, image, where)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damaged EXIF data: the image counts as upright
         mode, (width, height) = image.mode, image.size

@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
 
+import numpy as np
+
 from ..errors import InputError
 from .files import disk_errors
 
@@ -457,10 +459,10 @@ def _mat_names(path):
 
 def _text(value):
     """Matlab's texts come in arrays in arrays."""
-    while hasattr(value, "ravel"):
+    while isinstance(value, np.ndarray):
         if value.size != 1:
             return ""
-        value = value.ravel()[0]
+        value = value.item()
     return str(value)
 
 
@@ -498,9 +500,10 @@ def read_own(folder, boxes=None, *, centre: float = CENTRE, stored: bool = False
 
     Without a file the box is the middle of each picture, ``centre`` of its width and of its height.
     Training then works as ever: the child discriminator sees the middle, and what lies outside it
-    passes for background. It holds for photographs with the object in the middle and room around
-    it. Where the object reaches further, its edges are taught as background, and the background
-    network learns to paint them: then draw boxes.
+    passes for background. With the default, 5 to 7 of 10 windows at the paper's scale hold patches
+    of it, so hardly a batch is without. It holds for photographs with the object in the middle and
+    room around it. Where the object reaches further, its edges are taught as background, and the
+    background network learns to paint them: then draw boxes.
 
     Args:
         folder: images, in subfolders or not.

@@ -162,7 +162,7 @@ def main(key: str, arguments=None) -> int:
     if not source.manual:
         parser.add_argument("--timeout", type=float, default=30, help="seconds without an answer")
         parser.add_argument(
-            "--attempts", type=int, default=6, help="in a row that bring nothing new"
+            "--attempts", type=int, default=6, help="in a row that bring next to nothing"
         )
     parsed = parser.parse_args(arguments)
 

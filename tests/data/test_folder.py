@@ -272,7 +272,9 @@ def test_other_colour_modes_become_rgb(folder, mode):
     rgb = photograph(*BIRDS[0])
     repaired = {"LA": "1 of 3 images are partly tr", "RGBA": "1 of 3 images are partly tr"}
     repaired["CMYK"] = "1 of 3 images are in CMYK"
-    expected = pytest.warns(UserWarning, match=repaired[mode]) if mode in repaired else nullcontext()
+    expected = (
+        pytest.warns(UserWarning, match=repaired[mode]) if mode in repaired else nullcontext()
+    )
     with expected:
         dataset = replace_image(folder, rgb.convert(mode), f"a.{suffix}")
     assert dataset[0].child_crop.shape == (3, 32, 32)
