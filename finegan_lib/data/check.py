@@ -22,7 +22,7 @@ box outside, empty, inverted, NaN      refused   file and line of bounding_boxes
 image id, class id or box line twice   refused   file and line
 image listed under two ids             used      one example each: two objects in one picture
 image listed, but missing              refused   file and line
-image below images/, but not listed    used      as far as it goes: named here, never looked at
+image below images/, but not listed    used      the folder, without it; the check names it
 path that leads out of images/         refused   file and line
 line that is not UTF-8                 refused   file and line
 class with one image, or with none     used      no loss of FineGAN looks at classes
