@@ -457,8 +457,8 @@ def check_folder_files(root, report) -> bool:
             cure = (
                 f"Did you mean {below.parent}?"
                 if below
-                else "Give a folder in the layout of CUB-200-2011, or make one of your photographs with "
-                "data_scripts/prepare_folder.py."
+                else "Give a folder in the layout of CUB-200-2011, or make one of your photographs "
+                "with data_scripts/prepare_folder.py."
             )
             error = InputError(f"the folder has no {name}", seen=str(root), cure=cure)
             report.refuse("files are missing", str(root / name), error)
