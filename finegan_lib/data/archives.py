@@ -5,6 +5,7 @@ PEP 706) and ``zipfile`` (resources limitations). Archives of this kind hold pla
 everything else is refused rather than repaired, and modes and owners are not taken over.
 """
 
+import lzma
 import os
 import stat
 import tarfile
@@ -23,7 +24,7 @@ MOST_MEMBERS = 200_000
 CHUNK = 1 << 20
 SUFFIXES = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".zip")
 _DAMAGED = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError)
-_DAMAGED += (NotImplementedError, KeyError, IndexError, UnicodeError)
+_DAMAGED += (lzma.LZMAError, NotImplementedError, KeyError, IndexError, OSError)
 
 
 def is_archive(path) -> bool:
@@ -92,7 +93,8 @@ def extract_into(archive, folder, most_bytes=MOST_BYTES, most_members=MOST_MEMBE
                         unpacked = _copy(source, place, unpacked, most_bytes, archive, name)
                     bar.update(min(size, file.tell()) - bar.n)
             except _DAMAGED as error:
-                if isinstance(error, InputError):
+                # gzip's and bzip2's complaints are OSErrors, too; those of a disk have a number.
+                if isinstance(error, InputError) or getattr(error, "errno", None) is not None:
                     raise
                 raise InputError(
                     f"the archive {archive} is damaged, or no tar or zip archive",

@@ -20,10 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
 
-import numpy as np
-
 from ..errors import InputError
 from .files import disk_errors
+from .matlab import read_matlab
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 # An annotation of Stanford Dogs has a kilobyte.
@@ -215,10 +214,10 @@ def _dogs_split(root):
     path = _find(root, "train_list.mat")
     if path is None:
         return None
-    values = _load_mat(path).get("file_list")
-    if values is None:
+    names = _as_list(read_matlab(path).get("file_list"))
+    if not names:
         raise InputError(f"{path} has no file_list", seen=str(path), cure="Fetch it again.")
-    return {_text(value) for value in values.ravel()}
+    return {str(name) for name in names}
 
 
 def read_xml_boxes(path) -> tuple[tuple | None, list[tuple]]:
@@ -337,8 +336,8 @@ def _cars_devkit(root):
                 "The paper trains on all images"
             )
             continue
-        for number, row in enumerate(_mat_rows(path, "annotations"), start=1):
-            where, name = f"{path}, annotation {number}", _text(row["fname"])
+        for number, row in enumerate(_mat_rows(path, "fname"), start=1):
+            where, name = f"{path}, annotation {number}", str(row["fname"])
             file = images.get((folder, name))
             photos.append(_car(row, file, f"{folder}/{name}", training, where))
     return _with_names(photos, names, notes)
@@ -347,9 +346,9 @@ def _cars_devkit(root):
 def _cars_together(root):
     path = _find(root, "cars_annos.mat")
     images, photos = _index_images(root), []
-    for number, row in enumerate(_mat_rows(path, "annotations"), start=1):
-        where, name = f"{path}, annotation {number}", Path(_text(row["relative_im_path"])).name
-        training = None if "test" not in row.dtype.names else not int(_number(row["test"], where))
+    for number, row in enumerate(_mat_rows(path, "relative_im_path"), start=1):
+        where, name = f"{path}, annotation {number}", Path(str(row["relative_im_path"])).name
+        training = not _number(row["test"], where) if "test" in row else None
         file = images.get(("car_ims", name))
         photos.append(_car(row, file, f"car_ims/{name}", training, where))
     return _with_names(photos, _mat_names(path), [])
@@ -393,7 +392,7 @@ def _car(row, file, name, training, where):
             cure="Give the image archives too, or unpack them again.",
         )
     x1, y1, x2, y2 = (_number(row[f"bbox_{k}"], where) for k in ("x1", "y1", "x2", "y2"))
-    label = int(_number(row["class"], where)) - 1
+    label = _whole(row["class"], where) - 1
     return Photo(file, name, (x1 - 1, y1 - 1, x2, y2), label, training, True, None, where)
 
 
@@ -422,57 +421,49 @@ def _images_below(root):
                 yield Path(folder) / name
 
 
-def _load_mat(path):
-    """A Matlab file. scipy reads numbers and texts from it, never code."""
-    from scipy.io import loadmat
-
-    with disk_errors("read", path), open(path, "rb") as file:
-        data = file.read()
-    try:
-        return loadmat(io.BytesIO(data))
-    except Exception as error:  # scipy raises whatever a damaged file leads it to
-        raise InputError(
-            f"cannot read {path}", seen=str(error) or type(error).__name__, cure="Fetch it again."
-        ) from error
+def _as_list(value):
+    """A Matlab array of one element comes as that element."""
+    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _mat_rows(path, name):
-    """The records of a struct array."""
-    rows = _load_mat(path).get(name)
-    needed = {"bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class"}
-    named = set(getattr(getattr(rows, "dtype", None), "names", None) or ())
-    if not needed <= named or not {"fname", "relative_im_path"} & named:
-        raise InputError(
-            f"{path} does not hold the annotations of Stanford Cars with their classes",
-            seen=f"fields {', '.join(sorted(named)) or 'none'}",
-            cure="Give the devkit's files; for the test images cars_test_annos_withlabels.mat.",
-        )
-    return rows.ravel()
+    """The records of a struct array, as dicts."""
+    rows = _as_list(read_matlab(path).get("annotations"))
+    needed = {"bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class", name}
+    for row in rows or [None]:
+        fields = set(row) if isinstance(row, dict) else set()
+        if not needed <= fields:
+            raise InputError(
+                f"{path} does not hold the annotations of Stanford Cars with their classes",
+                seen=f"fields {', '.join(sorted(fields)) or 'none'}",
+                cure="Give the devkit's files; for the test images cars_test_annos_withlabels.mat.",
+            )
+    return rows
 
 
 def _mat_names(path):
-    names = _load_mat(path).get("class_names")
-    if names is None:
+    names = _as_list(read_matlab(path).get("class_names"))
+    if not names:
         raise InputError(f"{path} has no class_names", seen=str(path), cure="Fetch it again.")
-    return [_text(name) for name in names.ravel()]
-
-
-def _text(value):
-    """Matlab's texts come in arrays in arrays."""
-    while isinstance(value, np.ndarray):
-        if value.size != 1:
-            return ""
-        value = value.item()
-    return str(value)
+    return [str(name) for name in names]
 
 
 def _number(value, where):
     try:
-        return float(_text(value))
-    except ValueError:
+        return float(value)
+    except (ValueError, TypeError):
         raise InputError(
             f"{where}: a number is missing", seen=repr(value), cure="Fetch the annotations again."
         ) from None
+
+
+def _whole(value, where):
+    number = _number(value, where)
+    if not number.is_integer():
+        raise InputError(
+            f"{where}: a class is a whole number", seen=repr(value), cure="Fetch it again."
+        )
+    return int(number)
 
 
 def _is_number(text):

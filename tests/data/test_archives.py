@@ -140,7 +140,7 @@ def test_modes_are_not_taken_over(tmp_path):
     assert info.st_uid == os.getuid() and (target / "closed" / "file").is_file()
 
 
-@pytest.mark.parametrize("kind", ["tgz", "tar", "zip"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_archive_cut_anywhere(small, tmp_path, kind):
     """Also exactly between two members, where a tar seems to end well."""
     data = pack(small, kind, FILES)
@@ -152,7 +152,7 @@ def test_an_archive_cut_anywhere(small, tmp_path, kind):
         refused(tmp_path, archive, "damaged, or no tar or zip archive")
 
 
-@pytest.mark.parametrize("kind", ["tgz", "zip", "tar"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_flipped_bit_is_noticed_or_does_no_harm(small, tmp_path, kind):
     """gzip and zip have checksums of the contents. A tar has none: the download's sees to it."""
     data = bytearray(pack(small, kind, FILES))
@@ -164,7 +164,8 @@ def test_a_flipped_bit_is_noticed_or_does_no_harm(small, tmp_path, kind):
         archive.write_bytes(damaged)
         try:
             target = extract(archive, tmp_path / "out" / str(place))
-        except InputError:
+        except InputError as error:
+            assert "damaged" in str(error) or "not safe" in str(error)
             continue
         found = contents(target)
         if kind != "tar":  # what is left are unused bits of the headers: dates, names in zip's copy

@@ -130,6 +130,7 @@ def test_a_correct_data_set_or_a_clear_error(
 ):
     """Never a half-extracted folder taken for whole; and the next, undisturbed run succeeds."""
     archives = {"CUB_200_2011.tgz": small.cub_files()} if key == "cub" else small.dogs_files()
+    archives.pop("lists.tar", None)  # whose Matlab files take a second each to read
     source = publish(key, archives)
     name = source.archives[0].name
     faults, status = FAULTS[fault]
@@ -197,8 +198,17 @@ def tar_with_link():
 # ------------------------------------------------------------------------------ what the user has
 
 
-@pytest.mark.parametrize("layout", ["devkit", "nested", "together", "by_class"])
-@pytest.mark.parametrize("packed", ["folder", "zip", "tgz"])
+@pytest.mark.parametrize(
+    ("layout", "packed"),
+    [
+        ("devkit", "folder"),
+        ("nested", "zip"),
+        ("together", "tgz"),
+        ("by_class", "folder"),
+        ("by_class", "zip"),
+        ("devkit", "tgz"),
+    ],
+)
 def test_cars_in_every_layout(small, tmp_path, capsys, layout, packed):
     files = small.cars_files(layout)
     if packed == "folder":
