@@ -14,7 +14,8 @@ def main(arguments=None) -> int:
     """Run one command.
 
     Returns:
-        The exit status: 0; 1 when a training diverged; 2 when the user's input cannot be used.
+        The exit status: 0; 1 when a training diverged or ``check`` refuses something; 2 when the
+        user's input cannot be used.
     """
     parsed = build_parser().parse_args(arguments)
     try:
@@ -22,8 +23,7 @@ def main(arguments=None) -> int:
             raise InputError("--json needs a file", seen=str(parsed.json), cure="Add a file name.")
         result = parsed.command(parsed)
         if parsed.json:
-            parsed.json.parent.mkdir(parents=True, exist_ok=True)
-            parsed.json.write_text(json.dumps(result, indent=2) + "\n")
+            _write_json(parsed.json, result)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -33,7 +33,13 @@ def main(arguments=None) -> int:
     except KeyboardInterrupt:
         print("\nstopped; a run goes on from its newest checkpoint with --resume", file=sys.stderr)
         return 130
-    return 0
+    return parsed.status
+
+
+def _write_json(path: Path, result) -> None:
+    from .data.files import write_text
+
+    write_text(path, json.dumps(result, indent=2) + "\n")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -56,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_classifier(commands)
     _add_export(commands)
     _add_toybirds(commands)
+    _add_check(commands)
     _add_doctor(commands)
     return parser
 
@@ -77,7 +84,7 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
 def _command(commands, name: str, function, help: str, more: str = "", checkpoint: bool = True):
     about = f"{help[0].upper()}{help[1:]}. {more}"
     parser = commands.add_parser(name, help=help, description=about, formatter_class=_Help)
-    parser.set_defaults(command=function)
+    parser.set_defaults(command=function, status=0)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there as JSON")
     parser.add_argument("--no-progress", action="store_true", help="show no progress bars")
     if checkpoint:
@@ -517,6 +524,32 @@ def _toybirds(parsed) -> dict:
     birds.write_cub(parsed.out, progress=not parsed.no_progress)
     print(f"{len(birds)} images in {parsed.out}")
     return {"folder": str(parsed.out), "images": len(birds)}
+
+
+def _add_check(commands) -> None:
+    parser = _command(
+        commands,
+        "check",
+        _check,
+        "list every problem of a folder of photographs",
+        "One pass over all images and annotations; exit status 1 if anything is refused.",
+        checkpoint=False,
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="in the layout of CUB-200-2011")
+    parser.add_argument(
+        "--headers-only", action="store_true", help="do not decode the images: quick, sees less"
+    )
+
+
+def _check(parsed) -> dict:
+    from .data.check import check_folder, report_text
+
+    result = check_folder(
+        parsed.folder, decode=not parsed.headers_only, progress=not parsed.no_progress
+    )
+    print(report_text(result))
+    parsed.status = 1 if result["refused"] else 0
+    return result
 
 
 def _add_doctor(commands) -> None:

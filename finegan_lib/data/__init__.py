@@ -1,7 +1,18 @@
 """Data sets: the drawn birds, and folders of photographs in CUB's format."""
 
-from .example import TrainingExample, background_size
-from .folder import BirdsFolder
-from .toybirds import ToyBirds
+from importlib import import_module
 
+_HOMES = {
+    "BirdsFolder": "folder",
+    "ToyBirds": "toybirds",
+    "TrainingExample": "example",
+    "background_size": "example",
+}
 __all__ = ["BirdsFolder", "ToyBirds", "TrainingExample", "background_size"]
+
+
+def __getattr__(name):
+    # Imported when asked for: PyTorch takes seconds, and who only downloads does without.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -1,0 +1,8 @@
+"""CUB-200-2011 in CUB's layout: ``python data_scripts/get_cub.py --root data``."""
+
+import sys
+
+from finegan_lib.data.obtain import main
+
+if __name__ == "__main__":
+    sys.exit(main("cub"))

@@ -1,0 +1,273 @@
+"""Writes a collection of photographs as a folder in CUB's layout, and knows whether it is intact.
+
+The photographs are hard links, or copies where the disk has none: never decoded and encoded again,
+the originals never changed. (A hard link is the same file under a second name: do not paint in it.)
+``manifest.json`` records every list's SHA-256 and every image's size, so that a look tells whether
+the folder is whole; it does not see a byte changed within an image, for which there is ``check``.
+"""
+
+import hashlib
+import json
+import math
+import os
+import shutil
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from ..errors import InputError
+from .files import new_folder, printable, write_text
+from .layouts import CENTRE, Collection
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+LISTS = ("images.txt", "bounding_boxes.txt", "image_class_labels.txt", "classes.txt")
+SHEET = "contact_sheet.png"
+
+
+def write_cub_folder(
+    collection: Collection,
+    target,
+    *,
+    title: str = "",
+    origin: dict | None = None,
+    leave_out: float = 0.0,
+    decode: bool = False,
+    centre: float = CENTRE,
+    progress: bool = True,
+) -> dict:
+    """Write the folder, whole or not at all, and its contact sheet.
+
+    Args:
+        collection: the photographs.
+        target: the new folder.
+        title: of the contact sheet.
+        origin: facts for the manifest, e.g. the archives' checksums.
+        leave_out: the greatest share of photographs that may be refused (by the rules of
+            :mod:`~finegan_lib.data.check`) and left out; the others are written, with a note.
+        decode: decode every image, rather than its header alone, to see whether it is whole.
+        centre: the share of each side that the box of a photograph without one has.
+        progress: show a progress bar.
+
+    Returns:
+        The manifest, see :func:`read_manifest`.
+
+    Raises:
+        InputError: if more photographs are refused than may be left out (all are named), if the
+            folder exists, or if the disk will not take it.
+    """
+    target = Path(target)
+    rows, refused, notes = _usable(collection, decode, centre, progress)
+    if len(refused) > leave_out * len(collection.photos) or not rows:
+        shown = "\n  ".join(str(error) for error in refused[:20])
+        more = f"\n  … and {len(refused) - 20} more" if len(refused) > 20 else ""
+        raise InputError(
+            f"{len(refused)} of {len(collection.photos)} images cannot be used",
+            seen=f"\n  {shown}{more}\n" if refused else "no image",
+            cure="Mend them or move them away"
+            + ("." if leave_out else ", or leave them out with --leave-out."),
+        )
+    notes = [*collection.notes, *notes]
+    if refused:
+        notes.append(f"{len(refused)} images cannot be used and are left out: {refused[0]}")
+    with new_folder(target) as folder:
+        sizes = _link_images(rows, folder / "images", progress)
+        _write_lists(rows, collection.class_names, folder)
+        labels = {photo.label for photo, _ in rows}
+        manifest = {
+            "format": FORMAT,
+            "title": title,
+            "images": len(rows),
+            "classes": len(labels) if collection.class_names else None,
+            "boxes": len(rows),
+            "bytes": sum(sizes.values()),
+            "notes": notes,
+            "origin": origin or {},
+            "lists": {
+                path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+                for path in sorted(folder.glob("*.txt"))
+            },
+            "sizes": sizes,
+        }
+        contact_sheet(folder, title=title).save(folder / SHEET)
+        write_text(folder / MANIFEST, json.dumps(manifest))
+    return manifest
+
+
+def _usable(collection, decode, centre, progress):
+    """([(photo, upright box)], refusals, notes)."""
+    from .folder import check_box, read_header, read_rgb
+
+    rows, refused, clipped, turned = [], [], 0, 0
+    photos = tqdm(collection.photos, desc="looking", unit="img", disable=not progress)
+    for photo in photos:
+        try:
+            header = read_header(photo.file, photo.where)
+            if decode:
+                read_rgb(photo.file, photo.where)
+            box, cut = check_box(_upright(photo, header, centre), header, photo.where)
+        except InputError as error:
+            refused.append(error)
+            continue
+        clipped += cut
+        turned += header.orientation != 1
+        rows.append((photo, box))
+    notes = [f"{clipped} boxes reach beyond their image and are clipped to it"] if clipped else []
+    if turned:
+        notes.append(f"{turned} images are turned by EXIF data; their boxes are the upright ones'")
+    return rows, refused, notes
+
+
+def _upright(photo, header, centre):
+    """The photo's box in pixels of the upright image."""
+    from .folder import upright_box
+
+    width, height = header.size
+    if photo.box is None:
+        x, y = (1 - centre) / 2 * width, (1 - centre) / 2 * height
+        return x, y, width - x, height - y
+    stored_size = header.size[::-1] if header.orientation >= 5 else header.size
+    stored = photo.stored
+    if photo.frame in (stored_size, header.size) and stored_size != header.size:
+        stored = photo.frame == stored_size  # the size that the boxes were drawn in tells it
+    size = stored_size if stored else header.size
+    across, down = (a / b for a, b in zip(size, photo.frame or size, strict=True))
+    x1, y1, x2, y2 = photo.box
+    box = x1 * across, y1 * down, x2 * across, y2 * down
+    return upright_box(box, header.size, header.orientation) if stored else box
+
+
+def _link_images(rows, images, progress):
+    """{path below images/: size in bytes}; a file that comes with several boxes is linked once."""
+    sizes = {}
+    for photo, _ in tqdm(rows, desc="linking", unit="img", disable=not progress):
+        if photo.name in sizes:
+            continue
+        place = images / photo.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(os.path.realpath(photo.file), place)
+        except OSError:  # another disk, or one without links
+            shutil.copyfile(photo.file, place)
+        sizes[photo.name] = place.stat().st_size
+    return sizes
+
+
+def _write_lists(rows, class_names, folder):
+    lines = {name: [] for name in LISTS[:2]}
+    labelled = class_names is not None and all(photo.label is not None for photo, _ in rows)
+    split = [photo.training for photo, _ in rows]
+    for id_, (photo, (x1, y1, x2, y2)) in enumerate(rows, start=1):
+        lines["images.txt"].append(f"{id_} {photo.name}")
+        numbers = (f"{number:.8g}" for number in (x1, y1, x2 - x1, y2 - y1))
+        lines["bounding_boxes.txt"].append(f"{id_} {' '.join(numbers)}")
+    if labelled:
+        used = sorted({photo.label for photo, _ in rows})
+        number = {label: k for k, label in enumerate(used, start=1)}
+        lines["classes.txt"] = [f"{number[k]} {_one_line(class_names[k])}" for k in used]
+        lines["image_class_labels.txt"] = [
+            f"{id_} {number[photo.label]}" for id_, (photo, _) in enumerate(rows, start=1)
+        ]
+    if None not in split:
+        lines["train_test_split.txt"] = [
+            f"{id_} {int(training)}" for id_, training in enumerate(split, start=1)
+        ]
+    for name, text in lines.items():
+        write_text(folder / name, "\n".join(text) + "\n")
+
+
+def _one_line(name):
+    return printable(" ".join(name.split())) or "unnamed"
+
+
+# ------------------------------------------------------------------------------------ manifest
+
+
+def read_manifest(folder) -> dict | None:
+    """The manifest of a folder that is intact; None if there is none, or if anything is amiss.
+
+    Every list's checksum and every image's presence and size are compared: some 10,000 images take
+    a fraction of a second.
+    """
+    folder = Path(folder)
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        lists, sizes = manifest["lists"], manifest["sizes"]
+        if manifest["format"] != FORMAT or not set(LISTS[:2]) <= set(lists):
+            return None
+        for name, digest in lists.items():
+            if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+                return None
+        images = os.path.join(folder, "images")
+        if any(os.stat(os.path.join(images, name)).st_size != n for name, n in sizes.items()):
+            return None
+        int(manifest["images"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return manifest
+
+
+def summary(manifest: dict, folder) -> str:
+    """What a data set holds, in a few lines."""
+    folder = Path(folder)
+    classes = manifest["classes"] or "no"
+    lines = [
+        f"{manifest['title'] or folder.name}: {folder}",
+        f"  {manifest['images']:6} images ({manifest['bytes'] / 1e6:.1f} MB)",
+        f"  {classes:>6} classes",
+        f"  {manifest['boxes']:6} boxes",
+        f"  contact sheet: {folder / SHEET}",
+    ]
+    return "\n".join([*lines, *(f"  note: {printable(note)}" for note in manifest["notes"])])
+
+
+# -------------------------------------------------------------------------------- contact sheet
+
+
+def contact_sheet(folder, *, columns: int = 8, rows: int = 5, side: int = 128, title: str = ""):
+    """A Pillow image of examples spread evenly over the folder, with their boxes and classes.
+
+    Args:
+        folder: in CUB's layout.
+        columns, rows: how many examples at most.
+        side: of each, in pixels.
+        title: written above.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    from .folder import Report, read_boxes, read_classes, read_headers, read_images, read_rgb
+
+    folder, report = Path(folder), Report(stop=True)
+    listed = read_images(folder, report)
+    ids = [list(listed)[k] for k in evenly_spaced(len(listed), columns * rows)]
+    names, labels = read_classes(folder, listed, report)
+    boxes = read_boxes(folder, listed, read_headers({i: listed[i] for i in ids}, report), report)
+    rows = math.ceil(len(ids) / columns)
+    caption, head = 16, 24
+    sheet = Image.new("RGB", (columns * side, head + rows * (side + caption)), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default()
+    n_classes = f", {len(set(labels.values()))} classes" if labels else ""
+    draw.text((6, 6), f"{title or folder.name}: {len(listed)} images{n_classes}", "black", font)
+    for place, id_ in enumerate(ids):
+        x, y = place % columns * side, head + place // columns * (side + caption)
+        image = read_rgb(listed[id_][0])
+        scale = (side - 4) / max(image.size)
+        size = [max(1, round(length * scale)) for length in image.size]
+        sheet.paste(image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2), (x + 2, y + 2))
+        corners = [corner * scale for corner in boxes[id_]]
+        frame = [x + 2 + corners[0], y + 2 + corners[1], x + 1 + corners[2], y + 1 + corners[3]]
+        draw.rectangle(
+            [frame[0], frame[1], max(frame[0], frame[2]), max(frame[1], frame[3])],
+            outline="#E69F00",
+            width=2,
+        )
+        label = names[labels[id_]] if names and labels else listed[id_][0].stem
+        label = label.encode("ascii", "replace").decode()[: side // 6 - 1]
+        draw.text((x + 3, y + side), label, "black", font)
+    return sheet
+
+
+def evenly_spaced(n: int, most: int) -> list[int]:
+    """At most ``most`` of range(n), from the first on, at even distances."""
+    count = min(n, most)
+    return [k * n // count for k in range(count)]

@@ -1,0 +1,327 @@
+"""The commands of ``data_scripts/``: from an address, or from what the user has, to CUB's layout.
+
+``ROOT/archives/`` keeps the downloads, ``ROOT/NAME/`` becomes the data set. A second call finds it
+intact and says so at once, without importing PyTorch.
+"""
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+
+from ..errors import InputError
+from . import cub_folder, layouts
+from .archives import extract_into, is_archive
+from .download import Patience, digests, download
+from .files import disk_errors, scratch_folder
+from .sources import SOURCES, Source
+
+READERS = {"cub": layouts.read_cub, "dogs": layouts.read_dogs, "cars": layouts.read_cars}
+# Of published data sets, so many images may be unusable and left out: one in a hundred.
+LEAVE_OUT = 0.01
+
+
+def obtain(
+    key: str,
+    root,
+    *,
+    given=(),
+    source: Source | None = None,
+    patience: Patience | None = None,
+    progress: bool = True,
+) -> tuple[dict, bool]:
+    """Bring one of the paper's data sets below ``root``.
+
+    Args:
+        key: ``"cub"``, ``"dogs"`` or ``"cars"``.
+        root: the folder of all data sets.
+        given: archives, other files or one folder that the user has; nothing is then downloaded.
+        source: the row of the table, by default ``SOURCES[key]``.
+        patience: of the downloads.
+        progress: show progress bars.
+
+    Returns:
+        The manifest, and whether the data set was there already.
+
+    Raises:
+        InputError: if it cannot be had; what was there before is as it was, and a download that may
+            go on is kept.
+    """
+    source, root = source or SOURCES[key], Path(root)
+    target = root / source.folder
+    manifest = cub_folder.read_manifest(target)
+    if manifest:
+        return manifest, True
+    if target.exists():
+        raise InputError(
+            "the folder exists, but not as this command has written it",
+            seen=str(target),
+            cure="If it is damaged, move it away and run the command again. If it is a data set in "
+            f"CUB's layout of your own, look at it with: python -m finegan_lib check {target}",
+        )
+    given = [Path(path) for path in given]
+    if not given and source.manual:
+        raise InputError(
+            f"{source.title} cannot be downloaded", seen="no --from", cure=source.manual
+        )
+    origin = {"homepage": source.homepage, "archives": {}}
+    if not given:
+        given = [
+            download(
+                archive.urls,
+                root / "archives" / archive.name,
+                size=archive.size,
+                checksums=archive.checksums,
+                patience=patience,
+                progress=progress,
+            )
+            for archive in source.archives
+        ]
+        origin["archives"] = {archive.name: archive.checksums for archive in source.archives}
+        verified = True
+    else:
+        verified = _recognise(given, source, origin, progress)
+    manifest = _convert(key, source, given, target, origin, verified, progress)
+    return manifest, False
+
+
+def _recognise(given, source, origin, progress):
+    """Whether all archives that were given are the published ones; says so of each."""
+    published = {archive.name: archive for archive in source.archives}
+    recognised = []
+    for path in given:
+        if not path.exists():
+            raise InputError("no such file or folder", seen=str(path), cure="Look at --from.")
+        if path.is_dir():
+            recognised.append(False)
+            continue
+        digest = digests(path, ["sha256"], progress)["sha256"]
+        archive = published.get(path.name)
+        known = archive is not None and archive.checksums.get("sha256") == digest
+        recognised.append(known)
+        origin["archives"][path.name] = {"sha256": digest}
+        word = "is the published file" if known else "is not a file whose checksum is published"
+        print(f"{path.name} {word} (sha256 {digest})")
+    return all(recognised)
+
+
+def _convert(key, source, given, target, origin, verified, progress):
+    with scratch_folder(target) as raw:
+        folder = _together(given, raw, progress)
+        return cub_folder.write_cub_folder(
+            READERS[key](folder),
+            target,
+            title=source.title,
+            origin=origin,
+            leave_out=LEAVE_OUT,
+            decode=not verified,
+            progress=progress,
+        )
+
+
+def _together(given, raw, progress):
+    """The one folder that was given, or ``raw`` with everything in it that the archives hold."""
+    if len(given) == 1 and given[0].is_dir():
+        return given[0]
+    for path in given:
+        if path.is_dir():
+            raise InputError(
+                "--from takes one folder, or archives",
+                seen=" ".join(map(str, given)),
+                cure="Put everything below one folder.",
+            )
+        if is_archive(path):
+            extract_into(path, raw / path.name.split(".")[0], progress=progress)
+        else:
+            with disk_errors("copy", path):
+                shutil.copyfile(path, raw / path.name)
+    return raw
+
+
+def main(key: str, arguments=None) -> int:
+    """The command ``get_KEY.py``.
+
+    Returns:
+        The exit status: 0, or 1 with one message on stderr.
+    """
+    source = SOURCES[key]
+    parser = argparse.ArgumentParser(
+        description=f"{source.title} in CUB's layout, ready for training: "
+        f"{source.images:,} images, {source.classes} classes, one box each.",
+        epilog=source.manual,
+    )
+    _add_common(parser, f"the data set becomes ROOT/{source.folder}")
+    parser.add_argument(
+        "--from",
+        dest="given",
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="archives, or one folder, that you have already; nothing is then downloaded",
+    )
+    if not source.manual:
+        parser.add_argument("--timeout", type=float, default=30, help="seconds without an answer")
+        parser.add_argument(
+            "--attempts", type=int, default=6, help="in a row that bring next to nothing"
+        )
+    parsed = parser.parse_args(arguments)
+
+    def work():
+        terms = f"{source.title}\n  homepage: {source.homepage}\n  terms: {source.terms}"
+        print(f"{terms}\n  cite: {source.cite}")
+        patience = Patience() if source.manual else Patience(parsed.timeout, parsed.attempts)
+        manifest, there = obtain(
+            key,
+            parsed.root,
+            given=parsed.given,
+            source=source,
+            patience=patience,
+            progress=not parsed.no_progress,
+        )
+        target = Path(parsed.root) / source.folder
+        print("Already there, and intact." if there else "Done.")
+        print(cub_folder.summary(manifest, target))
+        if (manifest["images"], manifest["classes"]) != (source.images, source.classes):
+            print(
+                f"  note: the published data set has {source.images} images in "
+                f"{source.classes} classes"
+            )
+        print(f"Train on it: python -m finegan_lib train --preset {key} --data {target}")
+
+    return _run(work)
+
+
+def prepare_main(arguments=None) -> int:
+    """The command ``prepare_folder.py``.
+
+    Returns:
+        The exit status: 0, or 1 with one message on stderr.
+    """
+    parser = argparse.ArgumentParser(
+        description="Your own photographs in CUB's layout. Their files are linked or copied, never "
+        "changed. Without boxes the middle of each picture stands for the object, and what lies "
+        "round it passes for background: fine for objects in the middle with room around them. "
+        "Where objects reach further, the background network learns to paint their edges: then "
+        "give boxes. Look at the contact sheet before training.",
+    )
+    parser.add_argument("folder", metavar="FOLDER", help="photographs, in subfolders or not")
+    _add_common(parser, "the data set becomes ROOT/NAME")
+    parser.add_argument("--name", help="of the data set (default: the folder's)")
+    parser.add_argument(
+        "--boxes",
+        metavar="FILE",
+        help="a .csv with a header (file, x, y, width, height or file, x1, y1, x2, y2; perhaps "
+        "class) or COCO's .json; paths are relative to FOLDER",
+    )
+    parser.add_argument(
+        "--stored-boxes",
+        action="store_true",
+        help="boxes of images that EXIF data turn are those of the file as stored, not as shown",
+    )
+    parser.add_argument(
+        "--centre",
+        type=float,
+        default=layouts.CENTRE,
+        metavar="SHARE",
+        help="without boxes: the object's assumed share of each side (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--leave-out", action="store_true", help="leave out images that cannot be used"
+    )
+    parsed = parser.parse_args(arguments)
+
+    def work():
+        target = Path(parsed.root) / (parsed.name or Path(parsed.folder).resolve().name)
+        manifest, there = prepare(
+            parsed.folder,
+            target,
+            boxes=parsed.boxes,
+            centre=parsed.centre,
+            stored=parsed.stored_boxes,
+            leave_out=parsed.leave_out,
+            progress=not parsed.no_progress,
+        )
+        print("Already there, and intact." if there else "Done.")
+        print(cub_folder.summary(manifest, target))
+        print(f"Train on it: python -m finegan_lib train --preset cub --data {target}")
+
+    return _run(work)
+
+
+def prepare(
+    folder,
+    target,
+    *,
+    boxes=None,
+    centre: float = layouts.CENTRE,
+    stored: bool = False,
+    leave_out: bool = False,
+    progress: bool = True,
+) -> tuple[dict, bool]:
+    """Bring a user's own photographs into CUB's layout.
+
+    Args:
+        folder, boxes, centre, stored: see :func:`finegan_lib.data.layouts.read_own`.
+        target: the new folder, outside ``folder``.
+        leave_out: leave out images that cannot be used, rather than refuse them all.
+        progress: show progress bars.
+
+    Returns:
+        The manifest, and whether the data set was there already.
+
+    Raises:
+        InputError: if it cannot be made, or is there already, but of other photographs.
+    """
+    folder, target = Path(folder), Path(target)
+    if target.resolve().is_relative_to(folder.resolve()):
+        raise InputError(
+            "the data set would come to lie among the photographs",
+            seen=str(target),
+            cure="Name a --root outside their folder, or another --name.",
+        )
+    collection = layouts.read_own(folder, boxes, centre=centre, stored=stored)
+    origin = {
+        "folder": str(folder.resolve()),
+        "files": len(collection.photos),
+        "boxes": digests(boxes, ["sha256"])["sha256"] if boxes else centre,
+        "stored": stored,
+    }
+    manifest = cub_folder.read_manifest(target)
+    if manifest and manifest["origin"] == origin:
+        return manifest, True
+    if target.exists():
+        raise InputError(
+            "the folder exists, but was not made of these photographs and boxes, or is damaged",
+            seen=str(target),
+            cure="Give another --name, or move it away.",
+        )
+    manifest = cub_folder.write_cub_folder(
+        collection,
+        target,
+        title=target.name,
+        origin=origin,
+        leave_out=1.0 if leave_out else 0.0,
+        decode=True,
+        centre=centre,
+        progress=progress,
+    )
+    return manifest, False
+
+
+def _add_common(parser, meaning):
+    parser.add_argument(
+        "--root", default="data", metavar="ROOT", help=f"{meaning} (default: %(default)s)"
+    )
+    parser.add_argument("--no-progress", action="store_true", help="show no progress bars")
+
+
+def _run(work) -> int:
+    try:
+        work()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped; run the command again to go on", file=sys.stderr)
+        return 130
+    return 0
