@@ -206,6 +206,7 @@ def test_table_3_sorts(small, tmp_path):
         assert 0 <= scores["nmi_arithmetic"][0] <= 1 and 0 < scores["accuracy"][0] <= 1
     text = tables.table_text(summary)
     assert "0.403" in text and "0.126" in text  # the paper's FineGAN on birds
+    assert "0.37 (FineGAN)" in text and "0.53 (C3-GAN)" in text  # as C3-GAN's authors have it
     assert (tmp_path / "runs" / "jule_seed0" / "sorting").is_dir()
     whole, middle = (
         json.loads((tmp_path / "results" / f"sorting_jule{part}_seed0.json").read_text())

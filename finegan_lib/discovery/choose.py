@@ -17,9 +17,16 @@ Train a FineGAN with clearly more children than there can be, say twice as many;
 knowing it (1). Neither method has a setting that depends on the data.
 
     python -m finegan_lib choose-n-children --checkpoint runs/too_many
+
+Its error on ToyBirds of known numbers, training included:
+
+    python -m finegan_lib.discovery.choose --runs runs/choose --out FILE
 """
 
+import argparse
+import json
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -31,8 +38,9 @@ from tqdm.auto import tqdm
 from ..checkpoints import checkpoint_path, load_checkpoint
 from ..data import ToyBirds
 from ..errors import InputError
+from ..presets import TOY
 from ..pretrained import load_generator
-from ..training import RunConfig, build_dataset
+from ..training import RunConfig, build_dataset, train
 from .finegan import DiscoveryConfig, child_images, classify, shrink, train_code_classifier
 
 DISTINCT = 0.75  # accuracy of telling two codes apart, from which on they count as two
@@ -176,3 +184,61 @@ def summary(found: dict) -> str:
     if "true_children" in found:
         lines.append(f"children in this world: {found['true_children']}")
     return "\n".join(lines)
+
+
+# ------------------------------------------------------------------------- how wrong it is
+
+
+def measure(
+    folder, *, worlds=(10, 20, 40), codes_per_child: int = 2, steps: int = 7000, progress=True
+) -> dict:
+    """Worlds of known numbers of children: train with too many codes, and propose.
+
+    Args:
+        folder: of the runs; what is there already is not trained again.
+        worlds: true numbers of children, of five parents each.
+        codes_per_child: how many times too many codes the FineGAN gets.
+        steps: of each training of the preset "toy".
+
+    Returns:
+        ``worlds``: :func:`choose_for_checkpoint`'s answer for each; ``log2_error``: the mean of
+        abs(log2(proposed / true)) of the method ("silhouette") and of merging ("merging").
+    """
+    results = {}
+    for world in worlds:
+        config = replace(
+            TOY,
+            model=replace(TOY.model, n_children=codes_per_child * world),
+            loop=replace(TOY.loop, world_parents=5, world_children=world, steps=steps, minutes=0.0),
+        )
+        run = Path(folder) / f"codes{codes_per_child * world}_world{world}"
+        train(config, run, resume=True, progress=progress)
+        results[str(world)] = choose_for_checkpoint(run, progress=progress)
+        if progress:
+            print(summary(results[str(world)]), flush=True)
+
+    def error(name: str) -> float:
+        ratios = [found[name] / found["true_children"] for found in results.values()]
+        return float(np.abs(np.log2(ratios)).mean())
+
+    errors = {"silhouette": error("n_children"), "merging": error("distinct_codes")}
+    return {"steps": steps, "worlds": results, "log2_error": errors}
+
+
+def main(arguments=None) -> None:
+    """Measure, print, and write the results."""
+    parser = argparse.ArgumentParser(description="The error of choose-n-children on ToyBirds")
+    parser.add_argument("--runs", type=Path, required=True, metavar="FOLDER", help="of the runs")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="for the results")
+    parser.add_argument("--worlds", type=int, nargs="+", default=[10, 20, 40], help="true numbers")
+    parser.add_argument("--steps", type=int, default=7000, help="of each training")
+    parsed = parser.parse_args(arguments)
+    results = measure(parsed.runs, worlds=tuple(parsed.worlds), steps=parsed.steps)
+    command = "python -m finegan_lib.discovery.choose --runs FOLDER --out FILE"
+    command += f" --steps {parsed.steps} --worlds {' '.join(map(str, parsed.worlds))}"
+    parsed.out.parent.mkdir(parents=True, exist_ok=True)
+    parsed.out.write_text(json.dumps({"command": command, **results}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
