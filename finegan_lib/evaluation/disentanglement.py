@@ -225,16 +225,26 @@ def background_leakage(classifier, birds: ToyBirds, *, n_images: int = 2000, see
     Returns:
         ``answer``: :func:`shared_information` of the category that it names and the background;
         ``swap``: :func:`swap_rate` of that category;
+        ``swap_control``: the same when the image is only moved by a pixel: how undecided it is;
         ``probe``: :func:`probe_accuracy` of its features.
     """
     rows = np.arange(min(n_images, len(birds)))
-    seen = real_features(classifier, birds.evaluation_crops(rows))
-    swapped = real_features(classifier, swap_backgrounds(birds, rows, seed))
-    answers, background = seen[0].argmax(1).numpy(), birds.background_index[rows]
+    images, background = birds.evaluation_crops(rows), birds.background_index[rows]
+    moved = torch.cat([images[..., :1], images[..., :-1]], 3)  # to the right
+    logits, features = real_features(classifier, images)
+    answers, *others = (
+        read.argmax(1).numpy()
+        for read in (
+            logits,
+            real_features(classifier, swap_backgrounds(birds, rows, seed))[0],
+            real_features(classifier, moved)[0],
+        )
+    )
     return {
         "answer": shared_information(answers, background),
-        "swap": swap_rate(answers, swapped[0].argmax(1).numpy()),
-        "probe": probe_accuracy(seen[1].numpy(), background, seed),
+        "swap": swap_rate(answers, others[0]),
+        "swap_control": swap_rate(answers, others[1]),
+        "probe": probe_accuracy(features.numpy(), background, seed),
     }
 
 
@@ -303,8 +313,11 @@ def evaluate_disentanglement(
         birds), ``mask_iou`` (FineGAN only), and ``leakage``:
 
         ``code``    :func:`shared_information` of c and the background that the judges see
-        ``answer``, ``swap``, ``probe``   see :func:`background_leakage`
-        ``probe_untrained``               the same probe on a classifier that learnt nothing
+        ``answer``, ``swap``, ``swap_control``, ``probe``   see :func:`background_leakage`
+        ``probe_untrained``   the same probe on a classifier that learnt nothing
+
+        *The* leakage is ``answer``: what background a system takes a category to be. The probe
+        shows that features always hold some, even those that learnt nothing.
 
         ``per_seed`` has the same for every seed.
 
@@ -390,7 +403,8 @@ def summary(scores: dict) -> str:
         "how much of the background is in",
         f"  the child code (generated images)        {leakage['code']:.3f}",
         f"  the named category (real images)         {leakage['answer']:.3f}",
-        f"  its change when the background changes   {leakage['swap']:.3f}",
+        f"  its change when the background changes   {leakage['swap']:.3f}"
+        f"   moved by a pixel: {leakage['swap_control']:.3f}",
         f"  the classifier's features (linear probe) {leakage['probe']:.3f}"
         f"   untrained: {leakage['probe_untrained']:.3f}",
     ]

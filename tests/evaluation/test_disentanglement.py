@@ -153,6 +153,7 @@ def test_leakage_tells_a_reader_of_backgrounds_from_one_of_birds(birds):
     for name in ("answer", "swap", "probe"):
         assert middle[name] < border[name] / 2, name
     assert border["swap"] > 0.6 and middle["swap"] < 0.2
+    assert border["swap_control"] < border["swap"] / 2  # a pixel is not a background
 
 
 def test_swapping_keeps_the_bird_and_changes_the_rest(birds):
@@ -237,6 +238,7 @@ def test_all_scores_together(generator_class, config, monkeypatch, capsys, tmp_p
     assert ("mask_iou" in scores) == (config is FINEGAN)
     leakage = scores["leakage"]
     assert leakage["swap"] == np.mean([run["leakage"]["swap"] for run in scores["per_seed"]])
-    assert set(leakage) == {"code", "answer", "swap", "probe", "probe_untrained"}
+    names = {"code", "answer", "swap", "swap_control", "probe", "probe_untrained"}
+    assert set(leakage) == names
     assert scores["codes"].keys() >= {"mig", "disentanglement", "completeness"}
     assert "background" in d.summary(scores)
