@@ -1,20 +1,24 @@
 """How many children are there? A number proposed without labels (FineGAN is given it).
 
-Train a FineGAN with clearly more children than there can be, say twice as many; then ask
+Train a FineGAN with clearly more children than there can be, say twice as many. Classifiers learn
+the child codes of its images and then see real ones, as in category discovery. What do they say?
 
-* the **real images**: classifiers learn the child codes of generated images, and see real ones.
-  Their features are clustered into 2, 3, … groups; the number with the highest *silhouette*
-  (Rousseeuw 1987) is proposed. A real bird's silhouette is (b − a) / max(a, b), with a its mean
-  distance to its own cluster and b the one to the nearest other: it falls when two species share a
-  cluster, and when one species is cut in two. This is the method (``n_children``);
-* the **generated images**: codes that draw the same bird are merged (``distinct_codes``). A
-  classifier trained on half of the generated images reads the other half; the two groups of codes
-  that it confuses most become one, until it tells every pair apart in at least
-  :data:`DISTINCT` of the images. It counts what the generator draws: codes beyond the number of
-  children either repeat a bird or split a species, and a split is counted here.
+* **Agreement**, the method (``n_children``). Two classifiers are trained on the same images, from
+  different random weights, and k-means sorts the real images by the features of each, into the same
+  number k of clusters. With too few clusters it is arbitrary which species are put together; with
+  too many, which one is cut in two; so the two sortings agree best at the number of species. The
+  agreement is the adjusted mutual information (Vinh, Epps and Bailey 2010), which does not rise
+  with k by itself. The idea that a right number is a stable one is Ben-Hur, Elisseeff and Guyon's
+  (2002).
+* **Silhouette** (Rousseeuw 1987), for comparison: (b − a) / max(a, b), with a a bird's mean
+  distance to its own cluster and b the one to the nearest other.
+* **Merging**, for comparison: codes of *generated* images that a classifier confuses become one
+  (:func:`merge_codes`), until it tells every two apart in at least :data:`DISTINCT` of the images:
+  half way between guessing and knowing. It counts what the generator draws. Codes beyond the number
+  of children do not repeat birds only; most of them split a species by something that a classifier
+  can see, and a split is counted here.
 
-:data:`DISTINCT` is 3/4, half way between guessing which of two codes drew an image (1/2) and
-knowing it (1). Neither method has a setting that depends on the data.
+None has a setting that depends on the data.
 
     python -m finegan_lib choose-n-children --checkpoint runs/too_many
 
@@ -26,12 +30,12 @@ Its error on ToyBirds of known numbers, training included:
 import argparse
 import json
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-import torch
 from sklearn.cluster import KMeans
-from sklearn.metrics import silhouette_score
+from sklearn.metrics import adjusted_mutual_info_score, silhouette_score
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -43,6 +47,7 @@ from ..pretrained import load_generator
 from ..training import RunConfig, build_dataset, train
 from .finegan import DiscoveryConfig, child_images, classify, shrink, train_code_classifier
 
+TIE = 0.005  # of the agreement, a share of the information
 DISTINCT = 0.75  # accuracy of telling two codes apart, from which on they count as two
 
 
@@ -51,7 +56,7 @@ class ChoiceConfig:
     """How much is looked at."""
 
     images_per_code: int = 150  # generated; two thirds are learnt from, one third is read
-    classifiers: int = 2  # trained with different seeds; their features stand side by side
+    classifiers: int = 2  # of different seeds; two or more
     n_real: int = 2000  # real images
     kmeans_starts: int = 4  # of which the best is kept
     discovery: DiscoveryConfig = field(default_factory=DiscoveryConfig)
@@ -96,18 +101,37 @@ def merge_codes(logits: Tensor, codes, distinct: float = DISTINCT) -> list[list[
 # ------------------------------------------------------------------------- real images
 
 
-def silhouettes(features, numbers, *, seed: int = 0, starts: int = 4, progress=False) -> dict:
-    """The mean silhouette of k-means clusters, for every number of clusters asked for.
+def sorting_curves(features, numbers, *, seed: int = 0, starts: int = 4, progress=False):
+    """How good k-means clusters are, for every number of clusters asked for.
 
     Args:
-        features: (N, D).
+        features: one array (N, D) for each classifier; two or more.
         numbers: of clusters, each from 2 to N − 1.
+
+    Returns:
+        ``agreement`` and ``silhouette``, each a dictionary from the number to the score: the mean
+        adjusted mutual information of two sortings, over the pairs of classifiers; and the mean
+        silhouette over the classifiers.
     """
-    features, curve = np.asarray(features, dtype=np.float32), {}
+    agreement, silhouette = {}, {}
     for k in tqdm(numbers, "numbers of clusters", disable=not progress, leave=False):
-        labels = KMeans(k, n_init=starts, random_state=seed).fit_predict(features)
-        curve[int(k)] = float(silhouette_score(features, labels))
-    return curve
+        kmeans = KMeans(k, n_init=starts, random_state=seed)
+        sorted_by = [kmeans.fit_predict(np.asarray(f, dtype=np.float32)) for f in features]
+        pairs = combinations(sorted_by, 2)
+        agreement[int(k)] = float(np.mean([adjusted_mutual_info_score(*pair) for pair in pairs]))
+        pairs = zip(features, sorted_by, strict=True)
+        silhouette[int(k)] = float(np.mean([silhouette_score(f, labels) for f, labels in pairs]))
+    return agreement, silhouette
+
+
+def highest(agreement: dict) -> int:
+    """The number of clusters with the highest agreement, the largest if several tie.
+
+    Well separated families of species can be sorted by family with as much agreement; the larger
+    number then says more. Differences of up to :data:`TIE` are none.
+    """
+    best = max(agreement.values())
+    return max(k for k, value in agreement.items() if value >= best - TIE)
 
 
 def choose_n_children(generator, images: Tensor, config=None, *, seed: int = 0, progress=False):
@@ -120,9 +144,13 @@ def choose_n_children(generator, images: Tensor, config=None, *, seed: int = 0, 
         config: `ChoiceConfig`.
 
     Returns:
-        ``n_children``, the number proposed, and how it came about: ``silhouettes``, one for each
-        number from 2 to that of the codes; ``distinct_codes``, what the generated images say, with
-        ``groups`` of codes that draw the same; ``n_codes``.
+        ``n_children``, the number proposed: see :func:`highest`; and
+        ``by_silhouette`` and ``by_merging``, what the other two say. Numbers from 2 to that of the
+        codes are tried, at most about 40 of them, evenly spaced. ``curves`` holds ``agreement``
+        and ``silhouette`` by number; ``groups`` the codes that draw the same, of one classifier.
+
+    Raises:
+        InputError: for too few images.
     """
     config = config or ChoiceConfig()
     if len(images) < 4:
@@ -140,17 +168,18 @@ def choose_n_children(generator, images: Tensor, config=None, *, seed: int = 0, 
         classifier = train_code_classifier(
             made[:n_learnt], codes[:n_learnt], n_codes, discovery, seed=seed + i, progress=progress
         )
-        features.append(classify(classifier, real)[1])
+        features.append(classify(classifier, real)[1].numpy())
         groups.append(merge_codes(classify(classifier, made[n_learnt:])[0], codes[n_learnt:]))
-    numbers = range(2, min(n_codes, len(images) - 1) + 1)
-    curve = silhouettes(
-        torch.cat(features, 1), numbers, seed=seed, starts=config.kmeans_starts, progress=progress
+    numbers = range(2, min(n_codes, len(images) - 1) + 1, max(1, n_codes // 40))
+    agreement, silhouette = sorting_curves(
+        features, numbers, seed=seed, starts=config.kmeans_starts, progress=progress
     )
     return {
-        "n_children": max(curve, key=curve.get),
+        "n_children": highest(agreement),
+        "by_silhouette": max(silhouette, key=silhouette.get),
+        "by_merging": float(np.mean([len(found) for found in groups])),
         "n_codes": n_codes,
-        "silhouettes": curve,
-        "distinct_codes": float(np.mean([len(found) for found in groups])),
+        "curves": {"agreement": agreement, "silhouette": silhouette},
         "groups": groups[0],
     }
 
@@ -174,12 +203,12 @@ def choose_for_checkpoint(checkpoint, *, config=None, seed: int = 0, progress: b
 
 def summary(found: dict) -> str:
     """What was found, in lines to print."""
-    curve, best = found["silhouettes"], found["n_children"]
-    near = [k for k in curve if abs(k - best) <= 4]
+    curve, best = found["curves"]["agreement"], found["n_children"]
+    near = sorted(sorted(curve, key=lambda k: abs(k - best))[:7])
     lines = [
         f"proposed number of children: {best}   (of {found['n_codes']} codes)",
-        "silhouettes: " + "  ".join(f"{k}: {curve[k]:.3f}" for k in near),
-        f"codes that draw something of their own: {found['distinct_codes']:g}",
+        "agreement of two sortings: " + "  ".join(f"{k}: {curve[k]:.3f}" for k in near),
+        f"by silhouette: {found['by_silhouette']}   by merging codes: {found['by_merging']:g}",
     ]
     if "true_children" in found:
         lines.append(f"children in this world: {found['true_children']}")
@@ -202,7 +231,7 @@ def measure(
 
     Returns:
         ``worlds``: :func:`choose_for_checkpoint`'s answer for each; ``log2_error``: the mean of
-        abs(log2(proposed / true)) of the method ("silhouette") and of merging ("merging").
+        abs(log2(proposed / true)), of the method and of the two that it is compared with.
     """
     results = {}
     for world in worlds:
@@ -221,7 +250,7 @@ def measure(
         ratios = [found[name] / found["true_children"] for found in results.values()]
         return float(np.abs(np.log2(ratios)).mean())
 
-    errors = {"silhouette": error("n_children"), "merging": error("distinct_codes")}
+    errors = {name: error(name) for name in ("n_children", "by_silhouette", "by_merging")}
     return {"steps": steps, "worlds": results, "log2_error": errors}
 
 

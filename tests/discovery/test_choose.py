@@ -58,12 +58,22 @@ def test_a_group_answers_with_one_voice():
     assert choose.merge_codes(logits, codes, 0.55) == [[0, 1, 2]]
 
 
-def test_silhouettes_peak_at_the_number_of_clumps():
-    centres = 10 * torch.eye(6)
-    points = centres[torch.arange(180) % 6] + torch.randn(180, 6, generator=seeded())
-    curve = choose.silhouettes(points, range(2, 11))
-    assert list(curve) == list(range(2, 11))
-    assert max(curve, key=curve.get) == 6 and curve[6] > 0.6
+def test_both_curves_peak_at_the_number_of_clumps():
+    """Six clumps, seen by two classifiers with noise of their own."""
+    centres = 10 * torch.eye(6)[torch.arange(240) % 6]
+    seen = [(centres + torch.randn(240, 6, generator=seeded(i))).numpy() for i in range(2)]
+    agreement, silhouette = choose.sorting_curves(seen, range(2, 11))
+    for curve in (agreement, silhouette):
+        assert list(curve) == list(range(2, 11))
+        assert max(curve, key=curve.get) == 6
+    assert agreement[6] == pytest.approx(1) and agreement[10] < 0.95
+    assert silhouette[6] > 0.6
+
+
+def test_of_equals_the_largest_number():
+    assert choose.highest({2: 1.0, 4: 0.996, 5: 0.9}) == 4
+    assert choose.highest({2: 0.8, 4: 0.95, 5: 0.9}) == 4
+    assert choose.highest({2: 0.96, 4: 0.95}) == 2
 
 
 def seeded(seed=0):
@@ -88,15 +98,14 @@ def test_the_true_number_is_found():
     real = ((colours + 1) * 127.5).clamp(0, 255).round().byte()[:, :, None, None]
     few = choose.ChoiceConfig(
         images_per_code=60,
-        classifiers=1,
         discovery=DiscoveryConfig(epochs=3, width=4, batch_size=20),
     )
     real = real.expand(-1, -1, 32, 32)
     found = choose.choose_n_children(generator, real, few)
     assert found["n_children"] == 4 and found["n_codes"] == 12
-    assert found["distinct_codes"] == 4
+    assert found["by_merging"] == found["by_silhouette"] == 4
     assert found["groups"] == [[k, k + 4, k + 8] for k in range(4)]
-    assert list(found["silhouettes"]) == list(range(2, 13))
+    assert list(found["curves"]["silhouette"]) == list(range(2, 13))
     with pytest.raises(InputError, match="too few images"):
         choose.choose_n_children(generator, real[:3], few)
 
@@ -104,7 +113,7 @@ def test_the_true_number_is_found():
 def test_the_command(tmp_path, tmp_path_factory, monkeypatch, capsys):
     monkeypatch.setenv("FINEGAN_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     small = DiscoveryConfig(epochs=1, width=2)
-    quick = choose.ChoiceConfig(images_per_code=20, classifiers=1, n_real=60, discovery=small)
+    quick = choose.ChoiceConfig(images_per_code=20, n_real=60, discovery=small)
     monkeypatch.setattr(choose, "ChoiceConfig", lambda n_real: quick)
     sizes = "--image-size 32 --g-dim 4 --d-dim 4 --z-dim 4 --n-parents 2 --n-children 8"
     sizes += " --world-children 4 --world-parents 2"
@@ -117,5 +126,5 @@ def test_the_command(tmp_path, tmp_path_factory, monkeypatch, capsys):
     assert found["true_children"] == 4 and found["n_codes"] == 8
     assert 2 <= found["n_children"] <= 8
     assert sorted(k for group in found["groups"] for k in group) == list(range(8))
-    assert np.isfinite(list(found["silhouettes"].values())).all()
+    assert np.isfinite(list(found["curves"]["agreement"].values())).all()
     assert f"proposed number of children: {found['n_children']}" in capsys.readouterr().out
