@@ -422,6 +422,12 @@ def run_row(row: Row, settings: Settings, seed: int, folder, progress=True) -> d
         newest = config and train(config, run, resume=True, progress=progress)
         sorting = run / "sorting"
         result = sort_images(row.method, settings, seed, sorting, newest, progress, row.centre)
+        if config:
+            result |= {
+                "training": config.to_dict(),
+                "parameters": parameter_counts(config),
+                "seconds_training": read_metadata(newest)["seconds"],
+            }
     else:
         result = generate(config, settings, run, progress)
     machine = {"commit": commit(), "device": device_name(settings.device)}
@@ -436,6 +442,8 @@ def describe(row: Row, settings: Settings, seed: int) -> dict:
     asked = {"data": settings.data, "n_real": settings.n_real, "method": row.method, "seed": seed}
     if row.centre:
         asked["centre"] = True
+    if not row.config and settings.image_size != Settings.image_size:
+        asked["image_size"] = settings.image_size  # else it is the model's
     if not row.method:
         asked |= {"n_images": settings.n_images, "network": settings.network}
     if row.config:
@@ -460,7 +468,7 @@ def gather(number: int, settings: Settings, folder) -> dict:
             numbers = [name for name, v in results[0]["scores"].items() if not isinstance(v, str)]
             systems[row.name] = {n: [r["scores"][n] for r in results] for n in numbers}
             systems[row.name]["seed"] = [r["seed"] for r in results]
-            if "parameters" in results[0]:
+            if "parameters" in results[0] and number < 3:
                 count = results[0]["parameters"]
                 systems[row.name]["parameters"] = count["generator"]
                 systems[row.name]["discriminator_parameters"] = count["discriminators"]

@@ -213,8 +213,10 @@ def test_table_3_sorts(small, tmp_path):
         for part in ("", "__middle_of_the_crop")
     )
     assert "centre" not in whole["asked"] and middle["asked"]["centre"]
-    contrastive = json.loads((tmp_path / "runs/finegan_contrastive_seed0/config.json").read_text())
-    assert contrastive["recipe"]["contrastive_child"] == 1
+    contrastive = tmp_path / "results/sorting_finegan_contrastive_seed0.json"
+    contrastive = json.loads(contrastive.read_text())
+    assert contrastive["training"]["recipe"]["contrastive_child"] == 1
+    assert contrastive["seconds_training"] > 0 and contrastive["parameters"]["generator"] > 0
 
 
 def test_the_middle_of_a_crop_is_what_is_sorted(monkeypatch):
@@ -241,6 +243,14 @@ def test_a_result_of_other_settings_is_not_taken(small, tmp_path):
     longer = dataclasses.replace(QUICK, steps=3)
     with pytest.raises(InputError, match=r"another steps.*simple_gan_seed0"):
         tables.run_table(1, longer, tmp_path, seeds=(0,), only=only, progress=False)
+
+
+def test_a_sorting_of_other_sizes_is_not_taken(small, tmp_path):
+    only = ("k-means on pixels",)
+    tables.run_table(3, QUICK, tmp_path, seeds=(0,), only=only, progress=False)
+    larger = dataclasses.replace(QUICK, image_size=64)
+    with pytest.raises(InputError, match="another image_size"):
+        tables.run_table(3, larger, tmp_path, seeds=(0,), only=only, progress=False)
 
 
 def test_an_unknown_row_is_named(tmp_path):
