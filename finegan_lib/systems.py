@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.utils import make_grid
 
-from . import losses
+from . import losses, siblings
 from .codes import Codes, one_hot
 from .data.example import TrainingExample
 from .errors import InputError
@@ -84,6 +84,13 @@ class Recipe:
     silhouette: float = option(
         0.0, "fraction of parent foregrounds shown to D_p in one flat colour"
     )
+    child_restart: float = option(
+        0.0,
+        "start a child anew whose foreground differs from a sibling's by less: root mean square, "
+        "of pixels in [-1, 1] (0: never)",
+    )
+    restart_every: int = option(800, "steps between two such comparisons")
+    restart_until: float = option(0.6, "fraction of the run after which none is started anew")
 
     def __post_init__(self):
         sound = {
@@ -95,6 +102,8 @@ class Recipe:
             "mask_smallest": (0 <= self.mask_smallest <= self.mask_largest, "in [0, mask_largest]"),
             "silhouette": (0 <= self.silhouette <= 1, "in [0, 1]"),
             "free_child": (0 <= self.free_child < 1, "in [0, 1)"),
+            "restart_every": (self.restart_every >= 1, "at least 1"),
+            "restart_until": (0 <= self.restart_until <= 1, "in [0, 1]"),
         }
         for name, (good, wanted) in sound.items():
             if not good:
@@ -318,6 +327,7 @@ class FineGANSystem(nn.Module):
         self.config, self.recipe = config, recipe
         self.hierarchy = config.hierarchy()
         self.noise_sd = recipe.d_noise  # the training loop lowers it
+        self.elapsed = 0.0  # and raises this, the fraction of the run that is over
         self.generator = FineGANGenerator(config)
         self.d_background, self.d_parent, self.d_child = build_discriminators(config)
         self.average = average_of(self.generator)
@@ -365,7 +375,17 @@ class FineGANSystem(nn.Module):
             contrast["contrast_D"] = self.update_contrast(batch, fake, codes, generator)
         report = self.update_generator(fake, codes, generator)
         follow(self)
+        self.restart_children(generator)
         return {"D_b": loss_b, "D_c": loss_c, **contrast, **report}
+
+    def restart_children(self, generator: torch.Generator) -> None:
+        """What ``child_restart`` asks for, when it is due (:mod:`finegan_lib.siblings`)."""
+        recipe = self.recipe
+        due = recipe.child_restart > 0 and int(self.updates) % recipe.restart_every == 0
+        if due and self.elapsed < recipe.restart_until:
+            with torch.autocast(next(self.parameters()).device.type, enabled=False):
+                found = siblings.duplicates(self.average, recipe.child_restart, generator)
+                siblings.restart(self, found, generator)
 
     def draw_codes(self, n: int, generator: torch.Generator) -> Codes:
         """n codes, tied: p the parent of c, and b = c unless the recipe frees it.

@@ -270,12 +270,13 @@ def rate_factor(step: int, stop: int, final_decay: float) -> float:
 
 
 def anneal(system, step: int, stop: int) -> None:
-    """Set what changes over a run: every optimiser's step size, and the noise that D_c is shown."""
+    """Set what changes over a run: step sizes, the noise that D_c is shown, and how far it is."""
     factor = rate_factor(step, stop, system.recipe.final_decay)
     for optimiser in system.optimisers.values():
         for group in optimiser.param_groups:
             group["lr"] = factor * group.setdefault("initial_lr", group["lr"])
-    system.noise_sd = system.recipe.d_noise * (1 - step / stop)
+    system.elapsed = step / stop
+    system.noise_sd = system.recipe.d_noise * (1 - system.elapsed)
 
 
 def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = True) -> Path:

@@ -39,12 +39,16 @@ def set_repository(url: str) -> None:
         InputError: if this is no address of a repository.
     """
     url = url.rstrip("/").removesuffix(".git")
-    if not re.fullmatch(r"(https|file)://[\w./~:@-]+", url):
+    if not re.fullmatch(r"https://[\w./~:@-]+", url):
         raise InputError(
             "this is no repository's address",
             seen=url,
             cure="Give it in full, such as https://github.com/owner/name.",
         )
+    _write_address(url)
+
+
+def _write_address(url: str) -> None:
     text = PYPROJECT.read_text(encoding="utf-8")
     PYPROJECT.write_text(_ADDRESS.sub(rf"\g<1>{url}\g<3>", text), encoding="utf-8")
 

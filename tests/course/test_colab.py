@@ -73,7 +73,7 @@ def clone(tmp_path, monkeypatch):
     # In a copy: setuptools builds no package whose pyproject.toml holds a file:// address.
     address = shutil.copy(ROOT / "pyproject.toml", tmp_path / "address.toml")
     monkeypatch.setattr(colab, "PYPROJECT", Path(address))
-    colab.set_repository(folder.as_uri())
+    colab._write_address(folder.as_uri())
     identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
     for command in (
         ["init", "-q"],

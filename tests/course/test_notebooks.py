@@ -183,7 +183,7 @@ def test_one_address_makes_all_badges(project):
     assert f'"git+https://github.com/somebody/fork@{tag}"' in notebook.cells[2].source
 
 
-@pytest.mark.parametrize("url", ["somebody/fork", 'https://x"y', "javascript:alert(1)", ""])
+@pytest.mark.parametrize("url", ["somebody/fork", 'https://x"y', "javascript:alert(1)", "file:///x", ""])
 def test_what_is_no_address_is_refused(project, url):
     with pytest.raises(InputError):
         colab.set_repository(url)
