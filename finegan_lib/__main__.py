@@ -53,10 +53,12 @@ def build_parser() -> argparse.ArgumentParser:
     _add_sample(commands)
     _add_figures(commands)
     _add_evaluate(commands)
+    _add_disentangle(commands)
     _add_quality(commands)
     _add_demo(commands)
     _add_ablate(commands)
     _add_cluster(commands)
+    _add_choose(commands)
     _add_table(commands)
     _add_judges(commands)
     _add_classifier(commands)
@@ -213,6 +215,35 @@ def _evaluate(parsed) -> dict:
     return scores
 
 
+def _add_disentangle(commands) -> None:
+    parser = _command(
+        commands,
+        "disentangle",
+        _disentangle,
+        "MIG, DCI and background leakage of a FineGAN or an InfoGAN, on ToyBirds",
+    )
+    parser.add_argument("--n-images", type=int, default=3000, help="generated images with codes")
+    parser.add_argument("--n-real", type=int, default=2000, help="real birds, not trained on")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="sampling seeds")
+
+
+def _disentangle(parsed) -> dict:
+    from .evaluation.disentanglement import (
+        DisentanglementConfig,
+        evaluate_disentanglement,
+        summary,
+    )
+
+    scores = evaluate_disentanglement(
+        parsed.checkpoint,
+        seeds=tuple(parsed.seeds),
+        config=DisentanglementConfig(n_generated=parsed.n_images, n_real=parsed.n_real),
+        progress=not parsed.no_progress,
+    )
+    print(summary(scores))
+    return scores
+
+
 def _add_quality(commands) -> None:
     parser = _command(
         commands,
@@ -353,6 +384,35 @@ def _cluster(parsed) -> dict:
     for name, value in result.get("agreement", {}).items():
         print(f"{name:15} {value:.3f}")
     return result
+
+
+def _add_choose(commands) -> None:
+    parser = _command(
+        commands,
+        "choose-n-children",
+        _choose,
+        "propose a number of children, without labels",
+        "From a run with clearly more child codes than there can be children.",
+        checkpoint=False,
+    )
+    parser.add_argument(
+        "--checkpoint", required=True, metavar="NAME|FILE", help="of a run with too many children"
+    )
+    parser.add_argument("--n-real", type=int, default=2000, help="real images that are looked at")
+    parser.add_argument("--seed", type=int, default=0, help="seed")
+
+
+def _choose(parsed) -> dict:
+    from .discovery.choose import ChoiceConfig, choose_for_checkpoint, summary
+
+    found = choose_for_checkpoint(
+        parsed.checkpoint,
+        config=ChoiceConfig(n_real=parsed.n_real),
+        seed=parsed.seed,
+        progress=not parsed.no_progress,
+    )
+    print(summary(found))
+    return found
 
 
 def _add_table(commands) -> None:

@@ -3,7 +3,14 @@
 import torch
 from torch import Tensor, nn
 
-from .models import FineGANGenerator, FineGANOutput, LRGANOutput
+from .errors import InputError
+from .models import (
+    FineGANGenerator,
+    FineGANOutput,
+    InfoGANBaselineGenerator,
+    InfoGANGenerator,
+    LRGANOutput,
+)
 
 
 def random_codes(generator: nn.Module, n: int, random: torch.Generator) -> tuple:
@@ -17,6 +24,37 @@ def random_codes(generator: nn.Module, n: int, random: torch.Generator) -> tuple
         config = generator.config
         return (config.hierarchy().sample(n, config.z_dim, generator=random),)
     return generator.draw_codes(n, random)
+
+
+def draw_freely(generator: nn.Module, n: int, random: torch.Generator) -> tuple[tuple, dict]:
+    """Independent codes for n images of a family that has a categorical code.
+
+    Returns:
+        What to call the generator with, and the same by name: ``c``, and ``b`` and ``p`` of a
+        FineGAN, (n,) int64; ``z0``, ``z1`` … and InfoGAN's continuous ``u0`` …, (n,) float32.
+
+    Raises:
+        InputError: for a family without such a code.
+    """
+    config = generator.config
+    if isinstance(generator, FineGANGenerator):
+        codes = config.hierarchy().sample(n, config.z_dim, tied=False, generator=random)
+        inputs, z = (codes,), codes.z
+        named = {"b": codes.b_index, "p": codes.p_index, "c": codes.c_index}
+    elif isinstance(generator, InfoGANBaselineGenerator):
+        inputs = z, code = generator.draw_codes(n, random)
+        named = {"c": code.argmax(1)}
+    elif isinstance(generator, InfoGANGenerator):
+        inputs = z, code = generator.draw_codes(n, random)
+        named = {"c": code[:, : config.n_categories].argmax(1)}
+        named |= {f"u{i}": u for i, u in enumerate(code[:, config.n_categories :].T)}
+    else:
+        raise InputError(
+            "this generator has no categorical code",
+            seen=type(generator).__name__,
+            cure="Give a FineGAN or an InfoGAN.",
+        )
+    return inputs, named | {f"z{i}": number for i, number in enumerate(z.T)}
 
 
 def final_image(output: Tensor | FineGANOutput | LRGANOutput | list[Tensor]) -> Tensor:

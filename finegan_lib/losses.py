@@ -99,6 +99,69 @@ def gaussian_information_bound(mean: Tensor, log_variance: Tensor, code: Tensor)
     return code.shape[1] * math.log(2) - gaussian_information_loss(mean, log_variance, code)
 
 
+# ------------------------------------------------------------------------------------- C3-GAN
+
+
+def code_contrast_logits(features: Tensor, centroids: Tensor, temperature: float = 0.1) -> Tensor:
+    """cos(h_i, l_j) / τ, (N, K): how near images h lie to the embedded codes l, their centroids.
+
+    Args:
+        features: (N, D), of any length; only their direction counts.
+        centroids: (K, D), likewise.
+        temperature: τ; the smaller, the more the nearest centroids alone count.
+    """
+    features, centroids = (
+        F.normalize(features.float(), dim=1),
+        F.normalize(centroids.float(), dim=1),
+    )
+    return features @ centroids.T / temperature
+
+
+def code_contrast_loss(
+    features: Tensor, centroids: Tensor, index: Tensor, temperature: float = 0.1
+) -> Tensor:
+    """−E[log(exp(h·l_c/τ) / Σ_j exp(h·l_j/τ))]: an image near its own code, far from the others.
+
+    (Kim and Ha, C3-GAN, 2022: InfoNCE between images and codes.) It is
+    :func:`information_loss` of :func:`code_contrast_logits`: a bound on I(c; x) as well, but on a
+    sphere, where no code can win by a long weight vector.
+
+    Args:
+        features: (N, D) of images; centroids: (K, D) of all codes.
+        index: (N,) int64, the code that each image was drawn from.
+    """
+    return information_loss(code_contrast_logits(features, centroids, temperature), index)
+
+
+def instance_contrast_loss(views_a: Tensor, views_b: Tensor, temperature: float = 0.1) -> Tensor:
+    """Two views of an image near each other, those of other images far (NT-Xent, SimCLR, 2020).
+
+    For each of the 2N views: −log(exp(cos to its partner/τ) / Σ over the 2N − 1 others), averaged.
+
+    Args:
+        views_a, views_b: (N, D) features; rows with the same number are views of one image.
+    """
+    n = len(views_a)
+    logits = code_contrast_logits(*[torch.cat([views_a, views_b])] * 2, temperature)
+    itself = torch.eye(2 * n, dtype=torch.bool, device=logits.device)
+    partner = torch.arange(2 * n, device=logits.device).roll(n)
+    return F.cross_entropy(logits.masked_fill(itself, -torch.inf), partner)
+
+
+def assignment_loss(logits: Tensor) -> Tensor:
+    """E[H(q(·|x))] − H(E[q(·|x)]), in nats: real images sure of their code, all codes in use.
+
+    Minus the mutual information of image and assigned code; between −log K and 0.
+
+    Args:
+        logits: (N, K) of the codes that real images are assigned to.
+    """
+    log_q = logits.float().log_softmax(1)
+    mean = log_q.exp().mean(0)
+    each = -(log_q.exp() * log_q).sum(1).mean()
+    return each + (mean * mean.clamp_min(1e-12).log()).sum()
+
+
 # ------------------------------------------------------------------------------------- StackGAN
 
 

@@ -18,6 +18,7 @@ from .codes import Codes, one_hot
 from .data.example import TrainingExample
 from .errors import InputError
 from .models.finegan import (
+    ContrastiveHead,
     FineGANConfig,
     FineGANGenerator,
     FineGANOutput,
@@ -59,6 +60,9 @@ class Recipe:
     free_background: bool = option(False, "draw b independently of c in training (paper: b = c)")
     free_child: float = option(
         0.0, "fraction of a batch with p drawn apart from c, for the code readers and D_b only"
+    )
+    contrastive_child: float = option(
+        0.0, "weight of C3-GAN's contrastive losses, on a head of D_c's own"
     )
     pose_info: float = option(0.0, "weight of the information about z in the parent mask")
     pose_dims: int = option(4, "how many numbers of z that asks to be readable")
@@ -311,6 +315,7 @@ class FineGANSystem(nn.Module):
     ======  =======================================  ==================================
     D_b     background discriminator                 patches of full images, and B
     D_c     trunk and real/fake head of D_c          child crops, and C
+            (and the contrastive head, if any)
     G       generator                                every term of its loss
     info    all of D_p; the code head of D_c         the two information losses
             (and the pose reader, if there is one)
@@ -328,6 +333,9 @@ class FineGANSystem(nn.Module):
         self.average = average_of(self.generator)
         self.register_buffer("updates", torch.tensor(0))
         trunk = [*self.d_child.trunk.parameters(), *self.d_child.real_fake.parameters()]
+        if recipe.contrastive_child:
+            self.contrastive = ContrastiveHead(config, self.d_child.trunk.out_channels)
+            trunk += self.contrastive.parameters()
         readers = [*self.d_parent.trunk.parameters(), *self.d_parent.code.parameters()]
         if recipe.pose_info:
             if recipe.pose_dims > config.z_dim:
@@ -362,10 +370,13 @@ class FineGANSystem(nn.Module):
         fake = self.generator(codes)
         loss_b = self.update_d_background(batch, fake)
         loss_c = self.update_d_child(batch, fake, generator)
+        contrast = {}
+        if self.recipe.contrastive_child:
+            contrast["contrast_D"] = self.update_contrast(batch, fake, codes, generator)
         report = self.update_generator(fake, codes, generator)
         follow(self)
         self.restart_children(generator)
-        return {"D_b": loss_b, "D_c": loss_c, **report}
+        return {"D_b": loss_b, "D_c": loss_c, **contrast, **report}
 
     def restart_children(self, generator: torch.Generator) -> None:
         """What ``child_restart`` asks for, when it is due (:mod:`finegan_lib.siblings`)."""
@@ -448,6 +459,28 @@ class FineGANSystem(nn.Module):
         descend(self.optimisers["D_c"], loss)
         return loss
 
+    def update_contrast(
+        self, batch: TrainingExample, fake: FineGANOutput, codes: Codes, generator: torch.Generator
+    ) -> Tensor:
+        """D_c's trunk and its contrastive head, on codes and on real images: D_c as an encoder.
+
+        As in C3-GAN's code (Kim and Ha, 2022): generated images near their codes, both whole and as
+        masked foregrounds; two views of a real image near each other; and a tenth of the entropies
+        that make real images choose a code, and not all the same.
+        """
+        head, trunk = self.contrastive, self.d_child.trunk
+        part = code_view(Stage(*(t.detach() for t in fake.child)), self.recipe, generator)
+        other_view = _random_affine(batch.child_crop, 0.2, True, generator)
+        shown = (fake.child.image.detach(), part, batch.child_crop, other_view)
+        whole, part, real, other = (head(trunk(images)) for images in shown)
+        loss = losses.code_contrast_loss(whole, head.centroids, codes.c_index)
+        loss = loss + losses.code_contrast_loss(part, head.centroids, codes.c_index)
+        loss = loss + losses.instance_contrast_loss(real, other)
+        assigned = losses.code_contrast_logits(real, head.centroids)
+        loss = self.recipe.contrastive_child * (loss + 0.1 * losses.assignment_loss(assigned))
+        descend(self.optimisers["D_c"], loss)
+        return loss
+
     def update_generator(
         self, fake: FineGANOutput, codes: Codes, generator: torch.Generator
     ) -> dict[str, Tensor]:
@@ -469,6 +502,8 @@ class FineGANSystem(nn.Module):
                 information_weight=recipe.information_weight,
             )
             terms |= self.mask_terms(fake, codes)
+            if recipe.contrastive_child:
+                terms["contrast"] = recipe.contrastive_child * self.contrast(fake, codes, generator)
             if recipe.pose_info:
                 terms["pose_info"] = recipe.pose_info * self.pose_loss(fake, codes, generator)
             descend([self.optimisers["G"], self.optimisers["info"]], sum(terms.values()))
@@ -477,6 +512,13 @@ class FineGANSystem(nn.Module):
             "area_c": fake.child.mask.detach().mean(),
         }
         return terms | areas
+
+    def contrast(self, fake: FineGANOutput, codes: Codes, generator: torch.Generator) -> Tensor:
+        """G's side of :meth:`update_contrast`: the masked foreground near its code."""
+        view = code_view(fake.child, self.recipe, generator)
+        with frozen(self.contrastive):
+            features = self.contrastive(self.d_child.trunk(view))
+            return losses.code_contrast_loss(features, self.contrastive.centroids, codes.c_index)
 
     @torch.no_grad()
     def picture(self, seed: int = 0) -> Tensor:

@@ -6,12 +6,16 @@ table  rows                                            scores
 1      Simple-GAN, InfoGAN, LR-GAN, StackGAN-v2,       Inception Score, FID, and for those with a
        FineGAN                                         child code what it finds in real images
 2      FineGAN with other numbers of parents           the same
-3      JULE, DEPICT, each in two sizes, FineGAN        agreement with the true categories
+3      JULE, DEPICT, each in two sizes, FineGAN, and   agreement with the true categories
+       ours: sorting by the crop's middle, FineGAN
+       with a contrastive child head
 =====  ==============================================  ===========================================
 
 **Equal budget.** All generators of one table get as many steps of as many images. On ToyBirds they
 also get as many weights, to within a tenth (:func:`match_width`), and the same recipe but for what
-only FineGAN has; on photographs, where the paper's numbers are to be met, their authors' widths.
+only FineGAN has. The discriminators are not matched: whatever judges a finished image is equally
+wide in all systems, and FineGAN's D_b and D_p come on top (the table counts them). On photographs,
+where the paper's numbers are to be met, their authors' widths.
 
 A folder holds everything: ``runs/`` (one run a system and seed), ``results/`` (one file a system
 and seed, written when it is complete) and ``table1_toy.json`` (all seeds together). Whatever is
@@ -30,25 +34,22 @@ import numpy as np
 import torch
 
 from . import presets
-from .baselines import whole_image
 from .checkpoints import read_metadata
-from .codes import CodeHierarchy
 from .discovery.cluster import agreement, cluster_images, read_images
 from .discovery.depict import DEPICT_LARGE
 from .discovery.digits import DEPICT_DIGITS, JULE_DIGITS
 from .discovery.finegan import (
     DiscoveryConfig,
     agreement_with_truth,
-    generate_labelled_images,
+    child_images,
     shrink,
     train_code_classifier,
 )
 from .errors import InputError
-from .evaluation.paper import paper_tables
+from .evaluation.paper import clustering_elsewhere, paper_tables
 from .evaluation.quality import evaluate_quality
 from .models import (
     FineGANGenerator,
-    FineGANOutput,
     InfoGANBaselineConfig,
     InfoGANBaselineGenerator,
 )
@@ -63,6 +64,12 @@ CLUSTERINGS = {
     "DEPICT-Large": "depict_large",
     "k-means on pixels": "kmeans",  # ours: what needs no learning
 }
+# Ours, too: the same methods told where the bird is. A crop's middle half holds little background;
+# on whole crops it is mostly the background that they sort by.
+CENTRED = ("JULE", "DEPICT", "k-means on pixels")
+# What of a recipe speaks of masks, parents and free children, which the other generators lack.
+FINEGANS_OWN = ("mask_pull", "mask_pull_back", "mask_binary", "mask_area", "mask_lean")
+FINEGANS_OWN += ("silhouette", "free_child")
 PAPER_PARENTS = ("5", "10", "20", "40", "mixed")  # table 2's rows, of 200 children
 QUALITY = ("inception_score", "inception_score_sd", "fid", "kid", "kid_sd")
 QUALITY += ("real_inception_score", "real_halves_fid")
@@ -141,9 +148,7 @@ def generation_systems(settings: Settings) -> dict[str, RunConfig]:
             model = replace(model, n_children=base.model.n_children)
         if toy:
             model = match_width(model, count_parameters(GENERATORS["finegan"], base.model))
-        recipe = replace(
-            base.recipe, mask_pull=0.0, mask_pull_back=0.0, mask_binary=0.0, mask_area=0.0
-        )
+        recipe = replace(base.recipe, **dict.fromkeys(FINEGANS_OWN, 0.0))
         systems[name] = RunConfig(model, recipe, loop)
     return systems | {"FineGAN": base}
 
@@ -254,32 +259,31 @@ def child_discovery(generator, images, truth, config=None, *, seed=0) -> dict:
         As :func:`finegan_lib.discovery.finegan.agreement_with_truth`.
     """
     config = config or DiscoveryConfig()
-    if isinstance(generator, FineGANGenerator):
-        hierarchy, draw = generator.config.hierarchy(), generator
-    else:  # called as a FineGAN is: the one image stands for every stage, and p and b are ignored
-        hierarchy = CodeHierarchy.equal(1, generator.config.n_children)
-
-        def draw(codes):
-            return FineGANOutput(*[whole_image(generator(codes.z, codes.c))] * 3)
-
-    made, codes, _ = generate_labelled_images(
-        draw, hierarchy, generator.config.z_dim, config, seed=seed
-    )
-    classifier = train_code_classifier(made, codes, hierarchy.n_children, config, seed=seed)
+    made, codes, n_codes = child_images(generator, config, seed=seed)
+    classifier = train_code_classifier(made, codes, n_codes, config, seed=seed)
     real = shrink(images.float() / 127.5 - 1, config.image_size)
     return agreement_with_truth(classifier, real, truth, seed=seed)
 
 
 def sort_images(
-    method: str, settings: Settings, seed: int, folder, checkpoint=None, progress=True
+    method: str,
+    settings: Settings,
+    seed: int,
+    folder,
+    checkpoint=None,
+    progress=True,
+    centre: bool = False,
 ) -> dict:
     """Sort real images with one method and one seed, and compare with the truth.
 
     The clustering methods learn from the very images that they sort, FineGAN's classifiers from
-    generated ones.
+    generated ones. With ``centre`` the method sees the middle half of each image.
     """
     started = time.monotonic()
     images, truth = real_images(settings)
+    if centre:
+        quarter = images.shape[-1] // 4
+        images = images[..., quarter:-quarter, quarter:-quarter].contiguous()
     if truth is None:
         raise InputError(
             "table 3 needs images whose categories are known",
@@ -323,13 +327,15 @@ class Row:
     """One row of a table.
 
     ``name`` as printed; ``files``, what its files are called (a FineGAN of two tables is one run);
-    ``config`` of what is trained, if anything; ``method`` that sorts real images, if one does.
+    ``config`` of what is trained, if anything; ``method`` that sorts real images, if one does;
+    ``centre``, whether it sees their middle only.
     """
 
     name: str
     files: str
     config: RunConfig | None = None
     method: str = ""
+    centre: bool = False
 
 
 def table_rows(number: int, settings: Settings) -> list[Row]:
@@ -344,7 +350,15 @@ def table_rows(number: int, settings: Settings) -> list[Row]:
         ]
     if number == 3:
         sorters = [Row(name, slug(name), None, method) for name, method in CLUSTERINGS.items()]
-        return [*sorters, Row("FineGAN", "finegan", base, "finegan")]
+        for name in CENTRED:
+            title = f"{name}, middle of the crop"
+            sorters.append(Row(title, slug(title), None, CLUSTERINGS[name], centre=True))
+        contrast = replace(base, recipe=replace(base.recipe, contrastive_child=1.0))
+        return [
+            *sorters,
+            Row("FineGAN", "finegan", base, "finegan"),
+            Row("FineGAN, contrastive", "finegan_contrastive", contrast, "finegan"),
+        ]
     raise InputError("the paper has tables 1, 2 and 3", seen=number, cure="Choose one of them.")
 
 
@@ -406,7 +420,14 @@ def run_row(row: Row, settings: Settings, seed: int, folder, progress=True) -> d
     run = Path(folder) / "runs" / f"{row.files}_seed{seed}"
     if row.method:
         newest = config and train(config, run, resume=True, progress=progress)
-        result = sort_images(row.method, settings, seed, run / "sorting", newest, progress)
+        sorting = run / "sorting"
+        result = sort_images(row.method, settings, seed, sorting, newest, progress, row.centre)
+        if config:
+            result |= {
+                "training": config.to_dict(),
+                "parameters": parameter_counts(config),
+                "seconds_training": read_metadata(newest)["seconds"],
+            }
     else:
         result = generate(config, settings, run, progress)
     machine = {"commit": commit(), "device": device_name(settings.device)}
@@ -419,6 +440,10 @@ def run_row(row: Row, settings: Settings, seed: int, folder, progress=True) -> d
 def describe(row: Row, settings: Settings, seed: int) -> dict:
     """What a result depends on, so that one made otherwise is not taken for it."""
     asked = {"data": settings.data, "n_real": settings.n_real, "method": row.method, "seed": seed}
+    if row.centre:
+        asked["centre"] = True
+    if not row.config and settings.image_size != Settings.image_size:
+        asked["image_size"] = settings.image_size  # else it is the model's
     if not row.method:
         asked |= {"n_images": settings.n_images, "network": settings.network}
     if row.config:
@@ -443,8 +468,10 @@ def gather(number: int, settings: Settings, folder) -> dict:
             numbers = [name for name, v in results[0]["scores"].items() if not isinstance(v, str)]
             systems[row.name] = {n: [r["scores"][n] for r in results] for n in numbers}
             systems[row.name]["seed"] = [r["seed"] for r in results]
-            if "parameters" in results[0]:
-                systems[row.name]["parameters"] = results[0]["parameters"]["generator"]
+            if "parameters" in results[0] and number < 3:
+                count = results[0]["parameters"]
+                systems[row.name]["parameters"] = count["generator"]
+                systems[row.name]["discriminator_parameters"] = count["discriminators"]
     steps = base_config(settings).loop.steps
     summary = {"table": number, **asdict(settings), "steps": steps, "systems": systems}
     write_json(Path(folder) / f"table{number}_{settings.data}.json", summary)
@@ -465,21 +492,35 @@ def table_text(summary: dict) -> str:
     number, systems = summary["table"], summary["systems"]
     settings = Settings(**{name: summary[name] for name in asdict(Settings())})
     columns, printed = COLUMNS[number], paper_columns(number, settings)
-    weights = ["weights of G"] * (number < 3)
+    weights = {"weights of G": "parameters", "of all D": "discriminator_parameters"}
+    weights = weights if number < 3 else {}
     header = ["N_p" if number == 2 else "", *weights, *columns, *printed]
     lines = [" | ".join(header), " | ".join(["---"] * len(header))]
     for name, scores in systems.items():
-        cells = [name, *(f"{scores['parameters']:,}" for _ in weights)]
+        cells = [name, *(f"{scores[count]:,}" for count in weights.values())]
         cells += [mean_and_sd(scores.get(score)) for score in columns.values()]
         cells += [column.get(name, "") for column in printed.values()]
         lines.append(" | ".join(cells))
     any_scores = next(iter(systems.values()), {})
     if "real_inception_score" in any_scores:
         controls = [mean_and_sd(any_scores[f"real_{n}"]) for n in ("inception_score", "halves_fid")]
-        empty = [""] * (len(header) - 2 - len(controls))
-        lines.append(" | ".join(["real images (FID: two halves)", "", *controls, *empty]))
+        empty = [""] * (len(header) - 1 - len(weights) - len(controls))
+        row = ["real images (FID: two halves)", *[""] * len(weights), *controls, *empty]
+        lines.append(" | ".join(row))
     text = "\n".join(f"| {line} |" for line in lines)
-    return text + (f"\n\n{verdict(systems)}" if number == 1 else "")
+    if number == 1:
+        text += f"\n\n{budget(summary)}\n{verdict(systems)}"
+    return text
+
+
+def budget(summary: dict) -> str:
+    """What the generators of a table have in common, and what they have not."""
+    equal = "as many weights to within a tenth" if summary["data"] == "toy" else "authors' widths"
+    return (
+        f"Every generator: {summary['steps']:,} steps of the preset's batches, {equal}. A judge of "
+        "finished images is equally wide everywhere; FineGAN's D_b and D_p, which judge backgrounds"
+        " and read p, and StackGAN's judges of coarser scales come on top."
+    )
 
 
 def mean_and_sd(values: list[float] | None) -> str:
@@ -509,10 +550,14 @@ def paper_columns(number: int, settings: Settings) -> dict[str, dict[str, str]]:
         cells = {ours: f"{scores[paper]:.2f} ({paper})" for ours, paper in pairs}
         return {"IS, paper (its N_p, of 200 children)": cells}
     pairs = {"NMI": tables["table3_nmi"], "accuracy": tables["table3_accuracy"]}
-    return {
+    printed = {
         f"{name}, {of}": {n: f"{v[column]:.3f}" for n, v in values.items()}
         for name, values in pairs.items()
     }
+    later = clustering_elsewhere()["nmi"]
+    own = {"FineGAN": "FineGAN", "FineGAN, contrastive": "C3-GAN"}
+    cells = {row: f"{later[name][column]:.2f} ({name})" for row, name in own.items()}
+    return printed | {f"NMI, C3-GAN's paper ({column})": cells}
 
 
 def verdict(systems: dict) -> str:

@@ -34,6 +34,7 @@ QUICK = EvaluationConfig(
 )
 COMMANDS = shlex.split("train sample figures evaluate demo ablate cluster judges export")
 COMMANDS += shlex.split("toybirds check doctor quality classifier table")
+COMMANDS += shlex.split("disentangle choose-n-children")
 
 
 @pytest.fixture(autouse=True)

@@ -163,6 +163,54 @@ def test_gaussian_loss_pulls_the_mean_to_the_code():
     assert mean.grad.item() == pytest.approx(1.5 / 2)
 
 
+# ------------------------------------------------------------------------------------- C3-GAN
+
+
+def test_code_contrast_by_hand():
+    """Two codes at right angles, an image on the first: logits (1/τ, 0), whatever the lengths."""
+    centroids, feature = torch.eye(2), torch.tensor([[3.0, 0.0]])
+    assert losses.code_contrast_logits(feature, 5 * centroids, 0.5).tolist() == [[2, 0]]
+    right = losses.code_contrast_loss(feature, centroids, torch.tensor([0]), 0.5)
+    wrong = losses.code_contrast_loss(feature, centroids, torch.tensor([1]), 0.5)
+    assert right.item() == pytest.approx(math.log(1 + math.exp(-2)))
+    assert wrong.item() == pytest.approx(math.log(1 + math.exp(2)))
+
+
+def test_code_contrast_pulls_to_its_own_code_and_away_from_others():
+    features = torch.tensor([[1.0, 1.0, 0.2]], requires_grad=True)
+    loss = losses.code_contrast_loss(features, torch.eye(3)[:2], torch.tensor([0]))
+    (gradient,) = torch.autograd.grad(loss, features)
+    assert gradient[0, 0] < 0 < gradient[0, 1]  # a step down the slope goes to code 0
+    assert (gradient * features.detach()).sum().item() == pytest.approx(0, abs=1e-5)  # no outwards
+
+
+def test_instance_contrast_by_hand():
+    """Two images at right angles, views alike: a view has its partner at 1, two others at 0."""
+    views = torch.eye(2)
+    alike = losses.instance_contrast_loss(views, 2 * views, 0.5)
+    assert alike.item() == pytest.approx(math.log(1 + 2 * math.exp(-2)))
+    swapped = losses.instance_contrast_loss(views, views.flip(0), 0.5)
+    assert swapped.item() == pytest.approx(math.log(2 + math.exp(2)))
+
+
+def test_instance_contrast_brings_partners_together():
+    views = torch.tensor([[1.0, 0.3], [0.0, 1.0]], requires_grad=True)
+    loss = losses.instance_contrast_loss(views, torch.eye(2))
+    (gradient,) = torch.autograd.grad(loss, views)
+    assert gradient[0, 1] > 0  # the first view turns towards (1, 0)
+
+
+def test_assignment_loss_by_hand():
+    sure = torch.tensor([[50.0, 0.0], [0.0, 50.0]])
+    assert losses.assignment_loss(sure).item() == pytest.approx(-math.log(2))
+    assert losses.assignment_loss(torch.zeros(3, 2)).item() == pytest.approx(0, abs=1e-6)
+    all_the_same = torch.tensor([[50.0, 0.0]]).repeat(3, 1)
+    assert losses.assignment_loss(all_the_same).item() == pytest.approx(0, abs=1e-6)
+    unsure = torch.tensor([[LOG3, 0.0], [0.0, LOG3]])  # (3/4, 1/4) and the reverse
+    each = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+    assert losses.assignment_loss(unsure).item() == pytest.approx(each - math.log(2))
+
+
 # ------------------------------------------------------------------------------------- background
 
 

@@ -85,6 +85,36 @@ def test_every_update_changes_its_own_weights_only(child_norm):
     assert changed(system, before) == expected
 
 
+def test_the_contrastive_head_is_there_when_asked_for_only():
+    off, on = finegan(), finegan(Recipe(contrastive_child=0.5))
+    before, after = off.state_dict(), on.state_dict()
+    assert all(name.startswith("contrastive.") for name in after.keys() - before.keys())
+    assert after.keys() > before.keys()
+    torch.testing.assert_close({name: after[name] for name in before}, dict(before))
+
+
+def test_contrast_teaches_the_trunk_and_its_head_and_then_the_generator():
+    system = finegan(Recipe(contrastive_child=1.0), child_norm="spectral")
+    batch, codes = real_batch(), system.draw_codes(4, seeded())
+    fake = system.generator(codes)
+    before = snapshot(system)
+    first = system.update_contrast(batch, fake, codes, seeded())
+    assert changed(system, before) == parameters_of(system, "d_child.trunk.", "contrastive.")
+    for _ in range(8):
+        last = system.update_contrast(batch, fake, codes, seeded())
+    assert last < first
+
+    loss = system.contrast(fake, codes, seeded())
+    head = [*system.contrastive.parameters()]
+    kept = {"allow_unused": True, "retain_graph": True}
+    assert torch.autograd.grad(loss, head, **kept) == (None,) * len(head)
+    (gradient,) = torch.autograd.grad(loss, system.generator.child_image.weight)
+    assert gradient.abs().sum() > 0
+    report = system.step(batch, seeded())
+    assert {"contrast", "contrast_D"} <= report.keys()
+    assert all(torch.isfinite(value) for value in report.values())
+
+
 @pytest.mark.parametrize("recipe", [Recipe(), MASKED, NOISY])
 def test_a_step_changes_everything_but_the_unused_head(recipe):
     system = finegan(recipe)

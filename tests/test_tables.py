@@ -152,7 +152,9 @@ def test_table_1_runs_goes_on_and_prints(small, tmp_path, capsys, monkeypatch):
     one = json.loads((tmp_path / "results" / "images_finegan_seed1.json").read_text())
     assert one["config"]["loop"]["seed"] == one["seed"] == 1
     assert {"commit", "device", "torch", "seconds_training", "seconds_scoring"} <= one.keys()
-    assert one["parameters"]["generator"] == summary["systems"]["FineGAN"]["parameters"]
+    ours = summary["systems"]["FineGAN"]
+    assert one["parameters"]["generator"] == ours["parameters"]
+    assert one["parameters"]["discriminators"] == ours["discriminator_parameters"]
 
     # What is there is not done again; what is new joins it.
     monkeypatch.setattr(tables, "train", None)
@@ -164,6 +166,8 @@ def test_table_1_runs_goes_on_and_prints(small, tmp_path, capsys, monkeypatch):
     text = tables.table_text(summary)
     assert "52.53 ± 0.45" in text and "13.20" in text  # the paper's FineGAN and InfoGAN
     assert f"{np.mean(summary['systems']['FineGAN']['fid']):.2f} ±" in text
+    assert f"| {ours['discriminator_parameters']:,} |" in text
+    assert "Every generator: 2 steps" in text
     assert "FID: FineGAN is" in text and "Child NMI: FineGAN is" in text
 
 
@@ -194,14 +198,43 @@ def test_tables_1_and_2_share_the_usual_finegan(small, tmp_path, monkeypatch):
 
 
 def test_table_3_sorts(small, tmp_path):
-    only = ("k-means on pixels", "JULE", "DEPICT", "FineGAN")
+    only = ("k-means on pixels", "JULE", "DEPICT", "FineGAN", "FineGAN, contrastive")
+    only += ("JULE, middle of the crop",)
     summary = tables.run_table(3, QUICK, tmp_path, seeds=(0,), only=only, progress=False)
     assert set(summary["systems"]) == set(only)
     for scores in summary["systems"].values():
         assert 0 <= scores["nmi_arithmetic"][0] <= 1 and 0 < scores["accuracy"][0] <= 1
     text = tables.table_text(summary)
     assert "0.403" in text and "0.126" in text  # the paper's FineGAN on birds
+    assert "0.37 (FineGAN)" in text and "0.53 (C3-GAN)" in text  # as C3-GAN's authors have it
     assert (tmp_path / "runs" / "jule_seed0" / "sorting").is_dir()
+    whole, middle = (
+        json.loads((tmp_path / "results" / f"sorting_jule{part}_seed0.json").read_text())
+        for part in ("", "__middle_of_the_crop")
+    )
+    assert "centre" not in whole["asked"] and middle["asked"]["centre"]
+    contrastive = tmp_path / "results/sorting_finegan_contrastive_seed0.json"
+    contrastive = json.loads(contrastive.read_text())
+    assert contrastive["training"]["recipe"]["contrastive_child"] == 1
+    assert contrastive["seconds_training"] > 0 and contrastive["parameters"]["generator"] > 0
+
+
+def test_the_middle_of_a_crop_is_what_is_sorted(monkeypatch):
+    """Birds whose middle tells them apart, on backgrounds that do not."""
+    truth = np.arange(40) % 2
+    images = torch.randint(256, (40, 3, 32, 32), generator=torch.Generator().manual_seed(0)).byte()
+    images[:, :, 8:24, 8:24] = torch.tensor([0, 200], dtype=torch.uint8)[truth].view(-1, 1, 1, 1)
+    monkeypatch.setattr(tables, "real_images", lambda settings: (images, truth))
+    seen = []
+
+    def watch(images, *args, **options):
+        seen.append(images.shape)
+        return truth
+
+    monkeypatch.setattr(tables, "cluster_images", watch)
+    tables.sort_images("kmeans", QUICK, 0, None, centre=True)
+    tables.sort_images("kmeans", QUICK, 0, None)
+    assert seen == [(40, 3, 16, 16), (40, 3, 32, 32)]
 
 
 def test_a_result_of_other_settings_is_not_taken(small, tmp_path):
@@ -210,6 +243,14 @@ def test_a_result_of_other_settings_is_not_taken(small, tmp_path):
     longer = dataclasses.replace(QUICK, steps=3)
     with pytest.raises(InputError, match=r"another steps.*simple_gan_seed0"):
         tables.run_table(1, longer, tmp_path, seeds=(0,), only=only, progress=False)
+
+
+def test_a_sorting_of_other_sizes_is_not_taken(small, tmp_path):
+    only = ("k-means on pixels",)
+    tables.run_table(3, QUICK, tmp_path, seeds=(0,), only=only, progress=False)
+    larger = dataclasses.replace(QUICK, image_size=64)
+    with pytest.raises(InputError, match="another image_size"):
+        tables.run_table(3, larger, tmp_path, seeds=(0,), only=only, progress=False)
 
 
 def test_an_unknown_row_is_named(tmp_path):

@@ -18,7 +18,11 @@ from torch import Tensor, nn
 from torchvision.transforms.functional import gaussian_blur
 from tqdm.auto import tqdm
 
+from ..baselines import whole_image
+from ..codes import CodeHierarchy
 from ..evaluation.clustering import hungarian_accuracy, kmeans_labels, nmi
+from ..generators import final_image
+from ..models import FineGANGenerator, FineGANOutput, InfoGANGenerator
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,44 @@ def generate_labelled_images(generator, hierarchy, z_dim, config=None, *, seed=0
         child_codes.append(codes.c_index)
         parent_codes.append(codes.p_index)
     return torch.cat(images), torch.cat(child_codes), torch.cat(parent_codes)
+
+
+def as_finegan(generator, seed: int = 0):
+    """A generator with one child code, called as a FineGAN is: p and b are ignored.
+
+    Returns:
+        ``draw``, from :class:`~finegan_lib.codes.Codes` to a `FineGANOutput` whose three stages
+        are the one image (a FineGAN is returned as it is); and the hierarchy of its codes, one
+        parent of all children. InfoGAN's continuous codes are drawn at random, from ``seed``.
+    """
+    config = generator.config
+    if isinstance(generator, FineGANGenerator):
+        return generator, config.hierarchy()
+    infogan = isinstance(generator, InfoGANGenerator)
+    n_children = config.n_categories if infogan else config.n_children
+    n_continuous = config.n_continuous if infogan else 0
+    random = torch.Generator().manual_seed(seed)
+
+    def draw(codes):
+        continuous = torch.rand(len(codes.z), n_continuous, generator=random) * 2 - 1
+        images = final_image(generator(codes.z, torch.cat([codes.c, continuous], 1)))
+        return FineGANOutput(*[whole_image(images)] * 3)
+
+    return draw, CodeHierarchy.equal(1, n_children)
+
+
+def child_images(generator, config=None, *, seed=0):
+    """Images of a generator of any family with a child code, and that code: what a child
+    classifier learns from.
+
+    Returns:
+        images (N, 3, s, s) in [-1, 1], codes (N,) int64, and how many codes there are.
+    """
+    draw, hierarchy = as_finegan(generator, seed)
+    images, codes, _ = generate_labelled_images(
+        draw, hierarchy, generator.config.z_dim, config, seed=seed
+    )
+    return images, codes, hierarchy.n_children
 
 
 def train_code_classifier(images, codes, n_codes, config=None, *, seed=0, name="", progress=False):

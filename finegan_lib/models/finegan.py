@@ -332,6 +332,31 @@ class CodeDiscriminator(nn.Module):
         return self.real_fake(features).flatten(), self.code(features).flatten(1)
 
 
+class ContrastiveHead(nn.Module):
+    """Child codes as points among the images, in the manner of C3-GAN. Not in the paper.
+
+    ``features`` maps D_c's trunk features (N, channels, 4, 4) to h (N, 64); ``centroids`` (N_c, 64)
+    holds a point l of every code. Both live on a sphere: only directions count
+    (:func:`finegan_lib.losses.code_contrast_loss`).
+    """
+
+    def __init__(self, config: FineGANConfig, channels: int, width: int = 64):
+        super().__init__()
+        self.features = nn.Sequential(
+            conv3x3(channels, channels),
+            nn.BatchNorm2d(channels),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(channels, width, 4),
+            nn.Flatten(),
+        )
+        initialise(self)
+        self.centroids = nn.Parameter(torch.randn(config.n_children, width))
+
+    def forward(self, trunk_features: Tensor) -> Tensor:
+        """(N, 64) features h, of any length."""
+        return self.features(trunk_features)
+
+
 class PoseReader(nn.Module):
     """Q(z|M): reads the first numbers of z back from a mask. Not in the paper.
 
