@@ -18,7 +18,12 @@ the child codes of its images and then see real ones, as in category discovery. 
   of children do not repeat birds only; most of them split a species by something that a classifier
   can see, and a split is counted here.
 
-None has a setting that depends on the data.
+None has a setting that depends on the data. What was measured so far, with few images
+(``weights/choose_n_children.json``): of 20 children it proposed 22, from 60 codes after 4,000
+steps, where numbers from 16 to 22 agree almost as well. Of 40 it proposed 26, from 80 codes of a
+network stopped after 1,000 steps; that their best agreement was 0.72, and not 0.90, says that this
+network had not yet told its birds apart. So a number is worth as much as its agreement is high.
+Merging said 48 and 67, silhouettes 18 and 26.
 
     python -m finegan_lib choose-n-children --checkpoint runs/too_many
 
