@@ -57,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_export(commands)
     _add_toybirds(commands)
     _add_doctor(commands)
+    _add_bench(commands)
     return parser
 
 
@@ -534,6 +535,40 @@ def _doctor(parsed) -> dict:
     for warning in facts["warnings"]:
         print(f"warning: {warning}")
     return facts
+
+
+def _add_bench(commands) -> None:
+    parser = _command(
+        commands,
+        "bench",
+        _bench,
+        "measure how fast things are, as ratios within one run",
+        "step and sample: against the plain implementation in tests/reference. data: decoding "
+        "against the cache. scaling: time against sizes. gpu-model: time per epoch on GPUs, "
+        "estimated on paper. import: what importing costs.",
+        checkpoint=False,
+    )
+    whats = ("step", "sample", "data", "scaling", "gpu-model", "import")
+    parser.add_argument("what", choices=whats, help="what to measure")
+    parser.add_argument("--rounds", type=int, help="turns of each way (none: 3 or 5)")
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", choices=(32, 64, 128), help="pixels (none: all three)"
+    )
+    parser.add_argument("--figure", type=Path, metavar="FILE", help="PNG of scaling (none: none)")
+
+
+def _bench(parsed) -> dict:
+    from .bench import bench, summary
+
+    result = bench(
+        parsed.what,
+        rounds=parsed.rounds,
+        sizes=parsed.sizes,
+        figure=parsed.figure,
+        progress=not parsed.no_progress,
+    )
+    print(summary(result))
+    return result
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ from tqdm.auto import tqdm
 
 from .baselines import InfoGANBaselineSystem, LRGANSystem, SimpleGANSystem, StackGANSystem
 from .checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
-from .data import BirdsFolder, ToyBirds, TrainingExample
+from .data import ToyBirds, TrainingExample
+from .data.cache import CachedBirds
 from .data.folder import MARGIN
 from .errors import InputError, TrainingDiverged
 from .models import (
@@ -184,12 +185,13 @@ def build_dataset(config: RunConfig, progress: bool = True) -> Dataset:
     """The images that a run trains on."""
     model, loop = config.model, config.loop
     if loop.data != "toybirds":
-        return BirdsFolder(
+        return CachedBirds(
             loop.data,
             image_size=model.image_size,
             seed=loop.seed,
             crop_scale=loop.crop_scale,
             full_scale=loop.full_scale or MARGIN,
+            progress=progress,
         )
     sizes = {}
     if loop.world_parents or loop.world_children:

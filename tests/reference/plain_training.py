@@ -43,7 +43,7 @@ def plain_optimisers(system: FineGANSystem) -> None:
 def plain_step(system: FineGANSystem, batch, generator: torch.Generator) -> dict:
     """What ``system.step(batch, generator)`` does."""
     recipe, sd = system.recipe, system.noise_sd
-    d_loss, g_loss = losses.adversarial_losses(recipe.adversarial)
+    d_loss = losses.adversarial_losses(recipe.adversarial)[0]
     d_b, d_p, d_c = system.d_background, system.d_parent, system.d_child
     with plain_forms():
         n = len(batch.child_crop)
