@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from .distributed import WorkerLost, is_first
 from .errors import InputError, TrainingDiverged
 from .options import add_options, with_options
 
@@ -14,20 +15,21 @@ def main(arguments=None) -> int:
     """Run one command.
 
     Returns:
-        The exit status: 0; 1 when a training diverged; 2 when the user's input cannot be used.
+        The exit status: 0; 1 when a training diverged or lost another process; 2 when the user's
+        input cannot be used.
     """
     parsed = build_parser().parse_args(arguments)
     try:
         if parsed.json and parsed.json.is_dir():  # said before hours of work, not after
             raise InputError("--json needs a file", seen=str(parsed.json), cure="Add a file name.")
         result = parsed.command(parsed)
-        if parsed.json:
+        if parsed.json and is_first():
             parsed.json.parent.mkdir(parents=True, exist_ok=True)
             parsed.json.write_text(json.dumps(result, indent=2) + "\n")
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except TrainingDiverged as error:
+    except (TrainingDiverged, WorkerLost) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -141,7 +143,8 @@ def _train(parsed) -> dict:
     parts = {name: getattr(preset, name) for name in ("model", "recipe", "loop")}
     config = replace(preset, **with_options(parts, parsed))
     newest = train(config, folder, resume=parsed.resume, progress=not parsed.no_progress)
-    print(f"newest checkpoint: {newest}")
+    if is_first():
+        print(f"newest checkpoint: {newest}")
     return {"run": str(folder), "checkpoint": str(newest), "config": config.to_dict()}
 
 
@@ -249,7 +252,8 @@ def _quality(parsed) -> dict:
         device=parsed.device,
         progress=not parsed.no_progress,
     )
-    print(quality_table(scores))
+    if is_first():
+        print(quality_table(scores))
     return scores
 
 

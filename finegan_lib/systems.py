@@ -13,9 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.utils import make_grid
 
-from . import losses
+from . import distributed, losses
 from .codes import Codes, one_hot
 from .data.example import TrainingExample
+from .distributed import draw, draw_signs
 from .errors import InputError
 from .models.finegan import (
     FineGANConfig,
@@ -157,11 +158,11 @@ def code_view(stage: Stage, recipe: Recipe, generator: torch.Generator, silhouet
     images, n = stage.masked_foreground, len(stage.mask)
     device = images.device
     if silhouette > 0:
-        flat = (torch.rand(n, generator=generator) < silhouette).to(device)
-        colour = torch.randint(2, (n, 3, 1, 1), generator=generator).to(images) * 2 - 1
+        flat = (draw(torch.rand, n, generator=generator) < silhouette).to(device)
+        colour = draw_signs(n, 3, 1, 1, generator=generator).to(images)
         images = torch.where(flat[:, None, None, None], stage.mask * colour, images)
     if recipe.code_colour > 0:
-        tint = torch.randn(n, 3, 1, 1, generator=generator).to(images)
+        tint = draw(torch.randn, n, 3, 1, 1, generator=generator).to(images)
         images = images + recipe.code_colour * tint * stage.mask
     if recipe.code_affine > 0 or recipe.code_flip:
         images = _random_affine(images, recipe.code_affine, recipe.code_flip, generator)
@@ -172,16 +173,16 @@ def noisy(images: Tensor, sd: float, generator: torch.Generator) -> Tensor:
     """Images with Gaussian noise of standard deviation ``sd`` added; at 0 the images themselves."""
     if sd == 0:
         return images
-    return images + sd * torch.randn(images.shape, generator=generator).to(images)
+    return images + sd * draw(torch.randn, *images.shape, generator=generator).to(images)
 
 
 def _random_affine(images: Tensor, size: float, flip: bool, generator: torch.Generator) -> Tensor:
     n = len(images)
-    mirror = torch.randint(2, (n,), generator=generator) * 2 - 1.0
+    mirror = draw_signs(n, generator=generator).float()
     if size == 0:
         mirrored = (mirror < 0).to(images.device)[:, None, None, None]
         return torch.where(mirrored, images.flip(3), images)
-    scale, angle, dx, dy = (torch.rand(4, n, generator=generator) * 2 - 1) * size
+    scale, angle, dx, dy = (draw(torch.rand, 4, n, generator=generator, batch_dim=1) * 2 - 1) * size
     mirror = mirror if flip else torch.ones(n)
     scale = 1 + scale
     rows = [mirror * scale * angle.cos(), -scale * angle.sin(), dx / 2]
@@ -347,8 +348,9 @@ class FineGANSystem(nn.Module):
             The losses and mean mask areas, scalars.
         """
         n, device = len(batch.child_crop), batch.child_crop.device
-        draw = self.hard_codes if hard else self.draw_codes
-        codes = draw(n, generator).to(device)
+        draw_codes = self.hard_codes if hard else self.draw_codes
+        codes = draw_codes(n * distributed.size(), generator)
+        codes = Codes(*map(distributed.own, codes)).to(device)
         fake = self.generator(codes)
         loss_b = self.update_d_background(batch, fake)
         loss_c = self.update_d_child(batch, fake, generator)
@@ -380,6 +382,7 @@ class FineGANSystem(nn.Module):
         return max(1, round(n * (1 - self.recipe.free_child)))
 
     @torch.no_grad()
+    @distributed.all_have_the_whole_batch()
     def hard_codes(self, n: int, generator: torch.Generator) -> Codes:
         """The n codes, of ``hard_pool`` times as many, that D_c reads worst.
 
@@ -411,6 +414,7 @@ class FineGANSystem(nn.Module):
             weights,
             adversarial=self.recipe.adversarial,
             background_weight=self.recipe.background_weight,
+            n_background=distributed.mean_of(weights.sum()),
         )
         descend(self.optimisers["D_b"], loss)
         return loss
@@ -532,5 +536,6 @@ def descend(optimisers, loss: Tensor) -> None:
     for optimiser in optimisers:
         optimiser.zero_grad(set_to_none=True)
     loss.backward()
+    distributed.average_gradients(optimisers)
     for optimiser in optimisers:
         optimiser.step()

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.utils import save_image
 from tqdm.auto import tqdm
 
+from . import distributed
 from .baselines import InfoGANBaselineSystem, LRGANSystem, SimpleGANSystem, StackGANSystem
 from .checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
 from .data import ToyBirds, TrainingExample
@@ -238,7 +239,7 @@ class StepSampler:
                 shuffle = torch.Generator().manual_seed(hash_seed(self.seed, epoch, 1))
                 order, order_of = torch.randperm(self.n_images, generator=shuffle), epoch
             rows = order[place * self.batch_size : (place + 1) * self.batch_size]
-            yield [(index, epoch) for index in rows.tolist()]
+            yield [(index, epoch) for index in distributed.own(rows).tolist()]
 
 
 def hash_seed(*numbers: int) -> int:
@@ -294,12 +295,16 @@ def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = T
             read, or ``start_from`` does not fit.
         TrainingDiverged: if a loss or a weight becomes infinite or NaN.
     """
-    run = Run(config, folder, resume, progress)
-    loop, system = config.loop, run.system
+    with distributed.joined():
+        return _train(Run(config, folder, resume, progress and distributed.is_first()))
+
+
+def _train(run: "Run") -> Path:
+    loop, system = run.config.loop, run.system
     batches = DataLoader(run.dataset, batch_sampler=run.sampler, num_workers=loop.workers)
     with closing(run), run.progress_bar() as bar:
         for batch in batches:
-            if run.out_of_time():
+            if distributed.agree(run.out_of_time()):
                 break
             batch = TrainingExample(*(part.to(run.device) for part in batch))
             generator = torch.Generator().manual_seed(hash_seed(loop.seed, run.step, 2))
@@ -310,7 +315,7 @@ def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = T
             run.step += 1
             run.after_step(report, bar)
         run.checkpoint()
-    return run.newest
+    return distributed.gather(run.newest)[0]
 
 
 class Run:
@@ -322,24 +327,31 @@ class Run:
         self.step, self.newest, self.seconds_before = 0, None, 0.0
         self._check_folder(resume)
         self.system = build_system(config).to(self.device)
+        distributed.check_batch(config.loop.batch_size, self.system)
+        distributed.synchronise_batch_norms(self.system)
         if resume and any((self.folder / "checkpoints").glob("step_*.safetensors")):
             self._resume()
         elif config.loop.start_from:
             start_from(config.loop.start_from, self.system, config)
-        self.dataset = build_dataset(config, progress)  # last of all: it may have to be drawn
+        # Last of all: it may have to be drawn, and by one process only.
+        self.dataset = distributed.in_turn(lambda: build_dataset(config, progress))
         loop = config.loop
         self.stop = loop.steps + loop.hard_steps
         self.sampler = StepSampler(
             len(self.dataset), loop.batch_size, loop.seed, self.step, self.stop
         )
+        self.started = time.monotonic()
+        if not distributed.is_first():
+            return
         # From here on the folder is taken: nothing above may have failed.
         self.folder.mkdir(parents=True, exist_ok=True)
         _write_text(self.folder / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
         self._open_logs()
-        self.started = time.monotonic()
 
     def close(self) -> None:
         """Write out what TensorBoard still holds back, and close the files."""
+        if not distributed.is_first():
+            return
         self.board.close()
         self.history.close()
 
@@ -366,6 +378,8 @@ class Run:
         """History, pictures and checkpoints, each when it is due."""
         loop = self.config.loop
         bar.update()
+        if not distributed.is_first():
+            return
         if self.step % loop.log_every == 0:
             self._log(report, bar)
         if self.step % loop.sample_every == 0:
@@ -380,7 +394,7 @@ class Run:
             TrainingDiverged: instead of writing anything, if a weight is not a number.
         """
         path = self.folder / "checkpoints" / f"step_{self.step:08d}.safetensors"
-        if path == self.newest:
+        if path == self.newest or not distributed.is_first():
             return
         optimisers = self.system.optimisers
         state = {

@@ -74,8 +74,10 @@ class UpBlock(nn.Sequential):
 
 
 # Which rows of a 3×3 kernel fall on the same small pixel after nearest ×2: the even output row 2i
-# sees the small rows i − 1, i, i (kernel row 0; rows 1 and 2 added), the odd one i, i, i + 1.
-PHASES = (((1, 0, 0), (0, 1, 1)), ((1, 1, 0), (0, 0, 1)))  # (phase, small row, kernel row)
+# sees the small rows i − 1, i, i (kernel row 0; rows 1 and 2 added), the odd one i, i, i + 1. Then
+# the same for rows and columns together: (9 kernel pixels, 4 phases × 4 small pixels).
+_ROWS = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])  # phase, small, kernel row
+PHASES = torch.einsum("ayr,bxs->rsabyx", _ROWS, _ROWS).reshape(9, 16)
 
 
 def up_conv(x: Tensor, weight: Tensor) -> Tensor:
@@ -95,9 +97,7 @@ def up_conv(x: Tensor, weight: Tensor) -> Tensor:
         (N, out, 2H, 2W), equal to ``conv2d(interpolate(x, scale_factor=2), weight, padding=1)``.
     """
     (n, _, height, width), (out, channels) = x.shape, weight.shape[:2]
-    rows = weight.new_tensor(PHASES)
-    sums = torch.einsum("ayr,bxs->abyxrs", rows, rows).view(16, 9)
-    kernels = (weight.reshape(-1, 9) @ sums.T).view(out, channels, 4, 2, 2)
+    kernels = (weight.reshape(-1, 9) @ PHASES.to(weight)).view(out, channels, 4, 2, 2)
     kernels = kernels.permute(2, 0, 1, 3, 4).reshape(4 * out, channels, 2, 2)
     phases = F.conv2d(x, kernels, padding=1)  # (N, 4·out, H + 1, W + 1)
     per_image, per_channel, per_row, per_column = phases.stride()
@@ -135,6 +135,12 @@ class ResidualBlock(nn.Module):
         return x + self.block(x)
 
 
+# Which rows of a 3×3 kernel lie inside the map, at its first row, in the middle, at its last row;
+# then the same for rows and columns together: (9 kernel pixels, 9 cases).
+_INSIDE = torch.tensor([[0.0, 1, 1], [1, 1, 1], [1, 1, 0]])
+CASES = torch.kron(_INSIDE, _INSIDE).T.contiguous()
+
+
 class CodeConv(nn.Module):
     """3×3 convolution over a code and features, "repeat the code over space, then concatenate".
 
@@ -165,9 +171,8 @@ class CodeConv(nn.Module):
     def forward(self, code: Tensor, features: Tensor) -> Tensor:
         """Equal to :meth:`plain`, without the repeated code."""
         code_weight, feature_weight = self.conv.weight.tensor_split([self.code_channels], 1)
-        taps = torch.einsum("nk,okyx->noyx", code, code_weight)
-        inside = taps.new_tensor([[0, 1, 1], [1, 1, 1], [1, 1, 0]])  # (case, kernel row)
-        tile = inside @ taps @ inside.T
+        taps = torch.einsum("nk,okyx->noyx", code, code_weight).flatten(2)
+        tile = (taps @ CASES.to(taps)).unflatten(2, (3, 3))
         height, width = features.shape[2:]
         rows = [tile[:, :, :1], tile[:, :, 1:2].expand(-1, -1, height - 2, -1), tile[:, :, 2:]]
         tile = torch.cat(rows, 2)
