@@ -140,6 +140,15 @@ def mean_of(number: Tensor) -> Tensor:
     return total / size()
 
 
+@torch.no_grad()
+def averaged(report: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A step's losses, scalars, each ← its mean over the processes."""
+    if size() == 1:
+        return report
+    values = mean_of(torch.stack([value.float() for value in report.values()]))
+    return dict(zip(report, values, strict=True))
+
+
 def agree(wish: bool) -> bool:
     """Whether any process has the wish: so that all stop after the same step."""
     if size() == 1:

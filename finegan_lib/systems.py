@@ -531,11 +531,19 @@ def adam(parameters, recipe: Recipe, factor: float = 1.0) -> torch.optim.Adam:
 
 
 def descend(optimisers, loss: Tensor) -> None:
-    """One step of one optimiser, or of several, down a loss's gradient."""
+    """One step of one optimiser, or of several, down a loss's gradient.
+
+    In float16 gradients would vanish below 6e-8, so there the loss is multiplied by a large number
+    first and the gradients are divided by it (Micikevicius et al., 2018). A step whose gradients
+    overflow is left out, and the number halved.
+    """
     optimisers = optimisers if isinstance(optimisers, list) else [optimisers]
     for optimiser in optimisers:
         optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    scaler = getattr(optimisers[0], "scaler", None)
+    (loss if scaler is None else scaler.scale(loss)).backward()
     distributed.average_gradients(optimisers)
     for optimiser in optimisers:
-        optimiser.step()
+        optimiser.step() if scaler is None else scaler.step(optimiser)
+    if scaler is not None:
+        scaler.update()

@@ -18,10 +18,10 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.utils import save_image
 from tqdm.auto import tqdm
 
-from . import distributed
+from . import devices, distributed
 from .baselines import InfoGANBaselineSystem, LRGANSystem, SimpleGANSystem, StackGANSystem
 from .checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
-from .data import ToyBirds, TrainingExample
+from .data import ToyBirds
 from .data.cache import CachedBirds
 from .data.folder import MARGIN
 from .errors import InputError, TrainingDiverged
@@ -85,7 +85,19 @@ class LoopConfig:
     )
     device: str = option("auto", '"auto" (CUDA when present), "cpu" or "cuda"')
     precision: str = option(
-        "fp32", "of convolutions; bf16 is faster where supported", choices=("fp32", "bf16")
+        "auto",
+        "of convolutions (auto: fp32 on a CPU; bf16, or fp16 before Ampere, on a GPU)",
+        choices=("auto", "fp32", "bf16", "fp16"),
+    )
+    tf32: str = option("auto", "shorter mantissas on a GPU", choices=("auto", "yes", "no"))
+    memory_format: str = option(
+        "auto",
+        "of images (auto: channels_last on a GPU)",
+        choices=("auto", "contiguous", "channels_last"),
+    )
+    compile: bool = option(False, "fuse the networks with torch.compile; takes minutes at first")
+    prefetch: str = option(
+        "auto", "pinned memory and overlapping copies on a GPU", choices=("auto", "yes", "no")
     )
     workers: int = option(0, "processes that read images")
     log_every: int = option(20, "steps between two lines of the history")
@@ -301,19 +313,24 @@ def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = T
 
 def _train(run: "Run") -> Path:
     loop, system = run.config.loop, run.system
-    batches = DataLoader(run.dataset, batch_sampler=run.sampler, num_workers=loop.workers)
+    batches = DataLoader(
+        run.dataset,
+        batch_sampler=run.sampler,
+        num_workers=loop.workers,
+        pin_memory=run.execution.pinned,
+    )
     with closing(run), run.progress_bar() as bar:
         for batch in batches:
             if distributed.agree(run.out_of_time()):
                 break
-            batch = TrainingExample(*(part.to(run.device) for part in batch))
+            batch = run.execution.move(batch)
             generator = torch.Generator().manual_seed(hash_seed(loop.seed, run.step, 2))
             hard = run.step >= loop.steps and (run.step - loop.steps) % 2 == 1
             anneal(system, run.step, run.stop)
-            with torch.autocast(run.device.type, torch.bfloat16, loop.precision == "bf16"):
+            with run.execution.autocast():
                 report = system.step(batch, generator, hard)
             run.step += 1
-            run.after_step(report, bar)
+            run.after_step(distributed.averaged(report), bar)
         run.checkpoint()
     return distributed.gather(run.newest)[0]
 
@@ -327,6 +344,10 @@ class Run:
         self.step, self.newest, self.seconds_before = 0, None, 0.0
         self._check_folder(resume)
         self.system = build_system(config).to(self.device)
+        speed = ("precision", "tf32", "memory_format", "compile", "prefetch")
+        options = {name: getattr(config.loop, name) for name in speed}
+        self.execution = devices.choose(self.device, **options)
+        self.execution.prepare(self.system)
         distributed.check_batch(config.loop.batch_size, self.system)
         distributed.synchronise_batch_norms(self.system)
         if resume and any((self.folder / "checkpoints").glob("step_*.safetensors")):
@@ -524,6 +545,7 @@ def _check_same_run(saved: RunConfig, wanted: RunConfig) -> None:
     """A run may be resumed for longer, elsewhere or with other bookkeeping, but not changed."""
     free = ("steps", "hard_steps", "minutes", "device", "workers", "log_every")
     free += ("sample_every", "checkpoint_every", "keep")
+    free += ("tf32", "memory_format", "compile", "prefetch")
     kept = {name: getattr(saved.loop, name) for name in free}
     wanted = dataclasses.replace(wanted, loop=dataclasses.replace(wanted.loop, **kept))
     if saved == wanted:
