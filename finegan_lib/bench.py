@@ -306,30 +306,33 @@ def _photographs(folder: Path, n: int, progress: bool) -> Path:
 # --------------------------------------------------------------------------------------- scaling
 
 
+# What is changed, and the sizes that it takes; the last two count rows of features.
+SCALES = {
+    "batch size": (4, 8, 16, 32, 64),
+    "image size": (32, 64, 128),
+    "child codes": (20, 200, 2000, 20_000),
+    "width": (4, 8, 16, 32),
+    "FID sums": (1000, 10_000, 100_000),
+    "k-means": (1000, 10_000, 100_000),
+}
+
+
 def scaling(rounds: int = 3, progress: bool = True) -> dict:
     """Step time and memory against batch, image size, N_c and width; scores against N.
 
     Everything starts from the toy preset at 32 pixels and changes one size at a time. ``curves``
-    holds, by name, ``x`` and seconds ``s`` per step (or per score).
+    holds, by name, ``x`` and the seconds ``s`` of a step (or a score); of a step also those of its
+    convolutions alone, and its memory: weights, optimisers, and what is kept for backward passes.
     """
-    model, n = TOY.model, 16
-    changes = {
-        "batch size": [(b, model, b) for b in (4, 8, 16, 32, 64)],
-        "image size": [(s, dataclasses.replace(model, image_size=s), n) for s in (32, 64, 128)],
-        "child codes": [
-            (k, dataclasses.replace(model, n_children=k), n) for k in (20, 200, 2000, 20_000)
-        ],
-        "width": [(g, dataclasses.replace(model, g_dim=g, d_dim=4 * g), n) for g in (4, 8, 16, 32)],
-    }
     curves = {}
-    for name, cases in changes.items():
+    for name in ("batch size", "image size", "child codes", "width"):
         curve = {"x": [], "s": [], "convolutions_s": [], "memory_mb": []}
-        for x, config, batch_size in cases:
+        for x in SCALES[name]:
+            config = dataclasses.replace(TOY.model, **_changed(name, x))
             system = FineGANSystem(config, TOY.recipe)
-            batch = random_batch(config.image_size, batch_size, "cpu")
+            batch = random_batch(config.image_size, x if name == "batch size" else 16, "cpu")
             way = lambda s=system, b=batch: s.step(b, torch.Generator().manual_seed(0))  # noqa: E731
-            convolutions = Convolutions.of(way)
-            ways = {"step": way, "convolutions": convolutions.run}
+            ways = {"step": way, "convolutions": Convolutions.of(way).run}
             seconds = compare(ways, rounds, f"{name} {x}", progress)
             curve["x"].append(x)
             curve["s"].append(seconds["step"])
@@ -338,6 +341,11 @@ def scaling(rounds: int = 3, progress: bool = True) -> dict:
         curves[name] = curve
     curves |= _score_curves(rounds, progress)
     return facts(rounds=rounds, curves=curves)
+
+
+def _changed(name: str, x: int) -> dict:
+    changes = {"image size": {"image_size": x}, "child codes": {"n_children": x}}
+    return (changes | {"width": {"g_dim": x, "d_dim": 4 * x}}).get(name, {})
 
 
 def _memory_of_step(system: nn.Module, way) -> int:
@@ -362,43 +370,44 @@ def _n_trained(system: nn.Module) -> int:
 
 
 def _score_curves(rounds: int, progress: bool) -> dict:
-    """Seconds of an FID (2048 features, from running sums) and of a k-means, against N."""
+    """Seconds of an FID (512 features, its running sums) and of a k-means, against N."""
     from sklearn.cluster import MiniBatchKMeans
 
     from .evaluation.quality import FeatureSums
 
     random = np.random.default_rng(0)
-    numbers = (1000, 10_000, 100_000)
     curves = {
-        "FID sums": {"x": list(numbers), "s": [], "features": 512},
-        "k-means": {"x": list(numbers), "s": [], "features": 64, "clusters": 20},
+        "FID sums": {"x": list(SCALES["FID sums"]), "s": [], "features": 512},
+        "k-means": {"x": list(SCALES["k-means"]), "s": [], "features": 64, "clusters": 20},
     }
-    for n in numbers:
+    for n in SCALES["FID sums"]:
         wide = torch.from_numpy(random.standard_normal((n, 512), dtype=np.float32))
-        narrow = random.standard_normal((n, 64), dtype=np.float32)
 
         def sums(wide=wide):
             total = FeatureSums.of(wide[:1000])
             for part in wide[1000:].split(1000):
                 total = total + FeatureSums.of(part)
 
+        curves["FID sums"]["s"].append(compare({"": sums}, rounds, f"{n} rows", progress)[""])
+    for n in SCALES["k-means"]:
+        narrow = random.standard_normal((n, 64), dtype=np.float32)
+
         def cluster(narrow=narrow):
             MiniBatchKMeans(20, n_init=1, random_state=0).fit(narrow)
 
-        seconds = compare({"sums": sums, "cluster": cluster}, rounds, f"{n} features", progress)
-        curves["FID sums"]["s"].append(seconds["sums"])
-        curves["k-means"]["s"].append(seconds["cluster"])
+        curves["k-means"]["s"].append(compare({"": cluster}, rounds, f"{n} rows", progress)[""])
     return curves
 
 
 def scaling_figure(result: dict):
     """The curves of :func:`scaling`, one panel each, on logarithmic axes."""
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
 
     from .course.style import FAKE, GREEN, REAL
 
     curves = result["curves"]
-    figure, axes = plt.subplots(2, 3, figsize=(11, 6.5), layout="constrained")
+    figure = Figure(figsize=(11, 6.5), layout="constrained")
+    axes = figure.subplots(2, 3)
     for axis, (name, curve) in zip(axes.flat, curves.items(), strict=True):
         axis.loglog(curve["x"], curve["s"], "o-", color=REAL, label="all of it")
         if "convolutions_s" in curve:
@@ -492,16 +501,18 @@ class Traffic(TorchDispatchMode):
 # ---------------------------------------------------------------------------------------- import
 
 
+PROGRAMS = {
+    "torch": "import torch",
+    "torch, finegan_lib": "import torch, finegan_lib",
+    "torch, the models": "import torch, finegan_lib.models",
+}
+
+
 def import_cost(rounds: int = 5, progress: bool = True) -> dict:
-    """Seconds that ``import finegan_lib``, and the command line's parser, cost beyond torch."""
-    programs = {
-        "torch": "import torch",
-        "torch, finegan_lib": "import torch, finegan_lib",
-        "torch, the models": "import torch, finegan_lib.models",
-    }
+    """Seconds of processor time that ``import finegan_lib`` costs beyond ``import torch``."""
     ways = {
         name: lambda program=program: subprocess.run([sys.executable, "-c", program], check=True)
-        for name, program in programs.items()
+        for name, program in PROGRAMS.items()
     }
     seconds = {name: [] for name in ways}
     for _ in tqdm(range(rounds), "imports", disable=not progress, leave=False):
