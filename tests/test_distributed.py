@@ -52,7 +52,7 @@ def in_two_processes(what, folder):
     results = []
     try:
         for process in processes:
-            out, error = process.communicate(timeout=240)
+            out, error = process.communicate(timeout=900)
             results.append((process.returncode, out, error))
     finally:
         for process in processes:
