@@ -106,6 +106,11 @@ def own(rows):
     return rows[rank() :: size()]
 
 
+def own_codes(draw_codes, n: int, generator: torch.Generator):
+    """This process's n codes, out of those that ``draw_codes`` draws for the whole batch."""
+    return draw_codes(n * size(), generator).select(slice(rank(), None, size()))
+
+
 def draw(function, *shape: int, generator: torch.Generator, batch_dim: int = 0) -> Tensor:
     """Random numbers for this process's rows, out of those drawn for the whole batch.
 

@@ -293,6 +293,7 @@ def anneal(system, step: int, stop: int) -> None:
     system.noise_sd = system.recipe.d_noise * (1 - step / stop)
 
 
+@distributed.joined()
 def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = True) -> Path:
     """Train, and return the newest checkpoint.
 
@@ -307,12 +308,8 @@ def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = T
             read, or ``start_from`` does not fit.
         TrainingDiverged: if a loss or a weight becomes infinite or NaN.
     """
-    with distributed.joined():
-        return _train(Run(config, folder, resume, progress and distributed.is_first()))
-
-
-def _train(run: "Run") -> Path:
-    loop, system = run.config.loop, run.system
+    run = Run(config, folder, resume, progress and distributed.is_first())
+    loop, system = config.loop, run.system
     batches = DataLoader(
         run.dataset,
         batch_sampler=run.sampler,

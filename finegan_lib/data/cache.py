@@ -95,8 +95,8 @@ class CachedBirds(BirdsFolder):
         """The examples of some keys, ``i`` or ``(i, draw)``: every field has a leading N."""
         indices, draws = _split(keys)
         s, s_b = self.image_size, self.background_size
-        crops = np.empty((len(indices), s, s, 3), np.uint8)
-        windows = np.empty((len(indices), s_b, s_b, 3), np.uint8)
+        crops = np.empty((len(indices), 3, s, s), np.uint8)
+        windows = np.empty((len(indices), 3, s_b, s_b), np.uint8)
         boxes = np.empty((len(indices), 4), np.float32)
         flips = np.empty((2, len(indices)), bool)
         for row, (index, draw) in enumerate(zip(indices, draws, strict=True)):
@@ -105,21 +105,20 @@ class CachedBirds(BirdsFolder):
             rng = np.random.default_rng((self.seed, index, draw))
             x, y, _ = _random_window(entry[CROP], s, rng)
             flips[0, row] = rng.random() < 0.5
-            crops[row] = self._image(entry[CROP_AT], entry[CROP])[y : y + s, x : x + s]
+            crops[row] = self._image(entry[CROP_AT], entry[CROP])[:, y : y + s, x : x + s]
             x, y, _ = window = _random_window(entry[WHOLE], s_b, rng)
             flips[1, row] = flip = rng.random() < 0.5
-            windows[row] = self._image(entry[WHOLE_AT], entry[WHOLE])[y : y + s_b, x : x + s_b]
+            windows[row] = self._image(entry[WHOLE_AT], entry[WHOLE])[:, y : y + s_b, x : x + s_b]
             boxes[row] = _move_box(self.boxes[index], entry[PHOTOGRAPH], entry[WHOLE], window, flip)
         for images, flip in zip((crops, windows), flips, strict=True):
-            images[flip] = images[flip, :, ::-1]
-        crops, windows = (np.ascontiguousarray(x.transpose(0, 3, 1, 2)) for x in (crops, windows))
+            images[flip] = images[flip, ..., ::-1]
         return TrainingExample(
             _to_float(crops), _to_float(windows), torch.from_numpy(boxes), torch.tensor(indices)
         )
 
     def _image(self, start, size) -> np.ndarray:
         width, height = size
-        return self._pixels[start : start + 3 * width * height].reshape(height, width, 3)
+        return self._pixels[start : start + 3 * width * height].reshape(3, height, width)
 
     # ------------------------------------------------------------------ the cache
 
@@ -176,7 +175,7 @@ class CachedBirds(BirdsFolder):
                 entry[PHOTOGRAPH] = photograph.size
                 for column, image in zip((CROP_AT, WHOLE_AT), images, strict=True):
                     entry[column] = end
-                    end += file.write(image.tobytes())
+                    end += file.write(np.asarray(image).transpose(2, 0, 1).tobytes())
             file.flush()
             os.fsync(file.fileno())
         np.save(folder / "table.npy", table)
