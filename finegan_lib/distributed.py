@@ -1,8 +1,8 @@
 """One training on several devices, one process for each: what the loop and the step need for that.
 
-``torchrun --nproc-per-node 2 -m finegan_lib train …`` starts the processes. Each of them builds the
-same networks from the same seed, takes every size-th image of each batch, and averages its
-gradients with the others', so that all make the same step (data parallelism; Li et al., *PyTorch
+``torchrun --nproc-per-node 2 -m -- finegan_lib train …`` starts the processes. Each builds the same
+networks from the same seed, takes every size-th image of each batch, and averages its gradients
+with the others', so that all make the same step (data parallelism; Li et al., *PyTorch
 Distributed*, VLDB 2020). ``batch_size`` stays the number of images of a step, however many share
 it, and the run equals the run of a single process up to rounding:
 

@@ -33,7 +33,7 @@ QUICK = EvaluationConfig(
     discovery=DiscoveryConfig(n_images=100, epochs=1, width=2, n_real=40),
 )
 COMMANDS = shlex.split("train sample figures evaluate demo ablate cluster judges export")
-COMMANDS += shlex.split("toybirds doctor quality classifier table")
+COMMANDS += shlex.split("toybirds doctor quality classifier table bench")
 
 
 @pytest.fixture(autouse=True)
