@@ -402,6 +402,7 @@ def _score_curves(rounds: int, progress: bool) -> dict:
 def scaling_figure(result: dict):
     """The curves of :func:`scaling`, one panel each, on logarithmic axes."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogFormatter, NullFormatter
 
     from .course.style import FAKE, GREEN, REAL
 
@@ -421,8 +422,13 @@ def scaling_figure(result: dict):
             axis.legend(lines, [line.get_label() for line in lines], fontsize=8)
         is_score = "convolutions_s" not in curve
         axis.set_title(name if is_score else f"training step: {name}")
-        axis.set_xlabel("number of feature rows" if is_score else name)
-        axis.set_ylabel("time (s)")
+        units = {"image size": " (pixels)", "batch size": " (images)", "width": " (channels, g)"}
+        axis.set_xlabel("number of feature rows" if is_score else name + units.get(name, ""))
+        axis.set_xticks(curve["x"], [f"{x:,}" for x in curve["x"]])
+        axis.xaxis.set_minor_formatter(NullFormatter())
+        axis.set_ylabel(f"{result['clock']} time (s)")
+        for scale in figure.axes:
+            scale.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 1.0)))
     return figure
 
 
