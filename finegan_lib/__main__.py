@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from .distributed import WorkerLost, is_first
 from .errors import InputError, TrainingDiverged
 from .options import add_options, with_options
 
@@ -14,20 +15,20 @@ def main(arguments=None) -> int:
     """Run one command.
 
     Returns:
-        The exit status: 0; 1 when a training diverged or ``check`` refuses something; 2 when the
-        user's input cannot be used.
+        The exit status: 0; 1 when a training diverged or lost another process, or ``check`` refuses
+        something; 2 when the user's input cannot be used.
     """
     parsed = build_parser().parse_args(arguments)
     try:
         if parsed.json and parsed.json.is_dir():  # said before hours of work, not after
             raise InputError("--json needs a file", seen=str(parsed.json), cure="Add a file name.")
         result = parsed.command(parsed)
-        if parsed.json:
+        if parsed.json and is_first():
             _write_json(parsed.json, result)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except TrainingDiverged as error:
+    except (TrainingDiverged, WorkerLost) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -66,6 +67,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_toybirds(commands)
     _add_check(commands)
     _add_doctor(commands)
+    _add_bench(commands)
     return parser
 
 
@@ -149,7 +151,8 @@ def _train(parsed) -> dict:
     parts = {name: getattr(preset, name) for name in ("model", "recipe", "loop")}
     config = replace(preset, **with_options(parts, parsed))
     newest = train(config, folder, resume=parsed.resume, progress=not parsed.no_progress)
-    print(f"newest checkpoint: {newest}")
+    if is_first():
+        print(f"newest checkpoint: {newest}")
     return {"run": str(folder), "checkpoint": str(newest), "config": config.to_dict()}
 
 
@@ -286,7 +289,8 @@ def _quality(parsed) -> dict:
         device=parsed.device,
         progress=not parsed.no_progress,
     )
-    print(quality_table(scores))
+    if is_first():
+        print(quality_table(scores))
     return scores
 
 
@@ -627,6 +631,40 @@ def _doctor(parsed) -> dict:
     for warning in facts["warnings"]:
         print(f"warning: {warning}")
     return facts
+
+
+def _add_bench(commands) -> None:
+    parser = _command(
+        commands,
+        "bench",
+        _bench,
+        "measure how fast things are, as ratios within one run",
+        "step and sample: against the plain implementation in tests/reference. data: decoding "
+        "against the cache. scaling: time against sizes. gpu-model: time per epoch on GPUs, "
+        "estimated on paper. import: what importing costs.",
+        checkpoint=False,
+    )
+    whats = ("step", "sample", "data", "scaling", "gpu-model", "import")
+    parser.add_argument("what", choices=whats, help="what to measure")
+    parser.add_argument("--rounds", type=int, help="turns of each way (none: 3 or 5)")
+    parser.add_argument(
+        "--sizes", type=int, nargs="+", choices=(32, 64, 128), help="pixels (none: all three)"
+    )
+    parser.add_argument("--figure", type=Path, metavar="FILE", help="PNG of scaling (none: none)")
+
+
+def _bench(parsed) -> dict:
+    from .bench import bench, summary
+
+    result = bench(
+        parsed.what,
+        rounds=parsed.rounds,
+        sizes=parsed.sizes,
+        figure=parsed.figure,
+        progress=not parsed.no_progress,
+    )
+    print(summary(result))
+    return result
 
 
 if __name__ == "__main__":

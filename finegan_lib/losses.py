@@ -226,6 +226,7 @@ def background_discriminator_loss(
     *,
     adversarial: str = "bce",
     background_weight: float = 10.0,
+    n_background: Tensor | None = None,
 ) -> Tensor:
     """D_b's loss (paper, L_bg_adv and L_bg_aux).
 
@@ -237,12 +238,14 @@ def background_discriminator_loss(
         weights: (N, cells, cells), 1 for background patches of the real images, else 0.
         adversarial: "bce" or "hinge".
         background_weight: weight of real/fake beside aux (10 in the paper).
+        n_background: how many background patches to average over; None: as many as there are.
     """
     if adversarial == "bce":
         real, fake = F.softplus(-real_logits.float()), F.softplus(fake_logits.float())
     else:
         real, fake = F.relu(1 - real_logits.float()), F.relu(1 + fake_logits.float())
-    real = (weights * real).sum() / weights.sum().clamp(min=1)
+    n_background = weights.sum() if n_background is None else n_background
+    real = (weights * real).sum() / n_background.clamp(min=1)
     aux = F.binary_cross_entropy_with_logits(real_aux.float(), weights)
     return background_weight * (real + fake.mean()) + aux
 

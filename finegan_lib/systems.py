@@ -13,9 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.utils import make_grid
 
-from . import losses, siblings
+from . import distributed, losses, siblings
 from .codes import Codes, one_hot
 from .data.example import TrainingExample
+from .distributed import draw, draw_signs
 from .errors import InputError
 from .models.finegan import (
     ContrastiveHead,
@@ -170,11 +171,11 @@ def code_view(stage: Stage, recipe: Recipe, generator: torch.Generator, silhouet
     images, n = stage.masked_foreground, len(stage.mask)
     device = images.device
     if silhouette > 0:
-        flat = (torch.rand(n, generator=generator) < silhouette).to(device)
-        colour = torch.randint(2, (n, 3, 1, 1), generator=generator).to(images) * 2 - 1
+        flat = (draw(torch.rand, n, generator=generator) < silhouette).to(device)
+        colour = draw_signs(n, 3, 1, 1, generator=generator).to(images)
         images = torch.where(flat[:, None, None, None], stage.mask * colour, images)
     if recipe.code_colour > 0:
-        tint = torch.randn(n, 3, 1, 1, generator=generator).to(images)
+        tint = draw(torch.randn, n, 3, 1, 1, generator=generator).to(images)
         images = images + recipe.code_colour * tint * stage.mask
     if recipe.code_affine > 0 or recipe.code_flip:
         images = _random_affine(images, recipe.code_affine, recipe.code_flip, generator)
@@ -185,16 +186,16 @@ def noisy(images: Tensor, sd: float, generator: torch.Generator) -> Tensor:
     """Images with Gaussian noise of standard deviation ``sd`` added; at 0 the images themselves."""
     if sd == 0:
         return images
-    return images + sd * torch.randn(images.shape, generator=generator).to(images)
+    return images + sd * draw(torch.randn, *images.shape, generator=generator).to(images)
 
 
 def _random_affine(images: Tensor, size: float, flip: bool, generator: torch.Generator) -> Tensor:
     n = len(images)
-    mirror = torch.randint(2, (n,), generator=generator) * 2 - 1.0
+    mirror = draw_signs(n, generator=generator).float()
     if size == 0:
         mirrored = (mirror < 0).to(images.device)[:, None, None, None]
         return torch.where(mirrored, images.flip(3), images)
-    scale, angle, dx, dy = (torch.rand(4, n, generator=generator) * 2 - 1) * size
+    scale, angle, dx, dy = (draw(torch.rand, 4, n, generator=generator, batch_dim=1) * 2 - 1) * size
     mirror = mirror if flip else torch.ones(n)
     scale = 1 + scale
     rows = [mirror * scale * angle.cos(), -scale * angle.sin(), dx / 2]
@@ -366,7 +367,7 @@ class FineGANSystem(nn.Module):
         """
         n, device = len(batch.child_crop), batch.child_crop.device
         draw = self.hard_codes if hard else self.draw_codes
-        codes = draw(n, generator).to(device)
+        codes = distributed.own_codes(draw, n, generator).to(device)
         fake = self.generator(codes)
         loss_b = self.update_d_background(batch, fake)
         loss_c = self.update_d_child(batch, fake, generator)
@@ -411,6 +412,7 @@ class FineGANSystem(nn.Module):
         return max(1, round(n * (1 - self.recipe.free_child)))
 
     @torch.no_grad()
+    @distributed.all_have_the_whole_batch()
     def hard_codes(self, n: int, generator: torch.Generator) -> Codes:
         """The n codes, of ``hard_pool`` times as many, that D_c reads worst.
 
@@ -442,6 +444,7 @@ class FineGANSystem(nn.Module):
             weights,
             adversarial=self.recipe.adversarial,
             background_weight=self.recipe.background_weight,
+            n_background=distributed.mean_of(weights.sum()),
         )
         descend(self.optimisers["D_b"], loss)
         return loss
@@ -589,10 +592,19 @@ def adam(parameters, recipe: Recipe, factor: float = 1.0) -> torch.optim.Adam:
 
 
 def descend(optimisers, loss: Tensor) -> None:
-    """One step of one optimiser, or of several, down a loss's gradient."""
+    """One step of one optimiser, or of several, down a loss's gradient.
+
+    In float16 gradients would vanish below 6e-8, so there the loss is multiplied by a large number
+    first and the gradients are divided by it (Micikevicius et al., 2018). A step whose gradients
+    overflow is left out, and the number halved.
+    """
     optimisers = optimisers if isinstance(optimisers, list) else [optimisers]
     for optimiser in optimisers:
         optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    scaler = getattr(optimisers[0], "scaler", None)
+    (loss if scaler is None else scaler.scale(loss)).backward()
+    distributed.average_gradients(optimisers)
     for optimiser in optimisers:
-        optimiser.step()
+        optimiser.step() if scaler is None else scaler.step(optimiser)
+    if scaler is not None:
+        scaler.update()

@@ -18,9 +18,11 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.utils import save_image
 from tqdm.auto import tqdm
 
+from . import devices, distributed
 from .baselines import InfoGANBaselineSystem, LRGANSystem, SimpleGANSystem, StackGANSystem
 from .checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
-from .data import BirdsFolder, ToyBirds, TrainingExample
+from .data import ToyBirds
+from .data.cache import CachedBirds
 from .data.folder import MARGIN
 from .errors import InputError, TrainingDiverged
 from .models import (
@@ -83,7 +85,19 @@ class LoopConfig:
     )
     device: str = option("auto", '"auto" (CUDA when present), "cpu" or "cuda"')
     precision: str = option(
-        "fp32", "of convolutions; bf16 is faster where supported", choices=("fp32", "bf16")
+        "auto",
+        "of convolutions (auto: fp32 on a CPU; bf16, or fp16 before Ampere, on a GPU)",
+        choices=("auto", "fp32", "bf16", "fp16"),
+    )
+    tf32: str = option("auto", "shorter mantissas on a GPU", choices=("auto", "yes", "no"))
+    memory_format: str = option(
+        "auto",
+        "of images (auto: channels_last on a GPU)",
+        choices=("auto", "contiguous", "channels_last"),
+    )
+    compile: bool = option(False, "fuse the networks with torch.compile; takes minutes at first")
+    prefetch: str = option(
+        "auto", "pinned memory and overlapping copies on a GPU", choices=("auto", "yes", "no")
     )
     workers: int = option(0, "processes that read images")
     log_every: int = option(20, "steps between two lines of the history")
@@ -184,12 +198,13 @@ def build_dataset(config: RunConfig, progress: bool = True) -> Dataset:
     """The images that a run trains on."""
     model, loop = config.model, config.loop
     if loop.data != "toybirds":
-        return BirdsFolder(
+        return CachedBirds(
             loop.data,
             image_size=model.image_size,
             seed=loop.seed,
             crop_scale=loop.crop_scale,
             full_scale=loop.full_scale or MARGIN,
+            progress=progress,
         )
     sizes = {}
     if loop.world_parents or loop.world_children:
@@ -236,7 +251,7 @@ class StepSampler:
                 shuffle = torch.Generator().manual_seed(hash_seed(self.seed, epoch, 1))
                 order, order_of = torch.randperm(self.n_images, generator=shuffle), epoch
             rows = order[place * self.batch_size : (place + 1) * self.batch_size]
-            yield [(index, epoch) for index in rows.tolist()]
+            yield [(index, epoch) for index in distributed.own(rows).tolist()]
 
 
 def hash_seed(*numbers: int) -> int:
@@ -279,6 +294,7 @@ def anneal(system, step: int, stop: int) -> None:
     system.noise_sd = system.recipe.d_noise * (1 - system.elapsed)
 
 
+@distributed.joined()
 def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = True) -> Path:
     """Train, and return the newest checkpoint.
 
@@ -293,23 +309,28 @@ def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = T
             read, or ``start_from`` does not fit.
         TrainingDiverged: if a loss or a weight becomes infinite or NaN.
     """
-    run = Run(config, folder, resume, progress)
+    run = Run(config, folder, resume, progress and distributed.is_first())
     loop, system = config.loop, run.system
-    batches = DataLoader(run.dataset, batch_sampler=run.sampler, num_workers=loop.workers)
+    batches = DataLoader(
+        run.dataset,
+        batch_sampler=run.sampler,
+        num_workers=loop.workers,
+        pin_memory=run.execution.pinned,
+    )
     with closing(run), run.progress_bar() as bar:
         for batch in batches:
-            if run.out_of_time():
+            if distributed.agree(run.out_of_time()):
                 break
-            batch = TrainingExample(*(part.to(run.device) for part in batch))
+            batch = run.execution.move(batch)
             generator = torch.Generator().manual_seed(hash_seed(loop.seed, run.step, 2))
             hard = run.step >= loop.steps and (run.step - loop.steps) % 2 == 1
             anneal(system, run.step, run.stop)
-            with torch.autocast(run.device.type, torch.bfloat16, loop.precision == "bf16"):
+            with run.execution.autocast():
                 report = system.step(batch, generator, hard)
             run.step += 1
-            run.after_step(report, bar)
+            run.after_step(distributed.averaged(report), bar)
         run.checkpoint()
-    return run.newest
+    return distributed.gather(run.newest)[0]
 
 
 class Run:
@@ -321,24 +342,35 @@ class Run:
         self.step, self.newest, self.seconds_before = 0, None, 0.0
         self._check_folder(resume)
         self.system = build_system(config).to(self.device)
+        speed = ("precision", "tf32", "memory_format", "compile", "prefetch")
+        options = {name: getattr(config.loop, name) for name in speed}
+        self.execution = devices.choose(self.device, **options)
+        self.execution.prepare(self.system)
+        distributed.check_batch(config.loop.batch_size, self.system)
+        distributed.synchronise_batch_norms(self.system)
         if resume and any((self.folder / "checkpoints").glob("step_*.safetensors")):
             self._resume()
         elif config.loop.start_from:
             start_from(config.loop.start_from, self.system, config)
-        self.dataset = build_dataset(config, progress)  # last of all: it may have to be drawn
+        # Last of all: it may have to be drawn, and by one process only.
+        self.dataset = distributed.in_turn(lambda: build_dataset(config, progress))
         loop = config.loop
         self.stop = loop.steps + loop.hard_steps
         self.sampler = StepSampler(
             len(self.dataset), loop.batch_size, loop.seed, self.step, self.stop
         )
+        self.started = time.monotonic()
+        if not distributed.is_first():
+            return
         # From here on the folder is taken: nothing above may have failed.
         self.folder.mkdir(parents=True, exist_ok=True)
         _write_text(self.folder / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
         self._open_logs()
-        self.started = time.monotonic()
 
     def close(self) -> None:
         """Write out what TensorBoard still holds back, and close the files."""
+        if not distributed.is_first():
+            return
         self.board.close()
         self.history.close()
 
@@ -365,6 +397,8 @@ class Run:
         """History, pictures and checkpoints, each when it is due."""
         loop = self.config.loop
         bar.update()
+        if not distributed.is_first():
+            return
         if self.step % loop.log_every == 0:
             self._log(report, bar)
         if self.step % loop.sample_every == 0:
@@ -379,7 +413,7 @@ class Run:
             TrainingDiverged: instead of writing anything, if a weight is not a number.
         """
         path = self.folder / "checkpoints" / f"step_{self.step:08d}.safetensors"
-        if path == self.newest:
+        if path == self.newest or not distributed.is_first():
             return
         optimisers = self.system.optimisers
         state = {
@@ -509,6 +543,7 @@ def _check_same_run(saved: RunConfig, wanted: RunConfig) -> None:
     """A run may be resumed for longer, elsewhere or with other bookkeeping, but not changed."""
     free = ("steps", "hard_steps", "minutes", "device", "workers", "log_every")
     free += ("sample_every", "checkpoint_every", "keep")
+    free += ("tf32", "memory_format", "compile", "prefetch")
     kept = {name: getattr(saved.loop, name) for name in free}
     wanted = dataclasses.replace(wanted, loop=dataclasses.replace(wanted.loop, **kept))
     if saved == wanted:

@@ -132,7 +132,7 @@ MUTATIONS = (
     Mutation(
         "background-loss-on-the-bird-too",
         LOSSES,
-        "real = (weights * real).sum() / weights.sum().clamp(min=1)",
+        "real = (weights * real).sum() / n_background.clamp(min=1)",
         "real = real.mean()",
         ("03",),
     ),

@@ -31,8 +31,9 @@ The three formulas are torchmetrics'. Ours is what surrounds them, where most er
 import contextlib
 import hashlib
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from .. import distributed
 from ..codes import one_hot
 from ..data import BirdsFolder, ToyBirds
 from ..data.folder import read_rgb, resize_shorter_side
@@ -197,7 +199,6 @@ def _seeded(seed: int):
 # ------------------------------------------------------------------------------------- pictures
 
 
-@torch.no_grad()
 def sample_pictures(
     generator: nn.Module, n: int, *, seed: int = 0, batch_size: int = 100
 ) -> Iterator[Tensor]:
@@ -206,12 +207,36 @@ def sample_pictures(
     Codes are tied and every child (or category) gets the same number of pictures, up to one. A
     generator without codes gets noise alone. Of several outputs the finished picture is taken.
     """
+    for batch in unmade_pictures(generator, n, seed=seed, batch_size=batch_size):
+        yield batch.make()
+
+
+@dataclass(frozen=True)
+class UnmadeBatch:
+    """``n`` pictures whose codes are drawn; ``make()`` draws the pictures."""
+
+    n: int
+    make: Callable[[], Tensor]
+
+    def __len__(self):
+        return self.n
+
+
+def unmade_pictures(
+    generator: nn.Module, n: int, *, seed: int = 0, batch_size: int = 100
+) -> Iterator[UnmadeBatch]:
+    """`sample_pictures`, each batch to be made or left out."""
     random, device = torch.Generator().manual_seed(seed), next(generator.parameters()).device
+
+    @torch.no_grad()
+    def make(codes) -> Tensor:
+        output = generator(*(code.to(device) for code in codes))
+        return to_uint8(final_image(output).cpu())
+
     for start in range(0, n, batch_size):
         index = torch.arange(start, min(start + batch_size, n))
         codes = balanced_codes(generator, index, random)
-        output = generator(*(code.to(device) for code in codes))
-        yield to_uint8(final_image(output).cpu())
+        yield UnmadeBatch(len(index), partial(make, codes))
 
 
 def balanced_codes(generator: nn.Module, index: Tensor, random: torch.Generator) -> tuple:
@@ -306,28 +331,53 @@ class Statistics:
 
 @torch.no_grad()
 def read_statistics(network: nn.Module, batches: Iterable[Tensor], n=None, progress=True):
-    """The `Statistics` of uint8 batches (B, 3, H, W), read by a feature network on its device."""
-    halves, features, logits, seen = [None, None], [], [], 0
-    first = next(network.parameters())
+    """The `Statistics` of uint8 batches (B, 3, H, W), read by a feature network on its device.
+
+    Of several processes each reads every size-th batch (`own_batches`); all get the whole.
+    """
+    halves, features, logits = [None, None], {}, {}
+    device = next(network.parameters()).device
     bar = tqdm(total=n, desc="reading features", unit="img", disable=not progress)
-    for batch in batches:
-        reading = network(batch.to(first.device))
+    for start, batch in own_batches(batches):
+        reading = network(batch.to(device))
         for parity in (0, 1):
-            rows = reading.features[(parity + seen) % 2 :: 2]
+            rows = reading.features[(parity + start) % 2 :: 2]
             if len(rows):
                 sums = FeatureSums.of(rows)
                 halves[parity] = sums if halves[parity] is None else halves[parity] + sums
-        if seen < KID_ROWS:
-            features.append(reading.features.cpu()[: KID_ROWS - seen])
-        logits.append(reading.logits.cpu())
-        seen += len(batch)
-        bar.update(len(batch))
+        if start < KID_ROWS:
+            features[start] = reading.features.float().cpu()[: KID_ROWS - start]
+        logits[start] = reading.logits.float().cpu()
+        bar.update(len(batch) * distributed.size())
     bar.close()
+    return _whole(distributed.gather((halves, features, logits)))
+
+
+def own_batches(batches: Iterable) -> Iterator[tuple[int, Tensor]]:
+    """This process's batches, every size-th, each with the number of pictures that come before it.
+
+    Of :class:`UnmadeBatch` those of the other processes are not made.
+    """
+    start = 0
+    for number, batch in enumerate(batches):
+        if number % distributed.size() == distributed.rank():
+            yield start, batch.make() if isinstance(batch, UnmadeBatch) else batch
+        start += len(batch)
+
+
+def _whole(parts) -> Statistics:
+    """The statistics of all processes' pictures, in the pictures' order."""
+    halves = [[part[0][parity] for part in parts if part[0][parity]] for parity in (0, 1)]
+    features, logits = (
+        dict(sorted(item for part in parts for item in part[k].items())) for k in (1, 2)
+    )
+    seen = sum(len(rows) for rows in logits.values())
     if seen < 4:
         raise InputError(
             "too few pictures for a score", seen=seen, cure="Give hundreds at least, better 5,000."
         )
-    return Statistics(*halves, torch.cat(features).float(), torch.cat(logits).float())
+    even, odd = (sum(sums[1:], sums[0]) for sums in halves)
+    return Statistics(even, odd, torch.cat([*features.values()]), torch.cat([*logits.values()]))
 
 
 def cached_statistics(
@@ -344,16 +394,24 @@ def cached_statistics(
     """
     folder = Path(folder) if folder else cache_folder() / "statistics"
     path = folder / f"{pictures_digest(pictures)}-{network_digest(network)}.safetensors"
+    kept = _read_kept(path)
+    if not distributed.agree(kept is None):
+        return kept
+    found = read_statistics(network, pictures.split(batch_size), len(pictures), progress)
+    if distributed.is_first():
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".partial")
+        save_file(_packed(found), unfinished)
+        unfinished.replace(path)
+    return found
+
+
+def _read_kept(path: Path) -> Statistics | None:
+    """None: there is no such file, or it is damaged."""
     try:
         return _unpacked(load_file(path))
-    except (OSError, SafetensorError, KeyError):  # not there, or damaged
-        pass
-    found = read_statistics(network, pictures.split(batch_size), len(pictures), progress)
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    save_file(_packed(found), partial)
-    partial.replace(path)
-    return found
+    except (OSError, SafetensorError, KeyError):
+        return None
 
 
 def pictures_digest(pictures: Tensor) -> str:
@@ -421,6 +479,8 @@ def evaluate_quality(
 ) -> dict:
     """What ``python -m finegan_lib quality`` does: score one generator.
 
+    Processes that torchrun starts share the pictures out.
+
     Args:
         checkpoint: a shipped name, a file or the folder of a run, of any family.
         data: real pictures, see `real_pictures`.
@@ -433,15 +493,37 @@ def evaluate_quality(
     Returns:
         `compare_statistics`, with what it was made of.
     """
+    with distributed.joined():
+        return _evaluate_quality(
+            checkpoint,
+            data,
+            network,
+            inception,
+            n,
+            n_real,
+            splits,
+            seed,
+            device,
+            batch_size,
+            progress,
+        )
+
+
+def _evaluate_quality(
+    checkpoint, data, network, inception, n, n_real, splits, seed, device, batch_size, progress
+) -> dict:
+    progress = progress and distributed.is_first()
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     generator = load_generator(checkpoint).to(device)
     size = generator.config.image_size
     if n < 4:
         raise InputError("too few pictures for a score", seen=n, cure="Ask for 5,000 or so.")
     reader = load_network(network, size, inception).to(device).eval()
-    pictures = real_pictures(data, size, n_real, progress=progress)
+    pictures = distributed.in_turn(
+        lambda: real_pictures(data, size, n_real, progress=progress and distributed.is_first())
+    )
     real = cached_statistics(reader, pictures, batch_size=batch_size, progress=progress)
-    samples = sample_pictures(generator, n, seed=seed, batch_size=batch_size)
+    samples = unmade_pictures(generator, n, seed=seed, batch_size=batch_size)
     fake = read_statistics(reader, samples, n, progress)
     return {
         "checkpoint": str(checkpoint),

@@ -32,6 +32,7 @@ from .blocks import (
     UpBlock,
     check_image_size,
     conv3x3,
+    conv_together,
     initialise,
 )
 
@@ -222,10 +223,10 @@ class FineGANGenerator(nn.Module):
             view, z = view_grid(z, self.config.image_size), F.pad(z[:, VIEW_DIMS:], (VIEW_DIMS, 0))
         stem = self.foreground_stem(self.config.parent_gain * codes.p, z)
         features = self.parent_stage(codes.p, stem)
-        heads = self.parent_image(features), self.parent_mask(features)
+        heads = conv_together(features, self.parent_image, self.parent_mask)
         parent = self._lay(heads, view, background.image)
         features = self.child_stage(codes.c, features)
-        heads = self.child_image(features), self.child_mask(features)
+        heads = conv_together(features, self.child_image, self.child_mask)
         child = self._lay(heads, view, parent.image)
         return FineGANOutput(background, parent, child)
 
@@ -235,14 +236,11 @@ class FineGANGenerator(nn.Module):
         image = torch.tanh(self.background_image(features))
         return Stage(image, torch.ones_like(image[:, :1]), image, image)
 
-    def _lay(self, heads: tuple[Tensor, Tensor], view: Tensor | None, behind: Tensor) -> Stage:
-        """The image and mask heads, seen in ``view``, over what is behind them."""
+    def _lay(self, heads: Tensor, view: Tensor | None, behind: Tensor) -> Stage:
+        """The image and mask heads, (N, 3 + 1, S, S), seen in ``view``, over what is behind."""
         if view is not None:
-            seen = F.grid_sample(
-                torch.cat(heads, 1), view, padding_mode="border", align_corners=False
-            )
-            heads = seen.split([3, 1], 1)
-        image, mask = heads
+            heads = F.grid_sample(heads, view, padding_mode="border", align_corners=False)
+        image, mask = heads.split([3, 1], 1)
         return stitch(torch.tanh(image), torch.sigmoid(mask + self.config.mask_bias), behind)
 
     def _check(self, codes: Codes) -> None:
@@ -289,8 +287,7 @@ class BackgroundDiscriminator(nn.Module):
         if images.shape[-1] != self.input_size:
             size = (self.input_size, self.input_size)
             images = F.interpolate(images, size, mode="bilinear", align_corners=True)
-        features = self.trunk(images)
-        return self.aux(features).squeeze(1), self.real_fake(features).squeeze(1)
+        return conv_together(self.trunk(images), self.aux, self.real_fake).unbind(1)
 
 
 class CodeDiscriminator(nn.Module):

@@ -1,5 +1,7 @@
 """The bricks: each against its definition."""
 
+import copy
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -15,7 +17,9 @@ from finegan_lib.models.blocks import (
     SameBlock,
     UpBlock,
     check_image_size,
+    conv_together,
     initialise,
+    up_conv,
 )
 from finegan_lib.models.finegan import BackgroundDiscriminator, FineGANConfig
 
@@ -57,6 +61,56 @@ def test_gated_blocks():
         norm = next(m for m in block if isinstance(m, nn.BatchNorm2d))
         linear = norm(convolution(resized))
         torch.testing.assert_close(block(x), linear[:, :2] * torch.sigmoid(linear[:, 2:]))
+
+
+@pytest.mark.parametrize("side", [(8, 8), (8, 11), (16, 9)])
+def test_up_convolution_equals_the_plain_form(side):
+    """Forward, running statistics, and every gradient."""
+    torch.manual_seed(0)
+    block = UpBlock(3, 4).double()
+    x = torch.randn(2, 3, *side, dtype=torch.float64, requires_grad=True)
+    other = copy.deepcopy(block)
+    plain, quick = other.plain(x), block(x)
+    assert quick.shape == (2, 4, 2 * side[0], 2 * side[1])
+    torch.testing.assert_close(quick, plain)
+    torch.testing.assert_close(block[2].running_var, other[2].running_var)
+    upstream = torch.randn_like(plain)
+    for a, b in zip(
+        torch.autograd.grad(quick, [x, *block.parameters()], upstream),
+        torch.autograd.grad(plain, [x, *other.parameters()], upstream),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+def test_up_convolution_by_hand(memory):
+    """A ramp of one row, and a kernel that looks one pixel to the left or up."""
+    x = torch.arange(1.0, 4.0).view(1, 1, 1, 3).repeat(2, 2, 1, 1).contiguous(memory_format=memory)
+    left = torch.zeros(1, 2, 3, 3)
+    left[0, 0, 1, 0] = 1
+    assert up_conv(x, left)[0, 0].tolist() == [[0, 1, 1, 2, 2, 3]] * 2
+    up = torch.zeros(1, 2, 3, 3)
+    up[0, 1, 0, 1] = 1
+    assert up_conv(x, up)[1, 0].tolist() == [[0] * 6, [1, 1, 2, 2, 3, 3]]
+
+
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+def test_up_convolution_in_any_memory_format(memory):
+    torch.manual_seed(0)
+    x, weight = torch.randn(2, 5, 6, 7), torch.randn(4, 5, 3, 3)
+    x, weight = x.contiguous(memory_format=memory), weight.contiguous(memory_format=memory)
+    plain = F.conv2d(F.interpolate(x, scale_factor=2), weight, padding=1)
+    torch.testing.assert_close(up_conv(x, weight), plain, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_convolutions_together(bias):
+    torch.manual_seed(0)
+    convs = [nn.Conv2d(3, n, 3, padding=1, bias=bias) for n in (3, 1)]
+    x = torch.randn(2, 3, 5, 5)
+    apart = torch.cat([conv(x) for conv in convs], 1)
+    torch.testing.assert_close(conv_together(x, *convs), apart)
 
 
 def test_residual_block_starts_from_the_identity():

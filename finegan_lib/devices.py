@@ -1,0 +1,119 @@
+"""What a device does quickest: number formats, memory layout, compilation, transfers.
+
+On a CPU everything stays as it is: float32, channels before pixels. On a GPU "auto" means half
+precision for what may be rounded (bfloat16 from Ampere on, float16 with scaled losses before),
+TF32 for what stays float32, channels after pixels, and batches copied while the step before runs.
+Autocast keeps BatchNorm's statistics, softmaxes, resampling and weight updates in float32; the
+losses in :mod:`finegan_lib.losses` ask for it themselves.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from .data.example import TrainingExample
+from .errors import InputError
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a training runs on its device; made by :func:`choose`.
+
+    Attributes:
+        device: where.
+        half: the 16-bit type of convolutions and matrix products, or None: float32.
+        tf32: let float32 products on a GPU use 10 bits of mantissa.
+        channels_last: keep images with their channels innermost.
+        compile: let torch.compile fuse the networks.
+        pinned: read batches into page-locked memory, and copy them while the device works.
+    """
+
+    device: torch.device
+    half: torch.dtype | None
+    tf32: bool
+    channels_last: bool
+    compile: bool
+    pinned: bool
+
+    def autocast(self) -> torch.autocast:
+        """The context that a training step runs in."""
+        return torch.autocast(
+            self.device.type, self.half or torch.bfloat16, enabled=self.half is not None
+        )
+
+    def move(self, batch) -> TrainingExample:
+        """A batch on the device, its images in the layout that the networks like."""
+        parts = [part.to(self.device, non_blocking=self.pinned) for part in batch]
+        if self.channels_last:
+            parts = [self._laid_out(part) for part in parts]
+        return TrainingExample(*parts)
+
+    def prepare(self, system: nn.Module, backend: str = "inductor") -> None:
+        """Make a system ready, in place: the names of its weights stay as they are.
+
+        Args:
+            system: on the device.
+            backend: of torch.compile.
+        """
+        if self.device.type == "cuda":
+            torch.backends.cuda.matmul.allow_tf32 = self.tf32
+            torch.backends.cudnn.allow_tf32 = self.tf32
+        if self.channels_last:
+            system.to(memory_format=torch.channels_last)
+        if self.half == torch.float16:
+            for optimiser in system.optimisers.values():
+                optimiser.scaler = torch.amp.GradScaler(self.device.type)
+        if self.compile:
+            for network in system.children():
+                if network is system.average:
+                    continue  # it draws a picture now and then
+                # What the step calls: a network, or the parts of those that have several heads.
+                for part in [network, *network.children()]:
+                    part.compile(backend=backend)
+
+    @staticmethod
+    def _laid_out(part: Tensor) -> Tensor:
+        return part.contiguous(memory_format=torch.channels_last) if part.ndim == 4 else part
+
+
+def choose(
+    device: torch.device,
+    *,
+    precision: str = "auto",
+    tf32: str = "auto",
+    memory_format: str = "auto",
+    compile: bool = False,
+    prefetch: str = "auto",
+) -> Execution:
+    """What the options mean on a device.
+
+    Args:
+        device: to run on.
+        precision: "auto", "fp32", "bf16" or "fp16".
+        tf32, prefetch: "auto", "yes" or "no".
+        memory_format: "auto", "contiguous" or "channels_last".
+        compile: whether to use torch.compile.
+
+    Raises:
+        InputError: for float16 on a CPU, which is slow there and gains nothing.
+    """
+    cuda = device.type == "cuda"
+    if precision == "fp16" and not cuda:
+        raise InputError(
+            "fp16 is for GPUs only", seen=str(device), cure="Use fp32, or bf16 where it is fast."
+        )
+    half = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+    if precision == "auto":
+        precision = "fp32"
+        if cuda:
+            ampere = torch.cuda.get_device_capability(device)[0] >= 8
+            precision = "bf16" if ampere else "fp16"
+    return Execution(
+        device=device,
+        half=half[precision],
+        tf32=cuda and tf32 != "no",
+        channels_last=cuda if memory_format == "auto" else memory_format == "channels_last",
+        compile=compile,
+        pinned=cuda and prefetch != "no",
+    )

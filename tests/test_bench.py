@@ -1,0 +1,121 @@
+"""Benchmarks: that they compare what they say, count right, and hand over what was asked for."""
+
+import json
+import time
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from finegan_lib import bench
+from finegan_lib.__main__ import main
+from finegan_lib.errors import InputError
+
+
+def test_ways_take_turns(monkeypatch):
+    """One turn to warm up, then the median of the rest: by a clock that each way moves by hand."""
+    clock, order = [0.0], []
+    monkeypatch.setattr(bench, "_now", lambda: clock[0])
+
+    def way(name, seconds):
+        order.append(name)
+        clock[0] += seconds.pop(0)
+
+    slow, quick = [99.0, 3.0, 8.0, 4.0], [50.0, 1.0, 2.0, 1.0]
+    ways = {"slow": lambda: way("slow", slow), "quick": lambda: way("quick", quick)}
+    assert bench.compare(ways, 3, progress=False) == {"slow": 4.0, "quick": 1.0}
+    assert order == ["slow", "quick"] * 4
+
+
+def test_the_clock_of_one_thread_is_the_processors(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    before = bench._now()
+    time.sleep(0.2)
+    assert bench._now() - before < 0.1
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert bench.facts()["clock"] == "wall"
+
+
+def test_convolutions_are_run_again():
+    """By hand: 2·(2·3·9) operations for each of 2·16 pixels forwards; backwards twice that."""
+    x, weight = torch.randn(2, 2, 4, 4, requires_grad=True), torch.randn(3, 2, 3, 3)
+    weight.requires_grad_()
+
+    def way():
+        for _ in range(2):
+            F.conv2d(x, weight, padding=1).sum().backward()
+
+    noted = bench.Convolutions.of(way)
+    assert sum(noted.seen.values()) == 4
+    assert noted.flops == 2 * 3 * (2 * 2 * 3 * 9 * 2 * 16)
+
+
+def test_traffic_is_what_goes_in_and_out():
+    with bench.Traffic() as traffic:
+        a = torch.zeros(10)
+        (a.view(2, 5) + 1).clone()
+    assert traffic.n_bytes == 4 * (10 + 20 + 20)
+
+
+def test_steps_and_samples_have_a_speedup():
+    for measure in (bench.step, bench.sample):
+        result = measure(sizes=(32,), rounds=1, progress=False)
+        size = json.loads(json.dumps(result))["sizes"]["32"]
+        assert size["speedup"] == size["plain_s"] / size["fast_s"]
+        assert size["images_per_s"] == 16 / size["fast_s"]
+        assert size["bound"] > 1.01  # fewer operations; that needs no clock
+    assert {"torch", "threads", "clock"} <= result.keys()
+
+
+def test_data(monkeypatch, tmp_path):
+    monkeypatch.setenv("FINEGAN_CACHE", str(tmp_path))
+    result = bench.data(n_images=16, rounds=1, progress=False)
+    assert result["sizes"]["128"]["bytes_per_image"] == pytest.approx(
+        3 * (152 * 152 + 149 * 198), rel=0.3
+    )
+    assert {"32", "128"} == result["sizes"].keys()
+
+
+def test_scaling_curves_and_their_figure(monkeypatch, tmp_path):
+    """Every curve with its smallest size only."""
+    monkeypatch.setattr(bench, "SCALES", {name: xs[:1] for name, xs in bench.SCALES.items()})
+    result = bench.bench("scaling", rounds=1, figure=tmp_path / "s.png", progress=False)
+    assert result["curves"].keys() == bench.SCALES.keys()
+    for name, curve in result["curves"].items():
+        assert curve["x"] == list(bench.SCALES[name])
+        assert len(curve["s"]) == 1
+    assert (tmp_path / "s.png").stat().st_size > 10_000
+
+
+def test_the_gpu_model_counts_a_step():
+    result = bench.gpu_model(batch_size=2)
+    assert result["estimate"] is True
+    assert 0.1 < result["step_tflop"] < 1
+    cards = result["cards"]
+    assert cards["T4"]["step_ms"] > cards["A100"]["step_ms"] > cards["H100"]["step_ms"]
+
+
+def test_import_cost(monkeypatch):
+    monkeypatch.setattr(bench, "PROGRAMS", dict.fromkeys(bench.PROGRAMS, "pass"))
+    result = bench.import_cost(rounds=1, progress=False)
+    assert result["torch_s"] > 0
+    assert abs(result["finegan_lib_beyond_torch_s"]) < 1
+
+
+def test_options_that_a_bench_does_not_have(capsys):
+    with pytest.raises(InputError, match="gpu-model has no --rounds"):
+        bench.bench("gpu-model", rounds=3)
+    assert main(["bench", "data", "--sizes", "32"]) == 2
+    assert "bench data has no --sizes" in capsys.readouterr().err
+
+
+def test_without_a_checkout_there_is_no_reference(monkeypatch, tmp_path):
+    monkeypatch.setattr(bench, "__file__", str(tmp_path / "finegan_lib" / "bench.py"))
+    with pytest.raises(InputError, match="plain implementation"):
+        bench.step(sizes=(32,))
+
+
+def test_summary():
+    text = bench.summary({"a": {"b": 1.23456, "config": {"c": 1}}, "d": 2, "e": [1]})
+    assert text.splitlines() == [f"{'a b':40} 1.235", f"{'d':40} 2"]

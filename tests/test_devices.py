@@ -1,0 +1,113 @@
+"""Options of speed: what "auto" means, that they change how but not what, scaled losses."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from finegan_lib import devices
+from finegan_lib.doctor import random_batch
+from finegan_lib.errors import InputError
+from finegan_lib.presets import TOY
+from finegan_lib.systems import FineGANSystem, descend
+
+MODEL = dataclasses.replace(TOY.model, g_dim=4, d_dim=4)
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+def system():
+    torch.manual_seed(0)
+    return FineGANSystem(MODEL, TOY.recipe)
+
+
+def one_step(execution, backend="eager"):
+    """The losses of a step, and the system after it."""
+    made = system()
+    execution.prepare(made, backend)
+    batch = execution.move(random_batch(32, 4, "cpu"))
+    with execution.autocast():
+        return made.step(batch, torch.Generator().manual_seed(0)), made
+
+
+def test_auto_on_a_cpu_changes_nothing():
+    assert devices.choose(CPU) == devices.Execution(CPU, None, False, False, False, False)
+
+
+@pytest.mark.parametrize(("capability", "half"), [(7, torch.float16), (8, torch.bfloat16)])
+def test_auto_on_a_gpu(monkeypatch, capability, half):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (capability, 0))
+    assert devices.choose(GPU) == devices.Execution(GPU, half, True, True, False, True)
+
+
+def test_every_option_can_be_said():
+    plain = devices.choose(
+        GPU, precision="fp32", tf32="no", memory_format="contiguous", prefetch="no"
+    )
+    assert plain == devices.Execution(GPU, None, False, False, False, False)
+    chosen = devices.choose(CPU, precision="bf16", memory_format="channels_last", compile=True)
+    assert chosen == devices.Execution(CPU, torch.bfloat16, False, True, True, False)
+
+
+def test_float16_is_not_for_cpus():
+    with pytest.raises(InputError, match="fp16 is for GPUs"):
+        devices.choose(CPU, precision="fp16")
+
+
+@pytest.mark.parametrize("options", [{"memory_format": "channels_last"}, {"compile": True}])
+def test_layout_and_compilation_change_no_numbers(options):
+    expected, plain = one_step(devices.choose(CPU))
+    got, changed = one_step(devices.choose(CPU, **options))
+    assert got.keys() == expected.keys()
+    for name, loss in expected.items():
+        torch.testing.assert_close(got[name], loss, atol=1e-4, rtol=1e-4)
+    assert changed.state_dict().keys() == plain.state_dict().keys()
+    changed.load_state_dict(plain.state_dict())
+
+
+def test_compilation_reaches_what_the_step_calls():
+    made = system()
+    seen = []
+
+    def backend(graph, inputs):
+        seen.append(graph)
+        return graph.forward
+
+    devices.choose(CPU, compile=True).prepare(made, backend)
+    made.step(random_batch(32, 4, "cpu"), torch.Generator().manual_seed(0))
+    targets = [str(node.target) for graph in seen for node in graph.graph.nodes]
+    assert sum("conv2d" in target for target in targets) > 20
+
+
+def test_channels_last_reaches_weights_and_images():
+    execution = devices.choose(CPU, memory_format="channels_last")
+    made = system()
+    execution.prepare(made)
+    weight = made.generator.background_image.weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    batch = execution.move(random_batch(32, 4, "cpu"))
+    assert batch.child_crop.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_delicate_parts_stay_in_float32():
+    losses, made = one_step(devices.choose(CPU, precision="bf16"))
+    for name in ("D_b", "D_c", "area", "binary", "lean"):
+        assert losses[name].dtype == torch.float32, name
+    for name, tensor in made.state_dict().items():
+        if tensor.is_floating_point():
+            assert tensor.dtype == torch.float32, name
+
+
+def test_a_scaled_loss_makes_the_same_step():
+    """And one whose gradients overflow makes none."""
+    weights = [torch.tensor([1.0, 2.0], requires_grad=True) for _ in range(2)]
+    optimisers = [torch.optim.Adam([weight], 0.1) for weight in weights]
+    optimisers[1].scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    for weight, optimiser in zip(weights, optimisers, strict=True):
+        for _ in range(3):
+            descend(optimiser, weight.square().sum())
+    torch.testing.assert_close(weights[1], weights[0])
+    assert (weights[0] != torch.tensor([1.0, 2.0])).all()
+    before = weights[1].detach().clone()
+    descend(optimisers[1], weights[1].sum() * float("inf"))
+    assert torch.equal(weights[1], before)
+    assert optimisers[1].scaler.get_scale() == 512.0
