@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from .errors import InputError, TrainingDiverged
+from .errors import InputError, TrainingDiverged, TrainingStopped
 from .options import add_options, with_options
 
 
@@ -14,7 +14,8 @@ def main(arguments=None) -> int:
     """Run one command.
 
     Returns:
-        The exit status: 0; 1 when a training diverged; 2 when the user's input cannot be used.
+        The exit status: 0; 1 when a training diverged; 2 when the user's input cannot be used; 130
+        or 143 when SIGINT (Ctrl-C) or SIGTERM stopped it.
     """
     parsed = build_parser().parse_args(arguments)
     try:
@@ -30,6 +31,9 @@ def main(arguments=None) -> int:
     except TrainingDiverged as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except TrainingStopped as stopped:
+        print(f"\n{stopped}", file=sys.stderr)
+        return stopped.status
     except KeyboardInterrupt:
         print("\nstopped; a run goes on from its newest checkpoint with --resume", file=sys.stderr)
         return 130
