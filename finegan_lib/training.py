@@ -575,9 +575,13 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """What kills in the middle of a checkpoint have left: they would fill the disk."""
-    for partial in folder.glob(".step_*.safetensors.*.partial"):
-        partial.unlink(missing_ok=True)
+    """What kills in the middle of a checkpoint have left: they would fill the disk.
+
+    ``.tmp…`` are safetensors' own, before it gives them the name that we asked for.
+    """
+    for pattern in (".step_*.safetensors.*.partial", ".tmp??????"):
+        for partial in folder.glob(pattern):
+            partial.unlink(missing_ok=True)
 
 
 def _step_of_line(line: str) -> int:

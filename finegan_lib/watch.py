@@ -116,7 +116,10 @@ class Watch:
             return
         usual = max(1.0, median(self._usual.get(name) or [0.0]))
         if abs(value) > EXPLODED * usual:
-            yield "exploded", f"the loss {name} has grown to {value:.3g}, {EXPLODED:g} times and more"
+            yield (
+                "exploded",
+                f"the loss {name} has grown to {value:.3g}, {EXPLODED:g} times and more",
+            )
         mask = MASKS.get(self.family, {}).get(name)
         if mask and value < EMPTY:
             yield (

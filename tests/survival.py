@@ -27,7 +27,7 @@ os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEV
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import torch
-import torch.utils.tensorboard  # noqa: F401  (slow: once here, not in every process)
+import torch.utils.tensorboard
 
 from finegan_lib import checkpoints, training
 from finegan_lib.__main__ import build_parser
@@ -391,7 +391,7 @@ def newest(run: Path) -> Path | None:
 def partials(run: Path) -> list[str]:
     """Checkpoints that are being written."""
     try:
-        return [name for name in os.listdir(run / "checkpoints") if name.endswith(".partial")]
+        return [name for name in os.listdir(run / "checkpoints") if name.startswith(".")]
     except OSError:
         return []
 
@@ -477,7 +477,7 @@ def main(arguments=None) -> int:
             f"`python tests/survival.py --kills {parsed.kills} --seed {parsed.seed} "
             f"--out {parsed.out}`\n\n"
             f"Runs of {STEPS} steps of a tiny GAN and a tiny FineGAN on a CPU, a checkpoint after "
-            "every step. \"Final weights equal\": all networks and optimisers, to the last bit, "
+            'every step. "Final weights equal": all networks and optimisers, to the last bit, '
             "after `train --resume`, and the history has every step once.\n\n"
             f"{text}\n\n{len(trials) - len(problems)} of {len(trials)} trials came out right.\n"
         )

@@ -38,7 +38,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
@@ -346,7 +345,7 @@ def cached_statistics(
     path = folder / f"{pictures_digest(pictures)}-{network_digest(network)}.safetensors"
     try:
         return _unpacked(load_file(path))
-    except (OSError, SafetensorError, KeyError):  # not there, or damaged
+    except Exception:  # not there, or damaged: it is made again
         pass
     found = read_statistics(network, pictures.split(batch_size), len(pictures), progress)
     folder.mkdir(parents=True, exist_ok=True)
