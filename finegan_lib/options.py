@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import functools
 import types
 import typing
 
@@ -101,7 +100,7 @@ def from_dict(config_class, values: dict):
             cure="The file was written by another version of finegan_lib: update, or retrain.",
         )
     listed = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    hints = _hints(config_class)
+    hints = typing.get_type_hints(config_class)
     choices = {f.name: f.metadata.get("choices") for f in dataclasses.fields(config_class)}
     for name, value in listed.items():
         if not _fits(value, hints[name]) or (choices[name] and value not in choices[name]):
@@ -111,9 +110,6 @@ def from_dict(config_class, values: dict):
                 cure="The file was altered: use another one.",
             )
     return config_class(**listed)
-
-
-_hints = functools.cache(typing.get_type_hints)
 
 
 def _fits(value, kind) -> bool:
