@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from finegan_lib import losses
+from finegan_lib import watch as watching
 from finegan_lib.baselines import LRGANSystem, SimpleGANSystem
 from finegan_lib.checkpoints import load_checkpoint, run_checkpoints, step_of
 from finegan_lib.errors import TrainingDiverged
@@ -134,10 +135,17 @@ def test_every_kind_has_a_cure_in_options_that_exist():
 
 
 def run(model, folder, recipe=None, **loop):
-    values = {"n_images": 12, "batch_size": 2, "steps": 140, "device": "cpu"}
-    values |= {"checkpoint_every": 10, "sample_every": 1000, "log_every": 70} | loop
+    values = {"n_images": 12, "batch_size": 2, "steps": 28, "device": "cpu"}
+    values |= {"checkpoint_every": 2, "sample_every": 1000, "log_every": 14} | loop
     config = RunConfig(model, recipe or Recipe(adversarial="hinge"), LoopConfig(**values))
     return train(config, folder, progress=False)
+
+
+@pytest.fixture
+def five_times_as_fast(monkeypatch):
+    """All of the watch's numbers of steps divided by 5; the true ones are tested above."""
+    monkeypatch.setattr(watching, "LOOK_EVERY", LOOK_EVERY // 5)
+    monkeypatch.setattr(watching, "LASTS", {k: n // 5 for k, n in watching.LASTS.items()})
 
 
 def from_step(monkeypatch, system_class, start, trouble):
@@ -170,6 +178,7 @@ def warnings_of(folder):
     return {line["step"]: line["warnings"] for line in lines if "warnings" in line}
 
 
+@pytest.mark.usefixtures("five_times_as_fast")
 @pytest.mark.parametrize(("level", "kind"), [(-30.0, "masks_empty"), (30.0, "masks_full")])
 def test_collapsed_masks_of_a_finegan_are_told_and_the_run_goes_on(
     tmp_path, monkeypatch, capsys, level, kind
@@ -179,18 +188,19 @@ def test_collapsed_masks_of_a_finegan_are_told_and_the_run_goes_on(
     def trouble(system, report):
         return None if once.append(1) or len(once) > 1 else with_masks(level)(system, report)
 
-    from_step(monkeypatch, FineGANSystem, 30, trouble)
+    from_step(monkeypatch, FineGANSystem, 6, trouble)
     newest = run(FINEGAN, tmp_path)
-    assert step_of(newest) == 140
+    assert step_of(newest) == 28
     told = capsys.readouterr().err
-    assert told.count("step 140: the parent masks") == 1  # not healthy at 40, 100 steps later
+    assert told.count("step 28: the parent masks") == 1  # 20 steps after the look at 8
     assert "Likely cure: mask_area=5" in told
-    assert f"{newest.parent}/step_00000020.safetensors" in told  # from before the trouble
-    assert warnings_of(tmp_path) == {140: [kind]}
+    assert f"{newest.parent}/step_00000004.safetensors" in told  # from before the trouble
+    assert warnings_of(tmp_path) == {28: [kind]}
     held = [step_of(path) for path in run_checkpoints(newest.parent)]
-    assert held == [20, 130, 140]
+    assert held == [4, 26, 28]
 
 
+@pytest.mark.usefixtures("five_times_as_fast")
 def test_a_pasted_mask_of_lr_gan_that_vanishes_is_told(tmp_path, monkeypatch, capsys):
     original = LRGANSystem.watch
 
@@ -201,19 +211,20 @@ def test_a_pasted_mask_of_lr_gan_that_vanishes_is_told(tmp_path, monkeypatch, ca
         return original(output._replace(objects=faded))
 
     monkeypatch.setattr(LRGANSystem, "watch", staticmethod(empty))
-    run(LR_GAN, tmp_path, steps=120)
+    run(LR_GAN, tmp_path, steps=24)
     told = capsys.readouterr().err
-    assert "step 120: the pasted masks are empty" in told
+    assert "step 24: the pasted masks are empty" in told
     assert "nothing in LR-GAN's loss" in told
 
 
+@pytest.mark.usefixtures("five_times_as_fast")
 def test_a_discriminator_that_is_sure_of_everything_is_told(tmp_path, monkeypatch, capsys):
-    """D_c's logits are pushed apart, from step 30 on, by 60 for real and for generated images."""
+    """D_c's logits are pushed apart, from step 6 on, by 60 for real and for generated images."""
     done = []
 
     def sure(self, batch, fake, generator):
         done.append(1)
-        shift = 60.0 if len(done) >= 30 else 0.0
+        shift = 60.0 if len(done) >= 6 else 0.0
         real = self.d_child.real_fake_logits(batch.child_crop) + shift
         generated = self.d_child.real_fake_logits(fake.child.image.detach()) - shift
         loss = losses.adversarial_losses("hinge")[0](real, generated)
@@ -224,12 +235,13 @@ def test_a_discriminator_that_is_sure_of_everything_is_told(tmp_path, monkeypatc
     newest = run(FINEGAN, tmp_path)
     told = capsys.readouterr().err
     assert told.count("the discriminator D_c is sure of every image (loss 0.000)") == 1
-    assert "step 140:" in told
+    assert "step 28:" in told
     assert "slower_d=0.5" in told
-    assert [step_of(path) for path in run_checkpoints(newest.parent)] == [20, 130, 140]
-    assert load_checkpoint(newest)[1]["healthy"] == 20
+    assert [step_of(path) for path in run_checkpoints(newest.parent)] == [4, 26, 28]
+    assert load_checkpoint(newest)[1]["healthy"] == 4
 
 
+@pytest.mark.usefixtures("five_times_as_fast")
 @pytest.mark.parametrize(
     "model", [GANConfig(**TINY, norm="spectral"), FINEGAN], ids=["gan", "fine"]
 )
@@ -238,13 +250,13 @@ def test_an_explosion_stops_the_run_and_names_the_checkpoint_from_before(
 ):
     system = GANSystem if isinstance(model, GANConfig) else FineGANSystem
     name = "G" if system is GANSystem else "child"
-    from_step(monkeypatch, system, 50, lambda system, report: report | {name: torch.tensor(-4e4)})
+    from_step(monkeypatch, system, 10, lambda system, report: report | {name: torch.tensor(-4e4)})
     with pytest.raises(TrainingDiverged, match=f"the loss {name} has grown to -4e") as caught:
-        run(model, tmp_path, log_every=30)
-    assert "at step 100" in str(caught.value)
-    assert "step_00000040.safetensors" in str(caught.value)  # healthy at step 49, too, but no more
+        run(model, tmp_path, log_every=6)
+    assert "at step 20" in str(caught.value)
+    assert "step_00000008.safetensors" in str(caught.value)
     assert "learning_rate" in str(caught.value)
-    assert step_of(run_checkpoints(tmp_path / "checkpoints")[0]) == 40
+    assert step_of(run_checkpoints(tmp_path / "checkpoints")[0]) == 8
 
 
 @pytest.mark.parametrize(
@@ -260,14 +272,14 @@ def test_a_loss_that_is_no_number_stops_within_a_look(tmp_path, monkeypatch, mod
     nan = torch.tensor(math.nan)
     from_step(monkeypatch, system, 21, lambda system, report: report | {name: nan})
     with pytest.raises(TrainingDiverged, match=f"the loss {name} is nan at step {2 * LOOK_EVERY}"):
-        run(model, tmp_path, steps=60, log_every=1000)
+        run(model, tmp_path, steps=60, log_every=1000, checkpoint_every=10)
     # The injected loss harmed no weight, so the checkpoints up to there are sound.
     assert [step_of(p) for p in run_checkpoints(tmp_path / "checkpoints")] == [20, 30]
 
 
 def test_the_step_before_a_trouble_is_remembered_over_a_resumption(tmp_path, monkeypatch):
     from_step(monkeypatch, FineGANSystem, 21, lambda s, report: report | {"D_c": torch.zeros(())})
-    run(FINEGAN, tmp_path, steps=40)
+    run(FINEGAN, tmp_path, steps=40, checkpoint_every=10)
     config = RunConfig.load(tmp_path)
     longer = dataclasses.replace(config, loop=dataclasses.replace(config.loop, steps=60))
     newest = train(longer, tmp_path, resume=True, progress=False)
