@@ -82,6 +82,8 @@ class Bench:
         try:
             log = os.open(f"{run}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(log, 1), os.dup2(log, 2)
+            # A shell that puts this program into the background has Ctrl-C ignored.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             hook()
             arguments = COMMANDS[family].split()
             status = command_line([*arguments, "--run", str(run), "--resume"])

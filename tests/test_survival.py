@@ -11,6 +11,15 @@ import pytest
 
 from finegan_lib.stopping import StopRequest, ignore_interrupts
 
+
+@pytest.fixture(autouse=True)
+def ctrl_c_has_its_usual_effect():
+    """Also where the tests themselves run in the background, which has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 PROGRAM = Path(__file__).with_name("survival.py")
 
 
