@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .distributed import WorkerLost, is_first
-from .errors import InputError, TrainingDiverged
+from .errors import InputError, TrainingDiverged, TrainingStopped
 from .options import add_options, with_options
 
 
@@ -16,9 +16,19 @@ def main(arguments=None) -> int:
 
     Returns:
         The exit status: 0; 1 when a training diverged or lost another process, or ``check`` refuses
-        something; 2 when the user's input cannot be used.
+        something; 2 when the user's input cannot be used; 130 or 143 when SIGINT (Ctrl-C) or
+        SIGTERM stopped it.
     """
-    parsed = build_parser().parse_args(arguments)
+    try:
+        parser = build_parser()
+    except (ImportError, OSError, RuntimeError, TypeError, AttributeError) as error:
+        # A broken installation: say what to mend, on any command.
+        from .checkup import problems
+
+        found = problems(devices=False) or [f"the library cannot be imported: {error}"]
+        print(f"error: {found[0]}", file=sys.stderr)
+        return 2
+    parsed = parser.parse_args(arguments)
     try:
         if parsed.json and parsed.json.is_dir():  # said before hours of work, not after
             raise InputError("--json needs a file", seen=str(parsed.json), cure="Add a file name.")
@@ -31,6 +41,9 @@ def main(arguments=None) -> int:
     except (TrainingDiverged, WorkerLost) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except TrainingStopped as stopped:
+        print(f"\n{stopped}", file=sys.stderr)
+        return stopped.status
     except KeyboardInterrupt:
         print("\nstopped; a run goes on from its newest checkpoint with --resume", file=sys.stderr)
         return 130
@@ -628,8 +641,8 @@ def _doctor(parsed) -> dict:
     for name, value in facts.items():
         if name != "warnings":
             print(f"{name:18} {value}")
-    for warning in facts["warnings"]:
-        print(f"warning: {warning}")
+    for i, warning in enumerate(facts["warnings"]):
+        print(f"{'to mend' if i else 'to mend first'}: {warning}")
     return facts
 
 

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from .demo import evaluate
+from .files import read_json
 from .presets import TOY
 from .training import RunConfig, train
 
@@ -80,7 +81,7 @@ def ablate(folder, *, steps: int = 4000, seed: int = 0, only=(), progress: bool 
 def read_results(folder) -> dict:
     """The scores of every finished run of an ablation, in the order of :data:`WITHOUT`."""
     files = {name: Path(folder) / f"{_slug(name)}.json" for name in WITHOUT}
-    return {name: json.loads(path.read_text()) for name, path in files.items() if path.exists()}
+    return {name: read_json(path, *COLUMNS) for name, path in files.items() if path.exists()}
 
 
 def changed(config: RunConfig, **changes) -> RunConfig:

@@ -4,9 +4,14 @@ A checkpoint is one safetensors file: the tensors of a nested state (dicts, list
 and tensors), and in its header the state's skeleton and digests of both. Nothing is ever unpickled.
 """
 
+import errno
 import hashlib
 import json
 import os
+import re
+import shutil
+import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -17,6 +22,12 @@ from torch import Tensor
 from .errors import InputError
 
 WEIGHTS = Path(__file__).parent / "weights"
+STEP_NAME = r"step_(\d{8,})\.safetensors"
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Damaged(InputError):
+    """The bytes of a file are not those of a checkpoint as it was written."""
 
 
 def save_checkpoint(path, state, **metadata) -> Path:
@@ -29,21 +40,29 @@ def save_checkpoint(path, state, **metadata) -> Path:
         path: the file; its folder is created.
         state: dicts, lists, tuples, tensors, numbers, strings, booleans and None, nested.
         metadata: further JSON values for the header; read back by :func:`read_metadata`.
+
+    Raises:
+        InputError: if the disk is full or cannot be written; nothing is left of the new file, and
+            what was there before is as it was.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     tensors = {}
     skeleton = _flatten(state, "", tensors)
     header = {"skeleton": json.dumps(skeleton), "metadata": json.dumps(metadata)}
     header |= {"header_sha256": _header_digest(header), "sha256": _digest(tensors)}
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, partial, metadata=header)
         with open(partial, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
+        _sync_folder(path.parent)
+    except (OSError, SafetensorError) as error:
+        size = sum(tensor.nbytes for tensor in tensors.values())
+        raise _cannot_write(path, error, f"; it takes {size / 1e6:.1f} MB") from error
     finally:
-        partial.unlink(missing_ok=True)
+        _remove(partial)
     return path
 
 
@@ -51,15 +70,17 @@ def load_checkpoint(path) -> tuple[object, dict]:
     """(state, metadata) of a file written by :func:`save_checkpoint`; tensors on the CPU.
 
     Raises:
-        InputError: if the file is missing, truncated, damaged or of another kind.
+        InputError: if the file is missing or of another kind; `Damaged` if it is truncated or
+            altered.
     """
     header, tensors = _read(path, with_tensors=True)
     if _digest(tensors) != header["sha256"]:
         raise _damaged(path, "its digest does not match its contents")
     try:
-        return _unflatten(json.loads(header["skeleton"]), tensors), json.loads(header["metadata"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        state = _unflatten(json.loads(header["skeleton"]), tensors)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(path, f"its skeleton makes no sense: {error}") from error
+    return state, _metadata(path, header)
 
 
 def read_metadata(path) -> dict:
@@ -68,7 +89,57 @@ def read_metadata(path) -> dict:
     Raises:
         InputError: if the file is missing, of another kind, or its header is damaged.
     """
-    return json.loads(_read(path, with_tensors=False)[0]["metadata"])
+    return _metadata(path, _read(path, with_tensors=False)[0])
+
+
+def run_checkpoints(folder) -> list[Path]:
+    """The checkpoints that a run has written into a folder, by their step, the newest last.
+
+    Only files named as a run names them: a copy called ``best.safetensors`` is none of them.
+    """
+    named = [p for p in Path(folder).glob("step_*") if re.fullmatch(STEP_NAME, p.name)]
+    return sorted(named, key=step_of)
+
+
+def step_of(path: Path) -> int:
+    """The step in the name of a run's checkpoint."""
+    return int(re.fullmatch(STEP_NAME, path.name)[1])
+
+
+def newest_intact(folder) -> tuple[Path, object, dict] | None:
+    """(path, state, metadata) of a run's newest checkpoint that is whole; None if there is none.
+
+    A damaged one is renamed, with a warning, to its name and ``.damaged``: nothing is deleted.
+    """
+    for path in reversed(run_checkpoints(folder)):
+        try:
+            return path, *load_checkpoint(path)
+        except Damaged as error:
+            aside, more = path.with_name(f"{path.name}.damaged"), 1
+            while aside.exists():
+                more += 1
+                aside = path.with_name(f"{path.name}.damaged{more}")
+            path.rename(aside)
+            warnings.warn(
+                f"{error} It is now called {aside.name}; the one before it is tried.", stacklevel=2
+            )
+    return None
+
+
+@contextmanager
+def explain_full_disk(folder, advice: str):
+    """Make an InputError that names file and space of an OSError that says that the disk is full.
+
+    Args:
+        folder: whose disk it is.
+        advice: the cure.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        raise _cannot_write(error.filename or folder, error, "", advice) from error
 
 
 def checkpoint_path(name_or_file, run_subfolder: str = "checkpoints") -> Path:
@@ -79,7 +150,7 @@ def checkpoint_path(name_or_file, run_subfolder: str = "checkpoints") -> Path:
     """
     path = Path(name_or_file)
     if path.is_dir():
-        found = sorted((path / run_subfolder).glob("step_*.safetensors"))
+        found = run_checkpoints(path / run_subfolder)
         if found:
             return found[-1]
     elif path.exists():
@@ -141,10 +212,16 @@ def _read(path, with_tensors: bool) -> tuple[dict, dict[str, Tensor]]:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             tensors = {k: file.get_tensor(k) for k in file.keys()} if with_tensors else {}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+    except OSError as error:  # not the file's fault, perhaps: no permission, no memory
+        raise InputError(
+            "this checkpoint cannot be read",
+            seen=f"{path} ({error})",
+            cure="Look at the file's permissions and at the disk.",
+        ) from error
+    except Exception as error:  # the reader's own errors, and those of kinds torch does not know
         raise _damaged(path, str(error)) from error
     if not {"skeleton", "metadata", "sha256"} <= header.keys():
-        raise InputError(
+        raise Damaged(
             "this safetensors file is not a checkpoint of finegan_lib",
             seen=str(path),
             cure="Load files of the original authors with finegan_lib.models.official.",
@@ -154,8 +231,51 @@ def _read(path, with_tensors: bool) -> tuple[dict, dict[str, Tensor]]:
     return header, tensors
 
 
-def _damaged(path, reason: str) -> InputError:
+def _metadata(path, header: dict) -> dict:
+    try:
+        metadata = json.loads(header["metadata"])
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, f"its metadata make no sense: {error}") from error
+    if not isinstance(metadata, dict):
+        raise _damaged(path, "its metadata are not named")
+    return metadata
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have a new name in a folder survive a power cut, where the system can do that."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)
+
+
+def _remove(partial: Path) -> None:
+    try:
+        partial.unlink(missing_ok=True)
+    except OSError:  # its folder could not even be made
+        return
+
+
+def _cannot_write(path, error, needs: str, advice: str = "") -> InputError:
+    folder = Path(path)
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
     return InputError(
+        f"{path} could not be written",
+        seen=f"{getattr(error, 'strerror', None) or error}{needs}, {free / 1e6:.1f} MB are free",
+        cure=advice or "Free some space, or write to another disk; what was there is untouched.",
+    )
+
+
+def _damaged(path, reason: str) -> Damaged:
+    return Damaged(
         "this checkpoint cannot be read",
         seen=f"{path} ({reason})",
         cure="It is truncated, damaged or not a safetensors file: use an earlier one.",

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
+from . import checkup
 from .checkpoints import checkpoint_path, read_metadata
 from .errors import InputError
 from .pretrained import load_generator
@@ -25,7 +26,8 @@ def doctor(folder=".", seconds: float = 10.0, checkpoint="toy") -> dict:
         checkpoint: name, file or run folder that is read and verified.
 
     Returns:
-        A dictionary for JSON; ``warnings`` lists what a user should know, the worst first.
+        A dictionary for JSON; ``warnings`` lists what is wrong with its cure, the first thing to
+        mend first (:mod:`.checkup`).
     """
     device = pick_device("auto")
     facts = {
@@ -41,9 +43,14 @@ def doctor(folder=".", seconds: float = 10.0, checkpoint="toy") -> dict:
     facts["checkpoint"], unusable = describe_checkpoint(checkpoint)
     if seconds > 0:
         facts["toy_images_per_s"] = round(toy_speed(seconds), 1)
-    facts["warnings"] = _warnings(facts)
+    facts["warnings"] = checkup.problems(folder)
     if unusable:
         facts["warnings"].insert(0, f"the checkpoint cannot be used: {facts['checkpoint']}")
+    if device.type == "cpu":
+        facts["warnings"].append(
+            "no GPU is used. The toy preset is made for that; the paper's presets are not. "
+            "On Colab: Runtime → Change runtime type → GPU."
+        )
     return facts
 
 
@@ -96,21 +103,3 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "missing"
-
-
-def _warnings(facts: dict) -> list[str]:
-    warnings = [
-        f"{name} is missing: run `make test`, or `pip install {name}`."
-        for name, found in facts["packages"].items()
-        if found == "missing"
-    ]
-    if facts["free_disk_gb"] < 2:
-        warnings.append(
-            f"only {facts['free_disk_gb']} GB of disk are free here: a run needs about 1 GB."
-        )
-    if facts["device"] == "cpu":
-        warnings.append(
-            "no GPU is used. The toy preset is made for that; the paper's presets are not. "
-            "On Colab: Runtime → Change runtime type → GPU."
-        )
-    return warnings

@@ -1,4 +1,6 @@
-"""The exceptions of this library: bad user input, and a training that went wrong."""
+"""The exceptions of this library: bad user input, a training that went wrong or was stopped."""
+
+import signal
 
 
 class InputError(ValueError):
@@ -24,3 +26,21 @@ class InputError(ValueError):
 
 class TrainingDiverged(RuntimeError):
     """A loss or a weight is no longer a number. The checkpoints on the disk are from before."""
+
+
+class TrainingStopped(KeyboardInterrupt):
+    """A signal ended a training after a whole step; its checkpoint is on the disk.
+
+    Args:
+        message: says how to go on.
+        number: the signal.
+    """
+
+    def __init__(self, message: str, number: int = signal.SIGINT):
+        super().__init__(message)
+        self.number = number
+
+    @property
+    def status(self) -> int:
+        """The exit status that a shell expects: 130 after SIGINT, 143 after SIGTERM."""
+        return 128 + self.number

@@ -82,8 +82,15 @@ def from_dict(config_class, values: dict):
     """A config from what :func:`dataclasses.asdict` and JSON made of it.
 
     Raises:
-        InputError: for a field that this version does not know.
+        InputError: for a field that this version does not know, or a value of another kind than
+            the field's.
     """
+    if not isinstance(values, dict):
+        raise InputError(
+            f"a saved {config_class.__name__} must be named values",
+            seen=type(values).__name__,
+            cure="Give the file that finegan_lib wrote.",
+        )
     known = {field.name for field in dataclasses.fields(config_class)}
     unknown = sorted(set(values) - known)
     if unknown:
@@ -93,4 +100,27 @@ def from_dict(config_class, values: dict):
             cure="The file was written by another version of finegan_lib: update, or retrain.",
         )
     listed = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    hints = typing.get_type_hints(config_class)
+    choices = {f.name: f.metadata.get("choices") for f in dataclasses.fields(config_class)}
+    for name, value in listed.items():
+        if not _fits(value, hints[name]) or (choices[name] and value not in choices[name]):
+            raise InputError(
+                f"{name} in a saved {config_class.__name__} has a value that cannot be",
+                seen=repr(value)[:60],
+                cure="The file was altered: use another one.",
+            )
     return config_class(**listed)
+
+
+def _fits(value, kind) -> bool:
+    """Whether a value that JSON can hold is of a field's type; whole numbers pass for floats."""
+    if isinstance(kind, types.UnionType):
+        return any(_fits(value, one) for one in typing.get_args(kind))
+    if typing.get_origin(kind) is tuple:
+        element = typing.get_args(kind)[0]
+        return isinstance(value, tuple) and all(_fits(v, element) for v in value)
+    if kind in (int, float):
+        number = int if kind is int else int | float
+        # Beyond 2**53 a whole number is none in JSON's floats, and torch takes none beyond 2**63.
+        return isinstance(value, number) and not isinstance(value, bool) and abs(value) < 2**63
+    return isinstance(value, kind)

@@ -38,13 +38,15 @@ def load_generator(name_or_file):
     path = checkpoint_path(name_or_file)
     state, metadata = load_checkpoint(path)
     config = RunConfig.from_dict(metadata.get("config", {}))
-    generator = GENERATORS[config.family](config.model)
+    weights = averaged_weights(state)
     try:
-        generator.load_state_dict(averaged_weights(state))
-    except RuntimeError as error:
+        generator = GENERATORS[config.family](config.model)
+        generator.load_state_dict(weights)
+    except (RuntimeError, TypeError, AttributeError, MemoryError, OverflowError) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise InputError(
             "the weights do not fit the sizes that the checkpoint states",
-            seen=f"{path} ({str(error).splitlines()[1].strip()})",
+            seen=f"{path} ({lines[min(1, len(lines) - 1)] if lines else type(error).__name__})",
             cure="The file was altered, or written by another version: use another checkpoint.",
         ) from error
     return generator.eval().requires_grad_(False)
@@ -68,14 +70,15 @@ def load_finegan(name_or_file) -> FineGANGenerator:
 
 def averaged_weights(state: dict) -> dict:
     """The averaged generator's weights in a checkpoint's state: of a run, or exported."""
-    if "generator" in state:
-        return state["generator"]
-    if "networks" not in state:
+    known = isinstance(state, dict) and {"generator", "networks"} & state.keys()
+    if not known or not all(isinstance(state[name], dict) for name in known):
         raise InputError(
             "this checkpoint holds no generator",
-            seen=", ".join(map(str, state)) or "nothing",
+            seen=", ".join(map(str, state)) or "nothing" if isinstance(state, dict) else "no names",
             cure="Give the checkpoint of a run, or a file written by export.",
         )
+    if "generator" in state:
+        return state["generator"]
     prefix = "average."
     networks = state["networks"]
     return {k.removeprefix(prefix): v for k, v in networks.items() if k.startswith(prefix)}

@@ -48,6 +48,7 @@ from .discovery.finegan import (
 from .errors import InputError
 from .evaluation.paper import clustering_elsewhere, paper_tables
 from .evaluation.quality import evaluate_quality
+from .files import read_json
 from .models import (
     FineGANGenerator,
     InfoGANBaselineConfig,
@@ -405,7 +406,7 @@ def run_row(row: Row, settings: Settings, seed: int, folder, progress=True) -> d
     path = result_path(folder, row, seed)
     asked = json.loads(json.dumps(describe(row, settings, seed)))
     if path.exists():
-        result = json.loads(path.read_text())
+        result = read_json(path, "asked")
         differ = [key for key in asked if result["asked"].get(key) != asked[key]]
         if differ:
             raise InputError(
@@ -463,7 +464,7 @@ def gather(number: int, settings: Settings, folder) -> dict:
     systems = {}
     for row in table_rows(number, settings):
         paths = Path(folder).glob(result_path("", row, 0).as_posix().replace("seed0", "seed*"))
-        results = sorted((json.loads(p.read_text()) for p in paths), key=lambda r: r["seed"])
+        results = sorted((read_json(p, "seed", "scores") for p in paths), key=lambda r: r["seed"])
         if results:
             numbers = [name for name, v in results[0]["scores"].items() if not isinstance(v, str)]
             systems[row.name] = {n: [r["scores"][n] for r in results] for n in numbers}

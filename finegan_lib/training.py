@@ -7,7 +7,7 @@ generator seeded by (seed, i), so a run that was stopped goes on exactly as if i
 
 import dataclasses
 import json
-import math
+import sys
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -20,11 +20,19 @@ from tqdm.auto import tqdm
 
 from . import devices, distributed
 from .baselines import InfoGANBaselineSystem, LRGANSystem, SimpleGANSystem, StackGANSystem
-from .checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
+from .checkpoints import (
+    checkpoint_path,
+    explain_full_disk,
+    load_checkpoint,
+    newest_intact,
+    run_checkpoints,
+    save_checkpoint,
+    step_of,
+)
 from .data import ToyBirds
 from .data.cache import CachedBirds
 from .data.folder import MARGIN
-from .errors import InputError, TrainingDiverged
+from .errors import InputError, TrainingDiverged, TrainingStopped
 from .models import (
     FineGANConfig,
     GANConfig,
@@ -35,7 +43,9 @@ from .models import (
     StackGANConfig,
 )
 from .options import from_dict, option
+from .stopping import StopRequest, ignore_interrupts
 from .systems import FineGANSystem, GANSystem, InfoGANSystem, Recipe
+from .watch import Watch
 
 ModelConfig = GANConfig | InfoGANConfig | FineGANConfig | SimpleGANConfig | LRGANConfig
 ModelConfig = ModelConfig | InfoGANBaselineConfig | StackGANConfig
@@ -103,7 +113,7 @@ class LoopConfig:
     log_every: int = option(20, "steps between two lines of the history")
     sample_every: int = option(500, "steps between two sample pictures")
     checkpoint_every: int = option(500, "steps between two checkpoints")
-    keep: int = option(2, "newest checkpoints that are kept")
+    keep: int = option(2, "newest checkpoints that are kept (2 at least)")
 
     def __post_init__(self):
         # A batch of one has no variance for BatchNorm to divide by.
@@ -116,7 +126,7 @@ class LoopConfig:
             "log_every": 1,
             "sample_every": 1,
         }
-        least |= {"checkpoint_every": 1, "keep": 1}
+        least |= {"checkpoint_every": 1, "keep": 2}
         for name, smallest in least.items():
             if not getattr(self, name) >= smallest:
                 raise InputError(
@@ -157,7 +167,7 @@ class RunConfig:
                 from_dict(Recipe, values["recipe"]),
                 from_dict(LoopConfig, values["loop"]),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, AttributeError, ArithmeticError) as error:
             raise InputError(
                 "this is not the configuration of a run",
                 seen=f"{type(error).__name__}: {error}",
@@ -174,7 +184,7 @@ class RunConfig:
         path = Path(folder) / "config.json"
         try:
             return cls.from_dict(json.loads(path.read_text()))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(
@@ -301,13 +311,15 @@ def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = T
     Args:
         config: of the run.
         folder: of the run; must not hold a run already, unless ``resume``.
-        resume: go on from the folder's newest checkpoint (from the start if there is none).
+        resume: go on from the folder's newest intact checkpoint (from the start if there is none).
+            A damaged one is set aside under another name.
         progress: show a progress bar.
 
     Raises:
         InputError: if the folder holds another run, the data are too few or an image cannot be
-            read, or ``start_from`` does not fit.
-        TrainingDiverged: if a loss or a weight becomes infinite or NaN.
+            read, ``start_from`` does not fit, or the disk is full.
+        TrainingDiverged: if a loss or a weight becomes infinite or NaN, or a loss explodes.
+        TrainingStopped: after SIGINT or SIGTERM, when the step was finished and is on the disk.
     """
     run = Run(config, folder, resume, progress and distributed.is_first())
     loop, system = config.loop, run.system
@@ -316,9 +328,11 @@ def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = T
         batch_sampler=run.sampler,
         num_workers=loop.workers,
         pin_memory=run.execution.pinned,
+        worker_init_fn=ignore_interrupts,
     )
-    with closing(run), run.progress_bar() as bar:
-        for batch in batches:
+    full = explain_full_disk(run.folder, f"Free some space, then: {run.how_to_resume}.")
+    with full, StopRequest() as stop, closing(run), run.progress_bar() as bar:
+        for batch in stop.until(batches, distributed.agree):
             if distributed.agree(run.out_of_time()):
                 break
             batch = run.execution.move(batch)
@@ -330,7 +344,14 @@ def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = T
             run.step += 1
             run.after_step(distributed.averaged(report), bar)
         run.checkpoint()
-    return distributed.gather(run.newest)[0]
+    newest = distributed.gather(run.newest)[0]
+    if stop.signal:
+        raise TrainingStopped(
+            f"stopped by {stop.signal.name} after step {run.step}, which is kept in {newest}. "
+            f"Go on with: {run.how_to_resume}",
+            stop.signal,
+        )
+    return newest
 
 
 class Run:
@@ -341,6 +362,7 @@ class Run:
         self.device = pick_device(config.loop.device)
         self.step, self.newest, self.seconds_before = 0, None, 0.0
         self._check_folder(resume)
+        self.watch = Watch(config.family)
         self.system = build_system(config).to(self.device)
         speed = ("precision", "tf32", "memory_format", "compile", "prefetch")
         options = {name: getattr(config.loop, name) for name in speed}
@@ -348,8 +370,11 @@ class Run:
         self.execution.prepare(self.system)
         distributed.check_batch(config.loop.batch_size, self.system)
         distributed.synchronise_batch_norms(self.system)
-        if resume and any((self.folder / "checkpoints").glob("step_*.safetensors")):
-            self._resume()
+        checkpoints, kept = self.folder / "checkpoints", None
+        if resume:  # the first process sets damaged ones aside
+            kept = distributed.in_turn(lambda: newest_intact(checkpoints))
+        if kept:
+            self._resume(*kept)
         elif config.loop.start_from:
             start_from(config.loop.start_from, self.system, config)
         # Last of all: it may have to be drawn, and by one process only.
@@ -363,9 +388,11 @@ class Run:
         if not distributed.is_first():
             return
         # From here on the folder is taken: nothing above may have failed.
-        self.folder.mkdir(parents=True, exist_ok=True)
-        _write_text(self.folder / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
-        self._open_logs()
+        with explain_full_disk(self.folder, "Free some space, or choose another folder."):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _write_text(self.folder / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
+            _remove_leftovers(self.folder / "checkpoints")
+            self._open_logs()
 
     def close(self) -> None:
         """Write out what TensorBoard still holds back, and close the files."""
@@ -373,6 +400,11 @@ class Run:
             return
         self.board.close()
         self.history.close()
+
+    @property
+    def how_to_resume(self) -> str:
+        """The command that goes on with this run."""
+        return f"python -m finegan_lib train --run {self.folder} --resume"
 
     @property
     def seconds(self) -> float:
@@ -399,8 +431,12 @@ class Run:
         bar.update()
         if not distributed.is_first():
             return
-        if self.step % loop.log_every == 0:
-            self._log(report, bar)
+        log = self.step % loop.log_every == 0
+        if log or self.watch.due(self.step):
+            values = _floats(report)
+            self._look(values, bar)
+            if log:
+                self._log(values, bar)
         if self.step % loop.sample_every == 0:
             self._sample()
         if self.step % loop.checkpoint_every == 0:
@@ -409,8 +445,12 @@ class Run:
     def checkpoint(self) -> None:
         """Write where the run stands; drop checkpoints beyond the newest ``keep``.
 
+        Never dropped is the newest one from before anything looked wrong (:mod:`.watch`), nor any
+        file under another name, such as a copy of the one that you like best.
+
         Raises:
             TrainingDiverged: instead of writing anything, if a weight is not a number.
+            InputError: if the disk is full; the checkpoints before are intact.
         """
         path = self.folder / "checkpoints" / f"step_{self.step:08d}.safetensors"
         if path == self.newest or not distributed.is_first():
@@ -423,12 +463,17 @@ class Run:
         # The losses of this step say nothing about the weights that it has made.
         for name, tensor in state["networks"].items():
             if not tensor.isfinite().all():
-                raise self._diverged(f"{name} has values that are not numbers")
-        self.newest = save_checkpoint(
-            path, state, config=self.config.to_dict(), step=self.step, seconds=self.seconds
-        )
-        for old in sorted(path.parent.glob("step_*.safetensors"))[: -self.config.loop.keep]:
-            old.unlink()
+                raise self._diverged(f"{name} has values that are not numbers", self.newest)
+        facts = {"config": self.config.to_dict(), "step": self.step, "seconds": self.seconds}
+        self.newest = save_checkpoint(path, state, healthy=self.watch.healthy_step, **facts)
+        held = run_checkpoints(path.parent)
+        for old in held[: -self.config.loop.keep]:
+            if old != self._newest_healthy(held):
+                old.unlink()
+
+    def _newest_healthy(self, held: list[Path]) -> Path | None:
+        healthy = [path for path in held if step_of(path) <= self.watch.healthy_step]
+        return healthy[-1] if healthy else None
 
     def _check_folder(self, resume: bool) -> None:
         held = (self.folder / "config.json").exists()
@@ -441,50 +486,69 @@ class Run:
         if held:
             _check_same_run(RunConfig.load(self.folder), self.config)
 
-    def _resume(self) -> None:
-        self.newest = checkpoint_path(self.folder)
-        state, metadata = load_checkpoint(self.newest)
-        self.system.load_state_dict(state["networks"])
-        for name, optimiser in self.system.optimisers.items():
-            optimiser.load_state_dict(state["optimisers"][name])
-        self.step, self.seconds_before = metadata["step"], metadata["seconds"]
+    def _resume(self, path: Path, state, metadata: dict) -> None:
+        try:
+            self.system.load_state_dict(state["networks"])
+            for name, optimiser in self.system.optimisers.items():
+                optimiser.load_state_dict(state["optimisers"][name])
+            self.step, self.seconds_before = metadata["step"], metadata["seconds"]
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise InputError(
+                "this checkpoint is not one of this run",
+                seen=f"{path} ({str(error).splitlines()[0]})",
+                cure="Take it out of the folder, then resume again.",
+            ) from error
+        self.newest, self.watch.healthy_step = path, metadata.get("healthy", 0)
 
     def _open_logs(self) -> None:
         from torch.utils.tensorboard import SummaryWriter  # slow to import, needed here only
 
         history = self.folder / "history.jsonl"
         if history.exists():  # lines after the checkpoint that the run goes on from
-            lines = [line for line in history.read_text().splitlines() if line.endswith("}")]
-            kept = [line for line in lines if json.loads(line)["step"] <= self.step]
+            lines = history.read_text(errors="replace").splitlines()
+            kept = [line for line in lines if 0 < _step_of_line(line) <= self.step]
             _write_text(history, "".join(line + "\n" for line in kept))
         self.history = open(history, "a", buffering=1)  # noqa: SIM115
         self.board = SummaryWriter(self.folder, purge_step=self.step + 1)
         self.last_log = (self.step, time.monotonic())
 
-    def _log(self, report: dict, bar: tqdm) -> None:
-        values = {name: float(value.detach()) for name, value in report.items()}
-        bad = [name for name, value in values.items() if not math.isfinite(value)]
-        if bad:
-            raise self._diverged(f"the loss {bad[0]} is {values[bad[0]]}")
+    def _look(self, values: dict[str, float], bar: tqdm) -> None:
+        """Stop, or warn, when the watch sees that something goes wrong."""
+        for symptom in self.watch.look(self.step, values):
+            if symptom.kind == "exploded":
+                held = run_checkpoints(self.folder / "checkpoints")
+                raise self._diverged(symptom.text, self._newest_healthy(held))
+            if symptom.fatal:
+                raise self._diverged(symptom.text, self.newest)
+            kept = self._newest_healthy(run_checkpoints(self.folder / "checkpoints"))
+            message = f"step {self.step}: {symptom.message(self.config.family)} "
+            message += f"The newest checkpoint from before, which stays: {kept or 'none yet'}."
+            bar.write(message, file=sys.stderr)
+            self.board.add_text("warnings", message, self.step)
+
+    def _log(self, values: dict[str, float], bar: tqdm) -> None:
         step, moment = self.last_log
         self.last_log = (self.step, time.monotonic())
         steps_per_s = (self.step - step) / (self.last_log[1] - moment)
         values["images_per_s"] = steps_per_s * self.config.loop.batch_size
         line = {"step": self.step, "seconds": round(self.seconds, 2)}
         line |= {name: round(value, 5) for name, value in values.items()}
+        if self.watch.present:
+            line["warnings"] = self.watch.present
         self.history.write(json.dumps(line) + "\n")
         for name, value in values.items():
             self.board.add_scalar(name, value, self.step)
         bar.set_postfix_str(
-            " ".join(f"{k}={v:.3g}" for k, v in values.items() if k != "images_per_s")
+            " ".join([*self.watch.present, ""])
+            + " ".join(f"{k}={v:.3g}" for k, v in values.items() if k != "images_per_s")
             + f" {values['images_per_s']:.0f} img/s",
             refresh=False,
         )
 
-    def _diverged(self, what: str) -> TrainingDiverged:
+    def _diverged(self, what: str, good: Path | None = None) -> TrainingDiverged:
         return TrainingDiverged(
             f"{what} at step {self.step}. The newest good checkpoint is "
-            f"{self.newest or 'none yet'}. Start a new run from it with a lower learning_rate, or "
+            f"{good or 'none yet'}. Start a new run from it with a lower learning_rate, or "
             'with adversarial="hinge" and spectral normalisation.'
         )
 
@@ -492,7 +556,9 @@ class Run:
         picture = self.system.picture()
         folder = self.folder / "samples"
         folder.mkdir(exist_ok=True)
-        save_image(picture, folder / f"step_{self.step:08d}.png")
+        partial = folder / ".partial.png"
+        save_image(picture, partial)
+        partial.replace(folder / f"step_{self.step:08d}.png")
         self.board.add_image("samples", picture, self.step)
 
 
@@ -535,8 +601,36 @@ def start_from(name_or_file, system, config: RunConfig) -> None:
 def _write_text(path: Path, text: str) -> None:
     """Whole or not at all, as checkpoints are written."""
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text)
-    partial.replace(path)
+    try:
+        partial.write_text(text)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """What kills in the middle of a checkpoint have left: they would fill the disk.
+
+    ``.tmp…`` are safetensors' own, before it gives them the name that we asked for.
+    """
+    for pattern in (".step_*.safetensors.*.partial", ".tmp??????"):
+        for partial in folder.glob(pattern):
+            partial.unlink(missing_ok=True)
+
+
+def _step_of_line(line: str) -> int:
+    """The step of a line of the history; 0 if the line was cut off or damaged."""
+    try:
+        step = json.loads(line)["step"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return 0
+    return step if isinstance(step, int) else 0
+
+
+def _floats(report: dict) -> dict[str, float]:
+    """Values of a step as numbers: one transfer from the device for all of them."""
+    stacked = torch.stack([value.detach().float() for value in report.values()])
+    return dict(zip(report, stacked.tolist(), strict=True))
 
 
 def _check_same_run(saved: RunConfig, wanted: RunConfig) -> None:

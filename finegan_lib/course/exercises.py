@@ -170,9 +170,10 @@ def compare_values(got, want, tolerance: float) -> str | None:
     if not isinstance(got, int | float | torch.Tensor):
         kind = "a tensor" if isinstance(want, torch.Tensor) else "a number"
         return f"got {'None (is a return missing?)' if got is None else repr(got)[:60]}, not {kind}"
-    got, want = torch.as_tensor(got).double(), torch.as_tensor(want).double()
+    got, want = torch.as_tensor(got), torch.as_tensor(want)
     if got.shape != want.shape:
         return f"got the shape {tuple(got.shape)}, expected {tuple(want.shape)}"
+    got, want = got.double(), want.double()
     off = ~torch.isclose(got, want, rtol=tolerance, atol=tolerance, equal_nan=True)
     if not off.any():
         return None

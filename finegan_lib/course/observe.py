@@ -5,10 +5,14 @@ student's code never shares a process with the answers:
 
     python observe.py JOB RESULT
 
-JOB and RESULT are files of torch.save that are read with weights_only=True: data, never code.
+JOB and RESULT are files of torch.save that are read with weights_only=True: data, never code. Run
+so, the student's code is fenced in (`fence`): it may write beside RESULT only, start no process,
+open no connection and read none of the worked answers. That is a fence, not a wall: it stops
+accidents and the usual tricks. A notebook that may be hostile belongs into a container.
 """
 
 import copy
+import os
 import sys
 import types
 
@@ -107,12 +111,66 @@ def _first_line(error) -> str:
     return text[0][:200] if text else "no message"
 
 
+# ------------------------------------------------------------------------------------- the fence
+
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+CHANGES = {f"os.{n}" for n in ("remove", "rename", "rmdir", "mkdir", "link", "symlink", "truncate")}
+CHANGES |= {"os.chmod", "os.chown", "os.utime", "os.setxattr", "os.removexattr", "shutil.rmtree"}
+PROCESSES = ("subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "pty.")
+BARRED = (*PROCESSES, "os.kill", "signal.pthread_kill", "socket.", "urllib.", "resource.setrlimit")
+LARGEST_FILE, LARGEST_MEMORY = 64 * 2**20, 8 * 2**30  # bytes
+
+
+def fence(folder: str) -> None:
+    """For the rest of this process: no change outside of ``folder``, no process, no connection.
+
+    Nor is anything below ``lessons/`` or ``solutions/`` read, where the answers are. Where the
+    system has such limits, files and memory are limited too. What is refused raises
+    PermissionError in the code that tried.
+    """
+    here = os.path.dirname(os.path.realpath(__file__))
+    answers = os.path.join(here, "lessons"), os.path.join(here, os.pardir, os.pardir, "solutions")
+    answers = tuple(os.path.realpath(path) + os.sep for path in answers)
+    inside = (os.path.realpath(folder) + os.sep, "/dev/null", os.devnull)
+
+    def real(path) -> str:
+        return os.path.realpath(os.fsdecode(path))
+
+    def watch(event, arguments):
+        if event == "open":
+            path, _, flags = arguments
+            if isinstance(path, int):
+                return
+            path = real(path)
+            if path.startswith(answers):
+                raise PermissionError("the worked answers are closed while answers are checked")
+            if isinstance(flags, int) and flags & WRITES and not path.startswith(inside):
+                raise PermissionError(f"{path} is outside of the folder for writing")
+        elif event in CHANGES:
+            for path in arguments:
+                named = isinstance(path, str | bytes | os.PathLike)
+                if named and not (real(path) + os.sep).startswith(inside):
+                    raise PermissionError(f"{path} is outside of the folder for writing")
+        elif event.startswith(BARRED):
+            raise PermissionError(f"{event} is not allowed while answers are checked")
+
+    try:
+        import resource
+    except ImportError:  # Windows
+        resource = None
+    if resource:
+        for name, most in (("FSIZE", LARGEST_FILE), ("DATA", LARGEST_MEMORY), ("CORE", 0)):
+            resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (most, most))
+    sys.addaudithook(watch)
+
+
 def main(job_file: str, result_file: str) -> None:
     """Run a student's statements, then observe the name asked for."""
     job = torch.load(job_file, weights_only=True)
     module = types.ModuleType("notebook")
     sys.modules["notebook"] = module
     torch.set_num_threads(1)
+    fence(os.path.dirname(result_file))
     try:
         exec(compile(job["source"], "<your notebook>", "exec"), module.__dict__)
         answer = getattr(module, job["name"], ...)

@@ -20,14 +20,17 @@ authors say so in issues 6, 8 and 12 of their repository.)
 import hashlib
 import json
 import os
+import pickle
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
+from unittest import mock
 from urllib.error import URLError
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -133,14 +136,23 @@ class PhotoClassifier(nn.Module):
         return Reading(features, self.child(features))
 
 
+@contextmanager
+def only_tensors():
+    """Have torch.load refuse pickled code, whoever calls it: torchvision, torch-fidelity."""
+    with mock.patch.dict(os.environ, {"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1"}):
+        os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
+        yield
+
+
 def _torchvision_network(backbone: str, pretrained: bool) -> nn.Module:
     from torchvision.models import get_model
 
     # The auxiliary classifier of Inception-v3 is of no use for fine-tuning: it goes.
     extra = {"init_weights": not pretrained} if backbone == "inception_v3" else {}
     try:
-        network = get_model(backbone, weights="DEFAULT" if pretrained else None, **extra)
-    except (URLError, OSError, RuntimeError) as error:
+        with only_tensors():
+            network = get_model(backbone, weights="DEFAULT" if pretrained else None, **extra)
+    except (URLError, OSError, RuntimeError, pickle.UnpicklingError) as error:
         raise InputError(
             f"the ImageNet weights of {backbone} could not be fetched",
             seen=str(error),
@@ -184,7 +196,8 @@ class StandardInception(nn.Module):
                 cure='Install it: pip install "finegan-lib[metrics]".',
             ) from error
         outputs = ["2048", "logits_unbiased"]
-        self.network = FeatureExtractorInceptionV3("inception", outputs, str(path))
+        with only_tensors():
+            self.network = FeatureExtractorInceptionV3("inception", outputs, str(path))
 
     def forward(self, images: Tensor) -> Reading:
         return Reading(*self.network(images))
@@ -193,7 +206,8 @@ class StandardInception(nn.Module):
 def inception_weights(path: str | Path | None = None) -> Path:
     """Where the standard Inception weights lie (95 MB); fetched into the cache if need be.
 
-    The file is a pickle, so nothing of it is read before its SHA-256 has been compared.
+    The file is a pickle, so nothing of it is read before its SHA-256 has been compared, and then
+    as tensors alone.
 
     Args:
         path: a local copy; it must be the public file, byte for byte.
@@ -248,7 +262,7 @@ def load_network(name: str | Path = "toy", image_size: int = 32, inception=None)
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         network = KINDS[header["kind"]](**header["config"])
         network.load_state_dict(tensors)
-    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+    except Exception as error:  # a damaged file can make the readers stumble in any way
         raise InputError(
             "no feature network could be read",
             seen=f"{path} ({type(error).__name__})",

@@ -184,21 +184,30 @@ class Judges(nn.Module):
                 seen=str(path),
                 cure="Train them: python -m finegan_lib judges --image-size 32 --out FILE.",
             )
-        with safe_open(path, "pt") as file:
-            header = json.loads((file.metadata() or {}).get("judges", "{}"))
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        if header.pop("version", None) != FORMAT_VERSION:
+        try:
+            with safe_open(path, "pt") as file:
+                header = json.loads((file.metadata() or {}).get("judges", "{}"))
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            version = header.pop("version", None)
+            judges = cls(JudgesConfig(**header.pop("config", {})), header)
+            if version == FORMAT_VERSION:
+                judges.load_state_dict(tensors)
+        except Exception as error:  # a damaged file can make the readers stumble in any way
+            raise InputError(
+                "this file of judges cannot be read",
+                seen=f"{path} ({type(error).__name__})",
+                cure="Fetch it again, or train the judges again.",
+            ) from error
+        if version != FORMAT_VERSION:
             raise InputError(
                 "not a judges file of this version", seen=str(path), cure="Train the judges again."
             )
-        judges = cls(JudgesConfig(**header.pop("config")), header)
         if judges.config.image_size != image_size:
             raise InputError(
                 "the judges were trained for another image size",
                 seen=f"{judges.config.image_size}, wanted {image_size}",
                 cure="Load the file of the right size.",
             )
-        judges.load_state_dict(tensors)
         return judges.eval().requires_grad_(False)
 
     def _check(self, images: Tensor) -> None:

@@ -1,0 +1,58 @@
+"""A wish to stop, heard between two training steps instead of in the middle of one."""
+
+import signal
+import threading
+
+
+class StopRequest:
+    """Within it the first SIGINT (Ctrl-C) or SIGTERM only sets ``signal``.
+
+    After that both have their usual effect again, so a second Ctrl-C stops at once. A signal that
+    the process ignores (as under nohup) stays ignored, and outside of the main thread nothing
+    changes, for Python handles signals there alone.
+
+    >>> with StopRequest() as stop:
+    ...     while not stop.signal:
+    ...         work()
+    """
+
+    def __init__(self):
+        self.signal: signal.Signals | None = None
+        self._before = {}
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_):
+        while self._before:
+            signal.signal(*self._before.popitem())
+
+    def _note(self, number, frame):
+        self.signal = signal.Signals(number)
+        self.__exit__()
+
+    def until(self, batches, agree=bool):
+        """The batches of a data loader, up to the first after which the wish is there.
+
+        Args:
+            batches: the data loader.
+            agree: (own wish) → whether to stop; for several processes ``distributed.agree``, so
+                that all stop after the same batch.
+        """
+        try:
+            for batch in batches:
+                yield batch
+                if agree(bool(self.signal)):
+                    return
+        except RuntimeError:  # the signal went to the loader's processes, too
+            if not self.signal:
+                raise
+
+
+def ignore_interrupts(worker: int = 0) -> None:
+    """For a data loader's processes: Ctrl-C reaches them too, but the run decides when to stop."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
