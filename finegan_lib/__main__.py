@@ -6,8 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from .distributed import WorkerLost, is_first
-from .errors import InputError, TrainingDiverged, TrainingStopped
+from .errors import InputError, TrainingDiverged, TrainingStopped, WorkerLost
 from .options import add_options, with_options
 
 
@@ -33,7 +32,7 @@ def main(arguments=None) -> int:
         if parsed.json and parsed.json.is_dir():  # said before hours of work, not after
             raise InputError("--json needs a file", seen=str(parsed.json), cure="Add a file name.")
         result = parsed.command(parsed)
-        if parsed.json and is_first():
+        if parsed.json and _is_first():
             _write_json(parsed.json, result)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -48,6 +47,13 @@ def main(arguments=None) -> int:
         print("\nstopped; a run goes on from its newest checkpoint with --resume", file=sys.stderr)
         return 130
     return parsed.status
+
+
+def _is_first() -> bool:
+    """Whether this process is the one that writes, of those that torchrun started."""
+    from .distributed import is_first
+
+    return is_first()
 
 
 def _write_json(path: Path, result) -> None:
@@ -164,7 +170,7 @@ def _train(parsed) -> dict:
     parts = {name: getattr(preset, name) for name in ("model", "recipe", "loop")}
     config = replace(preset, **with_options(parts, parsed))
     newest = train(config, folder, resume=parsed.resume, progress=not parsed.no_progress)
-    if is_first():
+    if _is_first():
         print(f"newest checkpoint: {newest}")
     return {"run": str(folder), "checkpoint": str(newest), "config": config.to_dict()}
 
@@ -302,7 +308,7 @@ def _quality(parsed) -> dict:
         device=parsed.device,
         progress=not parsed.no_progress,
     )
-    if is_first():
+    if _is_first():
         print(quality_table(scores))
     return scores
 

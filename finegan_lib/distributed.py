@@ -21,13 +21,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from .errors import InputError
+from .errors import InputError, WorkerLost
 
 PATIENCE = timedelta(minutes=10)  # how long a process waits for the others
-
-
-class WorkerLost(RuntimeError):
-    """Another process of this training has ended. The checkpoints on the disk are intact."""
 
 
 def rank() -> int:

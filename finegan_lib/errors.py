@@ -44,3 +44,7 @@ class TrainingStopped(KeyboardInterrupt):
     def status(self) -> int:
         """The exit status that a shell expects: 130 after SIGINT, 143 after SIGTERM."""
         return 128 + self.number
+
+
+class WorkerLost(RuntimeError):
+    """Another process of this training has ended. The checkpoints on the disk are intact."""
