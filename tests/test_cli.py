@@ -409,7 +409,7 @@ def test_the_help_of_train_has_every_setting(capsys):
     for config in (FineGANConfig, InfoGANConfig, GANConfig, Recipe, LoopConfig):
         for field in dataclasses.fields(config):
             assert f"--{field.name.replace('_', '-')} " in shown, field.name
-    assert "--keep INT newest checkpoints that are kept (default: 2)" in shown
+    assert "--keep INT newest checkpoints that are kept (2 at least) (default: 2)" in shown
     assert "--ema-buffers, --no-ema-buffers" in shown
 
 
