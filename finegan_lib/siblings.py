@@ -6,18 +6,18 @@ each child settles on some real category early on, as if at random: with k child
 a share (1 − 1/k)^k of them, about a third, is drawn by none. Longer training does not change it.
 
 So now and then the children of each parent are compared, and of two that are drawn alike one is
-given another appearance: a new column in the weights where c enters, of random mixtures of the
-others' the one that D_c finds most real. So vector quantisation treats codes that nothing uses.
+given another appearance: a new column in the weights where c enters, a mixture of two other
+children's. Where it then settles is chance again, so one round finds a part of what is missing, and
+several find more. So vector quantisation treats codes that nothing uses.
 """
 
 import torch
 from torch import Tensor
 
-from .codes import Codes
 from .models.finegan import FineGANGenerator, Stage
 
 NOISES = 16  # z's by which two children are compared
-PROPOSALS = 64  # mixtures that are drawn for a child that starts anew
+SETTLED = 0.1  # fraction of a run before which no child has settled
 
 
 def foreground_distance(one: Stage, other: Stage) -> Tensor:
@@ -31,19 +31,15 @@ def foreground_distance(one: Stage, other: Stage) -> Tensor:
 
 
 @torch.no_grad()
-def distances(
-    average: FineGANGenerator, parent: int, generator: torch.Generator, n: int = NOISES
-) -> Tensor:
+def distances(average: FineGANGenerator, parent: int, z: Tensor) -> Tensor:
     """How differently the k children of a parent are drawn: (k, k), :func:`foreground_distance`.
 
     Args:
         average: the generator, in evaluation mode.
         parent: its index.
-        generator: random numbers, on the CPU.
-        n: number of z's, the same for all children.
+        z: (N, z_dim), the same for all children.
     """
     hierarchy, device = average.config.hierarchy(), next(average.parameters()).device
-    z = torch.randn(n, average.config.z_dim, generator=generator)
     drawn = [average(hierarchy.codes(z, c).to(device)).child for c in hierarchy.children_of(parent)]
     return torch.tensor([[float(foreground_distance(a, b)) for b in drawn] for a in drawn])
 
@@ -51,11 +47,17 @@ def distances(
 def duplicates(average: FineGANGenerator, least: float, generator: torch.Generator) -> list[int]:
     """The children that differ by less than ``least`` from a sibling of lower index.
 
-    A sibling that is itself such a duplicate does not count. Arguments as in :func:`distances`.
+    A sibling that is itself such a duplicate does not count.
+
+    Args:
+        average: the generator, in evaluation mode.
+        least: distance (:func:`foreground_distance`) from which two children count as two.
+        generator: random numbers, on the CPU.
     """
+    z = torch.randn(NOISES, average.config.z_dim, generator=generator)
     hierarchy, found = average.config.hierarchy(), []
     for parent in range(hierarchy.n_parents):
-        apart, kept = distances(average, parent, generator), []
+        apart, kept = distances(average, parent, z), []
         for i, c in enumerate(hierarchy.children_of(parent)):
             if (apart[i, kept] < least).any():
                 found.append(c)
@@ -65,15 +67,16 @@ def duplicates(average: FineGANGenerator, least: float, generator: torch.Generat
 
 
 @torch.no_grad()
-def restart(system, children: list[int], least: float, generator: torch.Generator) -> None:
+def restart(system, children: list[int], generator: torch.Generator) -> None:
     """Give some children of a FineGAN system a new appearance, and D_c's reader a blank row for it.
 
-    The generator, its running average and the optimisers' moments change in those entries only.
+    With w̄ the mean column of the others, and i and j two of them: w ← w̄ + (w_i + w_j − 2 w̄)/√2,
+    about as far from the mean as they are. The running average and the optimisers' moments change
+    in these entries only, as the generator does.
 
     Args:
         system: a ``FineGANSystem``.
         children: their indices; not all of them.
-        least: how much they shall differ from their siblings at the start (:func:`propose`).
         generator: random numbers, on the CPU.
     """
     others = [c for c in range(system.hierarchy.n_children) if c not in children]
@@ -81,54 +84,16 @@ def restart(system, children: list[int], least: float, generator: torch.Generato
     average = system.average.child_stage.join.conv.weight
     reader = system.d_child.code[-1]
     for c in children:
-        mixture = propose(system, c, others, least, generator).to(live)
+        chosen = torch.randperm(len(others), generator=generator)[:2].tolist()
+        one, other = others[chosen[0]], others[chosen[-1]]
         for weight in (live, average):
-            weight[:, c] = torch.einsum("ocij,c->oij", weight[:, : len(mixture)], mixture)
+            mean = weight[:, others].mean(1)
+            weight[:, c] = mean + (weight[:, one] + weight[:, other] - 2 * mean) / 2**0.5
         reader.weight[c] = reader.weight[others].mean(0)
         reader.bias[c] = reader.bias[others].mean()
-        others.append(c)
     _forget(system.optimisers["G"], live, (slice(None), children))
     for parameter in (reader.weight, reader.bias):
         _forget(system.optimisers["info"], parameter, children)
-
-
-@torch.no_grad()
-def propose(system, c: int, others: list[int], least: float, generator: torch.Generator) -> Tensor:
-    """The mixture of child codes, (N_c,), that D_c finds most real of those unlike c's siblings.
-
-    c enters the generator by a linear map, so a mixture of codes is a code, and a mixture of
-    weights. Of :data:`PROPOSALS` random ones, those that differ by ``least`` from every sibling are
-    considered; if none does, the one farthest from its nearest sibling is taken.
-
-    Args:
-        system: a ``FineGANSystem``.
-        c: the child.
-        others: the children that may be mixed; those of the same parent are the siblings.
-        least: distance, :func:`foreground_distance`.
-        generator: random numbers, on the CPU.
-    """
-    hierarchy, average = system.hierarchy, system.average
-    n_children, device = hierarchy.n_children, next(average.parameters()).device
-    z = torch.randn(NOISES, average.config.z_dim, generator=generator)
-    b = torch.randint(n_children, (NOISES,), generator=generator)
-
-    def draw(codes: Codes) -> Stage:
-        return average(codes.to(device)).child
-
-    siblings = [k for k in hierarchy.children_of(int(hierarchy.parent_of[c])) if k in others]
-    siblings = [draw(hierarchy.codes(z, k, b_index=b)) for k in siblings]
-    own, proposals = hierarchy.codes(z, c, b_index=b), []
-    for _ in range(PROPOSALS):
-        deviation = torch.randn(len(others), generator=generator)
-        deviation -= deviation.mean()
-        mixture = torch.zeros(n_children)
-        # As far from the mean of all as a child is: the others' plumages are mixed, not faded.
-        mixture[others] = 1 / len(others) + deviation / deviation.norm().clamp(min=1e-6)
-        child = draw(own._replace(c=mixture.expand(NOISES, -1)))
-        realness = float(system.d_child.real_fake_logits(child.image).mean())
-        apart = min((float(foreground_distance(child, k)) for k in siblings), default=least)
-        proposals.append((min(apart, least), realness, mixture))
-    return max(proposals, key=lambda proposal: proposal[:2])[2]
 
 
 def _forget(optimiser: torch.optim.Optimizer, parameter: Tensor, where) -> None:

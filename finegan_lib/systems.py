@@ -383,10 +383,10 @@ class FineGANSystem(nn.Module):
         """What ``child_restart`` asks for, when it is due (:mod:`finegan_lib.siblings`)."""
         recipe = self.recipe
         due = recipe.child_restart > 0 and int(self.updates) % recipe.restart_every == 0
-        if due and self.elapsed < recipe.restart_until:
+        if due and siblings.SETTLED <= self.elapsed < recipe.restart_until:
             with torch.autocast(next(self.parameters()).device.type, enabled=False):
                 found = siblings.duplicates(self.average, recipe.child_restart, generator)
-                siblings.restart(self, found, 1.2 * recipe.child_restart, generator)
+                siblings.restart(self, found, generator)
 
     def draw_codes(self, n: int, generator: torch.Generator) -> Codes:
         """n codes, tied: p the parent of c, and b = c unless the recipe frees it.

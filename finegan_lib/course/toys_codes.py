@@ -592,8 +592,8 @@ def riddle_differences(generator: FineGANGenerator, answer: dict[str, int]) -> d
 
 def sibling_tables(generator: FineGANGenerator, seed: int = 0) -> list[Tensor]:
     """For every parent how differently its children are drawn, ``siblings.distances``."""
-    random = torch.Generator().manual_seed(seed)
-    return [siblings.distances(generator, p, random) for p in range(generator.config.n_parents)]
+    z = noise(generator, siblings.NOISES, seed)
+    return [siblings.distances(generator, p, z) for p in range(generator.config.n_parents)]
 
 
 def real_sibling_tables(image_size: int, n_poses: int = 8) -> list[Tensor]:

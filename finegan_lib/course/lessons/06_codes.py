@@ -449,12 +449,12 @@ print("real siblings differ by more than 0.2:", bool((pairs > 0.2).all()))
 print("a child and itself by nothing:", all(table.diag().max() == 0 for table in [*ours, *real]))
 
 # %% [markdown]
-# With the loss of the paper alone, our small network found 12 or 13 species of 20, and longer
-# training did not change it: about the third that chance predicts is missing. The `toy` preset
-# therefore looks for such twins now and then while it trains, and lets one of each pair
-# **start anew**: a new column of $W$, a mixture of other children's that $D_c$ finds real and that
-# is unlike its siblings (`Recipe.child_restart`; `siblings.restart`). Vector quantisation does the
-# same with codes that nothing uses.
+# Before this cure our small network drew 12 or 13 species of 20, and longer training did not change
+# it: about the third that chance predicts was missing. So, later in the training of the network
+# that you see, such twins were looked for now and then, and one of each pair was made to
+# **start anew**: a new column of $W$, a mixture of two other children's (`Recipe.child_restart`;
+# `siblings.restart`). Where it settles is chance again, so every round finds a part of what is
+# still missing. Vector quantisation does the same with codes that nothing uses.
 #
 # ## Recap
 #
