@@ -50,16 +50,19 @@ runs = Path(temporary.name)  # gone when the notebook is closed
 # what came of it. Here it is, read from the library as it stands:
 
 # %%
-print(toys07.excerpt(training.train, "for batch in batches", 12))
+print(toys07.excerpt(training.train, "for batch in stop.until", 12))
 
 # %% [markdown]
-# What one step *is*, each family says for itself, in `finegan_lib/systems.py`. FineGAN's:
+# (`stop` hears Ctrl-C between two steps; `distributed` matters when several processes train
+# together, the last part of this lesson.) What one step *is*, each family says for itself, in
+# `finegan_lib/systems.py`. FineGAN's:
 
 # %%
-print(toys07.excerpt(FineGANSystem.step, "n, device =", 9))
+print(toys07.excerpt(FineGANSystem.step, "n, device =", 13))
 
 # %% [markdown]
-# Codes, fakes, $D_b$, $D_c$, then $G$; at last the average follows. Two things are easy to miss.
+# Codes, fakes, $D_b$, $D_c$, then $G$; at last the average follows. (Contrast and restarts are
+# switches that stay off here.) Two things are easy to miss.
 #
 # **The fakes are drawn once.** $D_b$ and $D_c$ see them detached; then $G$ is updated through the
 # very same pictures, whose graph is still there. So $G$ runs once a step and not twice. And $D$
@@ -576,8 +579,9 @@ Markdown(toys07.preset_table("toy", "cub"))
 #
 # ## On a GPU
 #
-# **Mixed precision** (`--precision bf16`). A bfloat16 has float32's exponent and 8 instead of 24
-# bits of mantissa: half the memory traffic, and a GPU's matrix units run many times faster on it.
+# **Mixed precision** (`--precision`; left alone, it is half precision on a GPU and float32 on a
+# CPU, see `finegan_lib.devices`). A bfloat16 has float32's exponent and 8 instead of 24 bits of
+# mantissa: half the memory traffic, and a GPU's matrix units run many times faster on it.
 # `torch.autocast` casts the inputs of convolutions and matrix products; weights, gradients and Adam
 # stay in float32. So does every loss (`losses.py` calls `.float()` first). Where does what run?
 
@@ -624,14 +628,14 @@ for precision in ("fp32", "bf16"):
     print(f"{precision}: {1000 * seconds:.0f} ms for a step of the tiny FineGAN")
 
 # %% [markdown]
-# **TF32.** On Ampere GPUs and newer, `torch.set_float32_matmul_precision("high")`, one line before
-# `train`, lets float32 *matrix products* use the matrix units with 10 bits of mantissa; for
-# convolutions PyTorch allows it from the start.
+# **TF32** (`--tf32`, on by itself). On Ampere GPUs and newer, what stays in float32 may use the
+# matrix units with 10 bits of mantissa.
 #
-# **`torch.compile`** fuses the small operations between the convolutions (GLU, sigmoid, stitching)
-# into one kernel. It needs code that can be traced in one piece, without a look at a tensor's
-# value. The generator is such code. Here with the backend that only traces and compiles nothing,
-# so the numbers must be the same; on a GPU leave `backend` away and expect a minute of compiling:
+# **`torch.compile`** (`--compile`) fuses the small operations between the convolutions (GLU,
+# sigmoid, stitching) into one kernel. It needs code that can be traced in one piece, without a look
+# at a tensor's value. The generator is such code. Here with the backend that only traces and
+# compiles nothing, so the numbers must be the same; on a GPU leave `backend` away and expect a
+# minute of compiling:
 
 # %% tags=["nbval-check-output"]
 generator = healthy.system.average
@@ -642,18 +646,18 @@ with torch.no_grad():
 print("traced in one piece, same picture:", same)
 
 # %% [markdown]
-# **Several GPUs.** `torchrun --nproc-per-node 2 script.py` starts a script once per GPU. Each
-# process has all weights and half of the batch, and after each backward pass the gradients are
-# averaged (*all-reduce*). The loss is a mean over images, and the mean of the halves' means is the
-# whole's:
+# **Several GPUs.** `torchrun --nproc-per-node 2 -m -- finegan_lib train …` starts the training once
+# per GPU. Each process has all weights and half of the batch, and after each backward pass the
+# gradients are averaged (*all-reduce*, `distributed.average_gradients`). The loss is a mean over
+# images, and the mean of the halves' means is the whole's:
 #
 # $$\nabla \tfrac{1}{16} \sum_{i=1}^{16} \ell_i
 # = \tfrac12 \Bigl( \nabla \tfrac18 \sum_{i=1}^{8} \ell_i
 # + \nabla \tfrac18 \sum_{i=9}^{16} \ell_i \Bigr).$$
 #
 # Is that so? Two real processes on this CPU, talking through gloo, each with half of one batch;
-# $D_c$ once with spectral normalisation and once, as in the paper, with BatchNorm. (`train` itself
-# uses one device; the helper is `toys07_processes.gradients_of_two_processes`, thirty lines.)
+# $D_c$ once with spectral normalisation and once, as in the paper, with BatchNorm. (The helper,
+# `toys07_processes.gradients_of_two_processes`, is thirty lines and leaves out what `train` adds.)
 
 # %%
 together = toys07_processes.gradients_of_two_processes()
@@ -666,9 +670,10 @@ for norm in together:
 
 # %% [markdown]
 # BatchNorm is the exception: it normalises by the mean and variance of *its* half, so the loss is
-# no sum over images. `torch.nn.SyncBatchNorm` has the processes share these two numbers. A second
-# exception hides in $D_b$: its real/fake loss is divided by the number of background patches in the
-# batch, and the halves have different numbers of them.
+# no sum over images. So under torchrun `train` lets the processes share these two numbers
+# (`distributed.synchronise_batch_norms`). A second exception hides in $D_b$: its real/fake loss is
+# divided by the number of background patches in the batch, and the halves have different numbers of
+# them; they share that number, too. With both, two processes equal one, up to rounding.
 #
 # ## How long will it take?
 #
@@ -708,12 +713,13 @@ print("more than 3/4 of it is drawing fakes and updating G:", share > 0.75)
 #
 # ```
 # python -m finegan_lib train --preset cub --data drive/MyDrive/CUB_200_2011 \
-#     --image-size 64 --g-dim 32 --d-dim 32 --precision bf16 --workers 2 \
+#     --image-size 64 --g-dim 32 --d-dim 32 --workers 2 \
 #     --run drive/MyDrive/finegan/half --checkpoint-every 1000 --resume
 # ```
 #
-# (A T4 computes bfloat16 without matrix units, so leave `--precision` away there.) Look at
-# `samples/` after an hour. If the masks are full or empty by then, they will still be tomorrow.
+# (A T4 has no matrix units for bfloat16, so "auto" takes float16 there, and scales the losses.)
+# Look at `samples/` after an hour. If the masks are full or empty by then, they will still be
+# tomorrow.
 #
 # ## Recap
 #
@@ -725,8 +731,8 @@ print("more than 3/4 of it is drawing fakes and updating G:", share > 0.75)
 # * Curves: the game stays level, information falls from $\log N$, areas keep to their range. Mode
 #   collapse is in no curve.
 # * In float32: weights, averages, losses. In bfloat16: convolutions.
-# * Averaging gradients over processes is exact where the loss is a mean over images, and BatchNorm
-#   is where it is not.
+# * Averaging gradients over processes is exact where the loss is a mean over images. BatchNorm is
+#   where it is not, unless the processes share its statistics.
 #
 # **Go on with** `08_image_quality`: are the pictures any good?
 
