@@ -1,12 +1,12 @@
 """The command line: ``python -m finegan_lib COMMAND``. It parses, calls one function, prints."""
 
 import argparse
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 from .errors import InputError, TrainingDiverged, TrainingStopped, WorkerLost
+from .files import write_json
 from .options import add_options, with_options
 
 
@@ -33,7 +33,7 @@ def main(arguments=None) -> int:
             raise InputError("--json needs a file", seen=str(parsed.json), cure="Add a file name.")
         result = parsed.command(parsed)
         if parsed.json and _is_first():
-            _write_json(parsed.json, result)
+            write_json(parsed.json, result)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -54,12 +54,6 @@ def _is_first() -> bool:
     from .distributed import is_first
 
     return is_first()
-
-
-def _write_json(path: Path, result) -> None:
-    from .data.files import write_text
-
-    write_text(path, json.dumps(result, indent=2) + "\n")
 
 
 def build_parser() -> argparse.ArgumentParser:

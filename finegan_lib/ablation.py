@@ -1,11 +1,10 @@
 """What each addition to the paper's recipe is worth: one left out at a time, at equal budget."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 from .demo import evaluate
-from .files import read_json
+from .files import read_json, write_json
 from .presets import TOY
 from .training import RunConfig, train
 
@@ -74,7 +73,7 @@ def ablate(folder, *, steps: int = 4000, seed: int = 0, only=(), progress: bool 
         newest = train(config, folder / _slug(name), resume=True, progress=progress)
         scores = evaluate(newest, seeds=(0,), progress=progress)
         kept = {key: scores[key] for key in COLUMNS}
-        result.write_text(json.dumps({"without": name, "steps": steps, **kept}, indent=2) + "\n")
+        write_json(result, {"without": name, "steps": steps, **kept})
     return read_results(folder)
 
 

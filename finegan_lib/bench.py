@@ -53,20 +53,22 @@ def facts(**more) -> dict:
     }
 
 
-def compare(ways: dict, rounds: int, label: str = "", progress: bool = True) -> dict:
+def compare(ways: dict, rounds: int, label: str = "", progress: bool = True, clock=None) -> dict:
     """Seconds that each way takes, the median of ``rounds`` turns; one more to warm up.
 
     Args:
         ways: functions without arguments, by name.
         rounds: turns of each.
+        clock: () → seconds; None: :func:`_now`.
     """
+    clock = clock or _now
     seconds = {name: [] for name in ways}
     for turn in tqdm(range(rounds + 1), label, disable=not progress, leave=False):
         for name, way in ways.items():
-            start = _now()
+            start = clock()
             way()
             if turn:
-                seconds[name].append(_now() - start)
+                seconds[name].append(clock() - start)
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
@@ -520,13 +522,7 @@ def import_cost(rounds: int = 5, progress: bool = True) -> dict:
         name: lambda program=program: subprocess.run([sys.executable, "-c", program], check=True)
         for name, program in PROGRAMS.items()
     }
-    seconds = {name: [] for name in ways}
-    for _ in tqdm(range(rounds), "imports", disable=not progress, leave=False):
-        for name, way in ways.items():
-            before = _children_s()
-            way()
-            seconds[name].append(_children_s() - before)
-    seconds = {name: statistics.median(values) for name, values in seconds.items()}
+    seconds = compare(ways, rounds, "imports", progress, _children_s)
     return facts(
         rounds=rounds,
         torch_s=seconds["torch"],

@@ -1,7 +1,6 @@
 """The main job: train a small FineGAN from nothing and show what it has taken apart."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -13,6 +12,7 @@ from .data import ToyBirds
 from .errors import InputError
 from .evaluation import Judges
 from .evaluation.scores import evaluate_generator
+from .files import write_json
 from .models import (
     FineGANGenerator,
     InfoGANBaselineGenerator,
@@ -69,7 +69,7 @@ def show(checkpoint, folder, *, seeds=(0, 1, 2), progress: bool = True) -> dict:
     scores = evaluate(checkpoint, seeds=seeds, progress=progress)
     draw_figures(checkpoint, folder)
     save_figure(figures.factor_matrix(scores["factor_matrix"]), folder / "factor_matrix.png")
-    (folder / "scores.json").write_text(json.dumps(scores, indent=2) + "\n")
+    write_json(folder / "scores.json", scores)
     return scores
 
 

@@ -1,9 +1,80 @@
-"""Small files of values that a run or a command wrote earlier, read with care."""
+"""Small files: read with care, written whole or not at all; and where caches are."""
 
 import json
+import os
+from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import InputError
+
+
+def cache_folder() -> Path:
+    """Where caches and fetched weights are kept: FINEGAN_CACHE, or ~/.cache/finegan_lib."""
+    folder = os.environ.get("FINEGAN_CACHE") or Path.home() / ".cache" / "finegan_lib"
+    return Path(folder).expanduser()
+
+
+@contextmanager
+def disk_errors(doing: str, path):
+    """Turns an :class:`OSError` of the body (full, read-only or failing disk) into our own.
+
+    Args:
+        doing: what was tried, e.g. ``"write the archive"``.
+        path: the file or folder that it is about.
+
+    Raises:
+        InputError: with the system's own words.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(
+            f"cannot {doing} {path}",
+            seen=str(error),
+            cure="Free some space there, or name a place that can be written to.",
+        ) from error
+
+
+def write_json(path, values) -> Path:
+    """:func:`write_text` of values as JSON."""
+    return write_text(path, json.dumps(values, indent=2) + "\n")
+
+
+def write_text(path, text: str) -> Path:
+    """Write a text file in UTF-8, whole or not at all; its folder is made.
+
+    A path that exists and is no regular file, such as ``/dev/stdout``, is written to directly.
+
+    Raises:
+        InputError: if the disk is full or cannot be written to; an old file then stays as it was.
+    """
+    path = Path(path)
+    with disk_errors("write", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return path
+        write_whole(path, text)
+    return path
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all, below a folder that is there.
+
+    Raises:
+        OSError: as the system says it; an old file then stays as it was.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with open(partial, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def read_json(path, *keys: str) -> dict:

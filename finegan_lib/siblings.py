@@ -30,6 +30,11 @@ def foreground_distance(one: Stage, other: Stage) -> Tensor:
     return (squares / (3 * torch.maximum(one.mask, other.mask).sum())).sqrt()
 
 
+def distance_table(stages: list[Stage]) -> Tensor:
+    """:func:`foreground_distance` of every two of k stages: (k, k)."""
+    return torch.tensor([[float(foreground_distance(a, b)) for b in stages] for a in stages])
+
+
 @torch.no_grad()
 def distances(average: FineGANGenerator, parent: int, z: Tensor) -> Tensor:
     """How differently the k children of a parent are drawn: (k, k), :func:`foreground_distance`.
@@ -41,7 +46,7 @@ def distances(average: FineGANGenerator, parent: int, z: Tensor) -> Tensor:
     """
     hierarchy, device = average.config.hierarchy(), next(average.parameters()).device
     drawn = [average(hierarchy.codes(z, c).to(device)).child for c in hierarchy.children_of(parent)]
-    return torch.tensor([[float(foreground_distance(a, b)) for b in drawn] for a in drawn])
+    return distance_table(drawn)
 
 
 def duplicates(average: FineGANGenerator, least: float, generator: torch.Generator) -> list[int]:

@@ -42,13 +42,13 @@ from .discovery.finegan import (
     DiscoveryConfig,
     agreement_with_truth,
     child_images,
-    shrink,
+    real_inputs,
     train_code_classifier,
 )
 from .errors import InputError
 from .evaluation.paper import clustering_elsewhere, paper_tables
 from .evaluation.quality import evaluate_quality
-from .files import read_json
+from .files import read_json, write_json
 from .models import (
     FineGANGenerator,
     InfoGANBaselineConfig,
@@ -68,9 +68,6 @@ CLUSTERINGS = {
 # Ours, too: the same methods told where the bird is. A crop's middle half holds little background;
 # on whole crops it is mostly the background that they sort by.
 CENTRED = ("JULE", "DEPICT", "k-means on pixels")
-# What of a recipe speaks of masks, parents and free children, which the other generators lack.
-FINEGANS_OWN = ("mask_pull", "mask_pull_back", "mask_binary", "mask_area", "mask_lean")
-FINEGANS_OWN += ("silhouette", "free_child")
 PAPER_PARENTS = ("5", "10", "20", "40", "mixed")  # table 2's rows, of 200 children
 QUALITY = ("inception_score", "inception_score_sd", "fid", "kid", "kid_sd")
 QUALITY += ("real_inception_score", "real_halves_fid")
@@ -149,7 +146,7 @@ def generation_systems(settings: Settings) -> dict[str, RunConfig]:
             model = replace(model, n_children=base.model.n_children)
         if toy:
             model = match_width(model, count_parameters(GENERATORS["finegan"], base.model))
-        recipe = replace(base.recipe, **dict.fromkeys(FINEGANS_OWN, 0.0))
+        recipe = replace(base.recipe, **dict.fromkeys(presets.FINEGANS_OWN, 0.0))
         systems[name] = RunConfig(model, recipe, loop)
     return systems | {"FineGAN": base}
 
@@ -262,7 +259,7 @@ def child_discovery(generator, images, truth, config=None, *, seed=0) -> dict:
     config = config or DiscoveryConfig()
     made, codes, n_codes = child_images(generator, config, seed=seed)
     classifier = train_code_classifier(made, codes, n_codes, config, seed=seed)
-    real = shrink(images.float() / 127.5 - 1, config.image_size)
+    real = real_inputs(images, config.image_size)
     return agreement_with_truth(classifier, real, truth, seed=seed)
 
 
@@ -590,14 +587,6 @@ def verdict(systems: dict) -> str:
 def slug(name: str) -> str:
     """A row's name as a file's."""
     return "".join(c if c.isalnum() else "_" for c in name.lower())
-
-
-def write_json(path: Path, values: dict) -> None:
-    """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(values, indent=2) + "\n")
-    partial.replace(path)
 
 
 def commit() -> str | None:

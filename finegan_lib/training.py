@@ -33,6 +33,7 @@ from .data import ToyBirds
 from .data.cache import CachedBirds
 from .data.folder import MARGIN
 from .errors import InputError, TrainingDiverged, TrainingStopped
+from .files import write_whole
 from .models import (
     FineGANConfig,
     GANConfig,
@@ -390,8 +391,8 @@ class Run:
         # From here on the folder is taken: nothing above may have failed.
         with explain_full_disk(self.folder, "Free some space, or choose another folder."):
             self.folder.mkdir(parents=True, exist_ok=True)
-            _write_text(self.folder / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
-            _remove_leftovers(self.folder / "checkpoints")
+            write_whole(self.folder / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
+            _remove_leftovers(self.folder)
             self._open_logs()
 
     def close(self) -> None:
@@ -507,7 +508,7 @@ class Run:
         if history.exists():  # lines after the checkpoint that the run goes on from
             lines = history.read_text(errors="replace").splitlines()
             kept = [line for line in lines if 0 < _step_of_line(line) <= self.step]
-            _write_text(history, "".join(line + "\n" for line in kept))
+            write_whole(history, "".join(line + "\n" for line in kept))
         self.history = open(history, "a", buffering=1)  # noqa: SIM115
         self.board = SummaryWriter(self.folder, purge_step=self.step + 1)
         self.last_log = (self.step, time.monotonic())
@@ -598,22 +599,14 @@ def start_from(name_or_file, system, config: RunConfig) -> None:
         ) from error
 
 
-def _write_text(path: Path, text: str) -> None:
-    """Whole or not at all, as checkpoints are written."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(text)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def _remove_leftovers(folder: Path) -> None:
-    """What kills in the middle of a checkpoint have left: they would fill the disk.
+    """What kills in the middle of writing a file have left: they would fill the disk.
 
     ``.tmp…`` are safetensors' own, before it gives them the name that we asked for.
     """
-    for pattern in (".step_*.safetensors.*.partial", ".tmp??????"):
+    patterns = ["checkpoints/.step_*.safetensors.*.partial", "checkpoints/.tmp??????"]
+    patterns += [f".{name}.*.partial" for name in ("config.json", "history.jsonl")]
+    for pattern in patterns:
         for partial in folder.glob(pattern):
             partial.unlink(missing_ok=True)
 

@@ -605,8 +605,7 @@ def real_sibling_tables(image_size: int, n_poses: int = 8) -> list[Tensor]:
             images, masks = birds.redraw(np.arange(n_poses), parent=parent, child=child)
             foreground, mask = images / 127.5 - 1, masks[:, None].float()
             drawn.append(Stage(foreground, mask, mask * foreground, foreground))
-        rows = [[float(siblings.foreground_distance(a, b)) for b in drawn] for a in drawn]
-        tables.append(torch.tensor(rows))
+        tables.append(siblings.distance_table(drawn))
     return tables
 
 

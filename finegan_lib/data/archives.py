@@ -13,10 +13,9 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from tqdm.auto import tqdm
-
 from ..errors import InputError
-from .files import disk_errors, new_folder
+from ..files import disk_errors
+from .files import byte_bar, new_folder
 
 # The largest of the paper's data sets holds 1.2 GB in some 20,000 members.
 MOST_BYTES = 8 * 10**9
@@ -68,14 +67,7 @@ def extract_into(archive, folder, most_bytes=MOST_BYTES, most_members=MOST_MEMBE
     with disk_errors("unpack", archive):
         unpacked, members = 0, 0
         size = archive.stat().st_size
-        bar = tqdm(
-            total=size,
-            unit="B",
-            unit_scale=True,
-            unit_divisor=1024,
-            desc=f"unpacking {archive.name}",
-            disable=not progress,
-        )
+        bar = byte_bar(size, f"unpacking {archive.name}", progress)
         with bar, open(archive, "rb") as file:
             try:
                 opened = _zip_members if file.read(4) == b"PK\x03\x04" else _tar_members

@@ -8,7 +8,6 @@ system maps into memory page by page, and a table that says where each image beg
 import hashlib
 import os
 import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +17,9 @@ from tqdm.auto import tqdm
 
 from ..errors import InputError
 from .example import TrainingExample
+from .files import cache_folder_for, fill_cache, make_writable
 from .folder import BirdsFolder, _move_box, _random_window, read_rgb, resize_shorter_side
-from .toybirds import _make_folder, _remove_leftovers, _split, _to_float
+from .toybirds import _split, _to_float
 
 CACHE_VERSION = 1
 # Columns of the table: where the crop and the whole image begin in the file of pixels, their
@@ -48,11 +48,9 @@ class CachedBirds(BirdsFolder):
 
     def __init__(self, root, *, cache_dir=None, progress: bool = True, **options):
         super().__init__(root, **options)
-        if cache_dir is None:
-            cache_dir = os.environ.get("FINEGAN_CACHE") or Path.home() / ".cache" / "finegan_lib"
-        self.cache = Path(cache_dir).expanduser().absolute() / self._cache_name(progress)
+        self.cache = cache_folder_for(self._cache_name(progress), cache_dir)
         if not self._load():
-            _make_folder(self.cache.parent)
+            make_writable(self.cache.parent)
             self._build(progress)
             if not self._load():
                 raise InputError(
@@ -142,17 +140,8 @@ class CachedBirds(BirdsFolder):
         return self._table.shape == (len(self), 8) and end == self._pixels.size
 
     def _build(self, progress: bool) -> None:
-        _remove_leftovers(self.cache)
-        temporary = Path(tempfile.mkdtemp(prefix=f"{self.cache.name}.tmp-", dir=self.cache.parent))
         try:
-            self._write(temporary, progress)
-            if self.cache.exists() and not self._load():
-                shutil.rmtree(self.cache)  # damaged
-            try:
-                os.rename(temporary, self.cache)
-            except OSError:  # another process was quicker
-                if not self._load():
-                    raise
+            fill_cache(self.cache, lambda folder: self._write(folder, progress), self._load)
         except OSError as error:
             free = shutil.disk_usage(self.cache.parent).free
             raise InputError(
@@ -160,8 +149,6 @@ class CachedBirds(BirdsFolder):
                 seen=f"{error.strerror or error}, {free / 1e6:.0f} MB free in {self.cache.parent}",
                 cure="Free some space, or name another folder in FINEGAN_CACHE.",
             ) from error
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
 
     def _write(self, folder: Path, progress: bool) -> None:
         table, end = np.empty((len(self), 8), np.int64), 0

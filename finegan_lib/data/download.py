@@ -18,10 +18,9 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm.auto import tqdm
-
 from ..errors import InputError
-from .files import disk_errors, write_text
+from ..files import disk_errors, write_text
+from .files import byte_bar
 
 CHUNK = 1 << 16
 # Slower than this for a whole time-out counts as no answer.
@@ -136,14 +135,7 @@ def _fetch(url, path, size, patience, progress):
     if size is not None and _length(part) == size:
         return  # only the verification is missing
     failed, furthest = 0, _length(part)
-    bar = tqdm(
-        total=size,
-        unit="B",
-        unit_scale=True,
-        unit_divisor=1024,
-        desc=path.name,
-        disable=not progress,
-    )
+    bar = byte_bar(size, path.name, progress)
     with bar:
         while True:
             try:
@@ -321,14 +313,7 @@ def digests(path, kinds, progress: bool = False) -> dict:
     hashes = {kind: hashlib.new(kind, usedforsecurity=False) for kind in kinds}
     path = Path(path)
     with disk_errors("read", path):
-        bar = tqdm(
-            total=path.stat().st_size,
-            unit="B",
-            unit_scale=True,
-            unit_divisor=1024,
-            desc=f"verifying {path.name}",
-            disable=not progress,
-        )
+        bar = byte_bar(path.stat().st_size, f"verifying {path.name}", progress)
         with bar, open(path, "rb") as file:
             while chunk := file.read(1 << 20):
                 for digest in hashes.values():

@@ -1,62 +1,17 @@
-"""Files that are written whole or not at all, and what is said when a disk will not take them."""
+"""Folders that are filled whole or not at all, and names that are not text."""
 
 import glob
 import os
 import shutil
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from tqdm.auto import tqdm
+
 from ..errors import InputError
-
-
-@contextmanager
-def disk_errors(doing: str, path):
-    """Turns an :class:`OSError` of the body (full, read-only or failing disk) into our own.
-
-    Args:
-        doing: what was tried, e.g. ``"write the archive"``.
-        path: the file or folder that it is about.
-
-    Raises:
-        InputError: with the system's own words.
-    """
-    try:
-        yield
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(
-            f"cannot {doing} {path}",
-            seen=str(error),
-            cure="Free some space there, or name a place that can be written to.",
-        ) from error
-
-
-def write_text(path, text: str) -> Path:
-    """Write a text file in UTF-8, whole or not at all; its folder is made.
-
-    A path that exists and is no regular file, such as ``/dev/stdout``, is written to directly.
-
-    Raises:
-        InputError: if the disk is full or cannot be written to; an old file then stays as it was.
-    """
-    path = Path(path)
-    with disk_errors("write", path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8")
-            return path
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        try:
-            with open(partial, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
-    return path
+from ..files import cache_folder, disk_errors
 
 
 @contextmanager
@@ -108,6 +63,75 @@ def remove_leftovers(target: Path):
         pid = folder.name.split("-")[-2]
         if pid.isdecimal() and not _alive(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def cache_folder_for(name: str, cache_dir=None) -> Path:
+    """Where the cache of that name lies: below ``cache_dir``, by default below `cache_folder`."""
+    return Path(cache_dir or cache_folder()).expanduser().absolute() / name
+
+
+def fill_cache(folder: Path, fill, intact) -> None:
+    """Fill a cache's folder, whole or not at all.
+
+    It is filled under another name beside it and renamed: what is interrupted leaves no half-filled
+    cache, and of two processes that fill one at once the second to finish keeps the first one's.
+
+    Args:
+        folder: the cache.
+        fill: called with the folder to fill.
+        intact: () → whether the cache is there, and whole; a damaged one is removed.
+    """
+    _remove_old_leftovers(folder.parent)
+    temporary = Path(tempfile.mkdtemp(prefix=f"{folder.name}.tmp-", dir=folder.parent))
+    try:
+        fill(temporary)
+        if folder.exists() and not intact():
+            shutil.rmtree(folder)
+        try:
+            os.rename(temporary, folder)
+        except OSError:
+            if not intact():
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def make_writable(folder: Path) -> None:
+    """Make the folder of all caches, and see that it can be written to.
+
+    Raises:
+        InputError: if it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            "the cache folder cannot be written",
+            seen=f"{folder} ({error.strerror})",
+            cure="Name another folder with cache_dir or the environment variable FINEGAN_CACHE.",
+        ) from error
+
+
+def _remove_old_leftovers(folder, older_than=24 * 3600):
+    """Deletes what a killed process left behind, but nothing that may still be being filled."""
+    for path in folder.glob("*.tmp-*"):
+        files = [path, *path.glob("*")] if path.is_dir() else [path]
+        if time.time() - max(file.stat().st_mtime for file in files) > older_than:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def byte_bar(total: int | None, doing: str, progress: bool) -> tqdm:
+    """A progress bar that counts bytes."""
+    return tqdm(
+        total=total,
+        unit="B",
+        unit_scale=True,
+        unit_divisor=1024,
+        desc=doing,
+        disable=not progress,
+    )
 
 
 def _alive(pid):

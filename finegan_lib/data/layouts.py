@@ -21,7 +21,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 from ..errors import InputError
-from .files import disk_errors
+from ..files import disk_errors
 from .matlab import read_matlab
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")

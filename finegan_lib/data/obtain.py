@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 
 from ..errors import InputError
+from ..files import disk_errors
 from . import cub_folder, layouts
 from .archives import extract_into, is_archive
 from .download import Patience, digests, download
-from .files import disk_errors, scratch_folder
+from .files import scratch_folder
 from .sources import SOURCES, Source
 
 READERS = {"cub": layouts.read_cub, "dogs": layouts.read_dogs, "cars": layouts.read_cars}

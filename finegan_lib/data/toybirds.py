@@ -7,10 +7,7 @@ from (seed, index). It is drawn once, kept on disk as memory-mapped arrays and r
 
 import hashlib
 import json
-import os
 import shutil
-import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +18,7 @@ from tqdm import tqdm
 from ..codes import CodeHierarchy
 from ..errors import InputError
 from .example import TrainingExample, background_size
+from .files import cache_folder_for, fill_cache, make_writable
 from .plumage import paint, plumages
 from .scenery import FAMILIES, N_RANDOM, paint_background
 from .silhouettes import silhouettes
@@ -380,11 +378,9 @@ class ToyBirds(Dataset):
 
     def _prepare_cache(self, cache_dir, progress):
         """The folder of the three arrays; draws them first if they are missing or damaged."""
-        if cache_dir is None:
-            cache_dir = os.environ.get("FINEGAN_CACHE") or Path.home() / ".cache" / "finegan_lib"
-        folder = Path(cache_dir).expanduser().absolute() / self._cache_name()
+        folder = cache_folder_for(self._cache_name(), cache_dir)
         if self._load(folder) is None:
-            _make_folder(folder.parent)
+            make_writable(folder.parent)
             self._build(folder, progress)
         return folder
 
@@ -418,12 +414,7 @@ class ToyBirds(Dataset):
         return arrays
 
     def _build(self, folder, progress):
-        """Draws everything into a temporary folder beside ``folder``, then renames it.
-
-        The rename is all or nothing: an interrupted drawing leaves no half-filled cache, and of two
-        processes that draw at once the second to finish keeps the first one's files.
-        """
-        _remove_leftovers(folder)
+        """Draws everything, if the disk has room for it (:func:`.files.fill_cache`)."""
         need = sum(int(np.prod(s)) * np.dtype(d).itemsize for s, d in self._shapes().values())
         free = shutil.disk_usage(folder.parent).free
         if free < 1.05 * need:
@@ -432,18 +423,11 @@ class ToyBirds(Dataset):
                 seen=f"{free / 1e6:.0f} MB free in {folder.parent}",
                 cure="Free some space, name another folder in FINEGAN_CACHE, or lower n_images.",
             )
-        temporary = Path(tempfile.mkdtemp(prefix=f"{folder.name}.tmp-", dir=folder.parent))
-        try:
-            self._draw_into(temporary, progress)
-            if folder.exists() and self._load(folder) is None:
-                shutil.rmtree(folder)  # damaged
-            try:
-                os.rename(temporary, folder)
-            except OSError:
-                if self._load(folder) is None:
-                    raise
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        fill_cache(
+            folder,
+            lambda temporary: self._draw_into(temporary, progress),
+            lambda: self._load(folder) is not None,
+        )
 
     def _draw_into(self, folder, progress):
         crops, scenes, masks = (
@@ -618,27 +602,3 @@ def _split(keys):
 def _to_float(images):
     """uint8 0..255 to float32 -1..1."""
     return torch.from_numpy(images).float().div_(127.5).sub_(1)
-
-
-# ---------------------------------------------------------------------------- cache folder
-
-
-def _make_folder(folder):
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise InputError(
-            "the cache folder cannot be written",
-            seen=f"{folder} ({error.strerror})",
-            cure="Name another folder with cache_dir or the environment variable FINEGAN_CACHE.",
-        ) from error
-
-
-def _remove_leftovers(folder, older_than=24 * 3600):
-    """Deletes what a killed process left behind, but nothing that may still be being drawn."""
-    for path in folder.parent.glob("*.tmp-*"):
-        files = [path, *path.glob("*")] if path.is_dir() else [path]
-        if time.time() - max(file.stat().st_mtime for file in files) > older_than:
-            shutil.rmtree(path, ignore_errors=True)

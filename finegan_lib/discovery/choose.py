@@ -33,7 +33,6 @@ Its error on ToyBirds of known numbers, training included:
 """
 
 import argparse
-import json
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
@@ -44,13 +43,21 @@ from sklearn.metrics import adjusted_mutual_info_score, silhouette_score
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ..checkpoints import checkpoint_path, load_checkpoint
+from ..checkpoints import checkpoint_path, read_metadata
 from ..data import ToyBirds
 from ..errors import InputError
+from ..files import write_json
 from ..presets import TOY
 from ..pretrained import load_generator
 from ..training import RunConfig, build_dataset, train
-from .finegan import DiscoveryConfig, child_images, classify, shrink, train_code_classifier
+from .finegan import (
+    DiscoveryConfig,
+    as_finegan,
+    child_images,
+    classify,
+    real_inputs,
+    train_code_classifier,
+)
 
 TIE = 0.005  # of the agreement, a share of the information
 DISTINCT = 0.75  # accuracy of telling two codes apart, from which on they count as two
@@ -163,11 +170,11 @@ def choose_n_children(generator, images: Tensor, config=None, *, seed: int = 0, 
             "there are too few images to be sorted", seen=len(images), cure="Give some hundreds."
         )
     discovery = config.discovery
-    n_codes = child_images(generator, replace(discovery, n_images=1, batch_size=1))[2]
+    n_codes = as_finegan(generator)[1].n_children
     discovery = replace(discovery, n_images=config.images_per_code * n_codes)
     made, codes, _ = child_images(generator, discovery, seed=seed)
     n_learnt = 2 * len(made) // 3
-    real = shrink(images.float() / 127.5 - 1, discovery.image_size)
+    real = real_inputs(images, discovery.image_size)
     features, groups = [], []
     for i in range(config.classifiers):
         classifier = train_code_classifier(
@@ -198,7 +205,7 @@ def choose_for_checkpoint(checkpoint, *, config=None, seed: int = 0, progress: b
     """
     config = config or ChoiceConfig()
     generator = load_generator(checkpoint)
-    run = RunConfig.from_dict(load_checkpoint(checkpoint_path(checkpoint))[1]["config"])
+    run = RunConfig.from_dict(read_metadata(checkpoint_path(checkpoint))["config"])
     data = build_dataset(run, progress)
     images = data.evaluation_crops(range(min(config.n_real, len(data))))
     found = choose_n_children(generator, images, config, seed=seed, progress=progress)
@@ -270,8 +277,7 @@ def main(arguments=None) -> None:
     results = measure(parsed.runs, worlds=tuple(parsed.worlds), steps=parsed.steps)
     command = "python -m finegan_lib.discovery.choose --runs FOLDER --out FILE"
     command += f" --steps {parsed.steps} --worlds {' '.join(map(str, parsed.worlds))}"
-    parsed.out.parent.mkdir(parents=True, exist_ok=True)
-    parsed.out.write_text(json.dumps({"command": command, **results}, indent=1) + "\n")
+    write_json(parsed.out, {"command": command, **results})
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from .finegan import (
     DiscoveryConfig,
     classify,
     generate_labelled_images,
-    shrink,
+    real_inputs,
     train_code_classifier,
 )
 from .jule import JULEConfig, jule
@@ -88,7 +88,7 @@ def finegan_features(images, generator, config=None, *, seed=0, progress=False) 
     made, child, parent = generate_labelled_images(
         generator, hierarchy, generator.config.z_dim, config, seed=seed, progress=progress
     )
-    real = shrink(images.float() / 127.5 - 1, config.image_size)
+    real = real_inputs(images, config.image_size)
     features = []
     for name, codes, n in (
         ("parent", parent, hierarchy.n_parents),

@@ -201,6 +201,11 @@ def shrink(images: Tensor, size: int) -> Tensor:
     return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
 
 
+def real_inputs(images: Tensor, size: int) -> Tensor:
+    """Real images, (N, 3, S, S) uint8, as a classifier reads them: :func:`shrink`, in [-1, 1]."""
+    return shrink(images.float() / 127.5 - 1, size)
+
+
 @torch.no_grad()
 def classify(classifier, images, batch_size=250):
     """``logits`` (N, n_codes) and ``features`` (N, D) of images in [-1, 1]."""

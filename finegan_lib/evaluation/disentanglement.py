@@ -41,7 +41,7 @@ from ..discovery.finegan import (
     DiscoveryConfig,
     child_images,
     classify,
-    shrink,
+    real_inputs,
     train_code_classifier,
     untrained_classifier,
 )
@@ -136,8 +136,7 @@ def dci(codes: dict, factors: dict, *, trees: int = 30, seed: int = 0) -> dict:
             cure="Add some, or use mig.",
         )
     table = np.stack([np.asarray(code, dtype=np.float64) for code in codes.values()], 1)
-    order = np.random.default_rng(seed).permutation(len(table))
-    train, test = order[: len(order) // 2], order[len(order) // 2 :]
+    train, test = _halves(len(table), seed)
     importance, informative = [], {}
     for name, factor in factors.items():
         factor = discretise(factor)
@@ -145,9 +144,7 @@ def dci(codes: dict, factors: dict, *, trees: int = 30, seed: int = 0) -> dict:
         forest = RandomForestClassifier(trees, max_features=None, random_state=seed)
         forest.fit(table[train], factor[train])
         importance.append(forest.feature_importances_)
-        guess = np.bincount(factor[test]).max() / len(test)
-        accuracy = float((forest.predict(table[test]) == factor[test]).mean())
-        informative[name] = float(max(0.0, (accuracy - guess) / max(1 - guess, 1e-12)))
+        informative[name] = _above_guessing(forest.predict(table[test]), factor[test])
     importance = np.stack(importance, 1)  # (codes, factors)
     total = max(importance.sum(), 1e-12)
     by_code = 1 - _rows_entropy(importance) / np.log(len(factors))
@@ -158,6 +155,19 @@ def dci(codes: dict, factors: dict, *, trees: int = 30, seed: int = 0) -> dict:
         "informativeness": float(np.mean(list(informative.values()))),
         "informativeness_per_factor": informative,
     }
+
+
+def _halves(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """range(n) in random order, one half to learn from and one to be asked about."""
+    order = np.random.default_rng(seed).permutation(n)
+    return order[: n // 2], order[n // 2 :]
+
+
+def _above_guessing(predicted, truth) -> float:
+    """Accuracy, scaled: 0 for naming the most frequent value (or worse), 1 for never wrong."""
+    guess = np.bincount(truth).max() / len(truth)
+    accuracy = float((predicted == truth).mean())
+    return float(max(0.0, (accuracy - guess) / max(1 - guess, 1e-12)))
 
 
 def _entropy(values) -> float:
@@ -198,13 +208,10 @@ def probe_accuracy(features, background, seed: int = 0) -> float:
         background: (N,) families.
     """
     features, background = np.asarray(features), np.asarray(background)
-    order = np.random.default_rng(seed).permutation(len(features))
-    train, test = order[: len(order) // 2], order[len(order) // 2 :]
+    train, test = _halves(len(features), seed)
     probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     probe.fit(features[train], background[train])
-    guess = np.bincount(background[test]).max() / len(test)
-    accuracy = float((probe.predict(features[test]) == background[test]).mean())
-    return float(max(0.0, (accuracy - guess) / (1 - guess)))
+    return _above_guessing(probe.predict(features[test]), background[test])
 
 
 def swap_backgrounds(birds: ToyBirds, rows, seed: int = 0) -> Tensor:
@@ -250,7 +257,7 @@ def background_leakage(classifier, birds: ToyBirds, *, n_images: int = 2000, see
 
 def real_features(classifier, images: Tensor, image_size: int = DiscoveryConfig.image_size):
     """Logits and features of uint8 images, shrunk to the size that the classifier learnt at."""
-    return classify(classifier, shrink(images.float() / 127.5 - 1, image_size))
+    return classify(classifier, real_inputs(images, image_size))
 
 
 # ------------------------------------------------------------------------- a generator's scores

@@ -35,6 +35,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..files import cache_folder
 from .judges import POSE_NAMES, WEIGHTS, conv_block
 
 INCEPTION_URL = (
@@ -321,12 +322,6 @@ def resized(images: Tensor, size: int) -> Tensor:
     if images.shape[-2:] == (size, size):
         return images
     return F.interpolate(images, (size, size), mode="bilinear", antialias=True)
-
-
-def cache_folder() -> Path:
-    """Where fetched weights and statistics are kept: FINEGAN_CACHE, or ~/.cache/finegan_lib."""
-    folder = os.environ.get("FINEGAN_CACHE") or Path.home() / ".cache" / "finegan_lib"
-    return Path(folder).expanduser()
 
 
 def file_sha256(path: Path) -> str:

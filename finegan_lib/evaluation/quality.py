@@ -48,10 +48,11 @@ from ..codes import one_hot
 from ..data import BirdsFolder, ToyBirds
 from ..data.folder import read_rgb, resize_shorter_side
 from ..errors import InputError
+from ..files import cache_folder
 from ..generators import final_image, random_codes
 from ..models import FineGANGenerator, InfoGANGenerator
 from ..pretrained import load_generator
-from .feature_networks import cache_folder, load_network, network_digest, to_uint8
+from .feature_networks import load_network, network_digest, to_uint8
 
 STATISTICS_VERSION = 1
 KID_ROWS = 10_000  # feature rows kept for the KID, and with a real set's statistics
@@ -462,6 +463,7 @@ def compare_statistics(real: Statistics, fake: Statistics, *, splits=10, seed=0)
     }
 
 
+@distributed.joined()
 def evaluate_quality(
     checkpoint,
     *,
@@ -492,25 +494,6 @@ def evaluate_quality(
     Returns:
         `compare_statistics`, with what it was made of.
     """
-    with distributed.joined():
-        return _evaluate_quality(
-            checkpoint,
-            data,
-            network,
-            inception,
-            n,
-            n_real,
-            splits,
-            seed,
-            device,
-            batch_size,
-            progress,
-        )
-
-
-def _evaluate_quality(
-    checkpoint, data, network, inception, n, n_real, splits, seed, device, batch_size, progress
-) -> dict:
     progress = progress and distributed.is_first()
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     generator = load_generator(checkpoint).to(device)
@@ -518,9 +501,7 @@ def _evaluate_quality(
     if n < 4:
         raise InputError("too few pictures for a score", seen=n, cure="Ask for 5,000 or so.")
     reader = load_network(network, size, inception).to(device).eval()
-    pictures = distributed.in_turn(
-        lambda: real_pictures(data, size, n_real, progress=progress and distributed.is_first())
-    )
+    pictures = distributed.in_turn(lambda: real_pictures(data, size, n_real, progress=progress))
     real = cached_statistics(reader, pictures, batch_size=batch_size, progress=progress)
     samples = unmade_pictures(generator, n, seed=seed, batch_size=batch_size)
     fake = read_statistics(reader, samples, n, progress)
