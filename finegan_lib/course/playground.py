@@ -148,7 +148,6 @@ class CodePanel:
         self.image.value = picture(stage_tiles(draw(self.generator, self.codes())))
         z = ", ".join(f"{slider.value:.1f}" for slider in self.sliders)
         _say(
-            self.image,
             self.words,
             f"Six stages of one bird: c = {self.c.value}, p = {self.p.value}, b = {self.b.value}, "
             f"z = ({z}{', …' if self.z.shape[1] > len(self.sliders) else ''}).",
@@ -214,7 +213,6 @@ class MixPanel:
         }
         self.image.value = picture(tiles)
         _say(
-            self.image,
             self.words,
             f"Shape and pose of the first bird (p = {int(first.p_index)}), appearance of the "
             f"second (c = {int(second.c_index)}), background of the {self.background.value} "
@@ -256,11 +254,12 @@ def _words():
     return widgets.HTML()
 
 
-def _say(image, words, sentence: str) -> None:
-    """Put a sentence below a picture, where screen readers announce it, and into its tooltip."""
+def _say(words, sentence: str) -> None:
+    """Put a sentence below a picture, where screen readers announce it.
+
+    Not into its tooltip: ipywidgets 8 cannot show an image that has one.
+    """
     words.value = f'<span role="status" aria-live="polite">{sentence}</span>'
-    if image.has_trait("tooltip"):  # from ipywidgets 8 on
-        image.tooltip = sentence
 
 
 # ------------------------------------------------------------------------------------ showing

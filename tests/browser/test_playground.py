@@ -34,8 +34,9 @@ CELL = """from finegan_lib.course import playground
 from finegan_lib.pretrained import load_finegan
 
 playground.play(load_finegan("toy"))"""
-CONNECTED = """typeof jupyterapp !== 'undefined' && jupyterapp.shell.currentWidget
-?.sessionContext?.session?.kernel?.connectionStatus === 'connected'"""
+# Of the notebook, whether or not it has the focus: without a window system it may have none.
+CONNECTED = """typeof jupyterapp !== 'undefined' && [...jupyterapp.shell.widgets('main')].some(
+widget => widget.sessionContext?.session?.kernel?.connectionStatus === 'connected')"""
 PICTURE = "document.querySelectorAll('.jp-OutputArea img.widget-image')"
 PIXELS = """(() => {const i = %s[%d]; if (!i || !i.naturalWidth) return null;
 const c = document.createElement('canvas'); c.width = i.naturalWidth; c.height = i.naturalHeight;
