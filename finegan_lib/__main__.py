@@ -31,6 +31,7 @@ def main(arguments=None) -> int:
     try:
         if parsed.json and parsed.json.is_dir():  # said before hours of work, not after
             raise InputError("--json needs a file", seen=str(parsed.json), cure="Add a file name.")
+        _keep_memory()
         result = parsed.command(parsed)
         if parsed.json and _is_first():
             write_json(parsed.json, result)
@@ -47,6 +48,12 @@ def main(arguments=None) -> int:
         print("\nstopped; a run goes on from its newest checkpoint with --resume", file=sys.stderr)
         return 130
     return parsed.status
+
+
+def _keep_memory() -> None:
+    from .devices import keep_memory
+
+    keep_memory()
 
 
 def _is_first() -> bool:

@@ -30,6 +30,7 @@ from tqdm.auto import tqdm
 
 from .data import BirdsFolder, ToyBirds
 from .data.cache import CachedBirds
+from .devices import keep_memory
 from .doctor import random_batch
 from .errors import InputError
 from .presets import CUB, TOY, TOY64
@@ -38,6 +39,7 @@ from .training import StepSampler, build_system
 
 # What a step and sampling are measured at: the presets' sizes, and the batch of the paper's sizes
 # that two CPU cores can bear.
+GLIBCS_OWN = 2**25  # bytes of the largest array that a process keeps if it says nothing
 CASES = {32: (TOY, 16), 64: (TOY64, 16), 128: (CUB, 4)}
 
 
@@ -122,12 +124,16 @@ def step(sizes=(32, 64, 128), rounds: int = 5, progress: bool = True) -> dict:
         batch = random_batch(size, n, "cpu")
         fast_system, plain_system = build_system(config), build_system(config)
         plain.plain_optimisers(plain_system)
-        ways = {
-            "fast": lambda s=fast_system, b=batch: s.step(b, torch.Generator().manual_seed(0)),
-            "plain": lambda s=plain_system, b=batch: plain.plain_step(
-                s, b, torch.Generator().manual_seed(0)
-            ),
-        }
+
+        def fast(system=fast_system, batch=batch):
+            keep_memory()
+            system.step(batch, torch.Generator().manual_seed(0))
+
+        def slow(system=plain_system, batch=batch):
+            keep_memory(GLIBCS_OWN)
+            plain.plain_step(system, batch, torch.Generator().manual_seed(0))
+
+        ways = {"fast": fast, "plain": slow}
         flops = {name: _flops(way) for name, way in ways.items()}
         convolutions = Convolutions.of(ways["fast"])
         ways["convolutions"] = convolutions.run
@@ -160,13 +166,18 @@ def sample(sizes=(32, 64, 128), rounds: int = 5, progress: bool = True) -> dict:
         generator = build_system(config).average
         codes = config.model.hierarchy().sample(n, config.model.z_dim)
 
-        def fast(generator=generator, codes=codes):
+        def draw(generator=generator, codes=codes):
             with torch.no_grad():
                 generator(codes)
 
-        def slow(fast=fast):
+        def fast(draw=draw):
+            keep_memory()
+            draw()
+
+        def slow(draw=draw):
+            keep_memory(GLIBCS_OWN)
             with plain.plain_forms():
-                fast()
+                draw()
 
         flops = {"fast": _flops(fast), "plain": _flops(slow)}
         seconds = compare({"fast": fast, "plain": slow}, rounds, f"sampling at {size} px", progress)

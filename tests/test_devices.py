@@ -1,6 +1,8 @@
 """Options of speed: what "auto" means, that they change how but not what, scaled losses."""
 
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -111,3 +113,28 @@ def test_a_scaled_loss_makes_the_same_step():
     descend(optimisers[1], weights[1].sum() * float("inf"))
     assert torch.equal(weights[1], before)
     assert optimisers[1].scaler.get_scale() == 512.0
+
+
+KEPT = """
+import resource, torch
+from finegan_lib.devices import keep_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(8):
+        torch.zeros(2**24).add_(1)  # 64 MiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+default = faults()
+assert keep_memory()
+faults()
+print(default, faults())
+"""
+
+
+@pytest.mark.skipif(not devices.keep_memory(), reason="only with glibc")
+def test_memory_is_kept():
+    """Arrays made again and again are cleared by the system once, not every time."""
+    ran = subprocess.run([sys.executable, "-c", KEPT], capture_output=True, text=True, check=True)
+    default, kept = map(int, ran.stdout.split())
+    assert kept < default / 4
