@@ -17,7 +17,12 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 DIGESTS = PACKAGE / "weights" / "digests.json"
-SHIPPED = ("weights/*.safetensors", "weights/*_scores.json", "reference_data/*.json")
+SHIPPED = (
+    "weights/*.safetensors",
+    "weights/tables/*.safetensors",
+    "weights/*_scores.json",
+    "reference_data/*.json",
+)
 OLDEST_PYTHON = (3, 10)
 INSTALL = "run `make install`, or `pip install -e .` in the repository"
 RUN_GB, CACHE_GB = 2.0, 0.5  # free disk that a run, and the birds of a run, should find

@@ -471,9 +471,20 @@ def gather(number: int, settings: Settings, folder) -> dict:
                 systems[row.name]["parameters"] = count["generator"]
                 systems[row.name]["discriminator_parameters"] = count["discriminators"]
     steps = base_config(settings).loop.steps
-    summary = {"table": number, **asdict(settings), "steps": steps, "systems": systems}
+    summary = {"command": command(number, settings, systems), "table": number, **asdict(settings)}
+    summary |= {"steps": steps, "systems": systems}
     write_json(Path(folder) / f"table{number}_{settings.data}.json", summary)
     return summary
+
+
+def command(number: int, settings: Settings, systems: dict) -> str:
+    """What to type for a table with these results."""
+    seeds = sorted({seed for scores in systems.values() for seed in scores["seed"]})
+    words = [f"python -m finegan_lib table {number}"]
+    for name, value in asdict(settings).items():
+        if value != getattr(Settings, name):
+            words.append(f"--{name.replace('_', '-')} {value}")
+    return " ".join([*words, "--seeds", *map(str, seeds)])
 
 
 # ------------------------------------------------------------------------------- as text

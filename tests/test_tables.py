@@ -3,20 +3,23 @@
 import dataclasses
 import functools
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
 
 from finegan_lib import presets, tables
-from finegan_lib.__main__ import main
+from finegan_lib.__main__ import build_parser, main
+from finegan_lib.checkpoints import read_metadata
 from finegan_lib.codes import CodeHierarchy
 from finegan_lib.discovery import DiscoveryConfig
 from finegan_lib.discovery.depict import DEPICTConfig
 from finegan_lib.discovery.jule import JULEConfig
 from finegan_lib.errors import InputError
+from finegan_lib.evaluation.paper import TABLES, toy_table
 from finegan_lib.models import InfoGANBaselineConfig, InfoGANBaselineGenerator
-from finegan_lib.pretrained import GENERATORS
+from finegan_lib.pretrained import GENERATORS, load_generator
 from finegan_lib.tables import Settings
 
 SYSTEMS = ["Simple-GAN", "InfoGAN", "LR-GAN", "StackGAN-v2", "FineGAN"]
@@ -316,3 +319,28 @@ def test_the_verdict_says_who_leads_and_by_how_much():
 def test_where_it_was_made():
     assert tables.commit() is None or len(tables.commit().rstrip("+")) == 40
     assert "thread" in tables.device_name("cpu")
+
+
+# ------------------------------------------------------------------------------ what is shipped
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_the_shipped_table_is_that_of_its_results(number, tmp_path):
+    """The file that lessons print follows from the results beside it, and says its command."""
+    shutil.copytree(TABLES / "results", tmp_path / "results")
+    shipped = toy_table(number)
+    asked = Settings(**{name: shipped[name] for name in dataclasses.asdict(Settings())})
+    assert tables.gather(number, asked, tmp_path) == shipped
+    words = shipped["command"].split()
+    parsed = build_parser().parse_args(words[3:])
+    assert (parsed.number, parsed.steps) == (number, shipped["steps"])
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_shipped_networks_are_those_of_table_1(system):
+    generator = load_generator(f"tables/{tables.slug(system)}")
+    count = sum(p.numel() for p in generator.parameters())
+    assert count == toy_table(1)["systems"][system]["parameters"]
+    config = read_metadata(TABLES / f"{tables.slug(system)}.safetensors")["config"]
+    result = TABLES / "results" / f"images_{tables.slug(system)}_seed0.json"
+    assert config == json.loads(result.read_text())["config"]

@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms.functional import gaussian_blur
+from torchvision.utils import make_grid
 
 from ..evaluation.feature_networks import Reading, to_uint8
 from ..evaluation.judges import Judges
@@ -25,6 +26,9 @@ from ..evaluation.quality import (
     read_statistics,
     sample_pictures,
 )
+from ..generators import final_image, random_output
+from ..pretrained import load_generator
+from ..tables import slug
 from . import style
 
 SYSTEMS = ("Simple-GAN", "InfoGAN", "LR-GAN", "StackGAN-v2", "FineGAN")
@@ -282,14 +286,28 @@ def _arrow(axis, start, end, bend=0.0):
 GENERATOR_BLUE, IMAGE_GREEN, JUDGE_RED = "#D6E6F2", "#D3EDE2", "#F9DDC8"
 
 
+def first_birds(system: str, n: int = 8, seed: int = 0) -> Tensor:
+    """What a system of our own Table 1 draws first, unselected: (n, 3, 32, 32) in [-1, 1].
+
+    Args:
+        system: one of :data:`SYSTEMS`; its shipped network is that of the table's seed 0.
+        n: number of images.
+        seed: of the codes.
+    """
+    return final_image(random_output(load_generator(f"tables/{slug(system)}"), n, seed))
+
+
 def family_portrait():
-    """A diagram of the five systems of Table 1: what each draws from, and who criticises what."""
-    figure, axis = plt.subplots(figsize=(9.4, 5.9), layout="constrained")
+    """The five systems of Table 1: what each draws from, who criticises what, and its birds."""
+    figure, axis = plt.subplots(figsize=(9.4, 4.9), layout="constrained")
     for row, name in enumerate(SYSTEMS):
         y = 4.75 - row * 1.16 - (0.2 if name == "FineGAN" else 0)
         axis.text(-0.75, y, name, ha="right", va="center", fontsize=10, weight="bold")
         _DRAWINGS[name](axis, y)
-    axis.set(xlim=(-2.3, 9.3), ylim=(-0.95, 5.45), aspect="equal")
+        birds = make_grid(first_birds(name) / 2 + 0.5, nrow=4, padding=1, pad_value=1)
+        axis.imshow(birds.permute(1, 2, 0), extent=(9.2, 11.36, y - 0.54, y + 0.54))
+    axis.set(xlim=(-2.3, 11.45), ylim=(-0.95, 5.6), aspect="equal")
+    axis.text(10.28, 5.42, "its first eight birds", ha="center", va="center", fontsize=8)
     axis.set_axis_off()
     for x, colour, text in (
         (-0.9, GENERATOR_BLUE, "learnt layers of G"),

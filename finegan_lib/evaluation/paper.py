@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ..checkpoints import WEIGHTS
 
+TABLES = WEIGHTS / "tables"  # our own, with the results and the networks behind them
 REFERENCE_DATA = Path(__file__).parent.parent / "reference_data"
 
 
@@ -28,7 +29,7 @@ def clustering_elsewhere() -> dict:
     return json.loads(text)
 
 
-def toy_table(number: int, folder=WEIGHTS) -> dict | None:
+def toy_table(number: int, folder=TABLES) -> dict | None:
     """Our own table 1 or 2 on ToyBirds, if it was made: ``table1_toy.json``, ``table2_toy.json``.
 
     The file holds ``command``, and ``systems``: for each system, or number of parents, a dictionary

@@ -53,6 +53,10 @@ style.use_style()
 #   neighbouring scales alike.
 # * **FineGAN** has stages of *meaning*: background, shape, plumage. Note that its $D_p$ is no
 #   critic at all, it only reads the code.
+#
+# All five were trained on our birds with the same number of steps, and generators of the same
+# weight (`finegan_lib/tables.py`; the numbers come below). On the right is what each paints. Before
+# you run the cell: which of the four others will come nearest to FineGAN?
 
 # %%
 toys08.family_portrait()
