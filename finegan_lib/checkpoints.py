@@ -4,14 +4,11 @@ A checkpoint is one safetensors file: the tensors of a nested state (dicts, list
 and tensors), and in its header the state's skeleton and digests of both. Nothing is ever unpickled.
 """
 
-import errno
 import hashlib
 import json
 import os
 import re
-import shutil
 import warnings
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -20,10 +17,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .errors import InputError
+from .files import disk_error
 
 WEIGHTS = Path(__file__).parent / "weights"
 STEP_NAME = r"step_(\d{8,})\.safetensors"
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Damaged(InputError):
@@ -60,7 +57,8 @@ def save_checkpoint(path, state, **metadata) -> Path:
         _sync_folder(path.parent)
     except (OSError, SafetensorError) as error:
         size = sum(tensor.nbytes for tensor in tensors.values())
-        raise _cannot_write(path, error, f"; it takes {size / 1e6:.1f} MB") from error
+        cure = "Free some space, or write to another disk; what was there is untouched."
+        raise disk_error("write", path, error, needs=size, cure=cure) from error
     finally:
         _remove(partial)
     return path
@@ -124,22 +122,6 @@ def newest_intact(folder) -> tuple[Path, object, dict] | None:
                 f"{error} It is now called {aside.name}; the one before it is tried.", stacklevel=2
             )
     return None
-
-
-@contextmanager
-def explain_full_disk(folder, advice: str):
-    """Make an InputError that names file and space of an OSError that says that the disk is full.
-
-    Args:
-        folder: whose disk it is.
-        advice: the cure.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in DISK_FULL:
-            raise
-        raise _cannot_write(error.filename or folder, error, "", advice) from error
 
 
 def checkpoint_path(name_or_file, run_subfolder: str = "checkpoints") -> Path:
@@ -260,18 +242,6 @@ def _remove(partial: Path) -> None:
         partial.unlink(missing_ok=True)
     except OSError:  # its folder could not even be made
         return
-
-
-def _cannot_write(path, error, needs: str, advice: str = "") -> InputError:
-    folder = Path(path)
-    while not folder.is_dir() and folder != folder.parent:
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    return InputError(
-        f"{path} could not be written",
-        seen=f"{getattr(error, 'strerror', None) or error}{needs}, {free / 1e6:.1f} MB are free",
-        cure=advice or "Free some space, or write to another disk; what was there is untouched.",
-    )
 
 
 def _damaged(path, reason: str) -> Damaged:

@@ -1,7 +1,9 @@
 """Small files: read with care, written whole or not at all; and where caches are."""
 
+import errno
 import json
 import os
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,27 +16,52 @@ def cache_folder() -> Path:
     return Path(folder).expanduser()
 
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+CURE = "Free some space there, or name a place that can be written to."
+
+
 @contextmanager
-def disk_errors(doing: str, path):
+def disk_errors(doing: str, path, *, cure: str = CURE, only: tuple = ()):
     """Turns an :class:`OSError` of the body (full, read-only or failing disk) into our own.
 
     Args:
         doing: what was tried, e.g. ``"write the archive"``.
         path: the file or folder that it is about.
+        cure: what the user can do.
+        only: errors of these numbers, such as DISK_FULL; others pass.
 
     Raises:
-        InputError: with the system's own words.
+        InputError: see :func:`disk_error`.
     """
     try:
         yield
     except InputError:
         raise
     except OSError as error:
-        raise InputError(
-            f"cannot {doing} {path}",
-            seen=str(error),
-            cure="Free some space there, or name a place that can be written to.",
-        ) from error
+        if only and error.errno not in only:
+            raise
+        raise disk_error(doing, path, error, cure=cure) from error
+
+
+def disk_error(doing: str, path, error, *, needs: int = 0, cure: str = CURE) -> InputError:
+    """What is said of an error of the disk: the system's own words, and how much room there is.
+
+    Args:
+        doing, path, cure: as for :func:`disk_errors`.
+        error: what was raised.
+        needs: bytes that are to be written, where that is known.
+    """
+    said, file = getattr(error, "strerror", None) or str(error), getattr(error, "filename", None)
+    if file and str(file) != str(path):
+        said += f" ({file})"
+    if needs:
+        said += f"; it takes {needs / 1e6:.1f} MB"
+    if doing != "read":
+        folder = Path(path).absolute()
+        while not folder.is_dir() and folder != folder.parent:
+            folder = folder.parent
+        said += f", {shutil.disk_usage(folder).free / 1e6:.1f} MB are free"
+    return InputError(f"cannot {doing} {path}", seen=said, cure=cure)
 
 
 def write_json(path, values) -> Path:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import torch
+
 from .checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
 from .errors import InputError
 from .models import (
@@ -39,8 +41,11 @@ def load_generator(name_or_file):
     state, metadata = load_checkpoint(path)
     config = RunConfig.from_dict(metadata.get("config", {}))
     weights = averaged_weights(state)
+    build = GENERATORS[config.family]
     try:
-        generator = GENERATORS[config.family](config.model)
+        with torch.device("meta"):  # a file that states huge sizes shall not fill the memory
+            build(config.model).load_state_dict(weights, assign=True)
+        generator = build(config.model)
         generator.load_state_dict(weights)
     except (RuntimeError, TypeError, AttributeError, MemoryError, OverflowError) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]

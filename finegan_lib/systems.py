@@ -586,9 +586,10 @@ def average_of(generator: nn.Module) -> nn.Module:
 
 def adam(parameters, recipe: Recipe, factor: float = 1.0) -> torch.optim.Adam:
     """Adam as the paper has it, betas (0.5, 0.999), at ``factor`` times the recipe's step size."""
-    return torch.optim.Adam(
-        parameters, lr=factor * recipe.learning_rate, betas=(0.5, 0.999), fused=True
-    )
+    parameters = list(parameters)
+    fused = not any(p.is_meta for p in parameters)  # torch 2.4 refuses it where there is no memory
+    rate = factor * recipe.learning_rate
+    return torch.optim.Adam(parameters, lr=rate, betas=(0.5, 0.999), fused=fused)
 
 
 def descend(optimisers, loss: Tensor) -> None:

@@ -22,7 +22,6 @@ from . import devices, distributed
 from .baselines import InfoGANBaselineSystem, LRGANSystem, SimpleGANSystem, StackGANSystem
 from .checkpoints import (
     checkpoint_path,
-    explain_full_disk,
     load_checkpoint,
     newest_intact,
     run_checkpoints,
@@ -33,7 +32,7 @@ from .data import ToyBirds
 from .data.cache import CachedBirds
 from .data.folder import MARGIN
 from .errors import InputError, TrainingDiverged, TrainingStopped
-from .files import write_whole
+from .files import DISK_FULL, disk_errors, write_whole
 from .models import (
     FineGANConfig,
     GANConfig,
@@ -331,7 +330,8 @@ def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = T
         pin_memory=run.execution.pinned,
         worker_init_fn=ignore_interrupts,
     )
-    full = explain_full_disk(run.folder, f"Free some space, then: {run.how_to_resume}.")
+    cure = f"Free some space, then: {run.how_to_resume}."
+    full = disk_errors("write", run.folder, cure=cure, only=DISK_FULL)
     with full, StopRequest() as stop, closing(run), run.progress_bar() as bar:
         for batch in stop.until(batches, distributed.agree):
             if distributed.agree(run.out_of_time()):
@@ -389,7 +389,8 @@ class Run:
         if not distributed.is_first():
             return
         # From here on the folder is taken: nothing above may have failed.
-        with explain_full_disk(self.folder, "Free some space, or choose another folder."):
+        cure = "Free some space, or choose another folder."
+        with disk_errors("write", self.folder, cure=cure, only=DISK_FULL):
             self.folder.mkdir(parents=True, exist_ok=True)
             write_whole(self.folder / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
             _remove_leftovers(self.folder)

@@ -1,30 +1,38 @@
 """Can any file make a reader stumble? Whatever it holds, it is read or refused with an InputError.
 
-``python tests/fuzz.py [--engine hypothesis|atheris] [--inputs 100000] [--seed 0] [--out FILE]``
+``python tests/fuzz.py [--engine hypothesis|atheris|both] [--inputs 100000] [--seed 0]``
 
-Hypothesis draws inputs from the format's own pieces and from damaged examples; atheris (libFuzzer
-with the library's coverage as its guide, ``pip install atheris``) goes where new code is reached.
-The inputs are shared out among the targets. Exit status: 0, or 1 with the input that did it.
+Three kinds of inputs: nearly right files, built by the format's rules with a value or two changed
+(:func:`near_json`, :func:`near_table`); right ones with their bytes damaged; and bytes of no form.
+Hypothesis draws all three. atheris (libFuzzer with the library's coverage as its guide, ``pip
+install atheris``) looks for those that reach new code: of bytes, and of the choices from which
+hypothesis builds the nearly right ones. The inputs are shared out among the targets. Exit status:
+0, or 1 with the input that did it.
 """
 
 import argparse
 import io
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
+import hypothesis
 import numpy as np
+import safetensors.torch
 import torch
+from hypothesis import strategies as st
 from PIL import Image
-from safetensors.torch import save_file
+from scipy.io import savemat
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -39,14 +47,16 @@ with tracing:
     from finegan_lib import checkpoints
     from finegan_lib.checkpoints import load_checkpoint, read_metadata, save_checkpoint
     from finegan_lib.course import compare as comparing
-    from finegan_lib.data import BirdsFolder
+    from finegan_lib.data import BirdsFolder, cub_folder, layouts, matlab
     from finegan_lib.errors import InputError
     from finegan_lib.evaluation import Judges
     from finegan_lib.evaluation.feature_networks import load_network
+    from finegan_lib.evaluation.judges import JudgesConfig
     from finegan_lib.files import read_json
-    from finegan_lib.models.official import load_official_generator
+    from finegan_lib.models import FineGANConfig, FineGANGenerator
+    from finegan_lib.models.official import load_official_generator, to_official_generator
     from finegan_lib.presets import PRESETS
-    from finegan_lib.pretrained import load_generator
+    from finegan_lib.pretrained import GENERATORS, load_generator
     from finegan_lib.training import RunConfig, _step_of_line
 
 
@@ -56,7 +66,112 @@ class Target(NamedTuple):
     name: str
     read: object
     examples: list[bytes]
+    near: object  # strategy of bytes, nearly right ones
     share: int = 10  # of the inputs
+
+    def __repr__(self):
+        return self.name  # hypothesis shows it
+
+
+# -------------------------------------------------------------------------- nearly right inputs
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+VALUES = st.recursive(
+    SCALARS, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(max_size=3), v)
+)
+CHANGES = st.sampled_from([0, 0, 1, 1, 2, 3])
+# What stands where a number should, and numbers that are none of a photograph's.
+ODD = ["", "nan", "inf", "-inf", "-1", "0", "1e400", "1e308", "0x1", "1_0", "１", "9" * 400, "a b"]
+ODD += ["1.5", "7", "30", '"', '"1', "ß", "\ufeff1", "../x.png", "no.png", "a.png", "2", "\x85"]
+
+
+@st.composite
+def near_table(draw, rows, separator, odd=tuple(ODD)):
+    """Rows of texts as lines, with some of their fields exchanged, dropped or doubled."""
+    rows = [list(row) for row in rows]
+    for _ in range(draw(CHANGES)):
+        row = rows[draw(st.integers(0, len(rows) - 1))]
+        place = draw(st.integers(0, len(row)))
+        what = draw(st.integers(0, 9))
+        if what < 6:
+            row[place : place + 1] = [draw(st.sampled_from(odd))]
+        elif what < 7:
+            row[place : place + 1] = [draw(st.text(max_size=6))]
+        elif what < 8:
+            del row[place : place + 1]
+        elif what < 9:
+            rows.append(row)
+        else:
+            rows.remove(row)
+            rows = rows or [[""]]
+    end = draw(st.sampled_from(["\n", "\n", "\r\n", "\n\n", "\r"]))
+    text = end.join(separator.join(row) for row in rows) + end
+    return text.encode("utf-8", "surrogatepass")
+
+
+@st.composite
+def near_json(draw, examples):
+    """One of some values of JSON with some of its parts exchanged, dropped, renamed or doubled."""
+    root = [json.loads(json.dumps(draw(st.sampled_from(examples))))]
+    for _ in range(draw(CHANGES)):
+        at, key = root, 0
+        while isinstance(at[key], dict | list) and at[key] and draw(st.integers(0, 7)):
+            at = at[key]
+            keys = sorted(at) if isinstance(at, dict) else range(len(at))
+            key = draw(st.sampled_from(keys))
+        old, what = at[key], draw(st.integers(0, 9))
+        if at is root or what < 5:
+            at[key] = draw(_like(old))
+        elif what < 7:
+            at[key] = draw(VALUES)
+        elif what < 8:
+            del at[key]
+        elif isinstance(at, dict):
+            at[draw(st.sampled_from(sorted(at)) | st.text(max_size=4))] = old
+        else:
+            at.insert(key, old)
+    return root[0]
+
+
+def _like(old):
+    """Values of an old one's kind."""
+    if isinstance(old, bool) or old is None or isinstance(old, dict | list):
+        return st.booleans() | st.none() | st.just([]) | st.just({})
+    if isinstance(old, int):
+        return st.sampled_from([0, 1, 2, 3, 4, 8, 32, 64, 128, -1, 10**6, 10**30]) | st.integers()
+    if isinstance(old, float):
+        return st.sampled_from([0.0, 0.5, 1.0, 2.0, -1.0, 1e-9, 1e300]) | st.floats()
+    return st.sampled_from([old + "x", old[:-1], old.upper(), "", "toy", "\0"]) | st.text()
+
+
+def as_bytes(values):
+    """A strategy of JSON values → one of their bytes."""
+    return values.map(lambda value: json.dumps(value).encode())
+
+
+@st.composite
+def damaged(draw, whole, words):
+    """Bytes, or some that a strategy draws, cut and filled in at a few places."""
+    data = bytearray(draw(whole))
+    for _ in range(draw(st.sampled_from([0, 1, 1, 1, 2, 4]))):
+        start = draw(st.integers(0, len(data)))
+        length = draw(st.sampled_from([0, 1, 1, 4, 40]))
+        data[start : start + length] = draw(words)
+    return bytes(data)
+
+
+@st.composite
+def inputs_of(draw, target: Target):
+    """All three kinds of inputs."""
+    words = [w for e in target.examples for w in e[:9999].replace(b'"', b" ").split()[:200]]
+    piece = st.sampled_from([*words, b"\0", b"\n", b" ", b'"', b"{", b"}", b"[", b"]", b","])
+    piece |= st.binary(max_size=4) | SCALARS.map(lambda v: json.dumps(v).encode())
+    kind = draw(st.integers(0, 9))
+    if kind < 5:
+        return draw(target.near)
+    if kind < 9:
+        return draw(damaged(st.sampled_from(target.examples) | target.near, piece))
+    return draw(st.lists(piece, max_size=12).map(b"".join) | st.binary(max_size=60))
 
 
 # ------------------------------------------------------------------------------ targets
@@ -74,26 +189,70 @@ def any_of(path, *readers):
         raise refused[0]
 
 
-ANNOTATIONS = ("images.txt", "bounding_boxes.txt", "classes.txt", "image_class_labels.txt")
+def paint(folder: Path, *names: str) -> None:
+    """Pictures of 30 x 20 pixels."""
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(folder / name)
+
+
+def write_parts(folder: Path, names, data: bytes) -> None:
+    """Some files, one after the other in the bytes, \\0 between; those beyond the last are gone."""
+    parts = data.split(b"\0")
+    for name, part in zip(names, parts + [None] * len(names), strict=False):
+        (folder / name).unlink(missing_ok=True)
+        if part is not None:
+            (folder / name).write_bytes(part)
+
+
+def convert(collection: layouts.Collection, folder: Path) -> None:
+    """Write a collection's lists as ``prepare_folder.py`` does, and read them again."""
+    rows, refused, _ = cub_folder._usable(collection, False, layouts.CENTRE, False)
+    if refused:
+        raise refused[0]
+    cub_folder._link_images(rows, folder / "images", False)
+    cub_folder._write_lists(rows, collection.class_names, folder)
+    birds = BirdsFolder(folder, image_size=32)
+    assert len(birds.boxes) == len(birds.paths) == len(collection.photos)
+    assert np.isfinite(birds.boxes).all()
+
+
+def converted(read, folder: Path):
+    """A reader of a collection, and what becomes of what it reads."""
+
+    def whole(root, *arguments):
+        collection = read(root, *arguments)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        convert(collection, folder)
+
+    return whole
+
+
+CUB = ("images.txt", "bounding_boxes.txt", "classes.txt", "image_class_labels.txt")
 
 
 def annotations(folder: Path) -> Target:
     """The four annotation files of a folder in CUB's layout, one after the other, \\0 between."""
-    (folder / "images").mkdir(parents=True)
-    for name in ("a.png", "b c.png"):
-        Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(folder / "images" / name)
+    paint(folder / "images", "a.png", "b c.png")
+    read_cub = converted(layouts.read_cub, folder.with_name("annotations-read"))
 
     def read(data: bytes):
-        parts = data.split(b"\0")
-        for name, part in zip(ANNOTATIONS, parts + [None] * 4, strict=False):
-            (folder / name).unlink(missing_ok=True)
-            if part is not None:
-                (folder / name).write_bytes(part)
+        write_parts(folder, CUB, data)
         birds = BirdsFolder(folder, image_size=32)
         assert len(birds.boxes) == len(birds.paths)
         assert np.isfinite(birds.boxes).all()
+        with suppress(InputError):  # it wants more than the data set does
+            read_cub(folder)
 
     boxes = b"1 0.0 0.0 12.5 10\n2 1 2 30 40\n"
+    tables = (
+        [["1", "a.png"], ["2", "b c.png"]],
+        [["1", "0.0", "0.0", "12.5", "10"], ["2", "1", "2", "28", "17"]],
+        [["1", "one"], ["2", "two"]],
+        [["1", "1"], ["2", "2"]],
+    )
+    near = st.tuples(*(near_table(rows, " ") for rows in tables), st.integers(2, 4))
     return Target(
         "annotations and boxes",
         read,
@@ -102,22 +261,221 @@ def annotations(folder: Path) -> Target:
             b"1 a.png\n\x001 -1e9 nan inf 1e400\n",
             b"\xef\xbb\xbf2 b c.png\r\n\x002 0x1 1_0 1 1\r\n\0\0\xff",
         ],
-        15,
+        near.map(lambda parts: b"\0".join(parts[: parts[-1]])),
+        10,
     )
+
+
+def own_boxes(folder: Path) -> Target:
+    """Boxes of the user's own photographs: COCO's JSON, or else a CSV file."""
+    paint(folder / "photos", "one/a.png", "two/b c.png")
+    read_own = converted(layouts.read_own, folder / "read")
+
+    def read(data: bytes):
+        path = folder / ("boxes.json" if data.lstrip()[:1] in (b"{", b"[") else "boxes.csv")
+        path.write_bytes(data)
+        read_own(folder / "photos", path)
+
+    coco = {
+        "images": [
+            {"id": 1, "file_name": "one/a.png", "width": 30, "height": 20},
+            {"id": "x", "file_name": "two/b c.png", "width": 60, "height": 40},
+        ],
+        "categories": [{"id": 3, "name": "owl"}, {"id": 4, "name": "ß"}],
+        "annotations": [
+            {"image_id": 1, "category_id": 3, "bbox": [1, 2, 10.5, 8], "iscrowd": 0},
+            {"image_id": "x", "category_id": 4, "bbox": [1.0, 2.0, 30.0, 20.0]},
+            {"image_id": 1, "category_id": 4, "bbox": [0, 0, 30, 20]},
+        ],
+    }
+    sizes = [["file", "x", "y", "width", "height", "class"], ["one/a.png", "1", "2", "8", "9", "u"]]
+    sizes += [["two/b c.png", "0", "0", "30", "20", "v"]]
+    corners = [["x1", "y1", "x2", "y2", "name"], ["1", "2", "8", "9.5", "one/a.png"]]
+    corners += [["1e0", "2", "30", "20", "./two/b c.png"]]
+    odd = (*ODD, "file", "x1", "class", "one/a.png", "one/../one/a.png", "\0")
+    near = as_bytes(near_json([coco])) | near_table(sizes, ",", odd) | near_table(corners, ",", odd)
+    lines = "\n".join(map(",".join, sizes)).encode()
+    return Target("boxes: COCO and CSV", read, [json.dumps(coco).encode(), lines], near, 12)
+
+
+def dogs_xml(folder: Path) -> Target:
+    """An annotation of Stanford Dogs."""
+    paint(folder / "Images", "n01-owl/a.jpg", "n02-elk/b.jpg")
+    read_dogs = converted(layouts.read_dogs, folder.with_name("dogs-read"))
+    for name in ("n01-owl/a", "n02-elk/b"):
+        path = folder / "Annotation" / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(xml_of([["30", "20"], ["1", "2", "28", "17"]]))
+
+    def read(data: bytes):
+        (folder / "Annotation/n01-owl/a").write_bytes(data)
+        read_dogs(folder)
+
+    examples = [
+        xml_of([["30", "20"], ["1", "2", "28", "17"], ["0", "0", "3", "4"]]),
+        b'<!DOCTYPE x [<!ENTITY a "b">]><annotation>&a;</annotation>',
+    ]
+    return Target("boxes: Dogs' XML", read, examples, near_xml(), 10)
+
+
+SIZE, BOX = ("width", "height"), ("xmin", "ymin", "xmax", "ymax")
+
+
+def xml_of(rows, tags=(), head="") -> bytes:
+    """An annotation in Pascal VOC's form: a size, and the corners of boxes."""
+    size, *boxes = rows
+    text = "<size>" + "".join(f"<{t}>{v}</{t}>" for t, v in zip(SIZE, size, strict=False))
+    text += "<depth>3</depth></size>"
+    for box in boxes:
+        inner = "".join(f"<{t}>{v}</{t}>" for t, v in zip(BOX, box, strict=False))
+        text += f"<object><name>owl</name><bndbox>{inner}</bndbox></object>"
+    for old, new in tags:
+        text = text.replace(f"{old}>", f"{new}>")
+    return f"{head}<annotation>{text}</annotation>".encode("utf-8", "surrogatepass")
+
+
+@st.composite
+def near_xml(draw):
+    """Annotations with odd numbers, tags, encodings and parts."""
+    rows = [["30", "20"], ["1", "2", "28", "17"], ["0", "0", "3", "4"]][: draw(st.integers(1, 3))]
+    odd = [*ODD, "<a/>", "&#50;", "&lt;", "<![CDATA[7]]>", "<!-- -->9", "60", "<xmin>1</xmin>"]
+    for _ in range(draw(CHANGES)):
+        row = rows[draw(st.integers(0, len(rows) - 1))]
+        row[draw(st.integers(0, len(row) - 1))] = draw(st.sampled_from(odd))
+    names = ("annotation", "object", "bndbox", "size", "xmin", "width", "é", "x:y")
+    tags = st.tuples(st.sampled_from(names), st.sampled_from(names))
+    encodings = ("utf-8", "latin-1", "utf-16", "cp037", "hex", "idna", "no such", "shift_jis")
+    head = draw(st.sampled_from(["", "", "<?xml version='1.0'?>", "E", "<!DOCTYPE a>"]))
+    if head == "E":
+        head = f"<?xml version='1.0' encoding='{draw(st.sampled_from(encodings))}'?>"
+    return xml_of(rows, [draw(tags)] if draw(st.integers(0, 3)) == 0 else [], head)
+
+
+CARS = ("anno_train.csv", "anno_test.csv", "names.csv")
+
+
+def cars_csv(folder: Path) -> Target:
+    """Stanford Cars by class, as on Kaggle: three CSV files, \\0 between."""
+    paint(folder / "car_data", "train/Fiat 1/a.png", "test/Opel 2/a.png")
+    read_cars = converted(layouts.read_cars, folder.with_name("cars-csv-read"))
+
+    def read(data: bytes):
+        write_parts(folder, CARS, data)
+        read_cars(folder)
+
+    tables = (
+        [["a.png", "1", "2", "28", "17", "1"]],
+        [["fname", "x1", "y1", "x2", "y2", "class"], ["a.png", "1", "2", "30", "20", "2"]],
+        [["Fiat 1"], ["Opel 2"]],
+    )
+    near = st.tuples(*(near_table(rows, ",") for rows in tables), st.integers(1, 3))
+    near = near.map(lambda parts: b"\0".join(parts[: parts[-1]]))
+    whole = b"a.png,1,2,28,17,1\n\0a.png,1,2,30,20,2\n\0Fiat 1\nOpel 2\n"
+    return Target("boxes: Cars' CSV", read, [whole], near, 10)
+
+
+def cars_mat(folder: Path) -> Target:
+    """Stanford Cars' ``cars_annos.mat``. Its reader is a process of its own."""
+    paint(folder / "car_ims", "a.png", "b.png")
+    read_cars = converted(layouts.read_cars, folder.with_name("cars-mat-read"))
+    reader = MatlabReader()
+
+    def read(data: bytes):
+        (folder / "cars_annos.mat").write_bytes(data)
+        usual, matlab.subprocess.run = matlab.subprocess.run, reader
+        try:
+            read_cars(folder)
+        finally:
+            matlab.subprocess.run = usual
+
+    box = {"bbox_x1": 1, "bbox_y1": 2, "bbox_x2": 28, "bbox_y2": 17}
+    rows = [box | {"relative_im_path": f"car_ims/{n}.png", "class": 1, "test": 0} for n in "ab"]
+    whole = {"annotations": rows, "class_names": ["Fiat", "Opel"]}
+    near = near_json([whole, {"annotations": rows[:1], "class_names": ["Fiat"]}]).map(mat_of)
+    return Target("boxes: Cars' .mat", read, [mat_of(whole)], near, 4)
+
+
+def mat_of(values) -> bytes:
+    """Plain values as a Matlab file; those that have no form there as one that holds nothing."""
+    buffer = io.BytesIO()
+    try:
+        savemat(buffer, {k: _mat(v) for k, v in values.items()}, do_compression=True)
+    except Exception:  # the writer is not what is tried here
+        buffer = io.BytesIO()
+        savemat(buffer, {})
+    data = buffer.getvalue()
+    return b"MATLAB 5.0 MAT-file".ljust(116) + data[116:]  # there it says when it was made
+
+
+def _mat(value):
+    """Lists of like dicts as struct arrays, other lists as cells."""
+    if isinstance(value, dict):
+        return {key: _mat(part) for key, part in value.items()}
+    if not isinstance(value, list):
+        return [] if value is None else value
+    alike = value and all(isinstance(v, dict) and list(v) == list(value[0]) for v in value)
+    names = [(name, object) for name in value[0]] if alike and value[0] else object
+    array = np.empty((1, len(value)), dtype=names)
+    for place, part in enumerate(value):
+        array[0, place] = tuple(map(_mat, part.values())) if names is not object else _mat(part)
+    return array
+
+
+class MatlabReader:
+    """``subprocess.run`` of the Matlab reader, without a new interpreter's second for each file."""
+
+    LOOP = """
+import runpy, signal, sys
+read = runpy.run_path(sys.argv[1])["read"]
+for path in sys.stdin:
+    signal.alarm(20)
+    try:
+        text = read(path.removesuffix(chr(10)))
+    except Exception:
+        text = ""
+    print(text, flush=True)
+"""
+
+    def __init__(self):
+        self.process = None
+
+    def __call__(self, command, **_):
+        if self.process is None or self.process.poll() is not None:  # the last file was its end
+            self.process = subprocess.Popen(
+                [sys.executable, "-I", "-c", self.LOOP, command[-2]],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+        self.process.stdin.write(command[-1].encode() + b"\n")
+        self.process.stdin.flush()
+        said = self.process.stdout.readline()
+        status = 0 if said.endswith(b"}\n") else self.process.wait() if not said else 1
+        return subprocess.CompletedProcess(command, status, said, b"")
+
+
+def tiny_generator(config: dict):
+    """The generator of a configuration of a run, and its weights' shapes."""
+    torch.manual_seed(0)
+    config = RunConfig.from_dict(config)
+    return GENERATORS[config.family](config.model)
 
 
 def checkpoint_bytes(folder: Path) -> Target:
     """A checkpoint's file, damaged anywhere."""
     folder.mkdir()
     path = folder / "a.safetensors"
-    state = {"networks": {"average.w": torch.arange(3.0)}, "list": [1, None, "x", True]}
-    example = save_checkpoint(path, state, step=3, config={"family": "gan"}).read_bytes()
+    states = [{"networks": {"average.w": torch.arange(3.0)}, "list": [1, None, "x", True]}]
+    config = small_configs()[0]
+    states.append({"generator": tiny_generator(config).state_dict()})
+    examples = [save_checkpoint(path, s, step=3, config=config).read_bytes() for s in states]
 
     def read(data: bytes):
         path.write_bytes(data)
         any_of(path, load_generator, read_metadata, load_checkpoint)
 
-    return Target("checkpoints: damaged bytes", read, [example], 15)
+    # Any change of a byte is seen by the digests; what is built anew is checkpoint_contents.
+    return Target("checkpoints: damaged bytes", read, examples, st.sampled_from(examples), 10)
 
 
 def checkpoint_contents(folder: Path) -> Target:
@@ -125,19 +483,34 @@ def checkpoint_contents(folder: Path) -> Target:
     folder.mkdir()
     path = folder / "a.safetensors"
     tensors = {"/generator/w": torch.ones(2), "n": torch.tensor(1)}
+    config = small_configs()[0]
+    weights = tiny_generator(config).state_dict()
+    tensors |= {f"/generator/{name}": tensor.clone() for name, tensor in weights.items()}
 
     def read(data: bytes):
         skeleton, _, metadata = data.decode("utf-8", "replace").partition("\0")
         header = {"skeleton": skeleton, "metadata": metadata}
         header |= {"header_sha256": checkpoints._header_digest(header)}
-        header |= {"sha256": checkpoints._digest(tensors)}
-        save_file(tensors, path, metadata=header)
-        load_generator(path)
+        header |= {"sha256": digest}
+        safetensors.torch.save_file(tensors, path, metadata=header)
+        load_checkpoint(path)
+        with suppress(InputError):  # not every state holds a generator
+            load_generator(path)
 
-    skeleton = b'{"dict": [["generator", {"dict": [["w", {"tensor": "/generator/w"}]]}]]}'
-    examples = [skeleton + b"\0" + json.dumps({"config": c}).encode() for c in small_configs()]
+    digest = checkpoints._digest(tensors)
+    leaves = [[name, {"tensor": f"/generator/{name}"}] for name in weights]
+    skeleton = {"dict": [["generator", {"dict": leaves}]]}
+    small = {"dict": [["generator", {"dict": [["w", {"tensor": "/generator/w"}]]}]]}
+    metadata = [{"config": c} for c in small_configs()]
+    examples = [_pair((skeleton, m)) for m in metadata] + [_pair((small, metadata[0]))]
     examples += [b'{"list": [{"value": 1}]}\0[]', b"[" * 2000, b'{"tensor": "n"}\x00{}']
-    return Target("checkpoints: altered contents", read, examples, 15)
+    near = st.tuples(near_json([skeleton, small]), near_json(metadata[:1])).map(_pair)
+    near |= st.tuples(st.just(skeleton), near_json(metadata)).map(_pair)
+    return Target("checkpoints: altered contents", read, examples, near, 10)
+
+
+def _pair(values) -> bytes:
+    return b"\0".join(json.dumps(value).encode() for value in values)
 
 
 def small_configs() -> list[dict]:
@@ -159,7 +532,8 @@ def configs(folder: Path) -> Target:
         assert RunConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
     examples = [json.dumps(config).encode() for config in small_configs()]
-    return Target("configurations", read, [*examples, b"{}", b"[[[["], 15)
+    near = as_bytes(near_json(small_configs()))
+    return Target("configurations", read, [*examples, b"{}", b"[[[["], near, 14)
 
 
 def notebooks(folder: Path) -> Target:
@@ -181,7 +555,8 @@ def notebooks(folder: Path) -> Target:
         b'{"nbformat": 3, "worksheets": [{"cells": [{"cell_type": "code", "input": "a"}]}]}',
         b'{"nbformat": 4, "metadata": [], "cells": {}}',
     ]
-    return Target("notebooks", read, examples, 10)
+    near = as_bytes(near_json([json.loads(example) for example in examples]))
+    return Target("notebooks", read, examples, near, 10)
 
 
 def results(folder: Path) -> Target:
@@ -191,48 +566,119 @@ def results(folder: Path) -> Target:
 
     def read(data: bytes):
         path.write_bytes(data)
-        comparing.read_result(path, 1)
+        seen = comparing.read_result(path, 1)
         for line in data.decode("utf-8", "replace").splitlines():
             assert _step_of_line(line) == int(_step_of_line(line))
-        read_json(path, "step")
+        if seen[0]["status"] != "value":
+            read_json(path, "step")
 
+    observed = [{"status": "value", "value": [1.0, torch.ones(2)], "gradients": [None, 2]}]
+    odd = [torch.ones(1).expand(10**6), torch.ones(2).to_sparse(), {3: 4}, "x", 10**400, None]
+
+    @st.composite
+    def near_observation(draw):
+        value = dict(observed[0])
+        for _ in range(draw(st.integers(0, 2))):
+            key = draw(st.sampled_from(["status", "value", "gradients", "error"]))
+            value[key] = draw(st.sampled_from([*odd, "value", "error", ["x"], [odd[0]]]))
+        return saved([value] * draw(st.sampled_from([1, 1, 1, 0, 2])))
+
+    lines = [{"step": 20, "D": 0.5, "asked": {"a": [1, "b"]}}]
+    near = as_bytes(near_json(lines)) | near_observation()
+    examples = [
+        b'{"step": 20, "D": 0.5}\n{"step": 40, "D": NaN}',
+        saved(observed),
+        b'{"asked": {}}',
+    ]
+    return Target("results and histories", read, examples, near, 10)
+
+
+def saved(value, **options) -> bytes:
+    """What torch.save writes."""
     buffer = io.BytesIO()
-    torch.save([{"status": "value", "value": [1.0, torch.ones(2)]}], buffer)
-    return Target(
-        "results and histories",
-        read,
-        [b'{"step": 20, "D": 0.5}\n{"step": 40, "D": NaN}', buffer.getvalue(), b'{"asked": {}}'],
-    )
+    torch.save(value, buffer, **options)
+    return buffer.getvalue()
 
 
 def weights_of_others(folder: Path) -> Target:
     """The authors' .pth files, judges and classifiers."""
     folder.mkdir()
-    state = {"h_net1.fc.0.weight": torch.ones(4, 3), "img_net1_bg.img.0.weight": torch.ones(3, 2)}
-    new, old = io.BytesIO(), io.BytesIO()
-    torch.save(state, new)
-    torch.save(state, old, _use_new_zipfile_serialization=False)
-    headers = [{"judges": '{"version": 1, "config": {"width": 1}}'}]
-    headers += [{"classifier": '{"kind": "toy", "config": {}}'}]
-    files = []
-    for header in headers:
-        save_file(state, folder / "w", metadata=header)
-        files.append((folder / "w").read_bytes())
+    torch.manual_seed(0)
+    sizes = {"image_size": 32, "n_parents": 2, "n_children": 2, "z_dim": 2, "g_dim": 1}
+    config = FineGANConfig(**sizes, residual_blocks=1, min_head_channels=1)
+    official = to_official_generator(FineGANGenerator(config))
+    official = {f"module.{name}": tensor for name, tensor in official.items()}
+    judges = Judges(JudgesConfig(width=1, segmenter_width=1))
+    judges.save(folder / "judges.safetensors")
+    judges = safetensors.torch.load_file(folder / "judges.safetensors")
+    few = {"h_net1.fc.0.weight": torch.ones(4, 3), "img_net1_bg.img.0.weight": torch.ones(3, 2)}
+    headers = [{"version": 1, "config": {"width": 1, "segmenter_width": 1}}]
+    headers += [{"kind": "toy", "config": {}}]
 
     def read(data: bytes):
         for suffix in (".pth", ".safetensors"):
             (folder / f"w{suffix}").write_bytes(data)
-        any_of(folder / "w.pth", load_official_generator)
-        any_of(folder / "w.safetensors", load_official_generator, Judges.load, load_network)
+        readers = (load_official_generator, Judges.load, load_network)
+        any_of(
+            folder,
+            lambda _: load_official_generator(folder / "w.pth"),
+            *(lambda _, reader=reader: reader(folder / "w.safetensors") for reader in readers),
+        )
 
-    return Target("weights of others", read, [new.getvalue(), old.getvalue(), *files], 10)
+    @st.composite
+    def near(draw):
+        state = dict(draw(st.sampled_from([official, official, judges])))
+        for _ in range(draw(CHANGES)):
+            name = draw(st.sampled_from(sorted(state)))
+            tensor = state.pop(name)
+            change = draw(st.sampled_from([0, 1, 2, 3, 4, 5]))
+            if change == 0:
+                state[name + draw(st.sampled_from(["x", ".0", ""]))] = tensor
+            elif change == 1:
+                state[name] = tensor.to(draw(st.sampled_from([torch.float16, torch.int64])))
+            elif change == 2:
+                state[name] = torch.ones(draw(st.lists(st.integers(0, 3), max_size=4)))
+            elif change == 3:
+                state[name.removeprefix("module.")] = tensor
+            elif change == 4:
+                state[name] = tensor[:1] if tensor.ndim else tensor[None]
+        if draw(st.booleans()):
+            return saved(draw(st.sampled_from([state, {"netG": state}, [state], tensor_like])))
+        header = draw(near_json(headers))
+        return safetensors.torch.save(state, {"judges": json.dumps(header)} | kind_of(header))
+
+    tensor_like = torch.ones(2)
+    files = [saved(official), saved(few), saved(few, _use_new_zipfile_serialization=False)]
+    files += [
+        safetensors.torch.save(few, {key: json.dumps(header)})
+        for key, header in zip(("judges", "classifier"), headers, strict=True)
+    ]
+    return Target("weights of others", read, files, near(), 4)
+
+
+def kind_of(header) -> dict:
+    """The same header as a classifier's."""
+    return {"classifier": json.dumps(header)} if isinstance(header, dict) else {}
+
+
+MAKERS = (
+    annotations,
+    own_boxes,
+    dogs_xml,
+    cars_csv,
+    cars_mat,
+    checkpoint_bytes,
+    checkpoint_contents,
+    configs,
+    notebooks,
+    results,
+    weights_of_others,
+)
 
 
 def all_targets(folder: Path) -> list[Target]:
     """Every target, each with a folder of its own below."""
-    makers = (annotations, checkpoint_bytes, checkpoint_contents, configs, notebooks, results)
-    makers += (weights_of_others,)
-    return [make(folder / make.__name__) for make in makers]
+    return [make(folder / make.__name__) for make in MAKERS]
 
 
 class Count:
@@ -250,82 +696,72 @@ class Count:
             except InputError:
                 self.refused += 1
 
+    @property
+    def total(self) -> int:
+        return self.read + self.refused
+
 
 # ------------------------------------------------------------------------------ engines
 
 
 def by_hypothesis(target: Target, inputs: int, seed: int | None) -> Count:
     """Feed a target from hypothesis; without a seed the same inputs every time."""
-    import hypothesis
-    from hypothesis import strategies as st
-
-    leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
-    words = [w for e in target.examples for w in e.replace(b'"', b" ").split()[:200]]
-    piece = st.sampled_from([*words, b"\0", b"\n", b" ", b'"', b"{", b"}", b"[", b"]", b","])
-    piece |= st.binary(max_size=4) | leaves.map(lambda v: json.dumps(v).encode())
-
-    @st.composite
-    def damaged(draw):
-        data = bytearray(draw(st.sampled_from(target.examples)))
-        for _ in range(draw(st.sampled_from([0, 1, 1, 1, 2, 4]))):
-            start = draw(st.integers(0, len(data)))
-            length = draw(st.sampled_from([0, 1, 1, 4, 40]))
-            data[start : start + length] = draw(piece)
-        return bytes(data)
-
-    @st.composite
-    def altered(draw):
-        """An example of JSON with one of its values exchanged."""
-        data = draw(st.sampled_from([e for e in target.examples if b"{" in e]))
-        values = st.recursive(
-            leaves, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(max_size=3), v)
-        )
-        marks = [i for i, c in enumerate(data) if c in b":,"]
-        start = draw(st.sampled_from(marks)) + 1 if marks else 0
-        end = min((i for i in marks if i > start), default=len(data))
-        return data[:start] + json.dumps(draw(values)).encode() + data[end:]
-
-    inputs_of = st.one_of(damaged(), altered() if b"{" in b"".join(target.examples) else damaged())
-    inputs_of |= st.lists(piece, max_size=12).map(b"".join) | st.binary(max_size=60)
     count = Count(target)
-
-    @hypothesis.settings(
-        max_examples=inputs,
-        deadline=None,
-        database=None,
-        derandomize=seed is None,
-        suppress_health_check=list(hypothesis.HealthCheck),
-        phases=[hypothesis.Phase.generate, hypothesis.Phase.shrink],
-    )
-    @hypothesis.given(inputs_of)
-    def feed(data):
-        count(data)
-
+    feed = from_choices(inputs_of(target), count, inputs, derandomize=seed is None)
     if seed is not None:
         feed = hypothesis.seed(seed)(feed)
     feed()
     return count
 
 
+def from_choices(strategy, count: Count, inputs: int, derandomize: bool = False):
+    """A test of hypothesis that feeds what a strategy draws."""
+
+    @hypothesis.settings(
+        max_examples=inputs,
+        deadline=None,
+        database=None,
+        derandomize=derandomize,
+        suppress_health_check=list(hypothesis.HealthCheck),
+        phases=[hypothesis.Phase.generate, hypothesis.Phase.shrink],
+    )
+    @hypothesis.given(strategy)
+    def feed(data):
+        count(data)
+
+    return feed
+
+
 def one_by_atheris(name: str, inputs: int, seed: int, note: str) -> None:
-    """Feed one target from atheris, which ends the process; the counts go to a file."""
+    """Feed one target from atheris, and leave the counts in a file.
+
+    An input's first byte says whether the others are the file, or hypothesis' choices for a nearly
+    right one.
+    """
     folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
     target = next(t for t in all_targets(folder) if t.name == name)
     corpus = folder / "corpus"
     corpus.mkdir()
     for i, example in enumerate(target.examples):
-        (corpus / str(i)).write_bytes(example)
+        (corpus / str(i)).write_bytes(b"\0" + example)
+        (corpus / f"choices{i}").write_bytes(b"\1" + np.random.default_rng(i).bytes(600))
     count = Count(target)
+    choose = from_choices(target.near, count, inputs).hypothesis.fuzz_one_input
 
     def feed(data):
-        count(data)
-        done = count.read + count.refused
-        if done % 100 == 0:
+        if data[:1] and data[0] % 2:
+            choose(data[1:])
+        else:
+            count(data[1:])
+        if count.total >= inputs:
             Path(note).write_text(json.dumps([count.read, count.refused]))
+            shutil.rmtree(folder, ignore_errors=True)
+            os._exit(0)
 
-    options = [f"-runs={inputs}", f"-seed={seed + 1}", "-max_len=4096", "-rss_limit_mb=8000"]
+    longest = max(4096, *(2 * len(example) for example in target.examples))
+    options = ["-runs=-1", f"-seed={seed + 1}", f"-max_len={longest}", "-rss_limit_mb=8000"]
     options += ["-print_final_stats=0", "-timeout=60", f"-artifact_prefix={note}."]
-    atheris.Setup([sys.argv[0], *options, str(corpus)], feed)
+    atheris.Setup([sys.argv[0], *options, "-len_control=0", str(corpus)], feed)
     atheris.Fuzz()
 
 
@@ -344,41 +780,67 @@ def by_atheris(target: Target, inputs: int, seed: int, folder: Path) -> Count:
     return count
 
 
+REPORT = """# What the readers were fed
+
+Any bytes are read or refused with an `InputError`; any other error would have ended the run and
+left no report. How the inputs are made: see `tests/fuzz.py`.
+
+`{command}`
+
+CPython {python}, {versions}.
+
+{table}
+
+{total} inputs in {minutes:.0f} minutes.
+"""
+
+
 def main(arguments=None) -> int:
     """Fuzz every target and print the table."""
     parser = argparse.ArgumentParser(description="Feed the readers what no file should hold.")
-    parser.add_argument("--engine", choices=("hypothesis", "atheris"), default="hypothesis")
+    parser.add_argument("--engine", choices=("hypothesis", "atheris", "both"), default="hypothesis")
     parser.add_argument("--inputs", type=int, default=100_000, help="for all targets together")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", help="append the table to this file")
+    parser.add_argument("--only", nargs="+", default=[], metavar="TARGET", help="these alone")
+    parser.add_argument("--out", help="write the report to this file")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parsed = parser.parse_args(arguments)
     if parsed.one:
         one_by_atheris(parsed.one, parsed.inputs, parsed.seed, parsed.out)
     folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
-    targets = all_targets(folder)
+    targets = [t for t in all_targets(folder) if not parsed.only or t.name in parsed.only]
+    engines = {"both": ("hypothesis", "atheris")}.get(parsed.engine, (parsed.engine,))
     lines = [
-        "| reader | inputs | read | refused | other errors |",
-        "| --- | --- | --- | --- | --- |",
+        "| reader | engine | inputs | read | refused | other errors |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     start, total = time.monotonic(), 0
     for target in targets:
-        inputs = -(-parsed.inputs * target.share // sum(t.share for t in targets))
-        if parsed.engine == "atheris":
-            count = by_atheris(target, inputs, parsed.seed, folder)
-        else:
-            count = by_hypothesis(target, inputs, parsed.seed)
-        done = count.read + count.refused
-        total += done
-        lines.append(f"| {target.name} | {done} | {count.read} | {count.refused} | 0 |")
-        print(lines[-1], f"{time.monotonic() - start:.0f} s", flush=True)
+        inputs = parsed.inputs * target.share / sum(t.share for t in targets) / len(engines)
+        inputs = int(inputs) + 1
+        for engine in engines:
+            if engine == "atheris":
+                count = by_atheris(target, inputs, parsed.seed, folder)
+            else:
+                count = by_hypothesis(target, inputs, parsed.seed)
+            total += count.total
+            numbers = f"{count.total} | {count.read} | {count.refused} | 0"
+            lines.append(f"| {target.name} | {engine} | {numbers} |")
+            print(lines[-1], f"{time.monotonic() - start:.0f} s", flush=True)
     shutil.rmtree(folder)
-    text = "\n".join(lines) + f"\n\n{total} inputs, {time.monotonic() - start:.0f} s.\n"
+    used = ["torch", "hypothesis"] + ["atheris"] * ("atheris" in engines)
+    command = f"python tests/fuzz.py --engine {parsed.engine} --inputs {parsed.inputs}"
+    text = REPORT.format(
+        command=f"{command} --seed {parsed.seed} --out tests/fuzz_report.md",
+        python=platform.python_version(),
+        versions=", ".join(f"{name} {version(name)}" for name in used),
+        table="\n".join(lines),
+        total=total,
+        minutes=(time.monotonic() - start) / 60,
+    )
     print(text)
     if parsed.out:
-        command = f"python tests/fuzz.py --engine {parsed.engine} --inputs {parsed.inputs}"
-        with open(parsed.out, "a") as file:
-            file.write(f"\n`{command} --seed {parsed.seed} --out {parsed.out}`\n\n{text}")
+        Path(parsed.out).write_text(text)
     return 0
 
 

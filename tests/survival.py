@@ -269,7 +269,7 @@ class Bench:
 
         status, text = self.finish(family, run, hook)
         name = f"full disk while writing the {what}"
-        told = "could not be written" in text and "MB are free" in text
+        told = "cannot write" in text and "MB are free" in text
         if what == "checkpoint":
             told = told and f"step_{step:08d}.safetensors" in text
         if status != 2 or not told or "Traceback" in text:

@@ -114,6 +114,14 @@ def test_wrong_sizes_in_a_checkpoint_are_named(runs, tmp_path):
         load_generator(path)
 
 
+def test_huge_sizes_in_a_checkpoint_take_no_memory(runs, tmp_path):
+    """The weights that it states, 10^15 numbers, are compared before any are made."""
+    for wide in (10**6, 10**8):
+        path = rewrite(runs["finegan"], tmp_path / f"{wide}.safetensors", g_dim=wide)
+        with pytest.raises(InputError, match=r"do not fit the sizes.*size mismatch"):
+            load_generator(path)
+
+
 def test_checkpoints_of_something_else_are_told_apart(runs, tmp_path):
     path = save_checkpoint(tmp_path / "a.safetensors", {"weight": torch.ones(1)})
     with pytest.raises(InputError, match="not the configuration of a run"):

@@ -7,7 +7,6 @@ system maps into memory page by page, and a table that says where each image beg
 
 import hashlib
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -140,15 +139,7 @@ class CachedBirds(BirdsFolder):
         return self._table.shape == (len(self), 8) and end == self._pixels.size
 
     def _build(self, progress: bool) -> None:
-        try:
-            fill_cache(self.cache, lambda folder: self._write(folder, progress), self._load)
-        except OSError as error:
-            free = shutil.disk_usage(self.cache.parent).free
-            raise InputError(
-                "the cache of the photographs cannot be written",
-                seen=f"{error.strerror or error}, {free / 1e6:.0f} MB free in {self.cache.parent}",
-                cure="Free some space, or name another folder in FINEGAN_CACHE.",
-            ) from error
+        fill_cache(self.cache, lambda folder: self._write(folder, progress), self._load)
 
     def _write(self, folder: Path, progress: bool) -> None:
         table, end = np.empty((len(self), 8), np.int64), 0

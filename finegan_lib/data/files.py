@@ -80,20 +80,25 @@ def fill_cache(folder: Path, fill, intact) -> None:
         folder: the cache.
         fill: called with the folder to fill.
         intact: () → whether the cache is there, and whole; a damaged one is removed.
+
+    Raises:
+        InputError: if the disk is full or cannot be written to.
     """
-    _remove_old_leftovers(folder.parent)
-    temporary = Path(tempfile.mkdtemp(prefix=f"{folder.name}.tmp-", dir=folder.parent))
-    try:
-        fill(temporary)
-        if folder.exists() and not intact():
-            shutil.rmtree(folder)
+    cure = "Free some space, or name another folder in FINEGAN_CACHE."
+    with disk_errors("write the cache", folder, cure=cure):
+        _remove_old_leftovers(folder.parent)
+        temporary = Path(tempfile.mkdtemp(prefix=f"{folder.name}.tmp-", dir=folder.parent))
         try:
-            os.rename(temporary, folder)
-        except OSError:
-            if not intact():
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            fill(temporary)
+            if folder.exists() and not intact():
+                shutil.rmtree(folder)
+            try:
+                os.rename(temporary, folder)
+            except OSError:
+                if not intact():
+                    raise
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def make_writable(folder: Path) -> None:

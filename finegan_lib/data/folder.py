@@ -299,6 +299,8 @@ def read_rgb(path: Path, where: str = "") -> Image.Image:
             if image.mode == "P" and "transparency" in image.info:
                 image = image.convert("RGBA")
             return image.convert("RGB")
+    except InputError:
+        raise
     except UNREADABLE as error:
         raise _unreadable(path, where, error) from error
 
@@ -312,6 +314,8 @@ def read_header(path: Path, where: str = "") -> Header:
     try:
         with _open(path) as image:
             return _header(path, image, where)
+    except InputError:
+        raise
     except UNREADABLE as error:
         raise _unreadable(path, where, error) from error
 

@@ -270,7 +270,8 @@ def read_xml_boxes(path) -> tuple[tuple | None, list[tuple]]:
             raise ValueError("it holds no box")
     except KeyError as error:
         raise _bad_xml(path, f"no {error.args[0][1]} in a {error.args[0][0]}") from error
-    except (expat.ExpatError, ValueError, OverflowError) as error:
+    # LookupError: an encoding that Python does not know, or that is none of texts.
+    except (expat.ExpatError, LookupError, ValueError, OverflowError) as error:
         raise _bad_xml(path, str(error)) from error
     frame = size[0] if size and min(size[0]) > 0 else None
     return frame, boxes
@@ -357,7 +358,7 @@ def _cars_together(root):
 def _cars_by_class(root):
     train, test = _find(root, "anno_train.csv"), _find(root, "anno_test.csv")
     listed = _find(root, "names.csv")
-    names = [row[0].strip() for row in _csv_rows(listed)] if listed else None
+    names = [row[0].strip() for _, row in _csv_rows(listed)] if listed else None
     images = {}
     for file in _images_below(root):
         if len(file.parts) > 2:
@@ -367,10 +368,10 @@ def _cars_by_class(root):
         if path is None:
             notes.append("anno_test.csv is not there: the test images are left out")
             continue
-        for number, row in enumerate(_csv_rows(path), start=1):
+        for place, (number, row) in enumerate(_csv_rows(path)):
             where = f"{path}, line {number}"
             keys = ("fname", "bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2", "class")
-            if number == 1 and not _is_number(row[1] if len(row) > 1 else ""):
+            if place == 0 and not _is_number(row[1] if len(row) > 1 else ""):
                 continue  # a header, in some copies
             if len(row) < 6:
                 raise InputError(
@@ -474,8 +475,10 @@ def _is_number(text):
 
 
 def _csv_rows(path):
+    """[(number of the line, its fields)], without the empty lines."""
+    reader = csv.reader(io.StringIO(_read_text(path), newline=""))
     try:
-        return [row for row in csv.reader(io.StringIO(_read_text(path), newline="")) if row]
+        return [(reader.line_num, row) for row in reader if row]
     except csv.Error as error:
         raise InputError(f"cannot read {path}", seen=str(error), cure="Save it as CSV.") from error
 
@@ -602,7 +605,7 @@ _CORNERS, _SIZES = ("x1", "y1", "x2", "y2"), ("x", "y", "width", "height")
 def _csv_boxes(path, files, stored):
     """{name: [(box, class, frame, stored, where)]}."""
     rows = _csv_rows(path)
-    header = [name.strip().lower() for name in rows[0]] if rows else []
+    header = [name.strip().lower() for name in rows[0][1]] if rows else []
     named = next((n for n in ("file", "filename", "image", "path", "name") if n in header), None)
     columns = next((c for c in (_CORNERS, _SIZES) if set(c) <= set(header)), None)
     if named is None or columns is None:
@@ -613,7 +616,7 @@ def _csv_boxes(path, files, stored):
         )
     known = {Path(name).as_posix(): name for name in files}
     found = defaultdict(list)
-    for number, fields in enumerate(rows[1:], start=2):
+    for number, fields in rows[1:]:
         where = f"{path}, line {number}"
         row = dict(zip(header, (field.strip() for field in fields), strict=False))
         name = known.get(os.path.normpath(row.get(named, "")).replace(os.sep, "/"))

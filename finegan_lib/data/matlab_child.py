@@ -20,6 +20,11 @@ def plain(value):
     return value if isinstance(value, str | int | float) else str(value)
 
 
+def read(path) -> str:
+    """The variables of a file as JSON."""
+    values = loadmat(path, simplify_cells=True)
+    return json.dumps({k: plain(v) for k, v in values.items() if not k.startswith("__")})
+
+
 if __name__ == "__main__":
-    values = loadmat(sys.argv[1], simplify_cells=True)
-    json.dump({k: plain(v) for k, v in values.items() if not k.startswith("__")}, sys.stdout)
+    sys.stdout.write(read(sys.argv[1]))

@@ -162,7 +162,7 @@ def to_official_discriminator(
 
 
 def _read_state(source) -> dict[str, Tensor]:
-    """A file or a state dict as {name without "module.": tensor}, floats as float32, copies."""
+    """A file or a state dict as {name without "module.": tensor}."""
     state = source if isinstance(source, Mapping) else _read_file(Path(source))
     if not isinstance(state, Mapping) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
@@ -172,12 +172,18 @@ def _read_state(source) -> dict[str, Tensor]:
             seen=type(state).__name__ if not isinstance(state, Mapping) else "other values",
             cure="Give what network.state_dict() returns, or a file of it.",
         )
+    for name, value in state.items():
+        # A stretched tensor takes no room in its file, and all of the memory when it is copied.
+        dense = value.layout == torch.strided and not value.is_quantized
+        if not dense or value.untyped_storage().nbytes() < value.numel() * value.element_size():
+            raise InputError(
+                f"{name} is not stored number by number",
+                seen="a sparse, quantised or stretched tensor",
+                cure="Give what network.state_dict() returns, or a file of it.",
+            )
     if state and all(name.startswith("module.") for name in state):
         state = {name.removeprefix("module."): value for name, value in state.items()}
-    return {
-        name: value.detach().to("cpu", torch.float32 if value.is_floating_point() else None).clone()
-        for name, value in state.items()
-    }
+    return dict(state)
 
 
 def _read_file(path: Path):
@@ -278,6 +284,12 @@ def _fill(network: nn.Module, state: dict[str, Tensor], table) -> nn.Module:
                 seen=tuple(state[name].shape),
                 cure="The file's tensors do not fit one another: fetch it again.",
             )
+        if state[name].is_floating_point() != tensor.is_floating_point():
+            raise InputError(
+                f"{name} must have values like {tensor.dtype}",
+                seen=state[name].dtype,
+                cure="The file is of another network, or was altered: fetch it again.",
+            )
     unexpected = sorted(state.keys() - expected.keys())
     if unexpected:
         raise InputError(
@@ -285,9 +297,15 @@ def _fill(network: nn.Module, state: dict[str, Tensor], table) -> nn.Module:
             seen=f"{unexpected[0]} ({len(unexpected)} such)",
             cure="Check that the file is of the network asked for: generator, D_b, D_p or D_c.",
         )
-    ours = {_renamed(name, table): tensor for name, tensor in state.items()}
+    ours = {_renamed(name, table): _copy(tensor) for name, tensor in state.items()}
     network.load_state_dict(ours, assign=True)
     return network
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    """On the CPU, floats as float32, sharing no memory."""
+    floats = torch.float32 if tensor.is_floating_point() else None
+    return tensor.detach().to("cpu", floats).clone()
 
 
 def _to_official(network: nn.Module, table) -> dict[str, Tensor]:

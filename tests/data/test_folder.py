@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from finegan_lib.codes import CodeHierarchy
 from finegan_lib.data.example import TrainingExample, background_size
-from finegan_lib.data.folder import BirdsFolder, read_rgb, resize_shorter_side
+from finegan_lib.data.folder import BirdsFolder, read_header, read_rgb, resize_shorter_side
 from finegan_lib.data.toybirds import ToyBirds, move_box, scene_size
 from finegan_lib.errors import InputError
 
@@ -305,8 +305,17 @@ def test_exif_turns_the_image_upright(folder, orientation):
 
 def test_sixteen_bits_are_refused_rather_than_clipped(folder):
     deep = Image.fromarray(np.full((150, 200), 30000, dtype=np.uint16))
-    with pytest.raises(InputError, match=r"8 bits.*bird 1\.png .*images\.txt, line 1.*got I;16"):
+    with pytest.raises(InputError, match=r"8 bits.*bird 1\.png .*images\.txt, line 1.*got I"):
         replace_image(folder, deep)
+
+
+def test_a_refusal_is_said_once(folder):
+    """Not within another one, of a file that could not be read."""
+    (folder / "deep.png").touch()
+    Image.fromarray(np.full((20, 20), 30000, dtype=np.uint16)).save(folder / "deep.png")
+    for read in (read_rgb, read_header):
+        with pytest.raises(InputError, match=r"^only 8 bits.*; got I.*8-bit JPEG or PNG\.$"):
+            read(folder / "deep.png")
 
 
 def test_truncated_jpeg_is_named(folder):

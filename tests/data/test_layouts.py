@@ -44,6 +44,8 @@ OUTSIDE = """<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><annotation>&
         ("\x00\x01", "not well-formed"),
         ("<a>" + " " * (1 << 20) + "</a>", "it has more than 1048576 bytes"),
         ("<a><size><width>inf</width><height>1</height></size></a>", "cannot convert float inf"),
+        ('<?xml version="1.0" encoding="no-such"?><a/>', "unknown encoding: no-such"),
+        ('<?xml version="1.0" encoding="hex"?><a/>', "not a text encoding"),
     ],
 )
 def test_annotations_that_are_refused(tmp_path, text, why):
@@ -216,6 +218,7 @@ def test_the_middle_box_leaves_background_patches(small, tmp_path, shape):
         ),
         ("file,x,y,width,height\nowls/p 0.png,1,2,3", "line 2 is malformed"),
         ("file,x,y,width,height\nowls/p 0.png,1,2,3,x", "line 2 is malformed"),
+        ("\n\nfile,x,y,width,height\n\nowls/p 0.png,1,2,3,x", "line 5 is malformed"),
         ("file,x,y,width,height\nowls/p 0.png,1,2,3,4", "has no box for 2 of 3 images"),
         ("file,x,y,width,height\n../photos/owls/p 0.png,1,2,3,4", "no such image"),
     ],

@@ -354,6 +354,26 @@ def test_wrong_shape_is_named_with_both_shapes():
         load_official_generator(state)
 
 
+def test_values_of_another_kind_are_named():
+    name = "h_net1.fc.0.weight"
+    state = official_state()
+    state[name] = state[name].long()
+    with pytest.raises(
+        InputError, match=rf"{name} must have values like torch.float32; got.*int64"
+    ):
+        load_official_generator(state)
+
+
+def test_tensors_that_take_no_room_in_their_file_are_refused(tmp_path):
+    """A file of some bytes can hold a tensor of any size, all of it one number."""
+    huge = torch.ones(1).expand(10**9, 10**9)
+    torch.save({"module.h_net1.fc.0.weight": huge}, tmp_path / "netG.pth")
+    assert (tmp_path / "netG.pth").stat().st_size < 5000
+    for source in (tmp_path / "netG.pth", {"a": torch.eye(2).to_sparse()}):
+        with pytest.raises(InputError, match=r"is not stored number by number"):
+            load_official_generator(source)
+
+
 def test_impossible_sizes_are_refused():
     state = official_state() | {"h_net2.jointConv.0.weight": torch.zeros(8, 4, 3, 3)}
     with pytest.raises(InputError, match=r"h_net2\.jointConv\.0\.weight does not fit"):
