@@ -24,7 +24,7 @@ def main(arguments=None) -> int:
         # A broken installation: say what to mend, on any command.
         from .checkup import problems
 
-        found = problems(devices=False) or [f"the library cannot be imported: {error}"]
+        found = problems() or [f"the library cannot be imported: {error}"]
         print(f"error: {found[0]}", file=sys.stderr)
         return 2
     parsed = parser.parse_args(arguments)
@@ -646,8 +646,10 @@ def _doctor(parsed) -> dict:
 
     facts = doctor(seconds=parsed.seconds, checkpoint=parsed.checkpoint)
     for name, value in facts.items():
-        if name != "warnings":
+        if name not in ("warnings", "notes"):
             print(f"{name:18} {value}")
+    for note in facts["notes"]:
+        print(f"note: {note}")
     for i, warning in enumerate(facts["warnings"]):
         print(f"{'to mend' if i else 'to mend first'}: {warning}")
     return facts

@@ -28,18 +28,16 @@ INSTALL = "run `make install`, or `pip install -e .` in the repository"
 RUN_GB, CACHE_GB = 2.0, 0.5  # free disk that a run, and the birds of a run, should find
 
 
-def problems(folder=".", devices=True):
+def problems(folder="."):
     """Everything that is wrong, the first thing to mend first: sentences with their cures.
 
     Args:
         folder: where the user means to write.
-        devices: also say when a CUDA build of torch finds no device.
     """
     checks = [python, packages, torch_and_torchvision, shipped_files]
     found = [text for check in checks for text in check()]
     found += writable(folder, "this folder", RUN_GB, "Change to another folder, or free some space")
-    found += cache()
-    return found + (cuda() if devices and not found else [])
+    return [*found, *cache()]
 
 
 def python(version=None):
@@ -136,17 +134,24 @@ def cache():
     return writable(folder, "the cache folder", CACHE_GB, cure)
 
 
-def cuda():
-    """Whether a build for CUDA finds a device."""
+def devices():
+    """What is worth knowing where no GPU is used: nothing to mend."""
     import torch
 
-    if torch.version.cuda and not torch.cuda.is_available():
-        return [
+    if torch.cuda.is_available():
+        return []
+    notes = [
+        "no GPU is used. The toy preset is made for that; the paper's presets are not. "
+        "On Colab: Runtime → Change runtime type → GPU."
+    ]
+
+    if torch.version.cuda:
+        notes.append(
             f"torch was built for CUDA {torch.version.cuda} and finds no device. If this machine "
             "has an NVIDIA GPU, `nvidia-smi` should list it: install or update its driver. If it "
             "has none, all is well: the CPU is used."
-        ]
-    return []
+        )
+    return notes
 
 
 def required():

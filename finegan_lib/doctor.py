@@ -27,7 +27,7 @@ def doctor(folder=".", seconds: float = 10.0, checkpoint="toy") -> dict:
 
     Returns:
         A dictionary for JSON; ``warnings`` lists what is wrong with its cure, the first thing to
-        mend first (:mod:`.checkup`).
+        mend first (:mod:`.checkup`); ``notes`` what is worth knowing and in order.
     """
     device = pick_device("auto")
     facts = {
@@ -46,11 +46,7 @@ def doctor(folder=".", seconds: float = 10.0, checkpoint="toy") -> dict:
     facts["warnings"] = checkup.problems(folder)
     if unusable:
         facts["warnings"].insert(0, f"the checkpoint cannot be used: {facts['checkpoint']}")
-    if device.type == "cpu":
-        facts["warnings"].append(
-            "no GPU is used. The toy preset is made for that; the paper's presets are not. "
-            "On Colab: Runtime → Change runtime type → GPU."
-        )
+    facts["notes"] = checkup.devices()
     return facts
 
 

@@ -239,7 +239,11 @@ def background_discriminator_loss(
         adversarial: "bce" or "hinge".
         background_weight: weight of real/fake beside aux (10 in the paper).
         n_background: how many background patches to average over; None: as many as there are.
+
+    Raises:
+        InputError: for another ``adversarial``.
     """
+    adversarial_losses(adversarial)  # refuses another word
     if adversarial == "bce":
         real, fake = F.softplus(-real_logits.float()), F.softplus(fake_logits.float())
     else:

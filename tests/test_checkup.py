@@ -21,7 +21,6 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("FINEGAN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(checkup, "cuda", list)
 
 
 @pytest.fixture
@@ -160,17 +159,17 @@ def test_a_cache_folder_that_is_none_is_named(monkeypatch, tmp_path):
     assert "the cache folder cannot be written to" in first(tmp_path)
 
 
-def test_a_cuda_build_without_a_device_is_named_last(monkeypatch, tmp_path):
-    monkeypatch.undo()
-    monkeypatch.setenv("FINEGAN_CACHE", str(tmp_path / "cache"))
+def test_a_cuda_build_without_a_device_is_a_note(monkeypatch):
     monkeypatch.setattr(torch.version, "cuda", "13.0")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    (said,) = checkup.problems(tmp_path)
+    unused, said = checkup.devices()
+    assert "no GPU is used" in unused
     assert "built for CUDA 13.0 and finds no device" in said
     assert "nvidia-smi" in said
-    assert checkup.problems(tmp_path, devices=False) == []
+    monkeypatch.setattr(torch.version, "cuda", None)
+    assert checkup.devices() == [unused]
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert checkup.problems(tmp_path) == []
+    assert checkup.devices() == []
 
 
 def test_the_doctor_says_it(monkeypatch, tmp_path, capsys):

@@ -310,6 +310,11 @@ def test_background_discriminator_loss_cell_by_cell(adversarial):
     assert loss.item() == pytest.approx(7 * (real_term + fake_term) + aux_term, rel=1e-5)
 
 
+def test_background_discriminator_loss_knows_two_words():
+    with pytest.raises(InputError, match='"bce" or "hinge"; got wasserstein'):
+        losses.background_discriminator_loss(*torch.zeros(4, 1, 2, 2), adversarial="wasserstein")
+
+
 def test_covered_patches_teach_nothing_about_real():
     aux, fake = torch.zeros(1, 2, 2), torch.zeros(1, 2, 2)
     real = torch.zeros(1, 2, 2, requires_grad=True)
