@@ -345,12 +345,13 @@ def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = T
             run.step += 1
             run.after_step(distributed.averaged(report), bar)
         run.checkpoint()
-    newest = distributed.gather(run.newest)[0]
-    if stop.signal:
+    told = distributed.gather((run.newest, stop.signal))
+    newest, signals = told[0][0], [signal for _, signal in told if signal]
+    if signals:  # of whichever process: all of them stopped
         raise TrainingStopped(
-            f"stopped by {stop.signal.name} after step {run.step}, which is kept in {newest}. "
+            f"stopped by {signals[0].name} after step {run.step}, which is kept in {newest}. "
             f"Go on with: {run.how_to_resume}",
-            stop.signal,
+            signals[0],
         )
     return newest
 

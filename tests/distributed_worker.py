@@ -44,5 +44,19 @@ def killed(folder):
     train(folder)
 
 
+def told(folder):
+    """Training, in which the second process alone gets a SIGTERM in its third step."""
+    step, done = FineGANSystem.step, []
+
+    def heard(self, *arguments):
+        done.append(1)
+        if distributed.rank() == 1 and len(done) == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, *arguments)
+
+    FineGANSystem.step = heard
+    train(folder)
+
+
 if __name__ == "__main__":
-    {"steps": steps, "train": train, "killed": killed}[sys.argv[1]](Path(sys.argv[2]))
+    {"steps": steps, "train": train, "killed": killed, "told": told}[sys.argv[1]](Path(sys.argv[2]))

@@ -138,6 +138,27 @@ def test_a_killed_process_ends_the_run_and_leaves_the_checkpoint(tmp_path):
     assert metadata["step"] == 2
 
 
+def test_a_signal_to_one_process_stops_all_after_the_same_step(tmp_path):
+    """Both say so; and the run goes on as if nothing had been."""
+    (tmp_path / "command.txt").write_text(COMMAND)
+    (first, second) = in_two_processes("told", tmp_path)
+    assert (first[0], second[0]) == (143, 143)
+    assert "stopped by SIGTERM after step 3" in first[2]
+    _, metadata = load_checkpoint(tmp_path / "run" / "checkpoints" / "step_00000003.safetensors")
+    assert metadata["step"] == 3
+    (tmp_path / "command.txt").write_text(f"{COMMAND} --resume")
+    assert [status for status, _, _ in in_two_processes("train", tmp_path)] == [0, 0]
+    undisturbed = tmp_path / "undisturbed"
+    undisturbed.mkdir()
+    (undisturbed / "command.txt").write_text(COMMAND)
+    assert [status for status, _, _ in in_two_processes("train", undisturbed)] == [0, 0]
+    ours, theirs = (
+        load_checkpoint(folder / "run" / "checkpoints" / "step_00000005.safetensors")[0]["networks"]
+        for folder in (tmp_path, undisturbed)
+    )
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
 # ------------------------------------------------------------------------------ one process
 
 
