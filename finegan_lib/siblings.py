@@ -77,7 +77,8 @@ def restart(system, children: list[int], generator: torch.Generator) -> None:
 
     With w̄ the mean column of the others, and i and j two of them: w ← w̄ + (w_i + w_j − 2 w̄)/√2,
     about as far from the mean as they are. The running average and the optimisers' moments change
-    in these entries only, as the generator does.
+    in these entries only, as the generator does. A contrastive head's point of c moves to between
+    those of i and j.
 
     Args:
         system: a ``FineGANSystem``.
@@ -96,9 +97,14 @@ def restart(system, children: list[int], generator: torch.Generator) -> None:
             weight[:, c] = mean + (weight[:, one] + weight[:, other] - 2 * mean) / 2**0.5
         reader.weight[c] = reader.weight[others].mean(0)
         reader.bias[c] = reader.bias[others].mean()
+        if system.recipe.contrastive_child:
+            points = system.contrastive.centroids
+            points[c] = (points[one] + points[other]) / 2**0.5
     _forget(system.optimisers["G"], live, (slice(None), children))
     for parameter in (reader.weight, reader.bias):
         _forget(system.optimisers["info"], parameter, children)
+    if system.recipe.contrastive_child:
+        _forget(system.optimisers["D_c"], system.contrastive.centroids, children)
 
 
 def _forget(optimiser: torch.optim.Optimizer, parameter: Tensor, where) -> None:

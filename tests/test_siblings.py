@@ -109,6 +109,21 @@ def test_the_new_column_is_a_mixture_of_two_others(system):
     torch.testing.assert_close(column(system.average, 2), 10 * column(system.generator, 2))
 
 
+def test_a_contrastive_head_s_point_moves_between_two_others():
+    torch.manual_seed(0)
+    system = FineGANSystem(CONFIG, Recipe(contrastive_child=1.0))
+    system.step(make_batch(), torch.Generator().manual_seed(0))  # so that Adam has moments
+    points = system.contrastive.centroids
+    moments = system.optimisers["D_c"].state[points]["exp_avg"]
+    with torch.no_grad():
+        points.copy_(2.0 ** torch.arange(6)[:, None])
+    siblings.restart(system, [2], torch.Generator().manual_seed(3))
+    (sum_of_two,) = (points[2] * 2**0.5).unique().tolist()
+    assert bin(round(sum_of_two)).count("1") == 2
+    assert points[3].unique() == 8
+    assert moments[2].abs().max() == 0 < moments[3].abs().max()
+
+
 @pytest.mark.parametrize(("elapsed", "restarted"), [(0.05, False), (0.5, True), (0.7, False)])
 def test_the_system_restarts_when_it_is_due_neither_early_nor_late(elapsed, restarted, monkeypatch):
     torch.manual_seed(0)
