@@ -374,7 +374,7 @@ course.check("10.5", my_walk)
 #
 # | weakness | seen in |
 # | --- | --- |
-# | $N_c$ must be chosen, the true number is unknown | `choose-n-children` says 19 of 20, but 5 of 10 |
+# | $N_c$ must be chosen, the true number is unknown | `choose-n-children`: 19 of 20, but 5 of 10 |
 # | what it discovers need not be what people name | two parents may share one shape, lesson 06 |
 # | far behind supervised recognition | accuracy 0.126 on 200 birds, lesson 09 |
 # | it needs boxes (not on the slide) | D_b and its patches, lesson 03 |
