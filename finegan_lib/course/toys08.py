@@ -305,7 +305,7 @@ def family_portrait():
         axis.text(-0.75, y, name, ha="right", va="center", fontsize=10, weight="bold")
         _DRAWINGS[name](axis, y)
         birds = make_grid(first_birds(name) / 2 + 0.5, nrow=4, padding=1, pad_value=1)
-        axis.imshow(birds.permute(1, 2, 0), extent=(9.2, 11.36, y - 0.54, y + 0.54))
+        axis.imshow(birds.permute(1, 2, 0).numpy(), extent=(9.2, 11.36, y - 0.54, y + 0.54))
     axis.set(xlim=(-2.3, 11.45), ylim=(-0.95, 5.6), aspect="equal")
     axis.text(10.28, 5.42, "its first eight birds", ha="center", va="center", fontsize=8)
     axis.set_axis_off()

@@ -138,7 +138,9 @@ class ClusterGraph:
         None if no cluster has a neighbour.
         """
         a = int(self.scores.argmax())
-        return (a, max(self.affinity[a], key=self.affinity[a].get)) if self.affinity[a] else None
+        if np.isneginf(self.scores[a]):  # of none that is left; a need not be one of them
+            return None
+        return a, max(self.affinity[a], key=self.affinity[a].get)
 
     def merge(self, a: int, b: int) -> None:
         """Make b a part of a; every affinity is then what a computation from scratch would give."""

@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 
 from finegan_lib.discovery import bookmark
 from finegan_lib.discovery.jule import (
     ClusterGraph,
     FeatureNet,
     JULEConfig,
+    _nearest_centres,
     agglomerate,
     cluster_batches,
     extract,
@@ -268,3 +270,15 @@ def test_the_seed_is_all_the_randomness(patterns):
     first = jule(patterns[0], 3, SMALL, 2, False)
     assert torch.rand(1) == before  # the caller's random numbers are his own
     assert (first == jule(patterns[0], 3, SMALL, 2, False)).all()
+
+
+def test_clusters_that_nothing_links_are_joined_by_their_centres():
+    """Also when the first cluster of all has been merged into another."""
+    links = np.zeros((4, 4))
+    links[0, 1] = links[1, 0] = 1
+    graph = ClusterGraph(sparse.csr_matrix(links), np.arange(4))
+    graph.merge(1, 0)
+    assert graph.best_pair() is None
+    features = np.array([[0.0], [1.0], [5.0], [5.5]])
+    graph.merge(*_nearest_centres(features, graph))
+    assert graph.labels[2] == graph.labels[3] and graph.labels[0] == graph.labels[1] == 1
