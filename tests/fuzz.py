@@ -15,6 +15,7 @@ import io
 import json
 import os
 import platform
+import resource
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,8 @@ from scipy.io import savemat
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+MOST_MEMORY = 12 << 30  # bytes of addresses; importing torch takes some 4 of them
 
 tracing = nullcontext()
 if "--one" in sys.argv:  # only for atheris are the library's branches traced: that is slow
@@ -805,6 +808,8 @@ def main(arguments=None) -> int:
     parser.add_argument("--out", help="write the report to this file")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parsed = parser.parse_args(arguments)
+    # What fills the memory shall end here, as an error, and not in the system's killing something.
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     if parsed.one:
         one_by_atheris(parsed.one, parsed.inputs, parsed.seed, parsed.out)
     folder = Path(tempfile.mkdtemp(prefix="fuzz-"))

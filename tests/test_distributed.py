@@ -1,17 +1,20 @@
 """Two processes against one: training steps, runs and statistics; and a process that is killed."""
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
 
 from finegan_lib import distributed
-from finegan_lib.checkpoints import load_checkpoint
+from finegan_lib.checkpoints import load_checkpoint, run_checkpoints, step_of
 from finegan_lib.errors import InputError
 from finegan_lib.models import GANConfig
 from finegan_lib.systems import FineGANSystem, GANSystem, Recipe
@@ -157,6 +160,43 @@ def test_a_signal_to_one_process_stops_all_after_the_same_step(tmp_path):
         for folder in (tmp_path, undisturbed)
     )
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="process groups")
+def test_a_signal_to_the_group_of_torchrun_keeps_the_step(tmp_path):
+    """As from a terminal. torchrun gets it, and sends it on to its processes, each in a session of
+    its own; both finish the step that they are in, and nothing stays behind."""
+    (tmp_path / "command.txt").write_text(COMMAND.replace("--steps 5", "--steps 500"))
+    (tmp_path / "cache").mkdir()
+    environment = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environment |= {"FINEGAN_CACHE": str(tmp_path / "cache")}
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    worker = ["tests/distributed_worker.py", "slow", str(tmp_path)]
+    with open(tmp_path / "said", "w") as said:
+        group = subprocess.Popen(
+            [*torchrun, "--nproc-per-node", "2", *worker],
+            cwd=ROOT,
+            env=os.environ | environment,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
+    try:
+        deadline = time.monotonic() + 600
+        while not all((tmp_path / f"started_{rank}").exists() for rank in (0, 1)):
+            assert group.poll() is None and time.monotonic() < deadline
+            time.sleep(0.05)
+        os.killpg(group.pid, signal.SIGTERM)
+        assert group.wait(timeout=600) != 0
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(group.pid, signal.SIGKILL)
+    text = (tmp_path / "said").read_text()
+    newest = run_checkpoints(tmp_path / "run" / "checkpoints")[-1]
+    assert load_checkpoint(newest)[1]["step"] == step_of(newest) >= 3
+    kept = f"stopped by SIGTERM after step {step_of(newest)}, which is kept in {newest}"
+    assert text.count(kept) == 2, text
+    assert not list(newest.parent.glob(".*"))
 
 
 # ------------------------------------------------------------------------------ one process

@@ -27,6 +27,8 @@ from .matlab import read_matlab
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 # An annotation of Stanford Dogs has a kilobyte.
 MOST_XML_BYTES = 1 << 20
+# Of classes without names, a number in a file says how many there are. The data set has 196.
+MOST_CLASSES = 10_000
 # The box of a photograph of which nothing is known, as a part of each side.
 CENTRE = 0.5
 
@@ -398,14 +400,15 @@ def _car(row, file, name, training, where):
 
 
 def _with_names(photos, names, notes):
-    count = len(names) if names else max((photo.label for photo in photos), default=-1) + 1
+    most = len(names) if names else MOST_CLASSES
     for photo in photos:
-        if not 0 <= photo.label < count:
+        if not 0 <= photo.label < most:
             raise InputError(
                 f"{photo.where}: unknown class",
                 seen=photo.label + 1,
-                cure=f"There are {count} classes, counted from 1.",
+                cure=f"There are {'' if names else 'at most '}{most} classes, counted from 1.",
             )
+    count = max((photo.label for photo in photos), default=-1) + 1
     return Collection(photos, names or [f"class {k + 1}" for k in range(count)], notes)
 
 

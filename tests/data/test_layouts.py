@@ -116,6 +116,22 @@ def test_own_boxes_of_turned_photographs(small, tmp_path, orientation, kind):
     assert dataset.boxes.tolist() == [[10, 5, 25, 35]]
 
 
+@pytest.mark.parametrize("number", ["1e12", "1e308", "10001", "0", "-1"])
+def test_a_class_of_any_number_takes_no_memory(small, tmp_path, number):
+    """Where no file names the classes, the largest number says how many there are."""
+    pictures = {
+        f"train/x/{n}.png": small.encoded(small.picture((60, 40), (1, 2, 9, 9))) for n in "ab"
+    }
+    table = f"a.png,1,2,9,9,{number}\nb.png,1,2,9,9,3\n".encode()
+    small.write_files(tmp_path, pictures | {"anno_train.csv": table})
+    with pytest.raises(InputError, match=r"line 1: unknown class; got -?\d+\. There are at most"):
+        layouts.read_cars(tmp_path)
+    small.write_files(tmp_path, {"anno_train.csv": table.replace(number.encode(), b"2")})
+    found = layouts.read_cars(tmp_path)
+    assert found.class_names == ["class 1", "class 2", "class 3"]
+    assert [photo.label for photo in found.photos] == [1, 2]
+
+
 # ------------------------------------------------------------------------------ own photographs
 
 

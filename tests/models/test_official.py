@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from collections import OrderedDict
 from pathlib import Path
 
 import pytest
@@ -261,6 +262,38 @@ def test_files_with_prefix(tmp_path, suffix):
     (save_file if suffix == ".safetensors" else torch.save)(prefixed, path)
     assert_equal_states(to_official_generator(load_official_generator(path)), dict(state))
     assert_equal_states(to_official_generator(load_official_generator(str(path))), dict(state))
+
+
+@pytest.mark.parametrize("zipped", [False, True], ids=["torch before 1.6", "torch since"])
+def test_files_as_the_authors_save_them(tmp_path, zipped):
+    """``torch.save(DataParallel(network).state_dict(), "netG_0.pth")``, and netD0 to netD2, under
+    their names and in their order: read, written back, and read by such networks, to the last bit.
+    """
+    networks = [small_plain_generator(), *small_plain_discriminators()]
+    plain = dict(zip(("G", "D_b", "D_p", "D_c"), networks, strict=True))
+    files = {"G": "netG_0.pth", "D_b": "netD0.pth", "D_p": "netD1.pth", "D_c": "netD2.pth"}
+    listed = json.loads(LISTED.read_text())
+    for name, network in plain.items():
+        state = torch.nn.DataParallel(network).state_dict()
+        names = [f"module.{key}" for key in listed[name]]
+        assert state.keys() == set(names)
+        state = OrderedDict((key, state[key]) for key in names)
+        torch.save(state, tmp_path / files[name], _use_new_zipfile_serialization=zipped)
+    ours = {"G": load_official_generator(tmp_path / files["G"])}
+    d = load_official_discriminators(*(tmp_path / files[k] for k in ("D_b", "D_p", "D_c")))
+    ours |= dict(zip(("D_b", "D_p", "D_c"), d, strict=True))
+    fresh = [
+        PlainGenerator(SMALL["n_parents"], SMALL["n_children"], 5, 8),
+        PlainBackgroundDiscriminator(4),
+    ]
+    fresh += [PlainCodeDiscriminator(SMALL[n], 4) for n in ("n_parents", "n_children")]
+    for (name, network), theirs in zip(ours.items(), fresh, strict=True):
+        write = to_official_generator if name == "G" else to_official_discriminator
+        back = {f"module.{key}": tensor for key, tensor in write(network).items()}
+        torch.save(back, tmp_path / "back.pth", _use_new_zipfile_serialization=zipped)
+        parallel = torch.nn.DataParallel(theirs)
+        parallel.load_state_dict(torch.load(tmp_path / "back.pth", weights_only=True))
+        assert_equal_states(theirs.state_dict(), plain[name].state_dict())
 
 
 def test_half_precision_files_become_float32():
