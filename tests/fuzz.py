@@ -588,11 +588,7 @@ def results(folder: Path) -> Target:
 
     lines = [{"step": 20, "D": 0.5, "asked": {"a": [1, "b"]}}]
     near = as_bytes(near_json(lines)) | near_observation()
-    examples = [
-        b'{"step": 20, "D": 0.5}\n{"step": 40, "D": NaN}',
-        saved(observed),
-        b'{"asked": {}}',
-    ]
+    examples = [saved(observed), b'{"step": 20, "D": 0.5}\n{"step": 40, "D": NaN}', b'{"a": {}}']
     return Target("results and histories", read, examples, near, 10)
 
 
