@@ -1,5 +1,6 @@
 """Generators out of files: the averaged weights of a run, and the small files that are shipped."""
 
+import dataclasses
 from pathlib import Path
 
 import torch
@@ -43,6 +44,7 @@ def load_generator(name_or_file):
     weights = averaged_weights(state)
     build = GENERATORS[config.family]
     try:
+        _check_stated_sizes(config.model, weights)
         with torch.device("meta"):  # a file that states huge sizes shall not fill the memory
             build(config.model).load_state_dict(weights, assign=True)
         generator = build(config.model)
@@ -55,6 +57,16 @@ def load_generator(name_or_file):
             cure="The file was altered, or written by another version: use another checkpoint.",
         ) from error
     return generator.eval().requires_grad_(False)
+
+
+def _check_stated_sizes(model, weights: dict) -> None:
+    """Every layer has weights of its own, and every size is the length of some: a configuration
+    that states more than the file holds would only cost time to build."""
+    numbers = [weight.numel() for weight in weights.values() if isinstance(weight, torch.Tensor)]
+    for name, value in dataclasses.asdict(model).items():
+        most = len(numbers) if name == "residual_blocks" else max([1024, *numbers])
+        if isinstance(value, int) and value > most:
+            raise RuntimeError(f"{name}={value} is more than the file holds")
 
 
 def load_finegan(name_or_file) -> FineGANGenerator:

@@ -115,10 +115,12 @@ def test_wrong_sizes_in_a_checkpoint_are_named(runs, tmp_path):
 
 
 def test_huge_sizes_in_a_checkpoint_take_no_memory(runs, tmp_path):
-    """The weights that it states, 10^15 numbers, are compared before any are made."""
-    for wide in (10**6, 10**8):
-        path = rewrite(runs["finegan"], tmp_path / f"{wide}.safetensors", g_dim=wide)
-        with pytest.raises(InputError, match=r"do not fit the sizes.*size mismatch"):
+    """Nor time: what is stated is compared with the file before anything is made of it."""
+    sizes = [("g_dim", 512, "size mismatch"), ("g_dim", 10**8, "g_dim=100000000 is more than")]
+    sizes += [("residual_blocks", 10**6, "residual_blocks=1000000 is more than the file holds")]
+    for name, size, why in sizes:
+        path = rewrite(runs["finegan"], tmp_path / f"{name}{size}.safetensors", **{name: size})
+        with pytest.raises(InputError, match=rf"do not fit the sizes.*{why}"):
             load_generator(path)
 
 
