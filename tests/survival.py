@@ -37,7 +37,9 @@ from finegan_lib.data import ToyBirds
 from finegan_lib.errors import InputError
 
 STEPS = 10
-COMMON = "--n-images 12 --batch-size 4 --log-every 1 --checkpoint-every 1 --sample-every 4 "
+SAMPLE_EVERY = 4
+COMMON = "--n-images 12 --batch-size 4 --log-every 1 --checkpoint-every 1 "
+COMMON += f"--sample-every {SAMPLE_EVERY} "
 COMMON += f"--steps {STEPS} --g-dim 4 --d-dim 4 --z-dim 3 --device cpu --no-progress"
 COMMANDS = {
     "gan": f"train --preset gan {COMMON}",
@@ -245,7 +247,8 @@ class Bench:
 
     def full_disk(self, family: str, what: str) -> Trial:
         """No file may grow beyond half a checkpoint, from a random step on."""
-        run, step = self.new_run(family), self.random.randrange(2, STEPS)
+        last = STEPS - STEPS % SAMPLE_EVERY if what == "picture" else STEPS - 1  # that is written
+        run, step = self.new_run(family), self.random.randrange(2, last + 1)
         size = newest(self.folder / family / "whole").stat().st_size
 
         def hook():
