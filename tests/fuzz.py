@@ -17,6 +17,7 @@ import os
 import platform
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -708,14 +709,29 @@ class Count:
 def by_hypothesis(target: Target, inputs: int, seed: int | None) -> Count:
     """Feed a target from hypothesis; without a seed the same inputs every time."""
     count = Count(target)
-    feed = from_choices(inputs_of(target), count, inputs, derandomize=seed is None)
+
+    def within_a_minute(data):
+        signal.alarm(60)
+        try:
+            count(data)
+        finally:
+            signal.alarm(0)
+
+    def too_long(*_):
+        raise TimeoutError("this input takes more than a minute")
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    feed = from_choices(inputs_of(target), within_a_minute, inputs, derandomize=seed is None)
     if seed is not None:
         feed = hypothesis.seed(seed)(feed)
-    feed()
+    try:
+        feed()
+    finally:
+        signal.signal(signal.SIGALRM, before)
     return count
 
 
-def from_choices(strategy, count: Count, inputs: int, derandomize: bool = False):
+def from_choices(strategy, function, inputs: int, derandomize: bool = False):
     """A test of hypothesis that feeds what a strategy draws."""
 
     @hypothesis.settings(
@@ -728,7 +744,7 @@ def from_choices(strategy, count: Count, inputs: int, derandomize: bool = False)
     )
     @hypothesis.given(strategy)
     def feed(data):
-        count(data)
+        function(data)
 
     return feed
 

@@ -43,7 +43,7 @@ class StackGANConfig:
 
     def __post_init__(self):
         check_image_size(self.image_size)
-        if self.scales < 1 or self.sizes[0] < 8:
+        if not 1 <= self.scales < 10 or self.sizes[0] < 8:  # no list of any length is made
             raise InputError(
                 "scales must be at least 1, and the coarsest image 8 pixels or more",
                 seen=f"scales={self.scales} at image_size={self.image_size}",
