@@ -499,10 +499,10 @@ ours = toy_table(3)
 if ours is None:
     print("not run here yet; this makes it: python -m finegan_lib table 3 --data toy")
 else:
-    print(f"{'':26} NMI    accuracy  ARI")
+    print(f"{'':38} NMI    accuracy  ARI")
     for system, row in ours["systems"].items():
         means = [np.mean(row[name]) for name in ("nmi_arithmetic", "accuracy", "ari")]
-        print(f"{system:26} {means[0]:.3f}  {means[1]:.3f}     {means[2]:.3f}")
+        print(f"{system:38} {means[0]:.3f}  {means[1]:.3f}     {means[2]:.3f}")
 
 # %% [markdown]
 # The paper has DEPICT ahead of JULE. So it is here where the bird fills the picture ("middle of the
