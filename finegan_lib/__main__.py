@@ -663,10 +663,10 @@ def _add_bench(commands) -> None:
         "measure how fast things are, as ratios within one run",
         "step and sample: against the plain implementation in tests/reference. data: decoding "
         "against the cache. scaling: time against sizes. gpu-model: time per epoch on GPUs, "
-        "estimated on paper. import: what importing costs.",
+        "estimated on paper. import: what importing costs. memory: what it gains to keep it.",
         checkpoint=False,
     )
-    whats = ("step", "sample", "data", "scaling", "gpu-model", "import")
+    whats = ("step", "sample", "data", "scaling", "gpu-model", "import", "memory")
     parser.add_argument("what", choices=whats, help="what to measure")
     parser.add_argument("--rounds", type=int, help="turns of each way (none: 3 or 5)")
     parser.add_argument(

@@ -39,7 +39,6 @@ from .training import StepSampler, build_system
 
 # What a step and sampling are measured at: the presets' sizes, and the batch of the paper's sizes
 # that two CPU cores can bear.
-GLIBCS_OWN = 2**25  # bytes of the largest array that a process keeps if it says nothing
 CASES = {32: (TOY, 16), 64: (TOY64, 16), 128: (CUB, 4)}
 
 
@@ -124,16 +123,12 @@ def step(sizes=(32, 64, 128), rounds: int = 5, progress: bool = True) -> dict:
         batch = random_batch(size, n, "cpu")
         fast_system, plain_system = build_system(config), build_system(config)
         plain.plain_optimisers(plain_system)
-
-        def fast(system=fast_system, batch=batch):
-            keep_memory()
-            system.step(batch, torch.Generator().manual_seed(0))
-
-        def slow(system=plain_system, batch=batch):
-            keep_memory(GLIBCS_OWN)
-            plain.plain_step(system, batch, torch.Generator().manual_seed(0))
-
-        ways = {"fast": fast, "plain": slow}
+        ways = {
+            "fast": lambda s=fast_system, b=batch: s.step(b, torch.Generator().manual_seed(0)),
+            "plain": lambda s=plain_system, b=batch: plain.plain_step(
+                s, b, torch.Generator().manual_seed(0)
+            ),
+        }
         flops = {name: _flops(way) for name, way in ways.items()}
         convolutions = Convolutions.of(ways["fast"])
         ways["convolutions"] = convolutions.run
@@ -166,18 +161,13 @@ def sample(sizes=(32, 64, 128), rounds: int = 5, progress: bool = True) -> dict:
         generator = build_system(config).average
         codes = config.model.hierarchy().sample(n, config.model.z_dim)
 
-        def draw(generator=generator, codes=codes):
+        def fast(generator=generator, codes=codes):
             with torch.no_grad():
                 generator(codes)
 
-        def fast(draw=draw):
-            keep_memory()
-            draw()
-
-        def slow(draw=draw):
-            keep_memory(GLIBCS_OWN)
+        def slow(fast=fast):
             with plain.plain_forms():
-                draw()
+                fast()
 
         flops = {"fast": _flops(fast), "plain": _flops(slow)}
         seconds = compare({"fast": fast, "plain": slow}, rounds, f"sampling at {size} px", progress)
@@ -542,6 +532,47 @@ def import_cost(rounds: int = 5, progress: bool = True) -> dict:
     )
 
 
+# ---------------------------------------------------------------------------------------- memory
+
+
+def memory(rounds: int = 5, progress: bool = True) -> dict:
+    """A training step at the paper's sizes that keeps the memory of large arrays, or gives it back.
+
+    See :func:`finegan_lib.devices.keep_memory`. Each turn is a process of its own: what one way has
+    kept, the other would use.
+    """
+    seconds = {True: [], False: []}
+    for _ in tqdm(range(rounds), "memory", disable=not progress, leave=False):
+        for keep, values in seconds.items():
+            program = f"from finegan_lib import bench; print(bench.{step_seconds.__name__}({keep}))"
+            ran = subprocess.run(
+                [sys.executable, "-c", program], check=True, stdout=subprocess.PIPE, text=True
+            )
+            values.append(float(ran.stdout))
+    keeping, giving_back = (statistics.median(values) for values in seconds.values())
+    return facts(
+        rounds=rounds,
+        speedup=giving_back / keeping,
+        keeping_s=keeping,
+        giving_back_s=giving_back,
+    )
+
+
+def step_seconds(keep: bool, rounds: int = 3) -> float:
+    """How long one training step at the paper's sizes takes in this process, from now on.
+
+    Args:
+        keep: call :func:`finegan_lib.devices.keep_memory` before. It cannot be taken back.
+        rounds: steps, of which the median counts.
+    """
+    if keep:
+        keep_memory()
+    config, n = CASES[max(CASES)]
+    system, batch = build_system(config), random_batch(config.model.image_size, n, "cpu")
+    ways = {"step": lambda: system.step(batch, torch.Generator().manual_seed(0))}
+    return compare(ways, rounds, progress=False)["step"]
+
+
 def summary(result: dict) -> str:
     """A few lines to print: everything that is a number, with the path that leads to it."""
 
@@ -563,6 +594,7 @@ BENCHES = {
     "scaling": scaling,
     "gpu-model": gpu_model,
     "import": import_cost,
+    "memory": memory,
 }
 
 

@@ -144,7 +144,6 @@ def devices():
         "no GPU is used. The toy preset is made for that; the paper's presets are not. "
         "On Colab: Runtime → Change runtime type → GPU."
     ]
-
     if torch.version.cuda:
         notes.append(
             f"torch was built for CUDA {torch.version.cuda} and finds no device. If this machine "

@@ -9,15 +9,14 @@ from pathlib import Path
 
 from .errors import InputError
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+CURE = "Free some space there, or name a place that can be written to."
+
 
 def cache_folder() -> Path:
     """Where caches and fetched weights are kept: FINEGAN_CACHE, or ~/.cache/finegan_lib."""
     folder = os.environ.get("FINEGAN_CACHE") or Path.home() / ".cache" / "finegan_lib"
     return Path(folder).expanduser()
-
-
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-CURE = "Free some space there, or name a place that can be written to."
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What one of several processes does in tests/test_distributed.py: WHAT FOLDER."""
 
+import itertools
 import os
 import signal
 import sys
@@ -31,47 +32,47 @@ def train(folder):
     sys.exit(main([*(folder / "command.txt").read_text().split(), "--run", str(folder / "run")]))
 
 
-def killed(folder):
-    """Training, in which the second process is killed in the middle of its fourth step."""
-    step, done = FineGANSystem.step, []
+def train_with(folder, before_step):
+    """Training, in which ``before_step(n)`` is called at the start of the n-th step."""
+    step, counted = FineGANSystem.step, itertools.count(1)
 
-    def fatal(self, *arguments):
-        done.append(1)
-        if distributed.rank() == 1 and len(done) == 4:
-            os.kill(os.getpid(), signal.SIGKILL)
+    def watched(self, *arguments):
+        before_step(next(counted))
         return step(self, *arguments)
 
-    FineGANSystem.step = fatal
+    FineGANSystem.step = watched
     train(folder)
+
+
+def killed(folder):
+    """Training, in which the second process is killed in the middle of its fourth step."""
+
+    def fatal(n):
+        if distributed.rank() == 1 and n == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    train_with(folder, fatal)
 
 
 def told(folder):
     """Training, in which the second process alone gets a SIGTERM in its third step."""
-    step, done = FineGANSystem.step, []
 
-    def heard(self, *arguments):
-        done.append(1)
-        if distributed.rank() == 1 and len(done) == 3:
+    def heard(n):
+        if distributed.rank() == 1 and n == 3:
             os.kill(os.getpid(), signal.SIGTERM)
-        return step(self, *arguments)
 
-    FineGANSystem.step = heard
-    train(folder)
+    train_with(folder, heard)
 
 
 def slow(folder):
     """Training that says when it is in its third step, and takes its time from there on."""
-    step, done = FineGANSystem.step, []
 
-    def slowly(self, *arguments):
-        done.append(1)
-        if len(done) == 3:
+    def slowly(n):
+        if n == 3:
             (folder / f"started_{distributed.rank()}").touch()
-        time.sleep(0.2 if len(done) >= 3 else 0)
-        return step(self, *arguments)
+        time.sleep(0.2 if n >= 3 else 0)
 
-    FineGANSystem.step = slowly
-    train(folder)
+    train_with(folder, slowly)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Benchmarks: that they compare what they say, count right, and hand over what was asked for."""
 
 import json
+import subprocess
 import time
 
 import pytest
@@ -101,6 +102,26 @@ def test_import_cost(monkeypatch):
     result = bench.import_cost(rounds=1, progress=False)
     assert result["torch_s"] > 0
     assert abs(result["finegan_lib_beyond_torch_s"]) < 1
+
+
+def test_memory_runs_both_ways_in_processes_of_their_own(monkeypatch):
+    def seconds_of(command, **_):
+        keep = "step_seconds(True)" in command[2]
+        return subprocess.CompletedProcess(command, 0, stdout="2.0\n" if keep else "3.0\n")
+
+    monkeypatch.setattr(subprocess, "run", seconds_of)
+    result = bench.memory(rounds=2, progress=False)
+    assert (result["keeping_s"], result["giving_back_s"], result["speedup"]) == (2.0, 3.0, 1.5)
+
+
+def test_the_seconds_of_a_step(monkeypatch):
+    kept = []
+    monkeypatch.setattr(bench, "CASES", {32: bench.CASES[32]})
+    monkeypatch.setattr(bench, "keep_memory", lambda: kept.append(1))
+    assert bench.step_seconds(False, rounds=1) > 0
+    assert not kept
+    assert bench.step_seconds(True, rounds=1) > 0
+    assert kept == [1]
 
 
 def test_options_that_a_bench_does_not_have(capsys):

@@ -30,11 +30,10 @@ def clustering_elsewhere() -> dict:
 
 
 def toy_table(number: int, folder=TABLES) -> dict | None:
-    """Our own table 1 or 2 on ToyBirds, if it was made: ``table1_toy.json``, ``table2_toy.json``.
+    """Our own table 1, 2 or 3 on ToyBirds, if it was made: ``table1_toy.json`` and so on.
 
-    The file holds ``command``, and ``systems``: for each system, or number of parents, a dictionary
-    with ``inception_score``, ``fid`` and perhaps ``kid``, each one number or a list with one for
-    every seed.
+    The file holds ``command``, and ``systems``: for each row a dictionary of its scores, each one
+    number or a list with one for every seed (:func:`finegan_lib.tables.gather`).
 
     Returns:
         The file's content, with every score as a list; None if there is no such file.

@@ -506,10 +506,11 @@ else:
 
 # %% [markdown]
 # The paper has DEPICT ahead of JULE. So it is here where the bird fills the picture ("middle of the
-# crop"). On whole crops JULE leads by a little. Why? DEPICT's autoencoder must paint every pixel,
-# so its features keep the meadow as faithfully as the finch; JULE repaints nothing. And the large
-# versions do worse than the small ones: more weights for the same two thousand pictures, most of
-# whose pixels are background. Telling the two apart was worth more than any of it.
+# crop"). On whole crops JULE leads by a little, with one seed. A likely reason: DEPICT's
+# autoencoder must paint every pixel, so its features keep the meadow as faithfully as the finch;
+# JULE repaints nothing. The large versions do worse than the small ones, perhaps because two
+# thousand pictures, mostly of background, are few for so many weights. Telling bird and background
+# apart was worth more than any of it.
 #
 # ## Recap
 #
