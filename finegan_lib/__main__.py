@@ -80,6 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_ablate(commands)
     _add_cluster(commands)
     _add_choose(commands)
+    _add_cover(commands)
     _add_table(commands)
     _add_judges(commands)
     _add_classifier(commands)
@@ -432,6 +433,37 @@ def _choose(parsed) -> dict:
     found = choose_for_checkpoint(
         parsed.checkpoint,
         config=ChoiceConfig(n_real=parsed.n_real),
+        seed=parsed.seed,
+        progress=not parsed.no_progress,
+    )
+    print(summary(found))
+    return found
+
+
+def _add_cover(commands) -> None:
+    parser = _command(
+        commands,
+        "cover",
+        _cover,
+        "lead children that draw nothing of their own to kinds of real image that none draws",
+        "Without labels. Writes a checkpoint to train on from.",
+        checkpoint=False,
+    )
+    parser.add_argument(
+        "--checkpoint", required=True, metavar="FILE", help="of a FineGAN's run, or its folder"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="new checkpoint")
+    parser.add_argument("--n-real", type=int, default=3000, help="real images that are sorted")
+    parser.add_argument("--seed", type=int, default=0, help="seed")
+
+
+def _cover(parsed) -> dict:
+    from .discovery.cover import CoverConfig, cover, summary
+
+    found = cover(
+        parsed.checkpoint,
+        parsed.out,
+        CoverConfig(n_real=parsed.n_real),
         seed=parsed.seed,
         progress=not parsed.no_progress,
     )

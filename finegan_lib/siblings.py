@@ -88,23 +88,33 @@ def restart(system, children: list[int], generator: torch.Generator) -> None:
     others = [c for c in range(system.hierarchy.n_children) if c not in children]
     live = system.generator.child_stage.join.conv.weight
     average = system.average.child_stage.join.conv.weight
-    reader = system.d_child.code[-1]
+    blank_reader(system, children)
     for c in children:
         chosen = torch.randperm(len(others), generator=generator)[:2].tolist()
         one, other = others[chosen[0]], others[chosen[-1]]
         for weight in (live, average):
             mean = weight[:, others].mean(1)
             weight[:, c] = mean + (weight[:, one] + weight[:, other] - 2 * mean) / 2**0.5
-        reader.weight[c] = reader.weight[others].mean(0)
-        reader.bias[c] = reader.bias[others].mean()
         if system.recipe.contrastive_child:
             points = system.contrastive.centroids
             points[c] = (points[one] + points[other]) / 2**0.5
     _forget(system.optimisers["G"], live, (slice(None), children))
-    for parameter in (reader.weight, reader.bias):
-        _forget(system.optimisers["info"], parameter, children)
+
+
+@torch.no_grad()
+def blank_reader(system, children: list[int]) -> None:
+    """Let D_c's reader know nothing of some children, not all: each gets the others' mean row.
+
+    So does a contrastive head, with its points.
+    """
+    others = [c for c in range(system.hierarchy.n_children) if c not in children]
+    reader = system.d_child.code[-1]
+    blanked = [("info", reader.weight), ("info", reader.bias)]
     if system.recipe.contrastive_child:
-        _forget(system.optimisers["D_c"], system.contrastive.centroids, children)
+        blanked.append(("D_c", system.contrastive.centroids))
+    for optimiser, parameter in blanked:
+        parameter[children] = parameter[others].mean(0)
+        _forget(system.optimisers[optimiser], parameter, children)
 
 
 def _forget(optimiser: torch.optim.Optimizer, parameter: Tensor, where) -> None:

@@ -34,7 +34,7 @@ QUICK = EvaluationConfig(
 )
 COMMANDS = shlex.split("train sample figures evaluate demo ablate cluster judges export")
 COMMANDS += shlex.split("toybirds check doctor quality classifier table")
-COMMANDS += shlex.split("disentangle choose-n-children bench")
+COMMANDS += shlex.split("disentangle choose-n-children cover bench")
 
 
 @pytest.fixture(autouse=True)
