@@ -351,8 +351,8 @@ def _add_ablate(commands) -> None:
         "--out", type=Path, default=Path("runs/ablation"), metavar="FOLDER", help="folder"
     )
     parser.add_argument("--steps", type=int, default=4000, help="training steps of each run")
-    parser.add_argument("--seed", type=int, default=0, help="seed of each training")
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these runs only")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the trainings")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these rows only")
 
 
 def _ablate(parsed) -> dict:
@@ -361,12 +361,12 @@ def _ablate(parsed) -> dict:
     results = ablate(
         parsed.out,
         steps=parsed.steps,
-        seed=parsed.seed,
+        seeds=tuple(parsed.seeds),
         only=tuple(parsed.only),
         progress=not parsed.no_progress,
     )
     print(table(results))
-    return results
+    return {"steps": parsed.steps, "results": results}
 
 
 def _add_cluster(commands) -> None:

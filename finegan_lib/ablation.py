@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 from .demo import evaluate
+from .errors import InputError
 from .files import read_json, write_json
 from .presets import TOY
 from .training import RunConfig, train
@@ -46,41 +47,56 @@ COLUMNS = (
 )
 
 
-def ablate(folder, *, steps: int = 4000, seed: int = 0, only=(), progress: bool = True) -> dict:
+def ablate(folder, *, steps: int = 4000, seeds=(0,), only=(), progress: bool = True) -> dict:
     """Train and score the toy preset with each addition left out.
 
     Runs that are finished already are not trained again, so a stopped ablation goes on.
 
     Args:
-        folder: for the runs and ``ablation.json``.
+        folder: for the runs, and a file of scores for each.
         steps: of each training.
-        seed: of each training.
+        seeds: of the trainings, one after the other.
         only: names of :data:`WITHOUT` to do; empty: all.
 
     Returns:
-        ``{name: scores}`` of all that the folder holds.
+        :func:`read_results` of the folder.
+
+    Raises:
+        InputError: for a name that is not one of them.
     """
-    folder = Path(folder)
-    for name, changes in WITHOUT.items():
-        if only and name not in only:
-            continue
-        result = folder / f"{_slug(name)}.json"
-        if result.exists():
-            continue
-        config = changed(TOY, **changes)
-        loop = dataclasses.replace(config.loop, steps=steps, minutes=0.0, seed=seed)
-        config = dataclasses.replace(config, loop=loop)
-        newest = train(config, folder / _slug(name), resume=True, progress=progress)
-        scores = evaluate(newest, seeds=(0,), progress=progress)
-        kept = {key: scores[key] for key in COLUMNS}
-        write_json(result, {"without": name, "steps": steps, **kept})
+    folder, unknown = Path(folder), sorted(set(only) - WITHOUT.keys())
+    if unknown:
+        raise InputError(
+            "no such row of the ablation", seen=unknown[0], cure=f"Choose of: {', '.join(WITHOUT)}."
+        )
+    for seed in seeds:
+        for name, changes in WITHOUT.items():
+            result = _result(folder, name, seed)
+            if result.exists() or (only and name not in only):
+                continue
+            config = changed(TOY, **changes, steps=steps, minutes=0.0, seed=seed)
+            newest = train(config, result.with_suffix(""), resume=True, progress=progress)
+            scores = evaluate(newest, seeds=(0,), progress=progress)
+            kept = {key: scores[key] for key in COLUMNS}
+            write_json(result, {"without": name, "steps": steps, "seed": seed, **kept})
     return read_results(folder)
 
 
 def read_results(folder) -> dict:
-    """The scores of every finished run of an ablation, in the order of :data:`WITHOUT`."""
-    files = {name: Path(folder) / f"{_slug(name)}.json" for name in WITHOUT}
-    return {name: read_json(path, *COLUMNS) for name, path in files.items() if path.exists()}
+    """The scores of every finished run: ``{name: {column: one value for each seed}}``.
+
+    The names in the order of :data:`WITHOUT`, the values in that of the seeds.
+    """
+    results = {}
+    for name in WITHOUT:
+        pattern = _result(Path(folder), name, "*").name
+        files = sorted(
+            Path(folder).glob(pattern), key=lambda path: int(path.stem.split("_seed")[1])
+        )
+        rows = [read_json(path, *COLUMNS) for path in files]
+        if rows:
+            results[name] = {key: [row[key] for row in rows] for key in COLUMNS}
+    return results
 
 
 def changed(config: RunConfig, **changes) -> RunConfig:
@@ -96,13 +112,17 @@ def changed(config: RunConfig, **changes) -> RunConfig:
 
 
 def table(results: dict) -> str:
-    """The ablation as a Markdown table."""
-    lines = ["| left out | " + " | ".join(COLUMNS) + " |", "| --- " * (len(COLUMNS) + 1) + "|"]
+    """The ablation as a Markdown table: means over the seeds."""
+    lines = [
+        "| left out | seeds | " + " | ".join(COLUMNS) + " |",
+        "| --- " * (len(COLUMNS) + 2) + "|",
+    ]
     for name, scores in results.items():
-        numbers = " | ".join(f"{scores[key]:.2f}" for key in COLUMNS)
-        lines.append(f"| {name} | {numbers} |")
+        numbers = " | ".join(f"{sum(scores[key]) / len(scores[key]):.2f}" for key in COLUMNS)
+        lines.append(f"| {name} | {len(scores[COLUMNS[0]])} | {numbers} |")
     return "\n".join(lines)
 
 
-def _slug(name: str) -> str:
-    return "".join(c if c.isalnum() else "_" for c in name.lower()).strip("_")
+def _result(folder: Path, name: str, seed) -> Path:
+    slug = "".join(c if c.isalnum() else "_" for c in name.lower()).strip("_")
+    return folder / f"{slug}_seed{seed}.json"

@@ -9,6 +9,7 @@ from . import figures
 from .checkpoints import WEIGHTS
 from .codes import CodeHierarchy
 from .data import ToyBirds
+from .discovery import cover
 from .errors import InputError
 from .evaluation import Judges
 from .evaluation.scores import evaluate_generator
@@ -29,6 +30,9 @@ FIGURES = {
     "parent_by_child": figures.parent_by_child,
     "background_swap": figures.background_swap,
 }
+# The demo trains in two parts, with idle children led in between, and cuts both off in time for all
+# to be done in 12 minutes on two cores: (share of the preset's steps, share of its minutes).
+FIRST, SECOND = (0.8, 0.65), (0.4, 0.3)
 BASELINE_FIGURES = {
     InfoGANBaselineGenerator: {"infogan_codes": figures.infogan_codes},
     LRGANGenerator: {"lr_gan_layers": figures.lr_gan_layers},
@@ -39,9 +43,12 @@ BASELINE_FIGURES = {
 def demo(folder, *, minutes: float | None = None, seed: int = 0, progress: bool = True) -> dict:
     """Train the ``toy`` preset, draw its figures and score it; then the same for the shipped one.
 
+    The training has two parts. In between, children that draw nothing of their own are led to kinds
+    of bird that none draws (:mod:`finegan_lib.discovery.cover`).
+
     Args:
-        folder: where everything goes: ``training/``, ``from_scratch/``, ``shipped/``. A demo that
-            was interrupted goes on where it stood.
+        folder: where everything goes: ``training/``, ``covered.safetensors``, ``training_on/``,
+            ``from_scratch/``, ``shipped/``. A demo that was interrupted goes on where it stood.
         minutes: of training; None: the preset's.
         seed: of the training.
 
@@ -52,15 +59,26 @@ def demo(folder, *, minutes: float | None = None, seed: int = 0, progress: bool 
     loop = dataclasses.replace(TOY.loop, seed=seed)
     if minutes is not None:
         loop = dataclasses.replace(loop, minutes=minutes)
-    config = dataclasses.replace(TOY, loop=loop)
-    print(f"1/3  training the toy preset, at most {loop.minutes:g} minutes")
-    trained = train(config, folder / "training", resume=True, progress=progress)
-    print("2/3  what it learnt")
+    print(f"1/4  training the toy preset, at most {loop.minutes:g} minutes in all")
+    trained = _train_part(FIRST, loop, folder / "training", progress)
+    print("2/4  leading children that draw nothing of their own, and training on")
+    covered = folder / "covered.safetensors"
+    if not covered.exists():
+        print(cover.summary(cover.cover(trained, covered, seed=seed, progress=progress)))
+    loop = dataclasses.replace(loop, start_from=str(covered), seed=seed + 1)
+    trained = _train_part(SECOND, loop, folder / "training_on", progress)
+    print("3/4  what it learnt")
     results = {"from_scratch": show(trained, folder / "from_scratch", progress=progress)}
     if (WEIGHTS / "toy.safetensors").exists():
-        print("3/3  the same for the shipped checkpoint")
+        print("4/4  the same for the shipped checkpoint")
         results["shipped"] = show("toy", folder / "shipped", progress=progress)
     return results
+
+
+def _train_part(part, loop, folder, progress) -> Path:
+    steps, minutes = round(part[0] * loop.steps), part[1] * loop.minutes
+    config = dataclasses.replace(TOY, loop=dataclasses.replace(loop, steps=steps, minutes=minutes))
+    return train(config, folder, resume=True, progress=progress)
 
 
 def show(checkpoint, folder, *, seeds=(0, 1, 2), progress: bool = True) -> dict:

@@ -17,6 +17,7 @@ from finegan_lib import checkpoints, demo
 from finegan_lib.__main__ import build_parser, main
 from finegan_lib.checkpoints import load_checkpoint, read_metadata, save_checkpoint
 from finegan_lib.discovery import DiscoveryConfig
+from finegan_lib.errors import InputError
 from finegan_lib.evaluation import judge_training
 from finegan_lib.evaluation.judges import Judges, JudgesConfig
 from finegan_lib.evaluation.scores import EvaluationConfig, evaluate_generator
@@ -275,15 +276,46 @@ def test_ablate_passes_its_options_on(monkeypatch, capsys):
 
     def pretend(folder, **options):
         seen.append((folder, options))
-        return {"hinge loss": dict.fromkeys(ablation.COLUMNS, 0.25)}
+        return {"hinge loss": {key: [0.25, 0.5] for key in ablation.COLUMNS}}
 
     monkeypatch.setattr(ablation, "ablate", pretend)
-    arguments = ["ablate", "--steps", "9", "--only", "hinge loss", "code flip", "--no-progress"]
-    assert main([*arguments, "--json", "result.json"]) == 0
-    options = {"steps": 9, "seed": 0, "only": ("hinge loss", "code flip"), "progress": False}
+    arguments = ["ablate", "--steps", "9", "--only", "hinge loss", "code flip", "--seeds", "0", "1"]
+    assert main([*arguments, "--no-progress", "--json", "result.json"]) == 0
+    options = {"steps": 9, "seeds": (0, 1), "only": ("hinge loss", "code flip"), "progress": False}
     assert seen == [(Path("runs/ablation"), options)]
-    assert result()["hinge loss"]["mask_iou"] == 0.25
-    assert "| hinge loss | 0.25 |" in capsys.readouterr().out
+    assert result()["results"]["hinge loss"]["mask_iou"] == [0.25, 0.5]
+    assert "| hinge loss | 2 | 0.38 |" in capsys.readouterr().out
+
+
+def test_an_ablation_goes_on_where_it_was_stopped(monkeypatch, tmp_path):
+    from finegan_lib import ablation
+
+    trained = []
+
+    def pretend(config, folder, **_):
+        trained.append((config, folder.name))
+        return folder
+
+    monkeypatch.setattr(ablation, "train", pretend)
+    scores = iter(range(10))
+    monkeypatch.setattr(
+        ablation, "evaluate", lambda *_, **__: dict.fromkeys(ablation.COLUMNS, float(next(scores)))
+    )
+    names, folder = ("everything on", "code noise"), tmp_path / "ablation"
+    ablation.ablate(folder, steps=9, only=names[:1], progress=False)
+    found = ablation.ablate(folder, steps=9, seeds=(0, 10, 2), only=names, progress=False)
+    assert [name for _, name in trained[:3]] == [
+        "everything_on_seed0",
+        "code_noise_seed0",
+        "everything_on_seed10",
+    ]
+    assert len(trained) == 6
+    assert [config.recipe.code_noise > 0 for config, _ in trained] == [True, False] * 3
+    assert all(config.loop.steps == 9 for config, _ in trained)
+    assert found["everything on"]["mask_iou"] == [0, 4, 2]  # seeds 0, 2, 10
+    assert list(found) == list(names)
+    with pytest.raises(InputError, match="no such row"):
+        ablation.ablate(folder, only=("hinge",))
 
 
 def test_judges(monkeypatch):

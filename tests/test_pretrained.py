@@ -12,7 +12,7 @@ from PIL import Image
 
 from finegan_lib import checkpoints, demo, doctor, figures
 from finegan_lib.checkpoints import load_checkpoint, read_metadata, save_checkpoint
-from finegan_lib.discovery import DiscoveryConfig
+from finegan_lib.discovery import DiscoveryConfig, cover
 from finegan_lib.errors import InputError
 from finegan_lib.evaluation.judges import Judges, JudgesConfig
 from finegan_lib.evaluation.scores import EvaluationConfig, evaluate_generator
@@ -202,12 +202,15 @@ def quick(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "WEIGHTS", weights)
     monkeypatch.setattr(demo, "WEIGHTS", weights)
     monkeypatch.setattr(demo, "FIGURES", {"stagewise": figures.stagewise})
-    monkeypatch.setattr(demo, "TOY", RunConfig(FINEGAN, Recipe(), LOOP))
+    loop = dataclasses.replace(LOOP, n_images=24)  # more than there are children
+    monkeypatch.setattr(demo, "TOY", RunConfig(FINEGAN, Recipe(), loop))
     monkeypatch.setattr(
         demo, "evaluate_generator", functools.partial(evaluate_generator, config=QUICK)
     )
     monkeypatch.setattr(demo, "evaluate", functools.partial(demo.evaluate, n_images=40))
     monkeypatch.setattr(demo, "show", functools.partial(demo.show, seeds=(0,)))
+    few = cover.CoverConfig(steps=2, n_real=60, discovery=QUICK.discovery)
+    monkeypatch.setattr(cover, "CoverConfig", lambda: few)
     return weights
 
 
@@ -226,7 +229,11 @@ def test_the_demo_trains_draws_and_scores(quick, tmp_path, capsys):
     for name in ("mask IoU", *scores["controls"], *scores["factor_names"], "by z alone"):
         assert name in table
     assert f"{scores['nmi_child']:.3f}" in table
-    assert (tmp_path / "demo" / "training" / "config.json").exists()
+    first, second = (tmp_path / "demo" / name for name in ("training", "training_on"))
+    assert (first / "config.json").exists()
+    covered = tmp_path / "demo" / "covered.safetensors"
+    assert json.loads((second / "config.json").read_text())["loop"]["start_from"] == str(covered)
+    assert "children draw a kind of their own" in capsys.readouterr().out
 
 
 def test_the_demo_goes_on_and_shows_the_shipped_one(quick, tmp_path, monkeypatch):

@@ -140,12 +140,13 @@ def train_code_classifier(images, codes, n_codes, config=None, *, seed=0, name="
     torch.manual_seed(seed)
     classifier = CodeClassifier(n_codes, config.width).train()
     optimiser = torch.optim.AdamW(classifier.parameters(), config.learning_rate, weight_decay=1e-2)
-    n_steps = config.epochs * (len(images) // config.batch_size)
+    batch_size = min(config.batch_size, len(images))
+    per_epoch = len(images) // batch_size
+    n_steps = config.epochs * per_epoch
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, n_steps)
     with tqdm(total=n_steps, desc=f"classifier {name}", disable=not progress, leave=False) as bar:
         for _ in range(config.epochs):
-            order = torch.randperm(len(images))[: n_steps // config.epochs * config.batch_size]
-            for rows in order.split(config.batch_size):
+            for rows in torch.randperm(len(images))[: per_epoch * batch_size].split(batch_size):
                 loss = F.cross_entropy(classifier(augment(images[rows])), codes[rows])
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()

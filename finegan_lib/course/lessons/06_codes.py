@@ -446,12 +446,18 @@ print("real siblings differ by more than 0.2:", bool((pairs > 0.2).all()))
 print("a child and itself by nothing:", all(table.diag().max() == 0 for table in [*ours, *real]))
 
 # %% [markdown]
-# Before this cure our small network drew 12 or 13 species of 20, and longer training did not change
+# Left to itself our small network drew 12 or 13 species of 20, and longer training did not change
 # it: about the third that chance predicts was missing. So, later in the training of the network
 # that you see, such twins were looked for now and then, and one of each pair was made to
 # **start anew**: a new column of $W$, a mixture of two other children's (`Recipe.child_restart`;
-# `siblings.restart`). Where it settles is chance again, so every round finds a part of what is
-# still missing. Vector quantisation does the same with codes that nothing uses.
+# `siblings.restart`). Where it settles is chance again. That brought 16 of the 20, and no more.
+#
+# The other four were found by asking the *real* pictures. Lesson 09 sorts these without labels, and
+# the species that no code draws come out as clusters like the others. So we know what is missing.
+# Now hold every network still, and go down the gradient by one thing only, the column of $W$ of a
+# code that is free, until its pictures are taken for such a cluster (`discovery.cover`). What comes
+# of it is a caricature, but it is nearer to the missing species than to any other, and from there
+# the training finds the rest of the way. All 20, and still nobody has said what a species is.
 #
 # ## Recap
 #
@@ -462,8 +468,8 @@ print("a child and itself by nothing:", all(table.diag().max() == 0 for table in
 # * $b$ cannot touch the bird, nor $p$ and $c$ the background: by construction. That $p$ means
 #   shape, $c$ appearance and $z$ pose has to be learnt, and measured: the factor matrix.
 # * Between one-hot codes there is no promise.
-# * Nothing in the loss makes siblings share out the species. Twins can be seen without labels, and
-#   cured.
+# * Nothing in the loss makes siblings share out the species. Twins, and what they leave out, can be
+#   seen without labels, and cured.
 #
 # **Go on with** `07_training`: the real loop, and how it fails.
 
