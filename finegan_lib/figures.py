@@ -236,6 +236,45 @@ def stackgan_pyramid(generator: StackGANGenerator, seed: int = 0, columns: int =
     return image_figure([list(images) for images in rows.values()], list(rows), None, title)
 
 
+ABLATION_PANELS = {
+    "mask_iou": "IoU of the child mask",
+    "nmi_parent": "NMI of p and shape",
+    "nmi_child": "NMI of c and appearance",
+    "real_child_nmi": "child NMI on real birds",
+}
+
+
+def ablation(results: dict) -> Figure:
+    """What is left without each addition to the paper's recipe, a dot for each training.
+
+    Args:
+        results: of :func:`finegan_lib.ablation.read_results`; the first row is the whole recipe,
+            whose range over its seeds is shaded: what lies in there may be chance.
+    """
+    names, base = list(results), next(iter(results.values()))
+    figure, axes = plt.subplots(
+        1,
+        len(ABLATION_PANELS),
+        figsize=(10.4, 0.24 * len(names) + 1.2),
+        sharey=True,
+        layout="constrained",
+    )
+    for axis, (key, title) in zip(axes, ABLATION_PANELS.items(), strict=True):
+        axis.axvspan(min(base[key]), max(base[key]), color="#56B4E9", alpha=0.35, lw=0)
+        for row, name in enumerate(names):
+            values = results[name][key]
+            colour = "#D55E00" if max(values) < min(base[key]) else "#0072B2"
+            axis.plot(values, [row] * len(values), "o", ms=5, color=colour, alpha=0.9)
+        axis.set(xlabel=title, xlim=(0, 1), xticks=[0, 0.5, 1])
+        axis.grid(axis="y", color="0.9")
+        axis.set_axisbelow(True)
+    axes[0].set(yticks=range(len(names)), yticklabels=names, ylabel="left out")
+    axes[0].get_yticklabels()[0].set_fontweight("bold")
+    axes[0].invert_yaxis()
+    figure.suptitle("What each addition is worth: one left out at a time (shaded: none left out)")
+    return figure
+
+
 def image_figure(grid, row_names=None, column_names=None, title="", size=0.9) -> Figure:
     """A grid of images with names on its left and top.
 
