@@ -26,10 +26,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from finegan_lib import losses
+from finegan_lib import figures, losses
+from finegan_lib.checkpoints import WEIGHTS
 from finegan_lib.course import style, toys_codes
 from finegan_lib.data import ToyBirds
 from finegan_lib.figures import image_figure, noise, stagewise
+from finegan_lib.files import read_json
 from finegan_lib.models.finegan import FineGANConfig, stitch
 from finegan_lib.presets import TOY
 from finegan_lib.pretrained import load_finegan
@@ -426,6 +428,27 @@ print("L_c_info on C reaches the stages:", toys_codes.stages_reached("image")["c
 # What neither of the two prevents is a *child's mask* that covers everything, and a code in the
 # corners of the picture. That is checked by the duel over $C$, and in our preset by the terms on
 # the masks, those of lesson 04 and the pull.
+#
+# ## What the paper leaves to us
+#
+# That is the whole model. Trained just so, on birds that are drawn by code and for minutes instead
+# of days, it does not come apart. So our preset has additions, each a switch of `Recipe` or of the
+# model that is off in the presets of the paper. Lesson 04 has shown three of them. What is each one
+# worth? Leave out one at a time and train anew: same birds, same number of steps
+# (`finegan_lib/ablation.py`; the numbers, and the command that made them, are in
+# `finegan_lib/weights/ablation.json`).
+#
+# Before you look: which would you miss most? And what will the bottom row, the paper's own recipe,
+# look like?
+
+# %%
+measured = read_json(WEIGHTS / "ablation.json", "steps", "results")
+figures.ablation(measured["results"])
+plt.show()
+print("training steps of each run:", measured["steps"])
+
+# %% [markdown]
+# ABLATION_TEXT
 #
 # ## Recap
 #

@@ -512,6 +512,16 @@ else:
 # thousand pictures, mostly of background, are few for so many weights. Telling bird and background
 # apart was worth more than any of it.
 #
+# ## What the sorting gives back
+#
+# A generator does not draw every species by itself (lesson 06), and yet $\phi_c$ sorts those that
+# are left out as well as the others: features that tell twelve plumages apart tell a thirteenth
+# apart, too. So the sorted real birds are also a list of what the generator lacks, and
+# `discovery.cover` reads it: a cluster whose pictures $\phi_c$ gives to no code in particular is a
+# missing species, a code that no cluster claims is free, and the one is led to the other. This is
+# how the network that you have been using came to draw all its species. Discovery is not only what
+# FineGAN is good for; it is good for FineGAN.
+#
 # ## Recap
 #
 # * Generated pictures come with their codes: a free labelled training set.
