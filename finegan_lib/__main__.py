@@ -695,10 +695,11 @@ def _add_bench(commands) -> None:
         "measure how fast things are, as ratios within one run",
         "step and sample: against the plain implementation in tests/reference. data: decoding "
         "against the cache. scaling: time against sizes. gpu-model: time per epoch on GPUs, "
-        "estimated on paper. import: what importing costs. memory: what it gains to keep it.",
+        "estimated on paper. import: what importing costs. memory: what it gains to keep it. "
+        "playground: a slider's move to the new picture.",
         checkpoint=False,
     )
-    whats = ("step", "sample", "data", "scaling", "gpu-model", "import", "memory")
+    whats = ("step", "sample", "data", "scaling", "gpu-model", "import", "memory", "playground")
     parser.add_argument("what", choices=whats, help="what to measure")
     parser.add_argument("--rounds", type=int, help="turns of each way (none: 3 or 5)")
     parser.add_argument(

@@ -116,19 +116,10 @@ def step(sizes=(32, 64, 128), rounds: int = 5, progress: bool = True) -> dict:
         ``share``: the time that this step's convolutions take on their own, one by one and on
         tensors that nothing else touches, as a fraction of the step's time.
     """
-    plain = _reference("plain_training")
     results = {}
     for size in sizes:
         config, n = CASES[size]
-        batch = random_batch(size, n, "cpu")
-        fast_system, plain_system = build_system(config), build_system(config)
-        plain.plain_optimisers(plain_system)
-        ways = {
-            "fast": lambda s=fast_system, b=batch: s.step(b, torch.Generator().manual_seed(0)),
-            "plain": lambda s=plain_system, b=batch: plain.plain_step(
-                s, b, torch.Generator().manual_seed(0)
-            ),
-        }
+        ways = _step_ways(size)
         flops = {name: _flops(way) for name, way in ways.items()}
         convolutions = Convolutions.of(ways["fast"])
         ways["convolutions"] = convolutions.run
@@ -152,25 +143,24 @@ def step(sizes=(32, 64, 128), rounds: int = 5, progress: bool = True) -> dict:
     return facts(rounds=rounds, sizes=results)
 
 
+def _step_ways(size: int) -> dict:
+    plain, (config, n) = _reference("plain_training"), CASES[size]
+    batch = random_batch(size, n, "cpu")
+    fast_system, plain_system = build_system(config), build_system(config)
+    plain.plain_optimisers(plain_system)
+    return {
+        "fast": lambda: fast_system.step(batch, torch.Generator().manual_seed(0)),
+        "plain": lambda: plain.plain_step(plain_system, batch, torch.Generator().manual_seed(0)),
+    }
+
+
 def sample(sizes=(32, 64, 128), rounds: int = 5, progress: bool = True) -> dict:
     """Images of the averaged generator against those of the plain form, by image size."""
-    plain = _reference("plain_training")
     results = {}
     for size in sizes:
-        config, n = CASES[size]
-        generator = build_system(config).average
-        codes = config.model.hierarchy().sample(n, config.model.z_dim)
-
-        def fast(generator=generator, codes=codes):
-            with torch.no_grad():
-                generator(codes)
-
-        def slow(fast=fast):
-            with plain.plain_forms():
-                fast()
-
-        flops = {"fast": _flops(fast), "plain": _flops(slow)}
-        seconds = compare({"fast": fast, "plain": slow}, rounds, f"sampling at {size} px", progress)
+        ways, n = _sample_ways(size), CASES[size][1]
+        flops = {name: _flops(way) for name, way in ways.items()}
+        seconds = compare(ways, rounds, f"sampling at {size} px", progress)
         results[str(size)] = {
             "speedup": seconds["plain"] / seconds["fast"],
             "fast_s": seconds["fast"],
@@ -181,6 +171,22 @@ def sample(sizes=(32, 64, 128), rounds: int = 5, progress: bool = True) -> dict:
             "batch_size": n,
         }
     return facts(rounds=rounds, sizes=results)
+
+
+def _sample_ways(size: int) -> dict:
+    plain, (config, n) = _reference("plain_training"), CASES[size]
+    generator = build_system(config).average
+    codes = config.model.hierarchy().sample(n, config.model.z_dim)
+
+    @torch.no_grad()
+    def fast():
+        generator(codes)
+
+    def slow():
+        with plain.plain_forms():
+            fast()
+
+    return {"fast": fast, "plain": slow}
 
 
 def _flops(way) -> int:
@@ -535,42 +541,69 @@ def import_cost(rounds: int = 5, progress: bool = True) -> dict:
 # ---------------------------------------------------------------------------------------- memory
 
 
+PROCESSES = {"keeping": (True, False), "giving_back": (False, False), "plain": (False, True)}
+
+
 def memory(rounds: int = 5, progress: bool = True) -> dict:
-    """A training step at the paper's sizes that keeps the memory of large arrays, or gives it back.
+    """A step and sampling at the paper's sizes: keeping the memory of large arrays, giving it back,
+    and in the plain form as a program runs it that knows nothing of :func:`.devices.keep_memory`.
 
-    See :func:`finegan_lib.devices.keep_memory`. Each turn is a process of its own: what one way has
-    kept, the other would use.
+    Each turn is a process of its own: what one way has kept, the other would use.
+
+    Returns:
+        For ``step`` and ``sample`` the seconds of all three; ``speedup``, what keeping gains; and
+        ``speedup_over_plain``, what this library as its commands run it gains over the plain form.
     """
-    seconds = {True: [], False: []}
-    for _ in tqdm(range(rounds), "memory", disable=not progress, leave=False):
-        for keep, values in seconds.items():
-            program = f"from finegan_lib import bench; print(bench.{step_seconds.__name__}({keep}))"
+    results = {}
+    turns = [(what, turn) for what in ("step", "sample") for turn in range(rounds)]
+    for what, _ in tqdm(turns, "memory", disable=not progress, leave=False):
+        seconds = results.setdefault(what, {f"{name}_s": [] for name in PROCESSES})
+        for name, way in PROCESSES.items():
+            program = f"from finegan_lib import bench; print(bench.{seconds_of.__name__}"
             ran = subprocess.run(
-                [sys.executable, "-c", program], check=True, stdout=subprocess.PIPE, text=True
+                [sys.executable, "-c", f"{program}({what!r}, {way[0]}, {way[1]}))"],
+                check=True,
+                stdout=subprocess.PIPE,
+                text=True,
             )
-            values.append(float(ran.stdout))
-    keeping, giving_back = (statistics.median(values) for values in seconds.values())
-    return facts(
-        rounds=rounds,
-        speedup=giving_back / keeping,
-        keeping_s=keeping,
-        giving_back_s=giving_back,
-    )
+            seconds[f"{name}_s"].append(float(ran.stdout))
+    for what, seconds in results.items():
+        medians = {name: statistics.median(values) for name, values in seconds.items()}
+        results[what] = medians | {
+            "speedup": medians["giving_back_s"] / medians["keeping_s"],
+            "speedup_over_plain": medians["plain_s"] / medians["keeping_s"],
+        }
+    return facts(rounds=rounds, **results)
 
 
-def step_seconds(keep: bool, rounds: int = 3) -> float:
-    """How long one training step at the paper's sizes takes in this process, from now on.
+def seconds_of(what: str, keep: bool, plain: bool, rounds: int = 3) -> float:
+    """How long a training step or sampling at the paper's sizes takes in this process, from now on.
 
     Args:
+        what: "step" or "sample".
         keep: call :func:`finegan_lib.devices.keep_memory` before. It cannot be taken back.
-        rounds: steps, of which the median counts.
+        plain: in the plain form.
+        rounds: times that it is done, of which the median counts.
     """
     if keep:
         keep_memory()
-    config, n = CASES[max(CASES)]
-    system, batch = build_system(config), random_batch(config.model.image_size, n, "cpu")
-    ways = {"step": lambda: system.step(batch, torch.Generator().manual_seed(0))}
-    return compare(ways, rounds, progress=False)["step"]
+    make = {"step": _step_ways, "sample": _sample_ways}[what]
+    name = "plain" if plain else "fast"
+    return compare({name: make(max(CASES))[name]}, rounds, progress=False)[name]
+
+
+# ------------------------------------------------------------------------------------ playground
+
+
+def playground(rounds: int = 20, progress: bool = True) -> dict:
+    """Seconds from a slider's move to the new picture, of the shipped network (64 pixels)."""
+    from .course.playground import CodePanel, MixPanel
+    from .pretrained import load_finegan
+
+    generator = load_finegan("toy")
+    ways = {panel.__name__: panel(generator).update for panel in (CodePanel, MixPanel)}
+    seconds = compare(ways, rounds, "playground", progress)
+    return facts(rounds=rounds, image_size=generator.config.image_size, update_s=seconds)
 
 
 def summary(result: dict) -> str:
@@ -595,6 +628,7 @@ BENCHES = {
     "gpu-model": gpu_model,
     "import": import_cost,
     "memory": memory,
+    "playground": playground,
 }
 
 

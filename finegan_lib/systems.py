@@ -423,7 +423,8 @@ class FineGANSystem(nn.Module):
         pool, confidence = [], []
         for _ in range(self.recipe.hard_pool):
             codes = self.draw_codes(n, generator)
-            child = self.generator(codes.to(device)).child
+            on_device = codes.to(device)
+            _, child = self.generator.draw_foregrounds(on_device, on_device.z.new_zeros(1))
             log_q = self.d_child.code_logits(child.masked_foreground).float().log_softmax(1)
             confidence.append(log_q.gather(1, codes.c_index.to(device)[:, None])[:, 0].cpu())
             pool.append(codes)

@@ -104,24 +104,41 @@ def test_import_cost(monkeypatch):
     assert abs(result["finegan_lib_beyond_torch_s"]) < 1
 
 
-def test_memory_runs_both_ways_in_processes_of_their_own(monkeypatch):
-    def seconds_of(command, **_):
-        keep = "step_seconds(True)" in command[2]
-        return subprocess.CompletedProcess(command, 0, stdout="2.0\n" if keep else "3.0\n")
+def test_memory_runs_every_way_in_processes_of_their_own(monkeypatch):
+    answers = {"True, False": "2.0\n", "False, False": "3.0\n", "False, True": "5.0\n"}
 
-    monkeypatch.setattr(subprocess, "run", seconds_of)
+    def run(command, **_):
+        (answer,) = (said for way, said in answers.items() if way in command[2])
+        return subprocess.CompletedProcess(command, 0, stdout=answer)
+
+    monkeypatch.setattr(subprocess, "run", run)
     result = bench.memory(rounds=2, progress=False)
-    assert (result["keeping_s"], result["giving_back_s"], result["speedup"]) == (2.0, 3.0, 1.5)
+    for what in ("step", "sample"):
+        assert result[what] == {
+            "keeping_s": 2.0,
+            "giving_back_s": 3.0,
+            "plain_s": 5.0,
+            "speedup": 1.5,
+            "speedup_over_plain": 2.5,
+        }
 
 
-def test_the_seconds_of_a_step(monkeypatch):
+@pytest.mark.parametrize("what", ["step", "sample"])
+def test_the_seconds_of_one_way(what, monkeypatch):
     kept = []
     monkeypatch.setattr(bench, "CASES", {32: bench.CASES[32]})
     monkeypatch.setattr(bench, "keep_memory", lambda: kept.append(1))
-    assert bench.step_seconds(False, rounds=1) > 0
+    assert bench.seconds_of(what, False, True, rounds=1) > 0
     assert not kept
-    assert bench.step_seconds(True, rounds=1) > 0
+    assert bench.seconds_of(what, True, False, rounds=1) > 0
     assert kept == [1]
+
+
+def test_playground():
+    result = bench.playground(rounds=1, progress=False)
+    assert result["image_size"] == 64
+    assert set(result["update_s"]) == {"CodePanel", "MixPanel"}
+    assert min(result["update_s"].values()) > 0
 
 
 def test_options_that_a_bench_does_not_have(capsys):

@@ -218,17 +218,20 @@ class FineGANGenerator(nn.Module):
         """
         self._check(codes)
         background = self.draw_background(codes.z, codes.b)
+        return FineGANOutput(background, *self.draw_foregrounds(codes, background.image))
+
+    def draw_foregrounds(self, codes: Codes, behind: Tensor) -> tuple[Stage, Stage]:
+        """The parent and child stages alone, laid over images (N, 3, S, S); b is not read."""
         view, z = None, codes.z
         if self.config.view:
             view, z = view_grid(z, self.config.image_size), F.pad(z[:, VIEW_DIMS:], (VIEW_DIMS, 0))
         stem = self.foreground_stem(self.config.parent_gain * codes.p, z)
         features = self.parent_stage(codes.p, stem)
         heads = conv_together(features, self.parent_image, self.parent_mask)
-        parent = self._lay(heads, view, background.image)
+        parent = self._lay(heads, view, behind)
         features = self.child_stage(codes.c, features)
         heads = conv_together(features, self.child_image, self.child_mask)
-        child = self._lay(heads, view, parent.image)
-        return FineGANOutput(background, parent, child)
+        return parent, self._lay(heads, view, parent.image)
 
     def draw_background(self, z: Tensor, b: Tensor) -> Stage:
         """The background stage alone: z (N, z_dim), b (N, N_c)."""
