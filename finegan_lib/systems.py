@@ -366,8 +366,8 @@ class FineGANSystem(nn.Module):
             The losses and mean mask areas, scalars.
         """
         n, device = len(batch.child_crop), batch.child_crop.device
-        draw = self.hard_codes if hard else self.draw_codes
-        codes = distributed.own_codes(draw, n, generator).to(device)
+        drawn_by = self.hard_codes if hard else self.draw_codes
+        codes = distributed.own_codes(drawn_by, n, generator).to(device)
         fake = self.generator(codes)
         loss_b = self.update_d_background(batch, fake)
         loss_c = self.update_d_child(batch, fake, generator)
