@@ -32,7 +32,7 @@ FIGURES = {
 }
 # The demo trains in two parts, with idle children led in between, and cuts both off in time for all
 # to be done in 12 minutes on two cores: (share of the preset's steps, share of its minutes).
-FIRST, SECOND = (0.8, 0.65), (0.4, 0.3)
+FIRST, SECOND = (1.0, 0.68), (0.4, 0.28)
 BASELINE_FIGURES = {
     InfoGANBaselineGenerator: {"infogan_codes": figures.infogan_codes},
     LRGANGenerator: {"lr_gan_layers": figures.lr_gan_layers},

@@ -448,16 +448,15 @@ plt.show()
 print("training steps of each run:", measured["steps"])
 
 # %% [markdown]
-# Each dot is one training; the whole recipe and the paper's were trained three times. A blue dot
-# reaches at least the worst of the whole recipe's three, so with it nothing was shown either way;
-# an orange one does not.
+# Each dot is one training: two for every row, three for the whole recipe and for the paper's. A row
+# with a blue dot reached at least the worst of the whole recipe's three, so with it nothing was
+# shown either way; where all are orange, something was lost.
 #
-# The masks lean on three: without the *pull* of the child's mask on the parent's, with the
-# background tied to the child ($b = c$: then the bird may as well hide in $B$), or without the
-# price on grey masks, a good part of the bird is lost. Shapes need the free background, and the
-# *view* that takes the way a bird looks out of $p$'s hands. The appearance needs a background that
-# is told $b$ loudly (*background gain*). And the bottom row is worse in everything, farther than any
-# single omission: most additions can stand in for one another for a while.
+# The masks lean most on two: without the *pull* of the child's mask on the parent's, or with the
+# background tied to the child ($b = c$: then the bird may as well hide in $B$), a good part of the
+# bird is gone. Shapes miss many things, most of all the *view* that takes the way a bird looks out
+# of $p$'s hands. The appearance needs a background that is told $b$ loudly (*background gain*). And
+# the bottom row is worse in everything, nearly always by more than any single omission.
 #
 # Two warnings. These are short runs; what pays late (`free_child`, say, on which a plumage's
 # journey to foreign shapes depends) hardly shows. And it is one world of drawn birds: the paper got
