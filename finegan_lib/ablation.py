@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .demo import evaluate
 from .errors import InputError
-from .files import read_json, write_json
+from .files import read_json, slug, write_json
 from .presets import TOY
 from .training import RunConfig, train
 
@@ -89,11 +89,8 @@ def read_results(folder) -> dict:
     """
     results = {}
     for name in WITHOUT:
-        pattern = _result(Path(folder), name, "*").name
-        files = sorted(
-            Path(folder).glob(pattern), key=lambda path: int(path.stem.split("_seed")[1])
-        )
-        rows = [read_json(path, *COLUMNS) for path in files]
+        files = Path(folder).glob(_result(Path(folder), name, "*").name)
+        rows = sorted((read_json(f, "seed", *COLUMNS) for f in files), key=lambda row: row["seed"])
         if rows:
             results[name] = {key: [row[key] for row in rows] for key in COLUMNS}
     return results
@@ -124,5 +121,4 @@ def table(results: dict) -> str:
 
 
 def _result(folder: Path, name: str, seed) -> Path:
-    slug = "".join(c if c.isalnum() else "_" for c in name.lower()).strip("_")
-    return folder / f"{slug}_seed{seed}.json"
+    return folder / f"{slug(name).strip('_')}_seed{seed}.json"

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -119,7 +120,7 @@ def step(sizes=(32, 64, 128), rounds: int = 5, progress: bool = True) -> dict:
     results = {}
     for size in sizes:
         config, n = CASES[size]
-        ways = _step_ways(size)
+        ways = {"fast": _step_way(size, plain=False), "plain": _step_way(size, plain=True)}
         flops = {name: _flops(way) for name, way in ways.items()}
         convolutions = Convolutions.of(ways["fast"])
         ways["convolutions"] = convolutions.run
@@ -143,22 +144,23 @@ def step(sizes=(32, 64, 128), rounds: int = 5, progress: bool = True) -> dict:
     return facts(rounds=rounds, sizes=results)
 
 
-def _step_ways(size: int) -> dict:
-    plain, (config, n) = _reference("plain_training"), CASES[size]
-    batch = random_batch(size, n, "cpu")
-    fast_system, plain_system = build_system(config), build_system(config)
-    plain.plain_optimisers(plain_system)
-    return {
-        "fast": lambda: fast_system.step(batch, torch.Generator().manual_seed(0)),
-        "plain": lambda: plain.plain_step(plain_system, batch, torch.Generator().manual_seed(0)),
-    }
+def _step_way(size: int, plain: bool):
+    """A function that does one training step."""
+    config, n = CASES[size]
+    system, batch = build_system(config), random_batch(size, n, "cpu")
+    if not plain:
+        return lambda: system.step(batch, torch.Generator().manual_seed(0))
+    reference = _reference("plain_training")
+    reference.plain_optimisers(system)
+    return lambda: reference.plain_step(system, batch, torch.Generator().manual_seed(0))
 
 
 def sample(sizes=(32, 64, 128), rounds: int = 5, progress: bool = True) -> dict:
     """Images of the averaged generator against those of the plain form, by image size."""
     results = {}
     for size in sizes:
-        ways, n = _sample_ways(size), CASES[size][1]
+        n = CASES[size][1]
+        ways = {"fast": _sample_way(size, plain=False), "plain": _sample_way(size, plain=True)}
         flops = {name: _flops(way) for name, way in ways.items()}
         seconds = compare(ways, rounds, f"sampling at {size} px", progress)
         results[str(size)] = {
@@ -173,20 +175,19 @@ def sample(sizes=(32, 64, 128), rounds: int = 5, progress: bool = True) -> dict:
     return facts(rounds=rounds, sizes=results)
 
 
-def _sample_ways(size: int) -> dict:
-    plain, (config, n) = _reference("plain_training"), CASES[size]
+def _sample_way(size: int, plain: bool):
+    """A function that draws one batch."""
+    config, n = CASES[size]
     generator = build_system(config).average
     codes = config.model.hierarchy().sample(n, config.model.z_dim)
 
-    @torch.no_grad()
-    def fast():
-        generator(codes)
+    forms = _reference("plain_training").plain_forms if plain else nullcontext
 
-    def slow():
-        with plain.plain_forms():
-            fast()
+    def way():
+        with torch.no_grad(), forms():
+            generator(codes)
 
-    return {"fast": fast, "plain": slow}
+    return way
 
 
 def _flops(way) -> int:
@@ -587,9 +588,8 @@ def seconds_of(what: str, keep: bool, plain: bool, rounds: int = 3) -> float:
     """
     if keep:
         keep_memory()
-    make = {"step": _step_ways, "sample": _sample_ways}[what]
-    name = "plain" if plain else "fast"
-    return compare({name: make(max(CASES))[name]}, rounds, progress=False)[name]
+    make = {"step": _step_way, "sample": _sample_way}[what]
+    return compare({what: make(max(CASES), plain)}, rounds, progress=False)[what]
 
 
 # ------------------------------------------------------------------------------------ playground

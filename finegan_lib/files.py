@@ -103,6 +103,19 @@ def write_whole(path: Path, text: str) -> None:
         partial.unlink(missing_ok=True)
 
 
+def slug(name: str) -> str:
+    """A name as a file's: small letters and digits, all else an underscore."""
+    return "".join(c if c.isalnum() else "_" for c in name.lower())
+
+
+def refuse_to_overwrite(path) -> None:
+    """Raise :class:`InputError` if there is a file or folder of that name."""
+    if Path(path).exists():
+        raise InputError(
+            "this file exists", seen=str(path), cure="Choose another name, or remove it first."
+        )
+
+
 def read_json(path, *keys: str) -> dict:
     """The JSON object in a file.
 

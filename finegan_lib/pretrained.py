@@ -7,6 +7,7 @@ import torch
 
 from .checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
 from .errors import InputError
+from .files import refuse_to_overwrite
 from .models import (
     FineGANGenerator,
     GANGenerator,
@@ -113,10 +114,7 @@ def export_generator(name_or_file, path, command: str = "") -> Path:
         InputError: if the file exists, there is no such checkpoint, or its weights do not fit the
             sizes that it states.
     """
-    if Path(path).exists():
-        raise InputError(
-            "this file exists", seen=str(path), cure="Choose another name, or remove it first."
-        )
+    refuse_to_overwrite(path)
     source = checkpoint_path(name_or_file)
     load_generator(source)  # nothing is handed on that could not be loaded
     state, metadata = load_checkpoint(source)

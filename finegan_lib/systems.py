@@ -426,7 +426,7 @@ class FineGANSystem(nn.Module):
             on_device = codes.to(device)
             _, child = self.generator.draw_foregrounds(on_device, on_device.z.new_zeros(1))
             log_q = self.d_child.code_logits(child.masked_foreground).float().log_softmax(1)
-            confidence.append(log_q.gather(1, codes.c_index.to(device)[:, None])[:, 0].cpu())
+            confidence.append(log_q.gather(1, on_device.c_index[:, None])[:, 0].cpu())
             pool.append(codes)
         pool = Codes(*(torch.cat(parts) for parts in zip(*pool, strict=True)))
         hardest, judged = torch.cat(confidence).argsort(stable=True), self.n_judged(n)

@@ -48,7 +48,7 @@ from .discovery.finegan import (
 from .errors import InputError
 from .evaluation.paper import clustering_elsewhere, paper_tables
 from .evaluation.quality import evaluate_quality
-from .files import read_json, write_json
+from .files import read_json, slug, write_json
 from .models import (
     FineGANGenerator,
     InfoGANBaselineConfig,
@@ -593,11 +593,6 @@ def verdict(systems: dict) -> str:
 
 
 # ------------------------------------------------------------------------------- small things
-
-
-def slug(name: str) -> str:
-    """A row's name as a file's."""
-    return "".join(c if c.isalnum() else "_" for c in name.lower())
 
 
 def commit() -> str | None:

@@ -565,11 +565,14 @@ class Run:
         self.board.add_image("samples", picture, self.step)
 
 
-def start_from(name_or_file, system, config: RunConfig) -> None:
+def start_from(name_or_file, system, config: RunConfig) -> dict:
     """Give a fresh system the weights of a checkpoint; the optimisers stay fresh.
 
     A checkpoint of a run gives every network, an exported file the generator: both the live one
     and its running average start from the averaged weights.
+
+    Returns:
+        What the checkpoint holds.
 
     Raises:
         InputError: if there is no such checkpoint, or its sizes are others than the config's.
@@ -599,6 +602,7 @@ def start_from(name_or_file, system, config: RunConfig) -> None:
             seen=f"{here} in {path}, {wanted} to train",
             cure="Set these options to the checkpoint's values, or start fresh.",
         ) from error
+    return state
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -318,6 +318,14 @@ def test_an_ablation_goes_on_where_it_was_stopped(monkeypatch, tmp_path):
         ablation.ablate(folder, only=("hinge",))
 
 
+def test_the_readme_has_the_ablation_as_it_was_printed():
+    from finegan_lib import ablation
+
+    measured = json.loads((checkpoints.WEIGHTS / "ablation.json").read_text())["results"]
+    readme = (Path(demo.__file__).parents[1] / "README.md").read_text()
+    assert ablation.table(measured) in readme
+
+
 def test_judges(monkeypatch):
     few = functools.partial(judge_training.train_and_save_judges, n_images=48, n_test=48)
     monkeypatch.setattr(judge_training, "train_and_save_judges", few)

@@ -25,8 +25,7 @@ the column has to be nearer to what is missing than to anything else, no more.
     python -m finegan_lib train --preset toy --start-from runs/covered.safetensors --run runs/toy2
 """
 
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -37,18 +36,20 @@ from torch.func import functional_call
 from tqdm.auto import tqdm
 
 from .. import siblings
-from ..checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
+from ..checkpoints import checkpoint_path, read_metadata, save_checkpoint
 from ..errors import InputError
 from ..evaluation.clustering import kmeans_labels
+from ..files import refuse_to_overwrite
+from ..systems import frozen
 from ..training import RunConfig, build_dataset, build_system, start_from
 from .finegan import (
     DiscoveryConfig,
     augment,
     classify,
-    generate_labelled_images,
     real_inputs,
     shrink,
     train_code_classifier,
+    training_sets,
 )
 
 COLUMNS = "child_stage.join.conv.weight"  # (2·channels, N_c + channels, 3, 3): one column per child
@@ -83,24 +84,18 @@ class Sorting:
 def sort_real(generator, images: Tensor, config=None, *, seed: int = 0, progress=False) -> Sorting:
     """Sort real images (N, 3, s, s) in [-1, 1] into as many kinds as a FineGAN has children."""
     config = config or CoverConfig()
-    hierarchy, said = generator.config.hierarchy(), {}
-    for level, n_codes in (("child", hierarchy.n_children), ("parent", hierarchy.n_parents)):
-        drawn = replace(config.discovery, tied_parent=level == "child")
-        made, child, parent = generate_labelled_images(
-            generator, hierarchy, generator.config.z_dim, drawn, seed=seed, progress=progress
-        )
-        codes = child if level == "child" else parent
+    hierarchy, means = generator.config.hierarchy(), {}
+    options = {"seed": seed, "progress": progress}
+    sets = training_sets(generator, hierarchy, generator.config.z_dim, config.discovery, **options)
+    for level, made, codes, n_codes in sets:
         classifier = train_code_classifier(
-            made, codes, n_codes, drawn, seed=seed, name=level, progress=progress
+            made, codes, n_codes, config.discovery, name=level, **options
         )
         logits, features = classify(classifier, images)
-        said[level] = logits.softmax(1).numpy()
         if level == "child":
             kinds = kmeans_labels(features, n_codes, seed)
-    means = {
-        level: np.stack([q[kinds == k].mean(0) for k in range(hierarchy.n_children)])
-        for level, q in said.items()
-    }
+        said = logits.softmax(1).numpy()
+        means[level] = np.stack([said[kinds == k].mean(0) for k in range(hierarchy.n_children)])
     return Sorting(torch.as_tensor(kinds).long(), means["child"], means["parent"])
 
 
@@ -218,9 +213,7 @@ def cover_system(system, images: Tensor, config=None, *, seed: int = 0, progress
             seen=f"{len(images)} images, {n_children} children",
             cure="Give at least some tens of images per child.",
         )
-    training = system.training
-    system.eval().requires_grad_(False)
-    generator, discovery = system.average, config.discovery
+    generator, judge, discovery = system.average, system.d_child, config.discovery
     real = real_inputs(images, discovery.image_size)
     sorting = sort_real(generator, real, config, seed=seed, progress=progress)
     drawn, pairs = match(sorting, system.hierarchy, config.claimed)
@@ -229,19 +222,20 @@ def cover_system(system, images: Tensor, config=None, *, seed: int = 0, progress
         classifier = train_code_classifier(
             real, sorting.kinds, n_children, discovery, seed=seed, name="kinds", progress=progress
         ).requires_grad_(False)
-    for c, k in tqdm(pairs.items(), "idle children", disable=not progress, leave=False):
-        judge = system.d_child.real_fake_logits
-        column = lead(generator, judge, classifier, c, k, config, seed=seed)
-        facts = {"child": c, "kind": k, "images": int((sorting.kinds == k).sum())}
-        facts["before"] = share(generator, classifier, c, k, config=config)
-        facts["after"] = share(generator, classifier, c, k, column, config)
-        led.append(facts)
-        for network in (system.generator, system.average):
-            network.get_parameter(COLUMNS)[:, c] = column
+    training = judge.training
+    judge.eval()
+    with frozen(system):
+        for c, k in tqdm(pairs.items(), "idle children", disable=not progress, leave=False):
+            column = lead(generator, judge.real_fake_logits, classifier, c, k, config, seed=seed)
+            facts = {"child": c, "kind": k, "images": int((sorting.kinds == k).sum())}
+            facts["before"] = share(generator, classifier, c, k, config=config)
+            facts["after"] = share(generator, classifier, c, k, column, config)
+            led.append(facts)
+            for network in (system.generator, system.average):
+                network.get_parameter(COLUMNS)[:, c] = column
+    judge.train(training)
     if drawn:  # else there is nothing to take a mean of
         siblings.blank_reader(system, list(pairs))
-    system.train(training).requires_grad_(True)
-    system.average.eval().requires_grad_(False)
     return {"n_drawn": len(drawn), "led": led}
 
 
@@ -259,21 +253,18 @@ def cover(checkpoint, out, config=None, *, seed: int = 0, progress: bool = True)
         InputError: if ``out`` exists, or the checkpoint is no FineGAN's or has no discriminators.
     """
     config = config or CoverConfig()
-    if Path(out).exists():
-        raise InputError(
-            "this file exists", seen=str(out), cure="Choose another name, or remove it first."
-        )
+    refuse_to_overwrite(out)
     path = checkpoint_path(checkpoint)
-    state, metadata = load_checkpoint(path)
+    metadata = read_metadata(path)
     run = RunConfig.from_dict(metadata.get("config", {}))
+    system = build_system(run)
+    state = start_from(path, system, run)
     if run.family != "finegan" or "networks" not in state:
         raise InputError(
             "this needs a FineGAN with its discriminators",
             seen=f"{path} (family {run.family}, holds {', '.join(state)})",
             cure="Give the folder of a run of the finegan family, or a checkpoint in it.",
         )
-    system = build_system(run)
-    start_from(path, system, run)
     data = build_dataset(run, progress)
     images = data.evaluation_crops(range(min(config.n_real, len(data))))
     found = cover_system(system, images, config, seed=seed, progress=progress)

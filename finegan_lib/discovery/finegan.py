@@ -91,6 +91,21 @@ def generate_labelled_images(generator, hierarchy, z_dim, config=None, *, seed=0
     return torch.cat(images), torch.cat(child_codes), torch.cat(parent_codes)
 
 
+def training_sets(generator, hierarchy, z_dim, config, *, seed=0, progress=False):
+    """What the two classifiers learn from, one after the other: yields for "child" and "parent"
+    that name, generated images, their codes at that level, and how many codes there are."""
+    for level in ("child", "parent"):
+        drawn = config if level == "child" else replace(config, tied_parent=False)
+        if level == "child" or config.tied_parent:  # else the child's images serve both
+            images, child_codes, parent_codes = generate_labelled_images(
+                generator, hierarchy, z_dim, drawn, seed=seed, progress=progress
+            )
+        if level == "child":
+            yield level, images, child_codes, hierarchy.n_children
+        else:
+            yield level, images, parent_codes, hierarchy.n_parents
+
+
 def as_finegan(generator, seed: int = 0):
     """A generator with one child code, called as a FineGAN is: p and b are ignored.
 
@@ -264,14 +279,9 @@ def discover_categories(
     config = config or DiscoveryConfig()
     real_images = shrink(real_images, config.image_size)
     scores = {training: {} for training in trainings}
-    for level, truth in (("child", true_child), ("parent", true_parent)):
-        drawn = config if level == "child" else replace(config, tied_parent=False)
-        if level == "child" or config.tied_parent:  # else the child's images serve both
-            images, child_codes, parent_codes = generate_labelled_images(
-                generator, hierarchy, z_dim, drawn, seed=seed, progress=progress
-            )
-        codes = child_codes if level == "child" else parent_codes
-        n_codes = hierarchy.n_children if level == "child" else hierarchy.n_parents
+    truths = {"child": true_child, "parent": true_parent}
+    sets = training_sets(generator, hierarchy, z_dim, config, seed=seed, progress=progress)
+    for level, images, codes, n_codes in sets:
         for training in trainings:
             options = {"seed": seed, "name": f"{level}, {training}", "progress": progress}
             if training == "shuffled_codes":
@@ -284,7 +294,7 @@ def discover_categories(
             else:
                 classifier = untrained_classifier(images, n_codes, config, seed=seed)
             scores[training][level] = agreement_with_truth(
-                classifier, real_images, truth, seed=seed
+                classifier, real_images, truths[level], seed=seed
             )
     return scores
 

@@ -433,7 +433,7 @@ print("L_c_info on C reaches the stages:", toys_codes.stages_reached("image")["c
 #
 # That is the whole model. Trained just so, on birds that are drawn by code and for minutes instead
 # of days, it does not come apart. So our preset has additions, each a switch of `Recipe` or of the
-# model that is off in the presets of the paper. Lesson 04 has shown three of them. What is each one
+# model that is off in the presets of the paper. Lesson 04 has shown some of them. What is each one
 # worth? Leave out one at a time and train anew: same birds, same number of steps
 # (`finegan_lib/ablation.py`; the numbers, and the command that made them, are in
 # `finegan_lib/weights/ablation.json`).
@@ -454,9 +454,10 @@ print("training steps of each run:", measured["steps"])
 #
 # The masks lean most on two: without the *pull* of the child's mask on the parent's, or with the
 # background tied to the child ($b = c$: then the bird may as well hide in $B$), a good part of the
-# bird is gone. Shapes miss many things, most of all the *view* that takes the way a bird looks out
-# of $p$'s hands. The appearance needs a background that is told $b$ loudly (*background gain*). And
-# the bottom row is worse in everything, nearly always by more than any single omission.
+# bird is gone. Shapes miss many things: the free background again, and the *view* that takes the
+# way a bird looks out of $p$'s hands. The appearance needs a background that is told $b$ loudly
+# (*background gain*). And the bottom row is worse in everything, nearly always by more than any
+# single omission.
 #
 # Two warnings. These are short runs; what pays late (`free_child`, say, on which a plumage's
 # journey to foreign shapes depends) hardly shows. And it is one world of drawn birds: the paper got

@@ -446,7 +446,7 @@ print("real siblings differ by more than 0.2:", bool((pairs > 0.2).all()))
 print("a child and itself by nothing:", all(table.diag().max() == 0 for table in [*ours, *real]))
 
 # %% [markdown]
-# Left to itself our small network drew 12 or 13 species of 20, and longer training did not change
+# Left to itself our small network drew 11 to 13 species of 20, and longer training did not change
 # it: about the third that chance predicts was missing. So, later in the training of the network
 # that you see, such twins were looked for now and then, and one of each pair was made to
 # **start anew**: a new column of $W$, a mixture of two other children's (`Recipe.child_restart`;
