@@ -132,7 +132,7 @@ def keep_memory(largest: int = LARGEST) -> bool:
 
     The C library asks the system for every array of 32 MiB or more, and gives it back at once when
     it is freed. At the paper's sizes a training step makes hundreds of such arrays, and the system
-    spends a fifth of the step clearing them (``bench memory``). What is kept, the next array uses:
+    spends 15 % of the step on clearing them, and 40 % of sampling (``bench memory``). What is kept, the next array uses:
     the process becomes no larger than it is at its largest anyway.
 
     Does something on Linux with glibc only; elsewhere nothing. Returns whether it did.
