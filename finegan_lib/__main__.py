@@ -705,6 +705,9 @@ def _add_bench(commands) -> None:
     parser.add_argument(
         "--sizes", type=int, nargs="+", choices=(32, 64, 128), help="pixels (none: all three)"
     )
+    parser.add_argument(
+        "--compiled", action="store_true", default=None, help="step: with torch.compile too (no)"
+    )
     parser.add_argument("--figure", type=Path, metavar="FILE", help="PNG of scaling (none: none)")
 
 
@@ -715,6 +718,7 @@ def _bench(parsed) -> dict:
         parsed.what,
         rounds=parsed.rounds,
         sizes=parsed.sizes,
+        compiled=parsed.compiled,
         figure=parsed.figure,
         progress=not parsed.no_progress,
     )

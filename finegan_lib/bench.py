@@ -31,7 +31,7 @@ from tqdm.auto import tqdm
 
 from .data import BirdsFolder, ToyBirds
 from .data.cache import CachedBirds
-from .devices import keep_memory
+from .devices import choose, keep_memory
 from .doctor import random_batch
 from .errors import InputError
 from .presets import CUB, TOY, TOY64
@@ -108,14 +108,24 @@ def _reference(name: str):
 # --------------------------------------------------------------------------------- training step
 
 
-def step(sizes=(32, 64, 128), rounds: int = 5, progress: bool = True) -> dict:
+def step(
+    sizes=(32, 64, 128), rounds: int = 5, compiled: bool = False, progress: bool = True
+) -> dict:
     """A whole training step of FineGAN against the plain one, in float32.
+
+    Args:
+        sizes: of the images, in pixels.
+        rounds: turns of each way.
+        compiled: time the step under ``train --compile yes`` too; compiling takes minutes.
+        progress: show a progress bar.
 
     Returns:
         By image size: ``speedup``, both times in seconds, the operations of both (and their ratio,
         ``bound``: the speedup if every operation took as long as before), the rate reached, and
         ``share``: the time that this step's convolutions take on their own, one by one and on
-        tensors that nothing else touches, as a fraction of the step's time.
+        tensors that nothing else touches, as a fraction of the step's time. ``bf16_speedup`` is
+        that of the same step under ``train --precision bf16``: other numbers, so no part of
+        ``speedup``. ``compiled_speedup`` is float32 again.
     """
     results = {}
     for size in sizes:
@@ -124,9 +134,17 @@ def step(sizes=(32, 64, 128), rounds: int = 5, progress: bool = True) -> dict:
         flops = {name: _flops(way) for name, way in ways.items()}
         convolutions = Convolutions.of(ways["fast"])
         ways["convolutions"] = convolutions.run
+        ways["bf16"] = _step_way(size, plain=False, precision="bf16")
+        if compiled:
+            ways["compiled"] = _step_way(size, plain=False, compile=True)
         seconds = compare(ways, rounds, f"step at {size} px", progress)
         results[str(size)] = {
             "speedup": seconds["plain"] / seconds["fast"],
+            **{
+                f"{name}_speedup": seconds["plain"] / seconds[name]
+                for name in ("bf16", "compiled")
+                if name in seconds
+            },
             "fast_s": seconds["fast"],
             "plain_s": seconds["plain"],
             "images_per_s": n / seconds["fast"],
@@ -144,12 +162,19 @@ def step(sizes=(32, 64, 128), rounds: int = 5, progress: bool = True) -> dict:
     return facts(rounds=rounds, sizes=results)
 
 
-def _step_way(size: int, plain: bool):
-    """A function that does one training step."""
+def _step_way(size: int, plain: bool, **options):
+    """A function that does one training step; ``options``: see :func:`.devices.choose`."""
     config, n = CASES[size]
     system, batch = build_system(config), random_batch(size, n, "cpu")
     if not plain:
-        return lambda: system.step(batch, torch.Generator().manual_seed(0))
+        execution = choose(torch.device("cpu"), **options)
+        execution.fuse(system)
+
+        def way():
+            with execution.autocast():
+                system.step(batch, torch.Generator().manual_seed(0))
+
+        return way
     reference = _reference("plain_training")
     reference.plain_optimisers(system)
     return lambda: reference.plain_step(system, batch, torch.Generator().manual_seed(0))
@@ -632,20 +657,27 @@ BENCHES = {
 }
 
 
-def bench(what: str, *, rounds=None, sizes=None, figure=None, progress: bool = True) -> dict:
+def bench(
+    what: str, *, rounds=None, sizes=None, compiled=None, figure=None, progress: bool = True
+) -> dict:
     """Run one of :data:`BENCHES`.
 
     Args:
         what: its name.
         rounds: turns of each way; None: the bench's own number.
         sizes: of the images, for "step" and "sample".
+        compiled: also with torch.compile, for "step".
         figure: PNG file for the curves of "scaling".
 
     Raises:
         InputError: for an option that this bench does not have.
     """
-    given = {"rounds": rounds, "sizes": sizes, "figure": figure}
-    takes = {"gpu-model": (), "step": ("rounds", "sizes"), "sample": ("rounds", "sizes")}
+    given = {"rounds": rounds, "sizes": sizes, "compiled": compiled, "figure": figure}
+    takes = {
+        "gpu-model": (),
+        "sample": ("rounds", "sizes"),
+        "step": ("rounds", "sizes", "compiled"),
+    }
     takes = takes.get(what, ("rounds", "figure") if what == "scaling" else ("rounds",))
     for name, value in given.items():
         if value is not None and name not in takes:

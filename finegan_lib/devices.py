@@ -68,13 +68,18 @@ class Execution:
         if self.half == torch.float16:
             for optimiser in system.optimisers.values():
                 optimiser.scaler = torch.amp.GradScaler(self.device.type)
-        if self.compile:
-            for network in system.children():
-                if network is system.average:
-                    continue  # it draws a picture now and then
-                # What the step calls: a network, or the parts of those that have several heads.
-                for part in [network, *network.children()]:
-                    part.compile(backend=backend)
+        self.fuse(system, backend)
+
+    def fuse(self, system: nn.Module, backend: str = "inductor") -> None:
+        """Have torch.compile fuse the networks of a system, in place, if that was chosen."""
+        if not self.compile:
+            return
+        for network in system.children():
+            if network is system.average:
+                continue  # it draws a picture now and then
+            # What the step calls: a network, or the parts of those that have several heads.
+            for part in [network, *network.children()]:
+                part.compile(backend=backend)
 
     @staticmethod
     def _laid_out(part: Tensor) -> Tensor:
@@ -131,9 +136,9 @@ def keep_memory(largest: int = LARGEST) -> bool:
     """Let this process keep the memory of arrays that it has freed, up to ``largest`` bytes each.
 
     The C library asks the system for every array of 32 MiB or more, and gives it back at once when
-    it is freed. At the paper's sizes a training step makes hundreds of such arrays, and the system
-    spends 15 % of the step on clearing them, and 40 % of sampling (``bench memory``). What is kept, the next array uses:
-    the process becomes no larger than it is at its largest anyway.
+    it is freed. At the paper's sizes a training step makes hundreds of such arrays, and clearing
+    them takes the system a good part of the step, of sampling even more (``bench memory``). What is
+    kept, the next array uses: the process becomes no larger than it is at its largest anyway.
 
     Does something on Linux with glibc only; elsewhere nothing. Returns whether it did.
     """

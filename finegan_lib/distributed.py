@@ -199,8 +199,10 @@ def synchronise_batch_norms(module: nn.Module) -> None:
     if size() == 1:
         return
     for layer in module.modules():
-        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-            layer.__class__ = _SYNCHRONISED[type(layer)]
+        if isinstance(layer, nn.BatchNorm1d):
+            layer.__class__ = _SyncBatchNorm1d
+        elif isinstance(layer, nn.BatchNorm2d):
+            layer.__class__ = _SyncBatchNorm2d
 
 
 class _Mean(torch.autograd.Function):
@@ -257,9 +259,6 @@ class _SyncBatchNorm1d(_WholeBatch, nn.BatchNorm1d):
 
 class _SyncBatchNorm2d(_WholeBatch, nn.BatchNorm2d):
     pass
-
-
-_SYNCHRONISED = {nn.BatchNorm1d: _SyncBatchNorm1d, nn.BatchNorm2d: _SyncBatchNorm2d}
 
 
 def _device() -> str:

@@ -134,12 +134,14 @@ def update_average(average: nn.Module, live: nn.Module, decay: float, buffers: b
 
     BatchNorm's running statistics are averaged too if ``buffers``, else copied.
     """
-    torch._foreach_lerp_(list(average.parameters()), list(live.parameters()), 1 - decay)
-    for kept, new in zip(average.buffers(), live.buffers(), strict=True):
-        if buffers and kept.is_floating_point():
-            kept.lerp_(new, 1 - decay)
-        else:
-            kept.copy_(new)
+    pairs = list(zip(average.parameters(), live.parameters(), strict=True))
+    copied = list(zip(average.buffers(), live.buffers(), strict=True))
+    if buffers:
+        pairs += [(kept, new) for kept, new in copied if kept.is_floating_point()]
+        copied = [(kept, new) for kept, new in copied if not kept.is_floating_point()]
+    torch._foreach_lerp_(*map(list, zip(*pairs, strict=True)), 1 - decay)
+    if copied:
+        torch._foreach_copy_(*map(list, zip(*copied, strict=True)))
 
 
 def follow(system: "GANSystem | InfoGANSystem | FineGANSystem") -> None:
@@ -436,8 +438,9 @@ class FineGANSystem(nn.Module):
     def update_d_background(self, batch: TrainingExample, fake: FineGANOutput) -> Tensor:
         """D_b: real and fake background patches, and which real patches are background."""
         weights = losses.background_patch_weights(batch.box, self.d_background.geometry)
-        real_aux, real_logits = self.d_background(batch.full_image)
-        _, fake_logits = self.d_background(fake.background.image.detach())
+        drawn = self.d_background.fit(fake.background.image.detach())
+        aux, logits = self.d_background(torch.cat([batch.full_image, drawn]))
+        (real_aux, _), (real_logits, fake_logits) = aux.chunk(2), logits.chunk(2)
         loss = losses.background_discriminator_loss(
             real_aux,
             real_logits,
@@ -454,11 +457,12 @@ class FineGANSystem(nn.Module):
         self, batch: TrainingExample, fake: FineGANOutput, generator: torch.Generator
     ) -> Tensor:
         """D_c: child crops of real images against finished images C."""
-        sd = self.noise_sd
-        real_logits = self.d_child.real_fake_logits(noisy(batch.child_crop, sd, generator))
+        sd, d_child = self.noise_sd, self.d_child
+        real = noisy(batch.child_crop, sd, generator)
         judged = self.n_judged(len(fake.child.image))
-        fake_images = noisy(fake.child.image[:judged].detach(), sd, generator)
-        fake_logits = self.d_child.real_fake_logits(fake_images)
+        drawn = noisy(fake.child.image[:judged].detach(), sd, generator)
+        features = d_child.trunk.each(real, drawn)
+        real_logits, fake_logits = (d_child.real_fake(seen).flatten() for seen in features)
         loss = losses.adversarial_losses(self.recipe.adversarial)[0](real_logits, fake_logits)
         descend(self.optimisers["D_c"], loss)
         return loss
@@ -494,12 +498,15 @@ class FineGANSystem(nn.Module):
             aux, background_logits = self.d_background(fake.background.image)
             judged = fake.child.image[: self.n_judged(len(codes.z))]
             parent_view = code_view(fake.parent, recipe, generator, recipe.silhouette)
+            judged = noisy(judged, self.noise_sd, generator)
+            child_view = code_view(fake.child, recipe, generator)
+            judged_features, code_features = d_child.trunk.each(judged, child_view)
             terms = losses.finegan_generator_loss(
                 aux,
                 background_logits,
-                d_child.real_fake_logits(noisy(judged, self.noise_sd, generator)),
+                d_child.real_fake(judged_features).flatten(),
                 self.d_parent.code_logits(parent_view),
-                d_child.code_logits(code_view(fake.child, recipe, generator)),
+                d_child.code(code_features).flatten(1),
                 codes,
                 adversarial=recipe.adversarial,
                 background_weight=recipe.background_weight,

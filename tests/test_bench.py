@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from finegan_lib import bench
 from finegan_lib.__main__ import main
+from finegan_lib.devices import Execution
 from finegan_lib.errors import InputError
 
 
@@ -66,7 +67,17 @@ def test_steps_and_samples_have_a_speedup():
         assert size["speedup"] == size["plain_s"] / size["fast_s"]
         assert size["images_per_s"] == 16 / size["fast_s"]
         assert size["bound"] > 1.01  # fewer operations; that needs no clock
+        assert ("bf16_speedup" in size) == (measure is bench.step)
     assert {"torch", "threads", "clock"} <= result.keys()
+
+
+def test_a_step_is_compiled_only_on_demand(monkeypatch):
+    fused = []
+    fuse = lambda execution, system: fused.append(execution.compile)  # noqa: E731
+    monkeypatch.setattr(Execution, "fuse", fuse)
+    result = bench.bench("step", sizes=(32,), rounds=1, compiled=True, progress=False)
+    assert fused == [False, False, True]
+    assert result["sizes"]["32"]["compiled_speedup"] > 0
 
 
 def test_data(monkeypatch, tmp_path):

@@ -5,6 +5,7 @@ Convolutions are 3×3, padding 1, without bias, and are followed by BatchNorm, u
 """
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -33,6 +34,49 @@ def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
     return nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
 
 
+class BatchNorm2d(nn.BatchNorm2d):
+    """torch's BatchNorm2d; in training on a CPU, mean and variance come from two quick sums.
+
+    torch's own kernel spends four fifths of its time on the statistics.
+    """
+
+    WORTHWHILE = 2**16  # numbers in a batch; below, calling Python costs more than it saves
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) → (N, C, H, W), equal to torch's but for rounding."""
+        here = self.training and x.device.type == "cpu" and x.dtype == self.weight.dtype
+        if not here or not x.is_contiguous() or x.numel() < self.WORTHWHILE:
+            return super().forward(x)
+        self.num_batches_tracked += 1
+        running = self.running_mean, self.running_var, self.momentum
+        return _NormaliseBatch.apply(x, self.weight, self.bias, *running, self.eps)
+
+
+class _NormaliseBatch(torch.autograd.Function):
+    """Statistics as E[x] and E[x²] − E[x]²; torch's kernels for all the rest, and backwards."""
+
+    @staticmethod
+    def forward(ctx, x, weight, bias, running_mean, running_var, momentum, eps):
+        n, pixels = x.numel() / x.shape[1], x.flatten(2)
+        mean = pixels.sum(2).sum(0) / n
+        mean_square = torch.linalg.vector_norm(pixels, dim=2).square().sum(0) / n
+        variance = (mean_square - mean.square()).clamp(min=0)
+        running_mean.lerp_(mean, momentum)
+        running_var.lerp_(variance * (n / (n - 1)), momentum)
+        ctx.save_for_backward(x, weight, mean, (variance + eps).rsqrt())
+        ctx.eps = eps
+        return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=eps)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, upstream):
+        x, weight, mean, inverse_sd = ctx.saved_tensors
+        gradients = torch.ops.aten.native_batch_norm_backward(
+            upstream, x, weight, None, None, mean, inverse_sd, True, ctx.eps, [True] * 3
+        )
+        return *gradients, None, None, None, None
+
+
 class SameBlock(nn.Sequential):
     """Convolution, BatchNorm, GLU: (N, in, H, W) → (N, out, H, W).
 
@@ -43,7 +87,7 @@ class SameBlock(nn.Sequential):
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__(
             conv3x3(in_channels, 2 * out_channels),
-            nn.BatchNorm2d(2 * out_channels),
+            BatchNorm2d(2 * out_channels),
             nn.GLU(dim=1),
         )
 
@@ -55,7 +99,7 @@ class UpBlock(nn.Sequential):
         super().__init__(
             nn.Upsample(scale_factor=2, mode="nearest"),
             conv3x3(in_channels, 2 * out_channels),
-            nn.BatchNorm2d(2 * out_channels),
+            BatchNorm2d(2 * out_channels),
             nn.GLU(dim=1),
         )
 
@@ -125,10 +169,10 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.block = nn.Sequential(
             conv3x3(channels, 2 * channels),
-            nn.BatchNorm2d(2 * channels),
+            BatchNorm2d(2 * channels),
             nn.GLU(dim=1),
             conv3x3(channels, channels),
-            nn.BatchNorm2d(channels),
+            BatchNorm2d(channels),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -180,6 +224,18 @@ class CodeConv(nn.Module):
         return F.conv2d(features, feature_weight, padding=1) + torch.cat(columns, 3)
 
 
+class WholeConv(nn.Conv2d):
+    """A convolution with a kernel as large as its input, that is, one matrix product.
+
+    (N, in, K, K) → (N, out, 1, 1), with the weights of a ``Conv2d``. It costs a matrix product's
+    time, which counts where there is an output for each of thousands of codes.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits = F.linear(x.flatten(1), self.weight.flatten(1), self.bias)
+        return logits[:, :, None, None]
+
+
 class Encoder(nn.Sequential):
     """Stride-2 convolutions down to 4×4, the trunk of all image discriminators.
 
@@ -204,6 +260,16 @@ class Encoder(nn.Sequential):
             layers += _down(narrow, wide, norm)
         layers += _normed(conv3x3(widths[-1], self.out_channels), norm)
         super().__init__(*layers)
+        self.norm = norm
+
+    def each(self, *batches: Tensor) -> Sequence[Tensor]:
+        """The features of every batch: in one pass, unless BatchNorm's statistics would mix them.
+
+        One pass is quicker, and the spectral norms are worked out once for all.
+        """
+        if self.norm == "batch":
+            return [self(batch) for batch in batches]
+        return self(torch.cat(batches)).split([len(batch) for batch in batches])
 
 
 def _down(in_channels: int, out_channels: int, norm: str, first: bool = False) -> list[nn.Module]:
@@ -214,7 +280,7 @@ def _down(in_channels: int, out_channels: int, norm: str, first: bool = False) -
 def _normed(conv: nn.Conv2d, norm: str) -> list[nn.Module]:
     activation = nn.LeakyReLU(0.2, inplace=True)
     if norm == "batch":
-        return [conv, nn.BatchNorm2d(conv.out_channels), activation]
+        return [conv, BatchNorm2d(conv.out_channels), activation]
     if norm == "spectral":
         return [spectral_norm(conv), activation]
     if norm == "none":

@@ -24,12 +24,14 @@ from ..data.example import background_size
 from ..errors import InputError
 from ..options import option
 from .blocks import (
+    BatchNorm2d,
     CodeConv,
     Encoder,
     PatchGeometry,
     ResidualBlock,
     SameBlock,
     UpBlock,
+    WholeConv,
     check_image_size,
     conv3x3,
     conv_together,
@@ -166,7 +168,7 @@ class CodeStage(nn.Module):
     def __init__(self, code_dim: int, channels: int, out_channels: int, residual_blocks: int):
         super().__init__()
         self.join = CodeConv(code_dim, channels, 2 * channels)
-        self.join_norm = nn.BatchNorm2d(2 * channels)
+        self.join_norm = BatchNorm2d(2 * channels)
         self.residual = nn.Sequential(*(ResidualBlock(channels) for _ in range(residual_blocks)))
         self.out = SameBlock(channels, out_channels)
 
@@ -226,12 +228,16 @@ class FineGANGenerator(nn.Module):
         if self.config.view:
             view, z = view_grid(z, self.config.image_size), F.pad(z[:, VIEW_DIMS:], (VIEW_DIMS, 0))
         stem = self.foreground_stem(self.config.parent_gain * codes.p, z)
-        features = self.parent_stage(codes.p, stem)
-        heads = conv_together(features, self.parent_image, self.parent_mask)
-        parent = self._lay(heads, view, behind)
-        features = self.child_stage(codes.c, features)
-        heads = conv_together(features, self.child_image, self.child_mask)
-        return parent, self._lay(heads, view, parent.image)
+        parent_features = self.parent_stage(codes.p, stem)
+        child_features = self.child_stage(codes.c, parent_features)
+        heads = conv_together(parent_features, self.parent_image, self.parent_mask)
+        heads = heads, conv_together(child_features, self.child_image, self.child_mask)
+        if view is not None:
+            together = torch.cat(heads, 1)
+            together = F.grid_sample(together, view, padding_mode="border", align_corners=False)
+            heads = together.chunk(2, 1)
+        parent = self._lay(heads[0], behind)
+        return parent, self._lay(heads[1], parent.image)
 
     def draw_background(self, z: Tensor, b: Tensor) -> Stage:
         """The background stage alone: z (N, z_dim), b (N, N_c)."""
@@ -239,10 +245,8 @@ class FineGANGenerator(nn.Module):
         image = torch.tanh(self.background_image(features))
         return Stage(image, torch.ones_like(image[:, :1]), image, image)
 
-    def _lay(self, heads: Tensor, view: Tensor | None, behind: Tensor) -> Stage:
-        """The image and mask heads, (N, 3 + 1, S, S), seen in ``view``, over what is behind."""
-        if view is not None:
-            heads = F.grid_sample(heads, view, padding_mode="border", align_corners=False)
+    def _lay(self, heads: Tensor, behind: Tensor) -> Stage:
+        """The image and mask heads, (N, 3 + 1, S, S), over what is behind."""
         image, mask = heads.split([3, 1], 1)
         return stitch(torch.tanh(image), torch.sigmoid(mask + self.config.mask_bias), behind)
 
@@ -282,15 +286,18 @@ class BackgroundDiscriminator(nn.Module):
         initialise(self)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (aux, real/fake), each (N, cells, cells).
+        """Logits (aux, real/fake), each (N, cells, cells), of images of any size."""
+        return conv_together(self.trunk(self.fit(images)), self.aux, self.real_fake).unbind(1)
 
-        Images of the generator's size are first resized (bilinear, corners aligned) so that the
-        patches tile them exactly.
+    def fit(self, images: Tensor) -> Tensor:
+        """Images of the generator's size resized, so that the patches tile them exactly.
+
+        Bilinear, corners aligned: (N, 3, S, S) → (N, 3, input_size, input_size).
         """
-        if images.shape[-1] != self.input_size:
-            size = (self.input_size, self.input_size)
-            images = F.interpolate(images, size, mode="bilinear", align_corners=True)
-        return conv_together(self.trunk(images), self.aux, self.real_fake).unbind(1)
+        if images.shape[-1] == self.input_size:
+            return images
+        size = (self.input_size, self.input_size)
+        return F.interpolate(images, size, mode="bilinear", align_corners=True)
 
 
 class CodeDiscriminator(nn.Module):
@@ -309,12 +316,12 @@ class CodeDiscriminator(nn.Module):
         super().__init__()
         self.trunk = Encoder(config.image_size, config.d_dim, norm)
         channels = self.trunk.out_channels
-        self.real_fake = nn.Conv2d(channels, 1, 4)
+        self.real_fake = WholeConv(channels, 1, 4)
         self.code = nn.Sequential(
             conv3x3(channels, channels),
-            nn.BatchNorm2d(channels),
+            BatchNorm2d(channels),
             nn.LeakyReLU(0.2, inplace=True),
-            nn.Conv2d(channels, n_codes, 4),
+            WholeConv(channels, n_codes, 4),
         )
         initialise(self)
 
@@ -344,9 +351,9 @@ class ContrastiveHead(nn.Module):
         super().__init__()
         self.features = nn.Sequential(
             conv3x3(channels, channels),
-            nn.BatchNorm2d(channels),
+            BatchNorm2d(channels),
             nn.LeakyReLU(0.2, inplace=True),
-            nn.Conv2d(channels, width, 4),
+            WholeConv(channels, width, 4),
             nn.Flatten(),
         )
         initialise(self)
@@ -366,7 +373,7 @@ class PoseReader(nn.Module):
     def __init__(self, config: FineGANConfig, pose_dims: int):
         super().__init__()
         self.trunk = Encoder(config.image_size, config.d_dim // 2, in_channels=1)
-        self.out = nn.Conv2d(self.trunk.out_channels, 2 * pose_dims, 4)
+        self.out = WholeConv(self.trunk.out_channels, 2 * pose_dims, 4)
         initialise(self)
 
     def forward(self, masks: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ..options import option
-from .blocks import Encoder, check_image_size, conv3x3, initialise
+from .blocks import Encoder, WholeConv, check_image_size, conv3x3, initialise
 from .finegan import Stem
 
 
@@ -61,7 +61,7 @@ class GANDiscriminator(nn.Module):
     def __init__(self, config: GANConfig, image_size: int = 0):
         super().__init__()
         self.trunk = Encoder(image_size or config.image_size, config.d_dim, config.norm)
-        self.real_fake = nn.Conv2d(self.trunk.out_channels, 1, 4)
+        self.real_fake = WholeConv(self.trunk.out_channels, 1, 4)
         initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ..codes import one_hot
 from ..options import option
-from .blocks import conv3x3, initialise
+from .blocks import BatchNorm2d, WholeConv, conv3x3, initialise
 from .gan import GANConfig, GANDiscriminator, GANGenerator
 
 
@@ -55,9 +55,9 @@ class InfoGANPosterior(nn.Module):
         self.n_categories, self.n_continuous = config.n_categories, config.n_continuous
         self.layers = nn.Sequential(
             conv3x3(channels, channels),
-            nn.BatchNorm2d(channels),
+            BatchNorm2d(channels),
             nn.LeakyReLU(0.2, inplace=True),
-            nn.Conv2d(channels, self.n_categories + 2 * self.n_continuous, 4),
+            WholeConv(channels, self.n_categories + 2 * self.n_continuous, 4),
         )
         initialise(self)
 

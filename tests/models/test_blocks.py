@@ -10,12 +10,14 @@ from torch import nn
 from finegan_lib.data.example import background_size
 from finegan_lib.errors import InputError
 from finegan_lib.models.blocks import (
+    BatchNorm2d,
     CodeConv,
     Encoder,
     PatchGeometry,
     ResidualBlock,
     SameBlock,
     UpBlock,
+    WholeConv,
     check_image_size,
     conv_together,
     initialise,
@@ -50,6 +52,77 @@ def test_code_comes_before_the_features():
         layer.conv.weight[0, 1, 1, 1] = -1.0
     code, features = torch.tensor([[3.0]]), torch.arange(16.0).view(1, 1, 4, 4)
     torch.testing.assert_close(layer(code, features), 6 - features)
+
+
+def results(layer, x, upstream):
+    """What a layer returns and leaves behind: output, all gradients, running statistics."""
+    x = x.clone().requires_grad_()
+    out = layer(x)
+    out.backward(upstream)
+    gradients = [p.grad for p in layer.parameters()]
+    return [out.detach(), x.grad, *gradients, *layer.buffers()]
+
+
+@pytest.mark.parametrize(("dtype", "precision"), [(torch.float64, 1e-9), (torch.float32, 1e-4)])
+def test_batch_norm_equals_torchs(dtype, precision):
+    """Above and below the size from which the sums pay, with means far from 0."""
+    torch.manual_seed(0)
+    for shape in ((4, 16, 32, 32), (5, 3, 7, 6)):
+        ours, theirs = BatchNorm2d(shape[1]).to(dtype), nn.BatchNorm2d(shape[1]).to(dtype)
+        with torch.no_grad():
+            ours.weight.normal_(1, 0.3), ours.bias.normal_()
+        theirs.load_state_dict(ours.state_dict())
+        offset = 3 * torch.randn(shape[1], 1, 1, dtype=dtype)
+        x, upstream = torch.randn(2, *shape, dtype=dtype)
+        assert (x.numel() >= BatchNorm2d.WORTHWHILE) == (shape[0] == 4)
+        got, expected = (results(norm, x + offset, upstream) for norm in (ours, theirs))
+        for a, b in zip(got, expected, strict=True):
+            torch.testing.assert_close(a, b, atol=precision, rtol=precision)
+        with torch.no_grad():
+            torch.testing.assert_close(ours.eval()(x), theirs.eval()(x), atol=1e-4, rtol=1e-4)
+
+
+def test_batch_norm_of_a_constant_channel_is_its_bias():
+    x = torch.full((4, 8, 64, 64), 3.0)
+    out = BatchNorm2d(8)(x)
+    torch.testing.assert_close(out, torch.zeros_like(x), atol=1e-2, rtol=0)
+    assert out.isfinite().all()
+
+
+def test_batch_norm_in_other_formats_is_torchs():
+    """bfloat16 and channels-last batches go torch's way."""
+    torch.manual_seed(0)
+    x = torch.randn(4, 16, 32, 32)
+    theirs = nn.BatchNorm2d(16)
+    assert torch.equal(
+        BatchNorm2d(16)(x.bfloat16()).float(), nn.BatchNorm2d(16)(x.bfloat16()).float()
+    )
+    last = x.contiguous(memory_format=torch.channels_last)
+    assert torch.equal(BatchNorm2d(16)(last), theirs(last))
+
+
+def test_a_convolution_as_large_as_its_input():
+    torch.manual_seed(0)
+    layer, x = WholeConv(6, 5, 4).double(), torch.randn(3, 6, 4, 4, dtype=torch.float64)
+    expected = nn.Conv2d.forward(layer, x)
+    assert layer(x).shape == expected.shape == (3, 5, 1, 1)
+    torch.testing.assert_close(layer(x), expected)
+
+
+@pytest.mark.parametrize("norm", ["batch", "spectral"])
+def test_an_encoder_takes_several_batches(norm):
+    """Each gets the features that it would get alone; BatchNorm must not see two batches as one."""
+    torch.manual_seed(0)
+    encoder, passes = Encoder(32, 4, norm), []
+    encoder.register_forward_pre_hook(lambda _, inputs: passes.append(len(inputs[0])))
+    one, other = torch.randn(3, 3, 32, 32), 5 + torch.randn(2, 3, 32, 32)
+    alone = Encoder(32, 4, norm)
+    alone.load_state_dict(encoder.state_dict())
+    features = encoder.each(one, other)
+    assert passes == ([3, 2] if norm == "batch" else [5])
+    with nn.utils.parametrize.cached():
+        for got, batch in zip(features, (one, other), strict=True):
+            torch.testing.assert_close(got, alone(batch))
 
 
 def test_gated_blocks():

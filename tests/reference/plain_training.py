@@ -6,15 +6,15 @@ every discriminator's weights, used or not. What the library's step must equal, 
 measured against. Nothing here is imported by the library's networks or trainer.
 """
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from unittest import mock
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from finegan_lib import losses
 from finegan_lib.models import finegan
-from finegan_lib.models.blocks import CodeConv, UpBlock
+from finegan_lib.models.blocks import BatchNorm2d, CodeConv, UpBlock, WholeConv
 from finegan_lib.systems import FineGANSystem, code_view, noisy
 
 
@@ -28,6 +28,8 @@ def plain_forms():
     with (
         mock.patch.object(UpBlock, "forward", UpBlock.plain),
         mock.patch.object(CodeConv, "forward", CodeConv.plain),
+        mock.patch.object(BatchNorm2d, "forward", nn.BatchNorm2d.forward),
+        mock.patch.object(WholeConv, "forward", nn.Conv2d.forward),
         mock.patch.object(finegan, "conv_together", apart),
     ):
         yield
@@ -40,8 +42,16 @@ def plain_optimisers(system: FineGANSystem) -> None:
         system.optimisers[name] = torch.optim.Adam(group["params"], group["lr"], group["betas"])
 
 
-def plain_step(system: FineGANSystem, batch, generator: torch.Generator) -> dict:
-    """What ``system.step(batch, generator)`` does."""
+def plain_step(
+    system: FineGANSystem, batch, generator: torch.Generator, once_an_update=nullcontext
+) -> dict:
+    """What ``system.step(batch, generator)`` does.
+
+    Args:
+        once_an_update: context of D_c's passes within an update. The library estimates D_c's
+            spectral norms once for both, torch once for each; with ``parametrize.cached`` the plain
+            step does as the library, so that the two can be compared to the last digits.
+    """
     recipe, sd = system.recipe, system.noise_sd
     d_loss = losses.adversarial_losses(recipe.adversarial)[0]
     d_b, d_p, d_c = system.d_background, system.d_parent, system.d_child
@@ -64,17 +74,19 @@ def plain_step(system: FineGANSystem, batch, generator: torch.Generator) -> dict
         )
         descend(system, ["D_b"], loss_b)
 
-        real_logits, _ = d_c(noisy(batch.child_crop, sd, generator))
-        fake_logits, _ = d_c(noisy(fake.child.image[:judged].detach(), sd, generator))
+        with once_an_update():
+            real_logits, _ = d_c(noisy(batch.child_crop, sd, generator))
+            fake_logits, _ = d_c(noisy(fake.child.image[:judged].detach(), sd, generator))
         loss_c = d_loss(real_logits, fake_logits)
         descend(system, ["D_c"], loss_c)
 
         aux, background_logits = d_b(fake.background.image)
         parent_view = code_view(fake.parent, recipe, generator, recipe.silhouette)
-        child_logits, _ = d_c(noisy(fake.child.image[:judged], sd, generator))
+        with once_an_update():
+            child_logits, _ = d_c(noisy(fake.child.image[:judged], sd, generator))
+            _, child_code = d_c(code_view(fake.child, recipe, generator))
         d_p(fake.parent.image)  # and nobody looks at the answer
         _, parent_code = d_p(parent_view)
-        _, child_code = d_c(code_view(fake.child, recipe, generator))
         terms = losses.finegan_generator_loss(
             aux,
             background_logits,
