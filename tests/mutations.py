@@ -198,8 +198,8 @@ MUTATIONS = (
     Mutation(
         "average-decay-swapped",
         SYSTEMS,
-        "list(live.parameters()), 1 - decay)",
-        "list(live.parameters()), decay)",
+        "zip(*pairs, strict=True)), 1 - decay)",
+        "zip(*pairs, strict=True)), decay)",
         ("07",),
     ),
     Mutation(

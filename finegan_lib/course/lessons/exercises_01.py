@@ -164,7 +164,7 @@ EXERCISES = (
         "my_settings",
         {"g_steps": 1, "d_steps": 1},
         mistakes=(
-            Mistake({"g_rate": 3e-3, "d_rate": 3e-4}, "of the 8 modes"),
+            Mistake({"g_rate": 3e-3, "d_rate": 3e-5}, "of the 8 modes"),
             Mistake({"d_steps": 1000}, "whole numbers from 1 to 5"),
             Mistake({"steps": 10**6}, "only the keys"),
             Mistake([1e-3], "a dictionary"),
