@@ -27,8 +27,9 @@ install: $(STAMP) ## make .venv and install the package, once
 demo: $(STAMP) ## train a small FineGAN and show what its codes do (about 15 minutes on two cores)
 	$(BIN) -m finegan_lib demo $(ARGS)
 
+# GOMP_SPINCOUNT: see share_processors in finegan_lib/threads.py.
 lab: $(STAMP) ## open the course's notebooks in JupyterLab
-	$(BIN) -m jupyterlab $(ARGS) notebooks
+	GOMP_SPINCOUNT=$${GOMP_SPINCOUNT:-3000} $(BIN) -m jupyterlab $(ARGS) notebooks
 
 book: $(STAMP) ## write the rendered notebooks as web pages, runs/book/index.html
 	$(BIN) -m finegan_lib.course book $(ARGS)

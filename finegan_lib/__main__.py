@@ -8,6 +8,7 @@ from pathlib import Path
 from .errors import InputError, TrainingDiverged, TrainingStopped, WorkerLost
 from .files import write_json
 from .options import add_options, with_options
+from .threads import share_processors
 
 
 def main(arguments=None) -> int:
@@ -18,6 +19,7 @@ def main(arguments=None) -> int:
         something; 2 when the user's input cannot be used; 130 or 143 when SIGINT (Ctrl-C) or
         SIGTERM stopped it.
     """
+    share_processors()
     try:
         parser = build_parser()
     except (ImportError, OSError, RuntimeError, TypeError, AttributeError) as error:
@@ -696,10 +698,11 @@ def _add_bench(commands) -> None:
         "step and sample: against the plain implementation in tests/reference. data: decoding "
         "against the cache. scaling: time against sizes. gpu-model: time per epoch on GPUs, "
         "estimated on paper. import: what importing costs. memory: what it gains to keep it. "
-        "playground: a slider's move to the new picture.",
+        "crowd: a step beside a busy program. playground: a slider's move to the new picture.",
         checkpoint=False,
     )
-    whats = ("step", "sample", "data", "scaling", "gpu-model", "import", "memory", "playground")
+    whats = ("step", "sample", "data", "scaling", "gpu-model", "import", "memory", "crowd")
+    whats += ("playground",)
     parser.add_argument("what", choices=whats, help="what to measure")
     parser.add_argument("--rounds", type=int, help="turns of each way (none: 3 or 5)")
     parser.add_argument(

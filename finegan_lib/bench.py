@@ -10,6 +10,7 @@ The reference that a training step and sampling are compared with is the plain i
 
 import dataclasses
 import importlib.util
+import os
 import platform
 import resource
 import statistics
@@ -36,6 +37,7 @@ from .doctor import random_batch
 from .errors import InputError
 from .presets import CUB, TOY, TOY64
 from .systems import FineGANSystem
+from .threads import share_processors
 from .training import StepSampler, build_system
 
 # What a step and sampling are measured at: the presets' sizes, and the batch of the paper's sizes
@@ -585,14 +587,7 @@ def memory(rounds: int = 5, progress: bool = True) -> dict:
     for what, _ in tqdm(turns, "memory", disable=not progress, leave=False):
         seconds = results.setdefault(what, {f"{name}_s": [] for name in PROCESSES})
         for name, way in PROCESSES.items():
-            program = f"from finegan_lib import bench; print(bench.{seconds_of.__name__}"
-            ran = subprocess.run(
-                [sys.executable, "-c", f"{program}({what!r}, {way[0]}, {way[1]}))"],
-                check=True,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            seconds[f"{name}_s"].append(float(ran.stdout))
+            seconds[f"{name}_s"].append(_elsewhere(what, *way))
     for what, seconds in results.items():
         medians = {name: statistics.median(values) for name, values in seconds.items()}
         results[what] = medians | {
@@ -602,19 +597,67 @@ def memory(rounds: int = 5, progress: bool = True) -> dict:
     return facts(rounds=rounds, **results)
 
 
-def seconds_of(what: str, keep: bool, plain: bool, rounds: int = 3) -> float:
-    """How long a training step or sampling at the paper's sizes takes in this process, from now on.
+def _elsewhere(*arguments, environment=None) -> float:
+    """:func:`seconds_of` in a process of its own."""
+    call = f"from finegan_lib import bench; print(bench.{seconds_of.__name__}{arguments})"
+    command = [sys.executable, "-c", call]
+    ran = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    return float(ran.stdout)
+
+
+def seconds_of(
+    what: str, keep: bool, plain: bool, size: int = max(CASES), rounds: int = 3
+) -> float:
+    """How long a training step or sampling takes in this process, from now on.
 
     Args:
         what: "step" or "sample".
         keep: call :func:`finegan_lib.devices.keep_memory` before. It cannot be taken back.
         plain: in the plain form.
+        size: of the images, in pixels.
         rounds: times that it is done, of which the median counts.
     """
     if keep:
         keep_memory()
     make = {"step": _step_way, "sample": _sample_way}[what]
-    return compare({what: make(max(CASES), plain)}, rounds, progress=False)[what]
+    return compare({what: make(size, plain)}, rounds, progress=False)[what]
+
+
+# ----------------------------------------------------------------------------------------- crowd
+
+
+def crowd(rounds: int = 3, progress: bool = True) -> dict:
+    """A training step at 32 pixels, alone and beside a busy program, by how threads wait.
+
+    Returns:
+        Seconds, ``spinning_s`` with GNU OpenMP's default and ``sleeping_s`` as our commands have
+        it (:func:`.threads.share_processors`), and their ratio ``speedup``: ``alone``,
+        and ``beside`` as many busy programs as there are threads, less one.
+    """
+    clean = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    sleeping = dict(clean)
+    share_processors(sleeping)
+    ways = {"spinning_s": clean, "sleeping_s": sleeping}
+    results = {}
+    for where, n_busy in (("alone", 0), ("beside", max(1, torch.get_num_threads() - 1))):
+        busy = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(n_busy)]
+        try:
+            seconds = {name: [] for name in ways}
+            for _ in tqdm(range(rounds), where, disable=not progress, leave=False):
+                for name, environment in ways.items():
+                    way = ("step", True, False, min(CASES), 20)
+                    seconds[name].append(_elsewhere(*way, environment=environment))
+        finally:
+            for program in busy:
+                program.kill()
+        medians = {name: statistics.median(values) for name, values in seconds.items()}
+        speedup = medians["spinning_s"] / medians["sleeping_s"]
+        results[where] = medians | {"speedup": speedup, "busy_programs": n_busy}
+    return facts(rounds=rounds, image_size=min(CASES), **results)
+
+
+# Not for ever, should nobody be left to end it.
+BUSY = "import time; end = time.time() + 600\nwhile time.time() < end: pass"
 
 
 # ------------------------------------------------------------------------------------ playground
@@ -653,6 +696,7 @@ BENCHES = {
     "gpu-model": gpu_model,
     "import": import_cost,
     "memory": memory,
+    "crowd": crowd,
     "playground": playground,
 }
 

@@ -9,6 +9,7 @@ losses in :mod:`finegan_lib.losses` ask for it themselves.
 
 import ctypes
 import platform
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -106,12 +107,21 @@ def choose(
 
     Raises:
         InputError: for float16 on a CPU, which is slow there and gains nothing.
+
+    Warns:
+        UserWarning: for bfloat16 on a CPU that has no instructions for it: float32 is used, which
+            is many times faster there.
     """
     cuda = device.type == "cuda"
     if precision == "fp16" and not cuda:
         raise InputError(
             "fp16 is for GPUs only", seen=str(device), cure="Use fp32, or bf16 where it is fast."
         )
+    if precision == "bf16" and not cuda and not has_bfloat16():
+        warnings.warn(
+            "this processor does not compute in bfloat16; training in float32 instead", stacklevel=2
+        )
+        precision = "fp32"
     half = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
     if precision == "auto":
         precision = "fp32"
@@ -126,6 +136,15 @@ def choose(
         compile=compile,
         pinned=cuda and prefetch != "no",
     )
+
+
+def has_bfloat16() -> bool:
+    """Whether this CPU computes convolutions in bfloat16, as those with AVX-512 or Arm's BF16 do.
+
+    Where it does not, torch emulates them one number at a time.
+    """
+    mkldnn = torch.backends.mkldnn.is_available()
+    return mkldnn and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of mallopt(3)

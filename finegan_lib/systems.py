@@ -249,8 +249,8 @@ class GANSystem(nn.Module):
 class InfoGANSystem(nn.Module):
     """InfoGAN: V(D, G) − λ·L_I(G, Q).
 
-    As in the authors' code the information loss trains G and the Q head; the trunk that Q reads
-    learns from real/fake alone.
+    As in FineGAN's child discriminator the information loss trains G and the Q head; the trunk that
+    Q reads learns from real/fake alone. (InfoGAN's own code lets both losses move the trunk.)
     """
 
     def __init__(self, config: InfoGANConfig, recipe: Recipe):

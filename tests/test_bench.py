@@ -1,8 +1,11 @@
 """Benchmarks: that they compare what they say, count right, and hand over what was asked for."""
 
 import json
+import os
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +15,7 @@ from finegan_lib import bench
 from finegan_lib.__main__ import main
 from finegan_lib.devices import Execution
 from finegan_lib.errors import InputError
+from finegan_lib.threads import SPIN, share_processors
 
 
 def test_ways_take_turns(monkeypatch):
@@ -139,10 +143,65 @@ def test_the_seconds_of_one_way(what, monkeypatch):
     kept = []
     monkeypatch.setattr(bench, "CASES", {32: bench.CASES[32]})
     monkeypatch.setattr(bench, "keep_memory", lambda: kept.append(1))
-    assert bench.seconds_of(what, False, True, rounds=1) > 0
+    assert bench.seconds_of(what, False, True, 32, rounds=1) > 0
     assert not kept
-    assert bench.seconds_of(what, True, False, rounds=1) > 0
+    assert bench.seconds_of(what, True, False, 32, rounds=1) > 0
     assert kept == [1]
+
+
+def test_a_crowd_is_there_and_gone(monkeypatch):
+    """Busy programs run while the second half is measured, and no longer."""
+    running, seen = [], []
+
+    class Program:
+        def __init__(self, command):
+            running.append(self)
+
+        def kill(self):
+            running.remove(self)
+
+    def run(command, env, **_):
+        seen.append((len(running), env.get("GOMP_SPINCOUNT")))
+        return subprocess.CompletedProcess(command, 0, stdout="1.0" if len(seen) % 2 else "0.5")
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    monkeypatch.setattr(subprocess, "Popen", Program)
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setenv("GOMP_SPINCOUNT", "7")
+    result = bench.crowd(rounds=1, progress=False)
+    assert seen == [(0, None), (0, "3000"), (2, None), (2, "3000")]
+    assert not running
+    for where in ("alone", "beside"):
+        assert (result[where]["spinning_s"], result[where]["sleeping_s"]) == (1.0, 0.5)
+        assert result[where]["speedup"] == 2.0
+
+
+def test_the_busy_program_is_python():
+    compile(bench.BUSY, "busy", "exec")
+
+
+def test_how_threads_wait_is_the_users_choice_first():
+    for chosen in ({"OMP_WAIT_POLICY": "active"}, {"GOMP_SPINCOUNT": "5"}):
+        environment = dict(chosen)
+        share_processors(environment)
+        assert environment == chosen
+    share_processors(environment := {})
+    assert environment == {"GOMP_SPINCOUNT": SPIN}
+    makefile = (Path(__file__).parents[1] / "Makefile").read_text()
+    assert f"GOMP_SPINCOUNT:-{SPIN}" in makefile
+
+
+def test_commands_say_how_threads_wait_before_torch_is_loaded():
+    program = (
+        "import os, sys, finegan_lib.__main__ as cli\n"
+        "build, cli.build_parser = cli.build_parser, lambda: check() or build()\n"
+        "def check(): print('torch' in sys.modules, os.environ['GOMP_SPINCOUNT'])\n"
+        "cli.main(['presets'])\n"
+    )
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("GOMP", "OMP_WAIT"))}
+    command = [sys.executable, "-c", program]
+    ran = subprocess.run(command, capture_output=True, text=True, env=clean)
+    assert ran.stdout.splitlines()[0] == f"False {SPIN}"
 
 
 def test_playground():

@@ -41,13 +41,27 @@ def test_auto_on_a_gpu(monkeypatch, capability, half):
     assert devices.choose(GPU) == devices.Execution(GPU, half, True, True, False, True)
 
 
-def test_every_option_can_be_said():
+def test_every_option_can_be_said(has_bfloat16):
     plain = devices.choose(
         GPU, precision="fp32", tf32="no", memory_format="contiguous", prefetch="no"
     )
     assert plain == devices.Execution(GPU, None, False, False, False, False)
     chosen = devices.choose(CPU, precision="bf16", memory_format="channels_last", compile=True)
     assert chosen == devices.Execution(CPU, torch.bfloat16, False, True, True, False)
+
+
+@pytest.fixture
+def has_bfloat16(monkeypatch):
+    monkeypatch.setattr(devices, "has_bfloat16", lambda: True)
+
+
+def test_bfloat16_needs_a_processor_that_has_it(monkeypatch):
+    assert devices.has_bfloat16() in (True, False)
+    monkeypatch.setattr(devices, "has_bfloat16", lambda: False)
+    with pytest.warns(UserWarning, match="does not compute in bfloat16"):
+        assert devices.choose(CPU, precision="bf16").half is None
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
+    assert devices.choose(GPU, precision="bf16").half is torch.bfloat16
 
 
 def test_float16_is_not_for_cpus():
@@ -96,7 +110,7 @@ def test_channels_last_reaches_weights_and_images():
     assert batch.child_crop.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_delicate_parts_stay_in_float32():
+def test_delicate_parts_stay_in_float32(has_bfloat16):
     losses, made = one_step(devices.choose(CPU, precision="bf16"))
     for name in ("D_b", "D_c", "area", "binary", "lean"):
         assert losses[name].dtype == torch.float32, name

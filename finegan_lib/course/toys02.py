@@ -203,7 +203,7 @@ class Information(nn.Module):
     Args:
         layout: of the codes.
         pixels: numbers in an image.
-        weight: λ. Continuous codes count a tenth, as in the authors' code.
+        weight: λ. Continuous codes count a tenth of it: the paper advises less for them.
     """
 
     def __init__(self, layout: CodeLayout, pixels: int, weight: float = 1.0, width: int = 256):

@@ -323,7 +323,7 @@ FAILURES = (
         {"mask_bias": -3.0},
         {"mask_area": 0.0, "mask_binary": 5.0, "information_weight": 0.1},
         "masks born small, the same push, little information",
-        "`area_c` near 0; C is B",
+        "`area_c` near 0; C is B, but for a stray blob",
         "`mask_area`, less `mask_binary` while the masks are young",
     ),
     Failure(
@@ -347,7 +347,7 @@ FAILURES = (
         {},
         {"information_weight": 1e-3},
         "information weighs a thousandth",
-        "`parent_info`, `child_info` stay at log N; p and c change nothing",
+        "`parent_info`, `child_info` stay at log N; what p and c change, nobody can read",
         "a larger `information_weight`",
     ),
 )

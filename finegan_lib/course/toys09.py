@@ -160,7 +160,9 @@ def draw_bars(scores: dict[str, dict[str, float]], title: str):
         colours = [style.REAL if name.startswith("φ: ") else style.GREY for name in names]
         bars = axis.barh(range(len(names)), values, color=colours)
         axis.bar_label(bars, fmt="%.2f", padding=3)
-        axis.set(xlim=(0, 1.12), xlabel="NMI with the truth, on real birds", title=level)
+        truth = {"child": "species", "parent": "silhouette"}[level]
+        axis.set(xlim=(0, 1.12), xlabel="NMI with the truth, on real birds")
+        axis.set_title(f"{level} ({truth})")
     axes[0].set_yticks(range(len(names)), [n.removeprefix("φ: ") for n in names])
     axes[0].invert_yaxis()
     figure.suptitle(title)
@@ -177,7 +179,7 @@ def draw_dice(curves: dict[str, list[float]], sizes, n: int, classes: int):
     axis.text(classes * 1.05, 0.93, f"{classes} classes", color=style.GREY)
     axis.set(xscale="log", ylim=(-0.05, 1), xlabel="number of random groups", ylabel="score")
     axis.set_title(f"Groups drawn by dice, {n} images: which score is fooled?")
-    axis.legend(loc="upper left")
+    axis.legend(loc="upper left", fontsize=8)
     return figure
 
 
@@ -257,7 +259,7 @@ def draw_targets(p: Tensor, images: Tensor):
     axes[0].hlines(
         np.arange(1, n) * images.shape[2] - 0.5, -0.5, images.shape[3] - 0.5, color="white", lw=3
     )
-    axes[0].set(xticks=[], yticks=[])
+    axes[0].set(xticks=[], yticks=[], title="image")
     order = (-p.sum(0)).argsort().numpy()
     for i, (name, (values, colour)) in enumerate(rows.items()):
         values, shift = values.numpy(), 0.27 * (i - 1)
@@ -291,7 +293,7 @@ def draw_table3():
             bars = axis.bar(
                 np.arange(3) + 0.13 * (i - 2.5), heights, 0.12, color=shades[name], label=name
             )
-            axis.bar_label(bars, fmt="%.2f", fontsize=7)
+            axis.bar_label(bars, fmt="%.3f", fontsize=6.5)
         for i, (name, mark) in enumerate(marks.items()):
             heights = [later[score][name][d] for d in data]
             axis.scatter(

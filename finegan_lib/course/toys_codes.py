@@ -51,7 +51,7 @@ TINY = FineGANConfig(
 def layer_shares(parent_mask: Tensor, child_mask: Tensor) -> Tensor:
     """How much of the finished image C each layer supplies, pixel by pixel.
 
-    C = M_c·F_c + (1 − M_c)·P with P = M_p·F_p + (1 − M_p)·B (paper, equations 3 and 5) is a mean of
+    C = M_c·F_c + (1 − M_c)·P with P = M_p·F_p + (1 − M_p)·B (paper, section 3.1) is a mean of
     three layers, and these are its weights.
 
     Args:
@@ -278,7 +278,7 @@ def architecture_figure() -> Figure:
     lanes = {"background": (44.5, 15.5), "parent": (22.5, 19.5), "child": (0, 20)}
     for (stage, (low, height)), colour in zip(lanes.items(), _STAGE_COLOURS.values(), strict=True):
         _box(axes, 45.5, low + height / 2, 66, height, colour, alpha=0.1)
-        axes.text(13.3, low + height - 0.7, f"{stage} stage", color=colour, va="top", weight="bold")
+        axes.text(13.3, low + height - 0.7, f"{stage} stage", va="top", weight="bold")
     for name, (x, y) in BOXES.items():
         stage = "child" if "child" in name else "background" if "background" in name else "parent"
         _box(axes, x, y, 13.6, 5.4, _STAGE_COLOURS[stage], alpha=0.35)

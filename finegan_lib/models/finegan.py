@@ -118,7 +118,7 @@ class FineGANOutput(NamedTuple):
 
 
 def stitch(foreground: Tensor, mask: Tensor, behind: Tensor) -> Stage:
-    """Lay a masked foreground over an image: M·F + (1 − M)·behind (paper, equations 3 and 5)."""
+    """Lay a masked foreground over an image: M·F + (1 − M)·behind (paper, section 3.1)."""
     masked_foreground = mask * foreground
     return Stage(foreground, mask, masked_foreground, masked_foreground + (1 - mask) * behind)
 

@@ -9,10 +9,11 @@
 # # 00 · Start here: can a network find species that nobody named?
 #
 # Show a child twenty photographs of birds and it will soon say *that one again!*, without knowing a
-# single name. Can a network do the same? FineGAN (Singh, Ojha and Lee, CVPR 2019) does, in a
-# surprising way: it learns to **paint** birds. To paint many of them convincingly with a handful
-# of switches, it must find out which switches nature uses: what stands behind, which shape, which
-# plumage. This course builds that network, piece by piece.
+# single name. Can a network do the same? It would be worth having: to label two hundred species of
+# birds takes experts, and experts are expensive. FineGAN (Singh, Ojha and Lee, CVPR 2019) does
+# without them, in a surprising way: it learns to **paint** birds. To paint many of them
+# convincingly with a handful of switches, it must find out which switches nature uses: what stands
+# behind, which shape, which plumage. This course builds that network, piece by piece.
 #
 # **You need** Python and a first acquaintance with PyTorch tensors. No GPU, no download.
 #
@@ -59,6 +60,7 @@ large = ToyBirds(20, image_size=64, seed=7, progress=False)  # to look at
 # coarse one. Here is the whole family, all in one pose before one background.
 
 # %%
+# `redraw` picture 0 twenty times, each time with another child (and the parent it belongs to).
 parents = large.hierarchy.parent_of.numpy()
 family, _ = large.redraw(np.zeros(20, int), parent=parents, child=np.arange(20), background=3)
 rows = toys.as_signed(family).split(4)
@@ -66,15 +68,16 @@ image_figure(rows, large.parent_names, None, "5 parents (rows), 4 children each"
 plt.show()
 
 # %% [markdown]
-# Look at neighbours in a row: children come in pairs that wear **the same two colours in swapped
-# places**. And all colours occur in the backgrounds, too. Whoever wants to tell the species apart
-# must see *where* a colour is. The toy was made nasty on purpose.
+# Look at neighbours in a row: children come in pairs that wear **the same two main colours in
+# swapped places**. And all colours occur in the backgrounds, too. Whoever wants to tell the species
+# apart must see *where* a colour is. The toy was made nasty on purpose.
 #
 # ## One factor at a time
 #
 # `redraw` paints a picture again with one factor replaced and all others kept. No data set of
-# photographs can do this, and it is just what FineGAN will have learnt to do in the end. (In the
-# last row the reeds differ, too: every picture has its own random numbers for them.)
+# photographs can do this, and it is exactly what FineGAN will have learnt to do in the end: one
+# code for one factor. The literature calls such codes **disentangled**. (In the last row the reeds
+# differ, too: every picture has its own random numbers for them.)
 
 # %%
 start, n = 2, 5
@@ -94,9 +97,10 @@ plt.show()
 # ## What the network is given: pictures and boxes
 #
 # The **whole picture** shows more than the bird. A **box** says where the bird is; real data sets
-# have such boxes, drawn by people, and FineGAN uses them for one thing only: to know which patches
-# are *surely background*. The **crop** round the box is what the last stage learns to paint. The
-# **mask** is the exact truth, which only a toy has; we keep it for scoring and never train on it.
+# have such boxes, drawn by people, and they are all the help that FineGAN gets. They tell it which
+# patches are *surely background*, and where to cut: the **crop** round the box is what the last
+# stage learns to paint. The **mask** is the exact truth, which only a toy has; we keep it for
+# scoring and never train on it.
 
 # %%
 some = [0, 1, 4]
@@ -127,7 +131,8 @@ plt.show()
 #
 # ### Exercise 00.1 (fill in): the mean colour
 #
-# With $x_{nkij}$ the pixel of picture $n$, channel $k$, row $i$ and column $j$, in 0 … 255:
+# With $x_{nkij}$ the pixel of picture $n$, channel $k$, row $i$ and column $j$, in 0 … 255, and
+# $S$ the side of a picture in pixels:
 #
 # $$f_{nk} = \frac{1}{255\,S^2} \sum_{i=1}^{S} \sum_{j=1}^{S} x_{nkij}$$
 #
@@ -156,14 +161,16 @@ course.check("00.1", my_mean_colour)
 #
 # $$I(A; B) = \sum_{a,b} p(a, b) \log \frac{p(a, b)}{p(a)\,p(b)}.$$
 #
-# It is 0 if the two are independent and grows with the number of kinds, so it is divided by the
-# mean of the entropies $H(A) = -\sum_a p(a) \log p(a)$ and $H(B)$:
+# It is 0 if the two are independent. How large it can get depends on the number of kinds, so it is
+# divided by the mean of the **entropies** $H(A) = -\sum_a p(a) \log p(a)$ (how unsure one is of the
+# kind beforehand) and $H(B)$:
 #
 # $$\mathrm{NMI}(A, B) = \frac{I(A; B)}{\tfrac12 \left(H(A) + H(B)\right)} \in [0, 1].$$
 #
-# This is the score of the paper's Table 3 (there FineGAN reaches 0.403 on 200 species of birds).
-# Mutual information comes back in lesson 02, in the loss itself. The library's version is
-# `finegan_lib.evaluation.nmi`.
+# This is the score of the paper's Table 3. (There FineGAN reaches 0.403 on 200 species of birds.
+# Other means than the arithmetic one are in use, and the paper does not say which it took: more in
+# lesson 09.) Mutual information comes back in lesson 02, in the loss itself. The library's version
+# is `finegan_lib.evaluation.nmi`.
 #
 # ### Exercise 00.2 (fill in): NMI
 #
@@ -215,7 +222,9 @@ my_prediction = "c"
 course.check("00.3", my_prediction)
 
 # %% [markdown]
-# Now look. Each row shows members of one group.
+# Now look. Each row shows members of one group. Below, every sorting is scored against the three
+# truths; for each, k-means may form as many groups as there really are: 20 species, 5 silhouettes,
+# 6 backgrounds.
 
 # %%
 crops = birds.evaluation_crops()
@@ -262,8 +271,10 @@ print("groups follow the species:", scores["raw pixels", "species"] > 0.6)
 #
 # ### Exercise 00.4 (explore): choose a window
 #
-# The figure shows NMI for square windows of every width in the middle of the 32-pixel crop. Choose
-# a width (in pixels) at which the groups follow the species and hardly the background.
+# The figure shows NMI for square windows in the middle of the 32-pixel crop, from 2 pixels wide to
+# all of it. The groups are twenty throughout. (So several of them share a background, and the grey
+# curve ends lower than the bar above.) Choose a width, in pixels, at which the groups follow the
+# species and hardly the background.
 
 # %%
 widths = np.array([2, 4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32])
@@ -300,17 +311,20 @@ course.check("00.4", my_window)
 #   question is what this window scores. The library therefore never prints one without the other
 #   (`finegan_lib.evaluation.clustering.centre_crop`).
 # * **Separating the bird from its background is most of the work.** The window did it with a box
-#   that a person drew round every bird. Four pixels cannot see an outline, and cannot paint one.
-#   (The orange curve is only borrowed light: whoever knows the species knows the silhouette, and
-#   twenty perfect groups would score $2 \ln 5 / (\ln 5 + \ln 20) = 0.70$ on it.) FineGAN learns
-#   where the bird is, its shape and its plumage, and never hears a name.
+#   that a person drew round every bird. But a window four pixels wide cannot see an outline, let
+#   alone paint one. (The orange curve is only borrowed light: whoever knows the species knows the
+#   silhouette, and twenty perfect groups would score $2 \ln 5 / (\ln 5 + \ln 20) = 0.70$ on it.)
+#   FineGAN starts from the same boxes and learns which pixels are the bird, its shape and its
+#   plumage. It never hears a name.
 #
 # ## Where we are going
 #
 # FineGAN paints like a cut-out animator: first a **background** B; then a **parent** P, a shape
 # with a mask, laid upon it; then a **child** C, the plumage, laid upon that. Four codes pull the
 # strings: b (background), p (parent), c (child), and z, the noise, which ends up with the pose.
-# If the library has come with a trained network, here is what it paints.
+# If the library has come with a trained network, here is what it paints. Two things may puzzle you.
+# It numbers its children in its own way: nobody told it ours. And its parents wear odd colours,
+# since no loss ever asks whether a parent looks real (lesson 04).
 
 # %%
 from finegan_lib.checkpoints import WEIGHTS
@@ -342,7 +356,8 @@ else:
 # * A picture of a bird has independent factors: background, shape, plumage, pose.
 # * NMI says how much a grouping tells about the truth: 1 is all, 0 is nothing.
 # * k-means on whole pictures finds backgrounds, because most pixels are background.
-# * Knowing *where* the bird is changes everything. That will be the network's first discovery.
+# * Knowing *where* the bird is changes everything. A box says it roughly; the outline will be the
+#   network's first discovery.
 #
 # **Go on with** `01_gan`: two networks play a game, and one of them learns to paint.
 

@@ -35,17 +35,19 @@ style.use_style()
 # %% [markdown]
 # ## The game
 #
-# The generator $G$ turns noise $z$ into a point $G(z)$; the discriminator $D$ gives every point a
-# probability $D(x)$ of being real. Both play for one number:
+# The generator $G$ turns noise $z$ into a point $G(z)$: a **generative model**, and an *implicit*
+# one, since it can draw points and cannot say how probable they are. The discriminator $D$ gives
+# every point a probability $D(x)$ of being real. Both play for one number:
 #
 # $$\min_G \max_D V(D, G) = \mathbb{E}_{x \sim p_\text{data}}[\log D(x)]
 # + \mathbb{E}_{z}[\log(1 - D(G(z)))].$$
 #
+# ($\mathbb{E}$ is the mean over the points that are drawn: $x$ from the data, $z$ from the noise.)
 # Read it from $D$'s side: $\log D(x)$ is large (near 0) if real points are called real, and
 # $\log(1 - D(G(z)))$ is large if fakes are called fake. $D$ wants both, $G$ wants to spoil the
 # second. (One of the slides has $\log(1 - \log D)$ in FineGAN's background loss. That is a slip of
-# the pen: $\log D$ is negative, so the term would be positive, and *smallest* when every fake is
-# taken for real. The formula above is meant.)
+# the pen: $\log D$ is negative, so $1 - \log D$ is more than 1 and no probability, and the term
+# would grow without bound as $D \to 0$. The formula above is meant; more in lesson 03.)
 #
 # A network gives a **logit** $s$, any real number, and $D = \sigma(s) = 1/(1 + e^{-s})$. All our
 # losses take logits, because $\log \sigma(s) = -\mathrm{softplus}(-s)$ never meets $\log 0$:
@@ -84,8 +86,13 @@ course.check("01.1", my_discriminator_loss)
 #
 # Our museum is a ring of eight Gaussians in the plane, so that every point can be seen. Both
 # players are small networks. One round: $D$ takes a step on its loss, then $G$ on its own. The
-# whole game is fifteen lines, `toys.train_gan`; please read them once, with `toys.train_gan??`.
-# The real training of FineGAN has the same bones.
+# whole game is a loop of twenty lines, `toys.train_gan`; please read it once, with
+# `toys.train_gan??`. Mind the `.detach()`: in $D$'s step the fakes are mere points, so that no
+# gradient reaches $G$. (`blur` and `extra` do nothing yet.) The real training of FineGAN has the
+# same bones.
+#
+# A mode counts as *found* if at least a quarter of its fair share of the points lie within three
+# widths of its centre (`toys.modes_found`).
 
 # %%
 moments = [100, 300, 700, 1500]
@@ -102,7 +109,7 @@ def show_ring(axis, points, title):
 
 figure, axes = plt.subplots(1, 4, figsize=(9.6, 3.8), layout="constrained", sharey=True)
 for axis, step in zip(axes, moments, strict=True):
-    show_ring(axis, snapshots[step], f"step {step}: {toys.modes_found(snapshots[step])} of 8")
+    show_ring(axis, snapshots[step], f"step {step}: {toys.modes_found(snapshots[step])} of 8 modes")
 axes[0].set_ylabel("$x_2$")
 figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
 figure.suptitle("The generator finds the ring")
@@ -118,7 +125,7 @@ plt.show()
 # (`losses.minimax_generator_loss`). In practice nearly everybody minimises
 # $-\mathbb{E}[\log D(G(z))]$, the **non-saturating** loss
 # (`losses.non_saturating_generator_loss`). Both fall as $D(G(z))$ rises. But training does not feel
-# the loss, it feels the slope. By the logit $s$ of one fake point,
+# the loss, it feels the slope. With respect to the logit $s$ of one fake point, the two slopes are
 #
 # $$\frac{\partial}{\partial s} \log(1 - \sigma(s)) = -\sigma(s) = -D,
 # \qquad
@@ -201,7 +208,9 @@ print("descending either loss raises D(G(z)):", max(slopes) < 0)
 #
 # $$V = \int p(x) \log D(x) + q(x) \log(1 - D(x)) \, dx$$
 #
-# can be made largest at each $x$ by itself: $p/D - q/(1 - D) = 0$. Solve this for $D$.
+# can be made largest at each $x$ by itself. There $p$ and $q$ are two fixed numbers; set the
+# derivative by $D$ to zero: $p/D - q/(1 - D) = 0$. Solve this for $D$. (Both terms fall as $D$
+# rises, so it is a maximum.)
 #
 # ### Exercise 01.4 (fill in): D*
 #
@@ -252,10 +261,17 @@ print("if the fakes are perfect, D* is 1/2:", torch.allclose(same, torch.tensor(
 print(f"and the value of the game is {2 * np.log(0.5):.3f}, minus log 4")
 
 # %% [markdown]
-# Put $D^*$ back into $V$ and you get $V(D^*, G) = 2\,\mathrm{JSD}(p, q) - \log 4$: with a perfect
-# critic the painter would minimise the **Jensen–Shannon divergence** between its pictures and the
-# museum, and reach $-\log 4$ only with $q = p$ (Goodfellow et al., 2014, theorem 1). Note the far
-# left of the figure, too: where no point ever fell, $D$ may say anything.
+# Put $D^*$ back into $V$ and you get $V(D^*, G) = 2\,\mathrm{JSD}(p, q) - \log 4$, where
+#
+# $$\mathrm{JSD}(p, q) = \tfrac12 \int p \log \frac{p}{m} \, dx
+# + \tfrac12 \int q \log \frac{q}{m} \, dx, \qquad m = \tfrac12 (p + q),$$
+#
+# is the **Jensen–Shannon divergence**, 0 if $q = p$ and positive otherwise. So with a perfect
+# critic the painter would minimise the distance between its pictures and the museum, in this
+# sense, and reach $-\log 4$ only with $q = p$ (Goodfellow et al., 2014, theorem 1). That is the
+# theory of the minimax loss. The non-saturating one comes to rest at $q = p$, too, but on the way
+# there it does not follow this divergence. And note the far right of the figure: where hardly a
+# point ever falls, nothing holds $D$ to $D^*$.
 #
 # ## When the painter knows one trick
 #
@@ -286,7 +302,7 @@ moments = [500, 600, 700, 900]
 collapsed, _, _ = toys.ring_gan(steps=900, g_steps=5, keep=moments)
 figure, axes = plt.subplots(1, 4, figsize=(9.6, 3.2), layout="constrained", sharey=True)
 for axis, step in zip(axes, moments, strict=True):
-    show_ring(axis, collapsed[step], f"step {step}: {toys.modes_found(collapsed[step])} of 8")
+    show_ring(axis, collapsed[step], f"step {step}: {toys.modes_found(collapsed[step])} of 8 modes")
 axes[0].set_ylabel("$x_2$")
 figure.suptitle("Mode collapse: G takes five steps for every one of D")
 plt.show()
@@ -314,17 +330,20 @@ my_settings = {"g_steps": 1, "d_steps": 1}
 course.check("01.6", my_settings)
 
 # %% tags=["solution"] [markdown]
-# *Discussion.* One move each finds all eight. Three moves of $D$ for one of $G$ find them faster,
-# and then lose some again: after 1500 rounds only 4 are left (all this with seed 0). A much slower
-# $G$ is safe but has not finished by then. No setting is best whatever the budget, and so FineGAN's
-# authors, like everybody, had to tune theirs.
+# *Discussion.* One move each finds all eight. Three moves of $D$ for one of $G$ find most of them
+# sooner, and then lose some again. A much slower $G$ has not finished after 1500 rounds. And even
+# the minimax loss gets there: with players so evenly matched, $D$ does not see through the fakes
+# well enough for saturation to hurt. (All this with seed 0.) No setting is best whatever the
+# budget, and so FineGAN's authors, like everybody, had to tune theirs.
 
 # %% [markdown]
 # ## From points to pictures
 #
 # The same loop, the same losses; only the points now have 64 coordinates, the pixels of the
-# handwritten digits that come with scikit-learn. Under each painted digit stands the real one that
-# is nearest to it. If the pairs were equal, the generator would have learnt its museum by heart.
+# handwritten digits that come with scikit-learn. One trick is new: everything that $D$ sees, real
+# or fake, gets a little noise (`blur` in the loop), or $D$ would soon know its 1,797 real pictures
+# by heart. Under each painted digit stands the real one that is nearest to it. If the pairs were
+# equal, the generator would have learnt its museum by heart.
 
 # %%
 images, labels = toys.digits()

@@ -11,8 +11,8 @@
 # Lesson 01 ended with a painter of digits whom nobody could ask for a seven. The *which* was in
 # the noise somewhere, smeared over sixteen numbers. InfoGAN (Chen et al., 2016) adds one sentence
 # to the contract: *here is a second input, the code c; paint so that it can be read off your
-# picture.* What a code that must be readable ends up meaning is the surprise of this lesson. All
-# three codes of FineGAN live on it.
+# picture.* What a code that must be readable ends up meaning is the surprise of this lesson. Two of
+# FineGAN's codes, the parent's and the child's, live on this sentence.
 #
 # **You need** lessons 00 and 01, logarithms, and Bayes' rule.
 #
@@ -41,10 +41,10 @@ style.use_style()
 # %% [markdown]
 # ## How much does a picture say about the code?
 #
-# Before you look at anything, a code $c$ out of eight equally likely ones is unknown to the amount
-# of its **entropy**, $H(c) = -\sum_c P(c) \log P(c) = \log 8$. Having seen the picture $x$, less is
-# unknown: $H(c|x)$, averaged over the pictures. The difference is what the picture tells. This is
-# **mutual information**, for any two quantities:
+# Someone has drawn a code $c$ out of eight equally likely ones. How much you do not know about it
+# is its **entropy**, $H(c) = -\sum_c P(c) \log P(c) = \log 8$. Once you have seen the picture $x$,
+# less is unknown: $H(c|x)$, averaged over the pictures. The difference is what the picture tells.
+# This is **mutual information**, for any two quantities:
 #
 # $$I(X; Y) = H(X) - H(X|Y) = H(Y) - H(Y|X),
 # \qquad H(X|Y) = -\sum_y p(y) \sum_x p(x|y) \log p(x|y).$$
@@ -149,8 +149,8 @@ for name, joint in tables.items():
 #    $$= H(c) + \mathbb{E}_{x \sim G(z,c)}\bigl[D_\mathrm{KL}(P(\cdot|x) \,\|\, Q(\cdot|x))
 #    + \mathbb{E}_{c' \sim P(c|x)}[\log Q(c'|x)]\bigr]$$
 # 4. $D_\mathrm{KL} \ge 0$, since by Jensen's inequality
-#    $-\mathbb{E}_P[\log \tfrac{Q}{P}] \ge -\log \mathbb{E}_P[\tfrac{Q}{P}] = -\log 1$. Leave it
-#    out.
+#    $-\mathbb{E}_P[\log \tfrac{Q}{P}] \ge -\log \mathbb{E}_P[\tfrac{Q}{P}] \ge -\log 1$. (The mean
+#    of $\tfrac{Q}{P}$ is the sum of $Q$ over all codes with $P > 0$: at most 1.) Leave it out.
 #    $$\ge H(c) + \mathbb{E}_{x \sim G(z,c)}\,\mathbb{E}_{c' \sim P(c|x)}[\log Q(c'|x)]
 #    \;=:\; L_I(G, Q)$$
 #
@@ -173,9 +173,9 @@ for name, joint in tables.items():
 #
 # ### Exercise 02.3 (fill in): the lower bound
 #
-# For a code uniform over $K$ values, $H(c) = \log K$. $Q$ is a network with $K$ logits. The
-# library's versions are `losses.information_loss` ($-\mathbb{E}[\log Q(c|x)]$) and
-# `losses.categorical_information_bound` ($L_I$).
+# For a code uniform over $K$ values, $H(c) = \log K$. $Q$ is a network with $K$ logits, whose
+# softmax is $Q(c|x)$. The library's versions are `losses.information_loss`
+# ($-\mathbb{E}[\log Q(c|x)]$) and `losses.categorical_information_bound` ($L_I$).
 
 
 # %% exercise="02.3"
@@ -285,9 +285,10 @@ my_q = {"hidden": 32, "steps": 1500, "rate": 0.03}
 course.check("02.4", my_q)
 
 # %% tags=["solution"] [markdown]
-# *Discussion.* The linear reader stays 0.07 nats short even with 2,000 steps at a rate of 0.1: its
-# family does not contain the posterior, and $\mathbb{E}\,D_\mathrm{KL}$ is the distance to the
-# best that it does contain. Four or eight hidden units come close and do not get there.
+# *Discussion.* The linear reader stays about 0.07 nats short however long it learns: its family
+# does not contain the posterior, and $\mathbb{E}\,D_\mathrm{KL}$ is the distance to the best that
+# it does contain. Four hidden units come close and do not get there; eight do, if the rate suits
+# them.
 
 # %% [markdown]
 # ## The game, with one more term
@@ -298,7 +299,8 @@ course.check("02.4", my_q)
 # $H(c)$ is a constant and moves nobody; what is left of $-\lambda L_I$ is $+\lambda$ times the
 # cross-entropy of the code. $D$'s loss has not changed at all. For lesson 01's loop
 # (`toys.train_gan`) this is one addition in $G$'s step, `extra`; $Q$'s weights join $G$'s
-# optimiser.
+# optimiser. Here is that step, and under it the term. (`code` in the first, `inputs` in the second,
+# is all that $G$ is given, noise and codes in one vector; `layout.split` takes it apart.)
 
 # %%
 lines = inspect.getsource(toys.train_gan).splitlines()
@@ -316,8 +318,9 @@ print("# extra(seen, code):" + textwrap.indent(textwrap.dedent(term).rstrip(), "
 #
 # The derivation holds word for word, with $H(c) = \log 2$ for each of them
 # (`losses.gaussian_information_bound`). Two warnings. $\sigma$ must not shrink without limit, or
-# the loss falls without limit (the library keeps $\log \sigma^2$ within ±3). And this term counts
-# only a tenth, as in the authors' code.
+# the loss falls without limit (the library keeps $\log \sigma^2$ within ±3). And log-densities are
+# on another scale than log-probabilities: InfoGAN's paper advises a smaller $\lambda$ for
+# continuous codes, and we count this term a tenth.
 #
 # ### Exercise 02.5 (fill in): the loss of a continuous code
 #
@@ -384,7 +387,7 @@ print("λ = 0: it cannot:", readable[0] < 0.2 * math.log(10))
 
 # %% [markdown]
 # On the left all ten codes give nearly the same picture: the column decides. On the right the row
-# does, and the noise is left with the handwriting. Both numbers are lower bounds, found by a
+# does, and the noise is left with the rest. Both numbers are lower bounds, found by a
 # *fresh* $Q$ that was trained on the finished generator (`toys02.measured_bound`), so that the two
 # cannot have agreed on anything in secret.
 #
@@ -436,7 +439,7 @@ figure, axes = plt.subplots(1, 2, figsize=(9.2, 4.9), layout="constrained", shar
 for which, axis in enumerate(axes):
     swept = toys02.code_sweep(painter, layout, which, values, n=50)
     toys02.show_rows(axis, swept[:, 0])
-    axis.set(xticks=4 + 9 * torch.arange(9), xticklabels=[f"{v:.1f}" for v in values])
+    axis.set(xticks=4 + 18 * torch.arange(5), xticklabels=[f"{v:.1f}" for v in values[::2]])
     lean, ink = (f(swept).mean((0, 1)) for f in (toys02.slant, toys02.ink))
     axis.set_title(
         f"mean lean {lean[0]:+.2f} → {lean[-1]:+.2f},  ink {ink[0]:.2f} → {ink[-1]:.2f}",
@@ -459,10 +462,11 @@ bound = losses.gaussian_information_bound(mean, log_variance, code).item()
 print("and Q proves at least half a nat for the two:", bound > 0.5)
 
 # %% [markdown]
-# Both knobs do something steady, and $Q$ reads both back. The titles give two averages over all
-# categories and 50 noises: how far the digits lean (columns to the right per row upwards; a slash
-# is positive) and their ink. A knob that moves neither number much is no worse a code: it holds
-# something that we have no name for. With another seed you get other knobs. The term asks for
+# Both knobs change the picture step by step, and $Q$ reads both back. The titles give two averages
+# over all categories and 50 noises: how far the digits lean (columns to the right per row upwards;
+# a slash is positive) and their ink. A knob that moves neither number much is no worse a code: it
+# holds something that we have no name for. In a row whose category covers several digits it may
+# even lead from one digit to another. With another seed you get other knobs. The term asks for
 # *readable*, never for *nameable*.
 #
 # ## The library's InfoGAN
@@ -478,8 +482,9 @@ print("and Q proves at least half a nat for the two:", bound > 0.5)
 # ```
 #
 # The trunk learns from real/fake alone. The information term moves $G$ and the Q head, and passes
-# through the trunk without changing it. One training step with $\lambda = 0$ and one with
-# $\lambda = 1$, from the same seed, show it:
+# through the trunk without changing it. (So FineGAN does it with the child code. In InfoGAN's own
+# code both terms move the trunk, and $Q$ learns in $D$'s step.) One training step with
+# $\lambda = 0$ and one with $\lambda = 1$, from the same seed, show it:
 
 # %% tags=["nbval-check-output"]
 from finegan_lib.data import ToyBirds
@@ -504,7 +509,8 @@ for part, prefix in parts.items():
 # %% [markdown]
 # `python -m finegan_lib train --preset infogan --run runs/infogan` trains it. In FineGAN the
 # second head is there again: it reads the child code from the masked foreground, with the same
-# `losses.information_loss`.
+# `losses.information_loss`. A network of its own, $D_p$, reads the parent code. Nobody reads the
+# background code $b$; what it comes to control all the same, lesson 06 will measure.
 #
 # ## What InfoGAN cannot know
 #

@@ -13,11 +13,11 @@
 # scene, and yet it learns to paint one, because its critic judges a picture **patch by patch**, and
 # keeps silent about the patches that may hold a bird.
 #
-# **You need** lessons 01 (the two losses) and a rough idea of what a convolution does.
+# **You need** lesson 01 (the two losses) and a rough idea of what a convolution does.
 #
 # **Afterwards you can** compute what a cell of a convolutional critic sees, turn a box into a grid
 # of kept and forbidden patches, write down the loss of the background stage (and find the slips on
-# the slide), and say what its second head, $D_\text{aux}$, is for.
+# the slide), and say what the critic's second head, $D_\text{aux}$, is for.
 #
 # {{runtime}}.
 
@@ -42,33 +42,35 @@ large = ToyBirds(20, image_size=64, seed=7, progress=False)  # to look at
 # ## Why a stage of its own?
 #
 # A generator with one stage paints everything at once, and its codes get hold of whatever is
-# largest in the picture. Lesson 00 saw what that is: k-means sorted the birds by their backgrounds.
+# largest in the picture. Lesson 00 showed what that is: k-means sorted birds by their backgrounds.
 # So FineGAN paints the background first, with a code of its own, $B = G_b(z, b)$, and forbids the
 # codes of the bird any access to it.
 #
-# But who shall judge $B$? A discriminator compares fakes with real examples, and there are **no
-# real examples**: every picture in a collection of birds has a bird in it. What there is, is a box
-# round each bird. Everything outside of the box is surely background. (Everything *inside* is not
-# surely bird; the box says nothing about that.)
+# But who is to judge $B$? A discriminator compares fakes with real examples, and there are **no
+# real examples**: every picture in a collection of birds has a bird in it. What we do have is a box
+# round each bird. Everything outside of the box is surely background. (What is *inside* may be
+# either; the box does not say.)
 #
 # ## A critic that judges patches
 #
 # A usual discriminator shrinks a picture to one number. Stop shrinking halfway, and there remains a
-# small grid of numbers, each computed from a small square of the picture: its **receptive field**.
-# Such a critic, called PatchGAN (Isola et al., 2017), gives every patch a verdict of its own.
-# FineGAN's $D_b$ is one: three or four convolutions without padding, then two of them side by side
-# as heads. Its sizes are in `models.finegan.BACKGROUND_LAYERS`, as (kernel, stride).
+# small grid of numbers, the **cells**, each computed from a small square of the picture, its
+# **receptive field**. Such a critic, called PatchGAN (Isola et al., 2017), gives every patch a
+# verdict of its own. FineGAN's $D_b$ is one: three or four convolutions without padding, the last
+# of them twice, side by side, as two **heads**. One judges *real or fake?*; the other, *aux*, will
+# have its turn below. The sizes are in `models.finegan.BACKGROUND_LAYERS`.
 #
-# How large is the field? A cell of the last map sees $k_L$ cells of the one before. Each further
-# layer downwards adds $k_l - 1$ steps, and a step in layer $l$ is as many pixels as all strides
-# below it multiply to:
+# How large is the field? Count the layers from the picture upwards, $l = 1, \dots, L$. Layer $l$
+# has a kernel of $k_l \times k_l$ and the stride $s_l$. A cell of the last map sees $k_L$ cells of
+# the map before. Each layer further down adds $k_l - 1$ steps, and a step in layer $l$ is as many
+# pixels as all strides below it multiply to:
 #
 # $$f = 1 + \sum_{l=1}^{L} (k_l - 1) \prod_{m<l} s_m .$$
 #
 # ### Exercise 03.1 (fill in): the receptive field
 #
-# The library's version is in `PatchGeometry.of`, together with the **stride** of the cells,
-# $\prod_l s_l$, and their number.
+# The library's version is in `PatchGeometry.of`, together with the number of cells and their
+# **stride**, the $s = \prod_l s_l$ pixels from one cell's patch to the next.
 
 
 # %% exercise="03.1"
@@ -103,9 +105,8 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(7.4, 4), layout="constrained
 counted = {}
 for (row, column), colour in {(1, 2): style.REAL, (7, 6): style.PURPLE}.items():
     counted[row, column] = toys_stages.pixels_that_count(critic, row, column)
-    y, x = counted[row, column].nonzero().T
-    left.add_patch(plt.Rectangle((x.min() - 0.5, y.min() - 0.5), *[geometry.receptive_field] * 2))
-    left.patches[-1].set(facecolor=colour, alpha=0.3)
+    y, x = counted[row, column].nonzero().T.numpy()
+    left.scatter(x, y, s=16, marker="s", color=colour, alpha=0.3, lw=0)
     toys_stages.draw_box(left, (x.min(), y.min(), x.max() + 1, y.max() + 1), colour)
     left.text(x.min() + 1, y.min() + 3.5, f"cell ({row}, {column})", color="white", weight="bold")
 show(left, window.full_image[0])
@@ -116,7 +117,7 @@ for axis in (left, right):
 left.set_title("What two cells see, by autograd")
 right.set_title(f"The centres of all {geometry.cells} × {geometry.cells} patches")
 figure.suptitle(
-    f"$D_b$ at 64 pixels: patches of {geometry.receptive_field}, {geometry.stride} apart"
+    f"$D_b$ at 64 pixels: patches of {geometry.receptive_field} pixels, {geometry.stride} apart"
 )
 plt.show()
 
@@ -130,11 +131,13 @@ paper = PatchGeometry.of(BACKGROUND_LAYERS[128], 126)
 print("the paper's, at 128 pixels:", paper)
 
 # %% [markdown]
-# Cell $i$ sees the pixels from $i s$ to $i s + f$. (At 128 pixels $D_b$ reads pictures of 126, so
-# that its patches tile them without a rest: $23 \cdot 4 + 34 = 126$.)
+# Along each side, cell $i$ sees the $f$ pixels from $i s$ on. (At 128 pixels $D_b$ reads pictures
+# of 126, so that the 24 patches of a row cover them with nothing left over:
+# $23 \cdot 4 + 34 = 126$.)
 #
-# A patch critic has a price. It knows no composition: a horizon that breaks off in the middle is no
-# fault if every patch is a good patch. For backgrounds that is just what we want.
+# A patch critic has its price. It knows no composition: two horizons, one high above the other, are
+# no fault as long as every patch is a good patch. For a background we can afford that; besides, in
+# lesson 05 another critic will see the finished picture as a whole.
 #
 # ## From the box to the patches
 #
@@ -144,11 +147,11 @@ print("the paper's, at 128 pixels:", paper)
 # ### Exercise 03.2 (predict)
 #
 # A patch reaches into the box by a single column of pixels; all its other pixels are outside. What
-# shall become of it when $D_b$ learns *real or fake*?
+# should happen to it when $D_b$ learns *real or fake*?
 #
 # * **(a)** it counts as real background: nearly all of it is
 # * **(b)** it is left out
-# * **(c)** it counts as fake: it may show a bird, and birds shall not be painted
+# * **(c)** it counts as fake: it may show a bird, and birds are not to be painted
 
 # %% exercise="03.2"
 ### HINT A box is drawn tightly: the bird's beak or tail touches each of its four sides.
@@ -164,7 +167,7 @@ course.check("03.2", my_verdict)
 # ### Exercise 03.3 (fill in): kept and forbidden patches
 #
 # Cell $i$ along x meets the box $[x_1, x_2]$ if it starts before the box ends and ends after the
-# box starts; mere touching counts (so do the authors):
+# box starts; mere touching counts, as it does in the authors' code:
 #
 # $$i s + f \ge x_1 \quad\text{and}\quad i s \le x_2 .$$
 #
@@ -216,14 +219,15 @@ plt.show()
 everywhere = large.batch(range(20))
 weights = losses.background_patch_weights(everywhere.box, geometry)
 bird = toys_stages.bird_share(toys_stages.window_masks(large, range(20)), geometry)
-print("patches judged, of 20 windows:", int((weights == 1).sum()), "of", weights.numel())
+print("patches kept, of 20 windows:", int((weights == 1).sum()), "of", weights.numel())
 print("of those, patches with a pixel of bird:", int((bird[weights == 1] > 0).sum()))
-print("forbidden patches without any bird:", bool((bird[weights == 0] == 0).any()))
+print("some forbidden patches hold no bird:", bool((bird[weights == 0] == 0).any()))
 
 # %% [markdown]
 # Not one kept patch holds a pixel of a bird. Some forbidden ones are innocent: the box is coarse,
 # and only its outside can be trusted. (The windows of ToyBirds are small beside the scene, so a few
-# hold no bird at all. In the paper a window is 126 of 149 pixels, and hardly any does.)
+# hold no bird at all. In the paper a window is 126 pixels of a picture whose shorter side is 149,
+# and hardly any is without.)
 #
 # ## The loss, and the slips on the slide
 #
@@ -236,28 +240,31 @@ print("forbidden patches without any bird:", bool((bird[weights == 0] == 0).any(
 # \mathcal{L}_{bg\_aux} = \min_{G_b} \; \mathbb{E}_{z,b}[\log(1 - D_\text{aux}(G_b(z, b)))].$$
 #
 # The first is lesson 01, patch by patch. In the second, $D_\text{aux}(x)$ is the probability that
-# $x$ is *background*. This head is trained on the real windows alone, as a plain classifier: $w$
-# is its label. $G_b$ then asks that **every** painted patch be called background.
+# $x$ is *background*. This head is trained on the real windows alone, as a plain classifier, and
+# on all of their patches: $w$ is its label. $G_b$ then asks that **every** painted patch be called
+# background. (As lesson 02 said, the slides leave out a tilde here: $\mathbb{E}_{z,b}$ is short for
+# $z \sim$ noise, $b \sim P(b)$.)
 #
 # The slide prints
 # $\mathbb{E}_x[\log D_\text{aux}(x)] + \mathbb{E}_{z,b}[\log(1 - \log D_b(G_b(z, b)))]$
-# and has three slips. The first $D_\text{aux}$ must be $D_b$. The second term must be
+# and has three slips. Its $D_\text{aux}$ must be $D_b$. The second term must be
 # $\log(1 - D_b)$: as $D_b \to 0$, $\log(1 - \log D_b)$ grows without bound, and the best $D_b$
-# is no longer $p/(p + q)$. And the term with $D_\text{aux}$ has slid into the parent's loss, where
-# it has no business (lesson 04).
+# is no longer lesson 01's $p/(p + q)$. And $\mathcal{L}_{bg\_aux}$ has slid into the parent's loss,
+# where it has no business (lesson 04).
 #
 # In code, as always: logits and softplus, and $-\log D$ for the generator in place of
-# $\log(1 - D)$. The authors weigh real/fake ten times as much as aux:
+# $\log(1 - D)$. The authors weigh real/fake ten times as much as aux. With $\tilde{x} = G_b(z, b)$,
 #
 # $$L_{D_b} = 10 \left( \frac{\sum w \, (-\log D_b(x))}{\max(1, \sum w)}
 # + \operatorname{mean}\bigl(-\log(1 - D_b(\tilde{x}))\bigr) \right)
 # + \operatorname{mean}\bigl(-w \log D_\text{aux}(x) - (1 - w) \log(1 - D_\text{aux}(x))\bigr),$$
 #
-# with $\tilde{x} = G_b(z, b)$.
+# $$L_{G_b} = 10 \operatorname{mean}\bigl(-\log D_b(\tilde{x})\bigr)
+# + \operatorname{mean}\bigl(-\log D_\text{aux}(\tilde{x})\bigr).$$
 #
 # ### Exercise 03.4 (fill in): D_b's loss
 #
-# The library's versions are `losses.background_discriminator_loss` and, for the generator's side,
+# The library's versions are `losses.background_discriminator_loss` and, for $L_{G_b}$,
 # `losses.background_generator_loss`.
 
 
@@ -285,10 +292,13 @@ course.check("03.4", my_d_b_loss)
 # ## Train it
 #
 # $G_b$ and $D_b$ can play by themselves; no other stage is needed. `toys_stages.train_background`
-# has the loop: the library's stage, discriminator and losses, 32 pixels, six codes $b$, and (as in
-# the `toy` preset) the hinge loss and weight 1 in place of 10. And now the experiment that shows
-# what the box is worth: train a second pair, in which **every** patch of a real window counts as
-# background, $w = 1$ everywhere.
+# has the loop: the library's stage, discriminator and losses, 32 pixels and six codes $b$. Two
+# things are as in our `toy` preset and not as in the paper: the weight is 1 in place of 10, and
+# real/fake has the *hinge* loss, $\max(0, 1 - s)$ for a real logit $s$ and $\max(0, 1 + s)$ for a
+# fake one, which stops pushing once the verdict is clear (`losses.hinge_discriminator_loss`).
+#
+# And now the experiment that shows what the box is worth: train a second pair, in which **every**
+# patch of a real window counts as background, $w = 1$ everywhere.
 #
 # ### Exercise 03.5 (predict)
 #
@@ -296,10 +306,10 @@ course.check("03.4", my_d_b_loss)
 #
 # * **(a)** clean backgrounds all the same: patches with a bird are in the minority
 # * **(b)** birds: whole ones, with their background
-# * **(c)** bits of birds among the background: feathers, beaks, eyes
+# * **(c)** scraps of birds, scattered over the background
 
 # %% exercise="03.5"
-### HINT D_b takes patches of birds for real now. A generator that never paints them is found out.
+### HINT Patches of birds are real for D_b now. A generator that never paints them is found out.
 ### HINT A patch is 14 pixels wide, a bird about 27. Who could object to a bird without a head?
 ### BEGIN SOLUTION
 my_painting = "c"
@@ -319,23 +329,23 @@ image_figure(grid, names, None, title, size=0.7)
 plt.show()
 
 # %% [markdown]
-# Is that a bird, or does one only see what one expects? A witness who was not in the room: the
-# library's **segmenter** (`evaluation.judges`), a network trained on ToyBirds with the true masks.
-# It marks the pixels that look like bird.
+# Are those scraps of birds, or do we only see what we expect? Let us ask a witness who was not in
+# the room: the library's **segmenter** (`evaluation.judges`), a network that was trained on
+# ToyBirds with the true masks. It marks the pixels that look like bird.
 
 # %% tags=["nbval-check-output"]
 judges = Judges.load("toy", image_size=32)
 area = {name: judges.masks(images).mean().item() for name, images in painted.items()}
 with_box, without_box = area.values()
-print("bird on less than 4 % of B with the box:", with_box < 0.04)
-print("at least three times as much without:", without_box > 3 * with_box)
+print("bird on less than 5 % of B with the box:", with_box < 0.05)
+print("at least twice as much without:", without_box > 2 * with_box)
 
 # %% [markdown]
 # ## What is aux for?
 #
 # By lesson 01, the real/fake head alone should do: where $G_b$ wins, its patches are distributed
 # like real background patches, and those hold no bird. But remember the far left of the figure
-# there: *where no point ever fell, $D$ may say anything*. No patch with a bird was ever among the
+# there: *where no point ever fell, D may say anything*. No patch with a bird was ever among the
 # real ones that this head was shown, nor, in a good run, among the fakes. So ask it. Below are
 # windows that no network here was trained on, with the verdicts of both heads on each patch.
 
@@ -381,27 +391,27 @@ print("real/fake finds birds more real than background:", higher.item())
 # Two things to admire. **aux has become a detector of birds**, and nobody drew it an outline: it
 # only knew boxes, and learnt what the insides of boxes have in common.
 #
-# And **real/fake likes birds better than backgrounds**. It has learnt that fakes are a little
-# blurred, a bird has sharp edges, so a bird must be very real indeed. Follow its slope, and you
-# would paint one. Sooner or later $D_b$ would see that fake bird and learn, and the generator would
-# turn elsewhere: the game of lesson 01, with a hole in the data at just the place that must be
-# avoided. $D_\text{aux}$ fills the hole: it *has* seen birds, real ones, and says no.
+# And **real/fake likes birds better than backgrounds**, on average. Presumably it has learnt that
+# fakes are a little blurred; a bird has sharp edges, so a bird must be very real indeed. Follow its
+# slope, and you would paint one. Sooner or later $D_b$ would see that fake bird and learn, and the
+# generator would turn elsewhere: the game of lesson 01, with a hole in the data at just the place
+# that must be avoided. $D_\text{aux}$ fills the hole: it *has* seen birds, real ones, and says no.
 #
 # (ToyBirds is kind: training without the aux term ends well here, too. Try
-# `toys_stages.train_background(birds, with_aux=False)`. The authors kept the term for photographs,
-# in which the fakes can be told from real patches for very much longer.)
+# `toys_stages.train_background(birds, with_aux=False)`. The authors have photographs, where fakes
+# can be told from real patches for very much longer, and they kept the term.)
 #
 # ## How large should a patch be?
 #
 # A small patch sees a colour, a large one sees a wave, a reed, a stretch of shore. But the larger
-# it is, the more patches touch the box.
+# the patches are, the more of them touch the box.
 #
 # ### Exercise 03.6 (explore): design a critic
 #
-# The figure shows, for critics of one to three layers on 32-pixel windows, how much of the
-# picture they may learn from. Design one: `my_layers` is a tuple of (kernel, stride), the picture
-# first. Its patches shall be at least 12 pixels wide (a wave of ToyBirds is about 10), at least
-# half of them shall be free of the box, and there shall be at least 8 × 8.
+# The figure shows, for critics of one to three layers on 32-pixel windows, what share of their
+# patches they may learn from. Design one: `my_layers` is a tuple of (kernel, stride) pairs, the
+# layer at the picture first. Its patches should be at least 12 pixels wide (a wave of ToyBirds is
+# about 10), at least half of them free of the box, and there should be at least 8 × 8 of them.
 
 # %%
 stacks = [((4, 2),), ((4, 2), (2, 1)), ((4, 2), (3, 1)), ((4, 2), (4, 1)), ((4, 2), (3, 1), (3, 1))]
@@ -434,9 +444,11 @@ course.check("03.6", my_layers)
 #
 # In the whole FineGAN the background stage is trained as here, with one more critic behind it: the
 # child's discriminator sees the finished picture, background included, as one piece. No
-# information loss asks the code $b$ to be readable. It gets its meaning for free: it is the
-# strongest signal that the stage is given, and families of backgrounds are what differs most.
-# Compare the rows below: how much is left to $z$?
+# information loss asks the code $b$ to be readable. It gets its meaning for free: the kind of scene
+# is what differs most between backgrounds, and $b$ is the strongest signal that the stage is given.
+# (Our presets see to that: `background_gain` multiplies $b$. In the paper it is 1.)
+#
+# Before you look at the rows below: how much is left to $z$?
 
 # %%
 trained = load_finegan("toy")
@@ -455,8 +467,15 @@ plt.show()
 # %% tags=["nbval-check-output"]
 leak = Judges.load("toy", image_size=config.image_size).masks(empty_scenes).mean().item()
 print("bird on less than 3 % of the trained network's B:", leak < 0.03)
+grid = empty_scenes.unflatten(0, (3, n_codes))  # (z, b, 3, S, S)
+by_z, by_b = grid.var(0).mean(), grid.var(1).mean()
+print("z varies B less than a tenth as much as b does:", bool(by_z < by_b / 10))
 
 # %% [markdown]
+# Hardly anything: down a column one sees the same scene again. So there are about as many
+# backgrounds as codes, a mode collapse in miniature (lesson 01), where ToyBirds has any number of
+# ponds and dunes. Presumably that is the price of a loud $b$; lesson 05 shows what it buys.
+#
 # ## Recap
 #
 # * There is no picture of a background alone, so judge patches, and keep silent where the box is.

@@ -8,9 +8,9 @@
 # %% [markdown]
 # # 04 · The parent: where does a shape come from?
 #
-# Take scissors and coloured paper. Cut out a bird; it need not be a pretty paper. Lay it on the
-# pond that lesson 03 has painted. What you see now is FineGAN's second stage, the **parent** image
-# $P$: a silhouette whose plumage is still to come. The paper calls such pictures *hollow*. No
+# Take scissors and coloured paper; any colour will do. Cut out a bird and lay it on the pond that
+# lesson 03 has painted. What you see now is FineGAN's second stage, the **parent** image $P$: a
+# silhouette whose plumage is still to come. FineGAN's authors call such pictures *hollow*. No
 # photograph looks like that, so nobody can say whether one is real. And still this stage has to
 # learn what a heron's outline is.
 #
@@ -51,19 +51,20 @@ n_parents = config.n_parents
 #
 # $$P_{f,m} = M_p \odot F_p, \qquad P = P_{f,m} + (1 - M_p) \odot B .$$
 #
-# ($\odot$ multiplies pixel by pixel; $B$ is the background of lesson 03; these are equations 2 and
-# 3 of the paper, near enough.) One line of code, and the whole network has it in one place only.
+# ($\odot$ multiplies pixel by pixel, $B$ is the background of lesson 03, and $P_{f,m}$ is the
+# paper's name for the masked foreground.) It is one line of code, and the whole network has it in
+# one place only.
 #
 # ### Exercise 04.1 (fill in): stitching
 #
-# The library's version is `models.finegan.stitch(...)`, which returns all four: foreground, mask,
-# masked foreground and image. Here the image will do.
+# The library's version, `models.finegan.stitch`, returns all four: foreground, mask, masked
+# foreground and image. Here the image will do.
 
 
 # %% exercise="04.1"
 def my_stitch(foreground: torch.Tensor, mask: torch.Tensor, behind: torch.Tensor) -> torch.Tensor:
     """Foreground and behind (N, 3, H, W), mask (N, 1, H, W) in [0, 1] → P (N, 3, H, W)."""
-    ### HINT Where the mask is 1 you shall see the foreground, where it is 0 what is behind.
+    ### HINT Where the mask is 1 you should see the foreground, where it is 0 what is behind.
     ### HINT The one channel of the mask is repeated by itself when it meets three.
     ### HINT mask * foreground + (1 - mask) * ...
     ### BEGIN SOLUTION
@@ -107,24 +108,25 @@ print("another p does not:", (other.parent.mask - stage.mask).abs().max().item()
 # (Grey, in the rows with a product, is the number 0: pictures go from −1 to 1.) Note how little
 # $F_p$ cares about what lies outside of its mask. Nobody ever sees it.
 #
-# The mask is soft on purpose. A hard cut, 0 or 1, has no slope, and could not be learnt. With
-# $P = M F + (1 - M) B$,
+# The mask is soft on purpose. A hard cut, 0 or 1, has no slope, and could not be learnt. From
+# $P = M_p F_p + (1 - M_p) B$ follows, pixel by pixel,
 #
-# $$\frac{\partial P}{\partial M} = F - B:$$
+# $$\frac{\partial P}{\partial M_p} = F_p - B:$$
 #
-# a pixel can only learn whether it belongs to the bird where the bird and the background *differ*.
+# a mask can only learn where the bird is from pixels at which bird and background *differ*.
 #
-# ## What should the critic of the parents see?
+# ## What should the parents' reader see?
 #
 # The parent code $p$ is one of $N_p$ values, as a **one-hot** vector: a 1 at its place, 0
 # elsewhere. Lesson 02 taught how a code gets a meaning: let a network, here $D_p$, guess it from
 # the picture, and pay the generator for being readable.
 #
-# From which picture? $P$ suggests itself. But in training the codes are **tied**: $p$ is the parent
-# of $c$, and $b = c$. So whoever knows the background knows $p$, too. Now watch two generators,
-# each trained with a $D_p$ of its own on this one loss (`toys_stages.train_parent`, 150 steps). In
-# the first, $D_p$ reads $P$, in the second only $P_{f,m} = M_p \odot F_p$. The masks start small in
-# both, with an opacity of 5 %. Then the tie is cut: $b$ is drawn freely, and contradicts $p$.
+# From which picture? $P$ suggests itself. But in training the codes are **tied**: first the child
+# code $c$ is drawn (lesson 05 will use it), $p$ is the parent of $c$, and $b = c$. So whoever can
+# tell the background knows $p$, too. Now watch two generators, each trained with a $D_p$ of its own
+# on this one loss (`toys_stages.train_parent`, 150 steps). In the first, $D_p$ reads $P$, in the
+# second only $P_{f,m} = M_p \odot F_p$. The masks start faint in both, with an opacity of 5 %. Then
+# the tie is cut: $b$ is drawn freely, and mostly contradicts $p$.
 #
 # ### Exercise 04.2 (predict)
 #
@@ -136,7 +138,7 @@ print("another p does not:", (other.parent.mask - stage.mask).abs().max().item()
 
 # %% exercise="04.2"
 ### HINT Two artists may write the code into P: the one with the mask, and the one with the canvas.
-### HINT Which of them has more room, if the mask starts small? And was b ever at odds with p?
+### HINT Which of them has more room, if the mask starts faint? And was b ever at odds with p?
 ### BEGIN SOLUTION
 my_suspicion = "b"
 ### END SOLUTION
@@ -166,8 +168,9 @@ for i, (label, colour) in enumerate(
     heights = [shares[i] for shares in follows.values()]
     bars = axis.bar(torch.arange(2) + 0.3 * i - 0.15, heights, 0.28, color=colour, label=label)
     axis.bar_label(bars, fmt="%.2f", padding=5)
-axis.axhline(1 / 5, color=style.GREY, ls=":", zorder=0, label="by chance")
+axis.axhline(1 / small.n_parents, color=style.GREY, ls=":", zorder=0, label="by chance")
 axis.set(xticks=[0, 1], xticklabels=list(follows), ylim=(0, 1.3), ylabel="share of its answers")
+axis.set_xlabel("in training, and in this test")
 axis.set_title("$b$ and $p$ disagree: whom does $D_p$ follow?")
 axis.legend(loc="upper center", ncols=3)
 plt.show()
@@ -178,9 +181,9 @@ print("reading P, D_p follows the background more than p:", seen_p[1] > seen_p[0
 print("reading M·F, it follows p:", seen_foreground[0] > 0.8 and seen_foreground[1] < 0.4)
 
 # %% [markdown]
-# Shown $P$, the code has gone **into the background**. Both players are content, the loss is small,
-# and the mask has learnt little. (With masks that start half open the foreground may win the race.
-# A race is what it is, and one would rather not depend on its outcome.) So $D_p$ is shown the
+# Where $D_p$ reads $P$, the code has gone **into the background**. Both players are content, and
+# the mask need not learn anything. (With masks that start at one half, the foreground may win the
+# race. But a race it is, and one would rather not depend on its outcome.) So $D_p$ is shown the
 # masked foreground alone. What it cannot see, it cannot pay for, and that is exact, not a tendency:
 # no gradient of the loss reaches the background stage.
 
@@ -203,15 +206,17 @@ print("L_p on M·F reaches the weights of G_b:", reached["masked_foreground"])
 #
 # InfoGAN's bound and nothing else. The slide has
 #
-# $$\max_{G_b} \; \mathbb{E}_{z,p}[\log D_c(p \mid G_b(z, b))]
+# $$\mathcal{L}_p = \mathcal{L}_c^{p\_info} \equiv
+# \max_{G_b} \; \mathbb{E}_{z,p}[\log D_c(p \mid G_b(z, b))]
 # + \mathbb{E}_{z,b}[\log(1 - D_\text{aux}(G_b(z, b)))] .$$
 #
-# Read it twice and you see that it cannot be meant: it asks the *background* to betray $p$, of
-# which $G_b$ knows nothing. $G_b$ must be $G_{p,f}$ and $G_{p,m}$, $D_c$ must be $D_p$, and what is
-# read is $P_{f,m}$. The second term is $\mathcal{L}_{bg\_aux}$, which belongs to lesson 03.
+# Read it twice and you see that it cannot be meant: it pays the *background* for betraying $p$, the
+# very thing that we have just ruled out. $G_b$ must be $G_{p,f}$ and $G_{p,m}$, $D_c$ must be
+# $D_p$, and what is read is $P_{f,m}$. The second term is $\mathcal{L}_{bg\_aux}$, which belongs to
+# lesson 03 (and which a generator would *minimise*).
 #
-# With $p$ one-hot and $D_p$ a softmax over $N_p$ logits, $\log D_p(p \mid \cdot)$ is a sum of which
-# one term is left:
+# With $p$ one-hot and $D_p$ a softmax over $N_p$ logits $s$, $\log D_p(p \mid \cdot)$ is a sum of
+# which one term is left:
 #
 # $$\log D_p(p \mid P_{f,m}) = \sum_{k=1}^{N_p} p_k \, \log \operatorname{softmax}(s)_k .$$
 #
@@ -237,13 +242,13 @@ course.check("04.3", my_parent_loss)
 # %% [markdown]
 # ## Why does nobody ask whether P is real?
 #
-# Because it must not be. Real photographs show finished birds. Compared with those, $P$ would have
-# to be finished, too: plumage and all; and nothing would be left to the child. For a *hollow* bird
-# we have no examples. (In the authors' code $D_p$ does have a head for real and fake. No loss ever
-# reads it.)
+# Because it is not meant to look real. Photographs show finished birds. Compared with those, $P$
+# would have to be finished too, plumage and all, and nothing would be left for the child to do. Of
+# *hollow* birds we have no examples. (In the authors' code $D_p$ does have a head for real and
+# fake. No loss ever reads it.)
 #
-# But then, look at $\mathcal{L}_p$: **nowhere does it say "bird"**. It wants five things that can
-# be told apart.
+# But then, look at $\mathcal{L}_p$: **nowhere does it say "bird"**. With five parents it wants five
+# things that can be told apart, no more.
 #
 # ### Exercise 04.4 (predict)
 #
@@ -256,7 +261,7 @@ course.check("04.3", my_parent_loss)
 
 # %% exercise="04.4"
 ### HINT The product M·F must tell the codes apart. Which of its two factors learns that faster?
-### HINT F has three channels without any bound on where; a mask of 1/2 lets all of it through.
+### HINT F may put any colour anywhere, and a mask of 1/2 lets half of that through.
 ### BEGIN SOLUTION
 my_expectation = "b"
 ### END SOLUTION
@@ -282,10 +287,11 @@ print("and off the mask alone:", blind.float().mean().item() > 0.7)
 print("masks crisp:", toys_stages.crispness(stage.mask) > 0.4)
 
 # %% [markdown]
-# The loss is content, and there is no shape. The code sits in the *colour*; the mask is a grey
+# The loss is content, and there is no shape. The code sits in the *colours*; the mask is a grey
 # veil. With the child stage behind it, at the paper's size, the authors got birds out of this
-# without further help. A small network in a few minutes needs some. What our `toy` preset adds is
-# not in the paper; each addition is a switch of `Recipe`, and with the defaults they are all off.
+# without further help. A small network that has a few minutes needs some. What our `toy` preset
+# adds is not in the paper; each addition is a switch of `systems.Recipe`, and all are off by
+# default.
 #
 # ## Help with the mask
 #
@@ -295,15 +301,18 @@ print("masks crisp:", toys_stages.crispness(stage.mask) > 0.4)
 # | it fills the picture, or is empty | `mask_area` | how far each mask's area is from a range |
 # | the code sits in a colour | `silhouette` | $D_p$ sees some masks in a flat random colour |
 # | the code sits in a faint pattern | `code_noise` | Gaussian noise on what $D_p$ sees |
-# | two codes are one shape, turned | `code_flip`, `code_affine` | random views: pose is no kind |
+# | two codes are one shape, turned | `code_flip`, `code_affine` | random views: no pose is a kind |
 #
-# More follows in lesson 05, with the second mask (`mask_pull`).
+# The first two are losses, `losses.mask_binary_loss` and `losses.mask_area_loss`; the others change
+# what $D_p$ is shown (`systems.code_view`). More follows in lesson 05, with the second mask.
 #
 # ### Exercise 04.5 (fill in): the area of a mask
 #
-# With $a_n$ the mean of mask $n$ over its pixels,
+# With $a_n$ the mean of mask $n$ over its pixels, and a range from $a_\text{min}$ to $a_\text{max}$
+# (by default from a tenth of the picture to a half),
 #
-# $$L_\text{area} = \frac1N \sum_n \max(0,\, a_\text{min} - a_n) + \max(0,\, a_n - a_\text{max}) .$$
+# $$L_\text{area} = \frac1N \sum_{n=1}^N \bigl[\max(0,\, a_\text{min} - a_n)
+# + \max(0,\, a_n - a_\text{max})\bigr] .$$
 #
 # Each image counts by itself: a batch of half-full masks and a batch with one mask full and the
 # next one empty have the same mean. The library's version is `losses.mask_area_loss`.
@@ -325,8 +334,8 @@ def my_area_loss(mask: torch.Tensor, smallest: float, largest: float) -> torch.T
 course.check("04.5", my_area_loss)
 
 # %% [markdown]
-# Here is what $D_p$ is shown of one and the same stage, the trained network's, with each switch
-# that concerns its view (`systems.code_view`).
+# Here is what $D_p$ is shown of one and the same parent stage, the trained network's: first the
+# paper's view, then each switch that changes it.
 
 # %%
 views = {
@@ -345,8 +354,8 @@ image_figure(rows, list(views), columns, "What $D_p$ is shown", size=0.8)
 plt.show()
 
 # %% [markdown]
-# And here is what the parent stage makes of it, again trained on its own, with one switch more in
-# every row. Look at the masks only.
+# And here is what becomes of a parent stage that is trained on its own, as before, with one more
+# switch in every row. These are the masks only.
 
 # %%
 recipes = {
@@ -376,18 +385,18 @@ blind = both.read(both.draw(free), mask_only=True) == free.p_index
 print("with silhouette, D_p reads p off the mask alone:", blind.float().mean().item() > 0.9)
 
 # %% [markdown]
-# Each cure has a disease of its own. Ask only for 0 and 1, and a mask may settle for *all* or
-# *nothing*. Keep its area within bounds, and it becomes a thing, but the code may still sit in its
-# colour. Take the colour away at times, and at last **the code is in the outline**: $D_p$ can read
-# it off a flat silhouette.
+# Each cure has side effects of its own. Ask only for 0 and 1, and a mask may settle for *all* or
+# *nothing*. Keep its area within bounds, and it must leave something out and let something in, but
+# the code may still sit in the colour. Take the colour away at times, and at last **the code is in
+# the outline**: $D_p$ can read it off a flat silhouette.
 #
 # ### Exercise 04.6 (explore): bring the masks to order
 #
-# Find a recipe yourself: `my_recipe` is a dictionary with any of `mask_area`, `mask_binary`,
-# `silhouette`, `code_noise`, `code_affine` (numbers from 0 to 10; silhouette and the last two up to
-# 1). After 200 steps (`seed=1`, a few seconds) three things shall hold: every mask's area lies
-# between 5 % and 65 %; the crispness, $1 - 4\,\mathbb{E}[M(1-M)]$, is at least 0.5; and $D_p$ reads
-# $p$ off the mask alone in at least 9 of 10 cases.
+# Find a recipe yourself: `my_recipe` is a dictionary with any of `mask_area` and `mask_binary`
+# (from 0 to 10), `silhouette`, `code_noise` and `code_affine` (from 0 to 1). After 200 steps
+# (`seed=1`, a few seconds) three things should hold: every mask's area lies between 5 % and 65 %;
+# the crispness, $1 - 4\,\mathbb{E}[M(1-M)]$, is at least 0.5; and $D_p$ reads $p$ off the mask
+# alone in at least 9 of 10 cases.
 
 # %% exercise="04.6"
 ### HINT The table says which switch cures what. All three conditions are in it.
@@ -404,8 +413,9 @@ course.check("04.6", my_recipe)
 # ## And the birds?
 #
 # Crisp outlines, told apart with ease, and not one of them is a bird. How could they be? No bird
-# has been shown. Now compare the parent masks of the network that has been trained as a whole. Rows
-# are the codes $p$, columns are noises $z$; under each mask is what becomes of it, the child image.
+# has been shown. Now compare the parent masks of the network that was trained as a whole. Each $p$
+# has two rows, its masks and under them what becomes of them, the child images $C$; the columns are
+# six noises $z$.
 
 # %%
 codes = toys_stages.codes_for_parents(generator, 6, seed=1)
@@ -416,7 +426,7 @@ for p in range(n_parents):
     rows += [list(output.parent.mask[chosen]), list(output.child.image[chosen])]
     names += [f"p={p}: $M_p$", "$C$"]
 columns = [f"$z_{i}$" for i in range(6)]
-title = "The trained network: parent masks, and the children that grow in them"
+title = "Trained as a whole: parent masks, and their children"
 image_figure(rows, names, columns, title, size=0.7)
 plt.show()
 
@@ -424,10 +434,11 @@ plt.show()
 # The shape came from **behind**: from the child. $C$ is built of the parent's features and laid on
 # $P$, and $C$ *is* compared with real birds. So the judgement of the child's critic flows back
 # through the child stage into the parent's features, and bends the outline until the *finished*
-# bird looks real. $\mathcal{L}_p$ only sees to it that the five outlines stay different ones.
+# bird looks real. $\mathcal{L}_p$ only sees to it that the five outlines stay different. Ask
+# autograd, of a fresh network, with some number made of $C$ in the place of the judgement:
 
 # %% tags=["nbval-check-output"]
-live = type(generator)(config).train()
+live = type(generator)(config).train()  # the same sizes, weights as before any training
 finished = live(codes.select(slice(0, len(codes.z), 3))).child.image
 for name, part in {
     "the parent's mask head": live.parent_mask,
@@ -446,7 +457,7 @@ for name, part in {
 # * $\mathcal{L}_p = \max_{D_p, G_{p,f}, G_{p,m}} \mathbb{E} \log D_p(p \mid P_{f,m})$: information
 #   and nothing else, since there are no real hollow birds.
 # * Information alone makes no shapes. Colour is easier to read; masks turn grey, full or empty.
-#   `mask_binary`, `mask_area`, `silhouette`, `code_noise` and others each shut one way out.
+#   `mask_binary`, `mask_area`, `silhouette`, `code_noise` and others each bar one way out.
 # * That the shapes are *birds* comes from the child, which is judged against real ones.
 #
 # **Go on with** `05_child`: the plumage, and the whole model.

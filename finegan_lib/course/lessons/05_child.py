@@ -8,9 +8,9 @@
 # %% [markdown]
 # # 05 · The child: plumage, and the whole FineGAN
 #
-# A background stands, and before it a shape: the parent image, a hollow bird. One stage is missing.
-# It is the smallest of the three, and the only one whose work is ever compared with a real bird.
-# With it FineGAN is complete: three stages, three discriminators, one loss.
+# We have a background, and before it a shape: the parent image, a hollow bird. One stage is
+# missing. It is the smallest of the three, and the only one whose work is ever compared with a real
+# bird. With it FineGAN is complete: three stages, three discriminators, one loss.
 #
 # **You need** lessons 03 and 04: patches, masks, stitching, and the information loss.
 #
@@ -45,13 +45,15 @@ config, hierarchy = generator.config, generator.config.hierarchy()
 #
 # The child stage does not start from noise. It takes the **features** that the parent stage has
 # just made, in which the shape is already laid out, joins the child code $c$ to them at every
-# pixel, and makes a second foreground $F_c$ with a second mask $M_c$. Then it stitches once more:
+# pixel (`models.finegan.CodeStage`), and makes a second foreground $F_c$ with a second mask $M_c$.
+# Then it stitches once more:
 #
-# $$C = M_c \cdot F_c + (1 - M_c) \cdot P.$$
+# $$C = M_c \odot F_c + (1 - M_c) \odot P.$$
 #
-# Here it is by hand, with the trained generator's own parts. Please read the last four lines beside
-# the equation. (The first three numbers of $z$ are set to 0, because some of our networks use them
-# to shift and mirror the finished foreground, which is not the point here.)
+# Here it is by hand, with the trained generator's own parts. Please read the second paragraph of
+# the cell, from `stem` to `by_hand`, beside the equation. (The first three numbers of $z$ are set
+# to 0, because some of our networks use them to shift and mirror the finished foreground, which is
+# not the point here.)
 
 # %% tags=["nbval-check-output"]
 z = noise(generator, 5, seed=3)
@@ -74,8 +76,9 @@ print("and repaints C:", (other.child.image - output.child.image).abs().max().it
 # %% [markdown]
 # ## Three layers, one picture
 #
-# Put $P = M_p F_p + (1 - M_p) B$ into the equation, and $C$ turns out to be a mean of three layers,
-# with weights of its own at every pixel: so much of $B$, so much of $F_p$, so much of $F_c$.
+# Put $P = M_p F_p + (1 - M_p) B$ into the equation, and $C$ turns out to be a weighted mean of
+# three layers, with other weights at every pixel: so much of $B$, so much of $F_p$, so much of
+# $F_c$.
 #
 # ### Exercise 05.1 (fill in): what each layer supplies
 #
@@ -110,7 +113,8 @@ rows = {
     "share of $F_c$": shares[:, 2:],
     "$C$": output.child.image,
 }
-image_figure([list(r) for r in rows.values()], list(rows), None, "Three layers and their shares")
+columns = [f"c={c}" for c in codes.c_index.tolist()]
+image_figure([list(r) for r in rows.values()], list(rows), columns, "Three layers and their shares")
 plt.show()
 
 # %% tags=["nbval-check-output"]
@@ -119,21 +123,23 @@ print("the shares add up to 1:", torch.allclose(shares.sum(1), torch.ones(1), at
 print("C is the mean of the layers:", torch.allclose(mean, output.child.image, atol=1e-4))
 
 # %% [markdown]
-# Look at the middle rows. The parent's own colours come through only where the child's mask is
-# open. They need not look like anything: no discriminator ever calls $P$ real or fake. The paper's
-# Figure 3 has the same look, "hollow" parents that the child fills.
+# Look at the share of $F_p$. The parent's own colours come through only where the child's mask does
+# not cover them, along the outline and in a few details. They need not look like anything: no
+# discriminator ever calls $P$ real or fake. In the paper's Figure 3, which the slides show, it is
+# the same: "hollow" parents, which the child fills.
 #
 # ## Two masks, one bird
 #
-# The second mask may be another than the first: a beak of its own, a crest. But if $M_c$ went its
-# own way altogether, $p$ would no longer say what shape one sees. In the paper nothing but the
+# The second mask may differ from the first: a beak of its own, a crest. But if $M_c$ went its own
+# way altogether, $p$ would no longer say what shape one sees. In the paper nothing but the
 # smallness of the child stage prevents that. Our small networks get a little help, the switch
 # `mask_pull` of `systems.Recipe`:
 #
 # $$\mathcal{L}_\text{pull} = \mathbb{E}\,\bigl|M_c - \mathrm{sg}(M_p)\bigr|.$$
 #
 # sg, *stop gradient*, means: take the number, and let no gradient through. The parent leads, the
-# child follows.
+# child follows. (With `mask_pull_back` the preset also pulls the other way, more gently: only the
+# child is ever compared with real birds, and this is how the parent hears of their silhouettes.)
 #
 # ### Exercise 05.2 (fill in): the child's mask follows
 #
@@ -143,7 +149,7 @@ print("C is the mean of the layers:", torch.allclose(mean, output.child.image, a
 # %% exercise="05.2"
 def my_mask_pull(child_mask: torch.Tensor, parent_mask: torch.Tensor) -> torch.Tensor:
     """E|M_c − sg(M_p)| over all pixels of (N, 1, H, W) masks; a scalar."""
-    ### HINT In torch, "stop gradient" is `.detach()`. Which of the two masks shall stand still?
+    ### HINT In torch, "stop gradient" is `.detach()`. Which of the two masks should stand still?
     ### HINT (child_mask - parent_mask.detach()), its absolute value, and the mean.
     ### BEGIN SOLUTION
     return (child_mask - parent_mask.detach()).abs().mean()
@@ -157,10 +163,13 @@ course.check("05.2", my_mask_pull)
 # ## The whole loss
 #
 # $$\mathcal{L} = \mathcal{L}_b + \mathcal{L}_p + \mathcal{L}_c, \qquad
+# \mathcal{L}_b = \mathcal{L}_{bg\_adv} + \mathcal{L}_{bg\_aux}, \quad
+# \mathcal{L}_p = \mathcal{L}_{p\_info}, \quad
 # \mathcal{L}_c = \mathcal{L}_{c\_adv} + \mathcal{L}_{c\_info}.$$
 #
-# The first two you know from lessons 03 and 04 (the slides print $\log(1 - \log D)$ in the one and
-# $G_b$, $b$ in the other where $G_p$, $p$ are meant). The child has both kinds:
+# The first two you know from lessons 03 and 04 (the slides print $\log(1 - \log D)$ in the one,
+# and $G_b$ in the other where the parent's $G_{p,f}$ and $G_{p,m}$ are meant). The child has both
+# kinds:
 #
 # $$\mathcal{L}_{c\_adv} = \min_G \max_{D_c}\; \mathbb{E}_x[\log D_c(x)]
 # + \mathbb{E}_{z,b,p,c}[\log(1 - D_c(C))],$$
@@ -169,8 +178,9 @@ course.check("05.2", my_mask_pull)
 #
 # $$\mathcal{L}_{c\_info} = \max_{G,\,D_c}\; \mathbb{E}_{z,p,c}[\log D_c(c \mid M_c F_c)],$$
 #
-# InfoGAN's bound, on the masked foreground. As losses to be minimised, with the non-saturating form
-# of lesson 01, the generator's whole sum is (`losses.finegan_generator_loss`)
+# InfoGAN's bound, on the masked foreground $M_c F_c$ (the paper's $C_{f,m}$). As losses to be
+# minimised, with the non-saturating form of lesson 01 and the authors' weight of 10, the
+# generator's whole sum is (`losses.finegan_generator_loss`)
 #
 # $$\underbrace{-10\,\mathbb{E}\log D_b(B) - \mathbb{E}\log D_\text{aux}(B)}_{\mathcal{L}_b}
 # \;\underbrace{-\,\mathbb{E}\log D_p(p \mid M_p F_p)}_{\mathcal{L}_p}
@@ -178,8 +188,8 @@ course.check("05.2", my_mask_pull)
 #
 # ### Exercise 05.3 (fill in): five verdicts, one number
 #
-# You are given the discriminators' logits. Where $D$ is a probability of being real, it is
-# $\sigma$(logit); the last two are the logits of a softmax over the codes.
+# You are given the discriminators' logits. The first three stand for a yes or no, with the
+# probability $\sigma$(logit); the last two are the logits of a softmax over the codes.
 
 
 # %% exercise="05.3"
@@ -209,9 +219,9 @@ course.check("05.3", my_generator_loss)
 # %% [markdown]
 # ## The whole machine
 #
-# Every box bears the name that it has in `finegan_lib.systems.FineGANSystem`. Follow one code at a
-# time: $z$ goes into both stems, $b$ only up, $p$ twice into the middle, $c$ only down. Nothing
-# flows upwards.
+# Every box bears the name that it has in `finegan_lib.systems.FineGANSystem`, or in its
+# `generator`. Follow one code at a time: $z$ goes into both stems, $b$ into the top lane only, $p$
+# twice into the middle, $c$ into the bottom lane only. No picture and no feature flows upwards.
 
 # %%
 toys_codes.architecture_figure()
@@ -224,7 +234,7 @@ plt.show()
 # has the most?
 #
 # * **(a)** the background: a stem that reads $z$ and the 200 numbers of $b$
-# * **(b)** the parent: a stem that reads $z$ and the 20 numbers of $p$, and two convolution stages
+# * **(b)** the parent: a stem that reads $z$ and the 20 numbers of $p$, and a stage that refines it
 # * **(c)** the child: it paints what everybody looks at, in 200 kinds
 # * **(d)** all about the same
 
@@ -247,9 +257,10 @@ for name in paper:
 print("generator     ", f"{sum(list(paper.values())[:3]):>15,}{sum(list(small.values())[:3]):>15,}")
 
 # %% [markdown]
-# Half a per cent. To know *where* the bird is, and how it stands, is the expensive part; once the
-# parent's features say so, plumage is a matter of a few thin convolutions. It is also a
-# **constraint**: so small a stage, without noise of its own, can hardly redraw the shape.
+# The paper's child stage has half a per cent of the generator. To know *where* the bird is, and how
+# it stands, is the expensive part; once the parent's features say so, plumage is a matter of a few
+# thin convolutions. It is also a **constraint**: so small a stage, without noise of its own, can
+# hardly redraw the shape.
 #
 # ## Who learns from what
 #
@@ -260,16 +271,19 @@ print("generator     ", f"{sum(list(paper.values())[:3]):>15,}{sum(list(small.va
 # | 1 | loss of $D_b$ | `D_b`: all of $D_b$ |
 # | 2 | loss of $D_c$ (real/fake) | `D_c`: trunk and real/fake head of $D_c$ |
 # | 3 | $\mathcal{L}_b + \mathcal{L}_p + \mathcal{L}_c$ | `G`: the generator |
-# | | | `info`: $D_p$ and the code head of $D_c$ |
+# | 3, too | the same | `info`: $D_p$ and the code head of $D_c$ |
 #
-# Mind the third row. The readers of the codes learn *together* with the generator, on the very
+# Mind the third update. The readers of the codes learn *together* with the generator, on the very
 # same loss: writer and reader want the same thing, so this is no duel.
 #
 # ### Exercise 05.5 (explore): which term reaches which stage?
 #
 # Gradients flow against the arrows of the figure. For each term of the generator's loss write down
 # the stages whose weights it pulls at: the letters `b`, `p` and `c` for the background, parent and
-# child stage, for example `"bc"`. The checker asks autograd.
+# child stage, for example `"bc"`. `my_routes` is a dictionary with the keys of
+# `losses.finegan_generator_loss`: `"background"` ($\mathcal{L}_b$), `"parent_info"`
+# ($\mathcal{L}_p$), `"child"` ($\mathcal{L}_{c\_adv}$) and `"child_info"`
+# ($\mathcal{L}_{c\_info}$). The checker asks autograd.
 
 # %% exercise="05.5"
 ### HINT Start at the loss and walk back along every arrow. A stage's features count as an arrow.
@@ -295,7 +309,7 @@ print("L_c_info reaches the background:", bool(state["child_info", "G: backgroun
 print("anything reaches D_p's real/fake head:", bool(table[:, parts.index("D_p: real_fake")].any()))
 
 # %% [markdown]
-# Worth a long look:
+# This table is worth a long look:
 #
 # * The background learns from **two** critics: patch by patch from $D_b$, and as part of the
 #   finished picture from $D_c$.
@@ -303,15 +317,15 @@ print("anything reaches D_p's real/fake head:", bool(table[:, parts.index("D_p: 
 #   critic's eyes would be trained to tell codes apart, on generated pictures alone. So the code
 #   head must make do with what the trunk sees for its own purpose: the code has to be written in
 #   features that matter to a judge of real birds.
-# * $D_p$ has no such duty. No loss ever asks it for real or fake (its head exists, as in the
-#   authors' release, and stays empty), so all of it may learn to read the code.
+# * $D_p$ has no such duty. No loss ever asks it for real or fake (that head exists, as in the
+#   authors' release, and is never trained), so trunk and code head may both learn to read the code.
 # * The parent's weights learn from three terms, $\mathcal{L}_p$, $\mathcal{L}_{c\_adv}$ and
 #   $\mathcal{L}_{c\_info}$. That is how shapes become bird-like, though nobody judges $P$.
 #
 # ## Watch it begin
 #
-# The real training step, the preset `toy`, from nothing; 240 of its 7,000 steps. Two birds with the
-# same $z$ and different codes.
+# The real training step, with the preset `toy`, from nothing: the first 240 of several thousand
+# steps. Two birds with the same $z$ and different codes.
 
 # %%
 birds = ToyBirds(400, image_size=TOY.model.image_size, seed=0, progress=False)
@@ -345,9 +359,10 @@ print("c, too, at five times chance:", (said_c == watched.c_index).float().mean(
 
 # %% [markdown]
 # First colours, then a blob with an edge, long before anything deserves the name of a bird. And yet
-# the readers can already tell the codes: **the information comes first, the beauty later**. Writer
-# and reader agree on a sign within seconds; the duel with $D_c$ then decides what the sign must
-# look like. This is what the same thing looks like when training has run its course:
+# the readers can already tell many of the codes: **the information comes first, the beauty later**.
+# Writer and reader agree on a sign within seconds; the duel with $D_c$ then decides what the sign
+# must look like. Here are the same stages when training has run its course. It is our Figure 3:
+# the background stays, the parent lays a hollow shape on it, and the child fills it in.
 
 # %%
 stagewise(generator, seed=0, columns=7)
@@ -358,7 +373,7 @@ plt.show()
 #
 # Both information losses see a **masked foreground** alone. Lesson 04 showed why, for the parent:
 # in the paper's training $b = c$ and $p$ is the parent of $c$, so the background stage knows all
-# about the other codes. A reader that is shown the background becomes a reader of backgrounds.
+# about the other two. A reader that is shown the background becomes a reader of backgrounds.
 #
 # Then why not simply untie $b$? Suppose that the code head of $D_c$ is shown the whole finished
 # image $C$, but $b$ is drawn independently of $c$.
@@ -400,8 +415,8 @@ figure, axis = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
 places, heights = np.arange(3), np.array(list(follows.values()))
 for i, (label, colour) in enumerate((("the bird's $c$", style.REAL), ("$b$", style.GREEN))):
     bars = axis.bar(places + 0.36 * i - 0.18, heights[:, i], 0.34, color=colour, label=label)
-    axis.bar_label(bars, fmt="%.2f", padding=9)
-axis.axhline(1 / toys_codes.TINY.n_children, color=style.GREY, ls=":", label="chance")
+    axis.bar_label(bars, fmt="%.2f", padding=3, bbox={"color": "white", "pad": 1})
+axis.axhline(1 / toys_codes.TINY.n_children, color=style.GREY, ls=":", label="by chance", zorder=0)
 axis.set(xticks=places, xticklabels=list(follows), ylim=(0, 1.3), ylabel="share of images")
 axis.set(
     xlabel="training: what the reader saw, and the tie",
@@ -418,25 +433,32 @@ print("whole image, b drawn freely: the bird again:", free[0] > 0.6 > 0.3 > free
 print("L_c_info on C reaches the stages:", toys_codes.stages_reached("image")["child_info"])
 
 # %% [markdown]
-# In the middle, the tie: the reader has become a reader of backgrounds. InfoGAN has just this
-# weakness: in the paper's Figure 6, the images of one code share the bird *and* its surroundings.
-# On the right, without the tie, only the child stage can give $c$ away.
+# In the middle, where the reader sees all of $C$ and the tie holds, it has become a reader of
+# backgrounds. InfoGAN has just this weakness: in the paper's Figure 6, the images of one code share
+# the bird *and* its surroundings. On the right, without the tie, only the child stage can give $c$
+# away.
 #
 # So a free $b$ would do, wherever birds and backgrounds are independent, as in ToyBirds; our preset
 # frees it (lesson 06). In photographs they are not, and the paper keeps the tie. The masked
 # foreground works either way, and exactly: it contains no pixel that the background stage painted.
 # What neither of the two prevents is a *child's mask* that covers everything, and a code in the
-# corners of the picture. That is checked by the duel over $C$, and in our preset by the terms on
-# the masks, those of lesson 04 and the pull.
+# corners of the picture. Against that stand the duel over $C$ and, in our preset, the terms on the
+# masks: those of lesson 04, and the pull.
 #
 # ## What the paper leaves to us
 #
 # That is the whole model. Trained just so, on birds that are drawn by code and for minutes instead
-# of days, it does not come apart. So our preset has additions, each a switch of `Recipe` or of the
-# model that is off in the presets of the paper. Lesson 04 has shown some of them. What is each one
-# worth? Leave out one at a time and train anew: same birds, same number of steps
-# (`finegan_lib/ablation.py`; the numbers, and the command that made them, are in
-# `finegan_lib/weights/ablation.json`).
+# of days, it does not keep background, shape and plumage apart. So our preset has additions, each a
+# switch of `Recipe` or of the model (`FineGANConfig`) that is off in the presets of the paper.
+# Lesson 04 has shown some of them, and those two have a line on each. What is each one worth? Leave
+# out one at a time and train anew: same birds, same number of steps (`finegan_lib/ablation.py`; the
+# numbers, and the commands that made them, are in `finegan_lib/weights/ablation.json`).
+#
+# Four scores, each 1 at best: how well the child's mask meets the bird that lesson 03's segmenter
+# finds (IoU, *intersection over union*: the area that both cover, divided by the area that either
+# does); how much $p$ says about the shape that is painted, and $c$ about the appearance (NMI,
+# lesson 00); and how well a network that was taught with the painted birds sorts real ones
+# (lesson 09).
 #
 # Before you look: which would you miss most? And what will the bottom row, the paper's own recipe,
 # look like?
@@ -448,29 +470,29 @@ plt.show()
 print("training steps of each run:", measured["steps"])
 
 # %% [markdown]
-# Each dot is one training: two for every row, three for the whole recipe and for the paper's. A row
-# with a blue dot reached at least the worst of the whole recipe's three, so with it nothing was
-# shown either way; where all are orange, something was lost.
+# Each dot is one training: two for every row, three for the whole recipe and for the paper's. In a
+# blue row at least one training did as well as the worst of the whole recipe's three, so nothing is
+# shown either way; in an orange row none did, and something was lost.
 #
-# The masks lean most on two: without the *pull* of the child's mask on the parent's, or with the
-# background tied to the child ($b = c$: then the bird may as well hide in $B$), a good part of the
-# bird is gone. Shapes miss many things: the free background again, and the *view* that takes the
-# way a bird looks out of $p$'s hands. The appearance needs a background that is told $b$ loudly
-# (*background gain*). And the bottom row is worse in everything, nearly always by more than any
-# single omission.
+# The child's mask depends most on two: without its *pull* towards the parent's, or with the
+# background tied to the child ($b = c$: then the bird may as well hide in $B$), it meets the bird
+# much worse. The shape suffers from many omissions: the free background again, the *view*, which
+# takes the way a bird faces out of $p$'s hands, and others. The appearance needs a background that
+# is told $b$ loudly (*background gain*). And the bottom row is worse in everything, nearly always
+# by more than any single omission.
 #
-# Two warnings. These are short runs; what pays late (`free_child`, say, on which a plumage's
-# journey to foreign shapes depends) hardly shows. And it is one world of drawn birds: the paper got
-# there on photographs without any of this, with 400,000 steps.
+# Two warnings. These are short runs; what pays late (`free_child`, say, which lets a plumage travel
+# to foreign shapes, lesson 06) hardly shows. And it is one world of drawn birds: the paper got
+# there on photographs without any of this, with more than 400,000 steps.
 #
 # ## Recap
 #
-# * The child stage joins $c$ to the parent's features; $C = M_c F_c + (1 - M_c) P$ is a mean of
-#   three layers.
+# * The child stage joins $c$ to the parent's features; $C = M_c F_c + (1 - M_c) P$ is a weighted
+#   mean of three layers.
 # * $\mathcal{L} = \mathcal{L}_b + \mathcal{L}_p + \mathcal{L}_c$; only $C$ meets real birds, and no
 #   term calls $P$ real or fake.
-# * The code head of $D_c$ learns from the information loss, its trunk from real and fake only; all
-#   of $D_p$ learns from information.
+# * The code head of $D_c$ learns from the information loss, its trunk from real and fake only;
+#   $D_p$, trunk and code head, learns from information alone.
 # * A code goes where it is cheapest to write. The masked foreground leaves it only the bird.
 #
 # **Go on with** `06_codes`: what each code holds, and what happens when the ties are cut for good.

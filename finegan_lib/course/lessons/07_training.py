@@ -35,6 +35,7 @@ from IPython.display import Markdown
 from finegan_lib import checkpoints, errors, losses, training
 from finegan_lib.course import style, toys07, toys07_processes
 from finegan_lib.figures import image_figure, show
+from finegan_lib.models.blocks import Encoder
 from finegan_lib.presets import PRESETS
 from finegan_lib.systems import FineGANSystem
 
@@ -53,16 +54,16 @@ runs = Path(temporary.name)  # gone when the notebook is closed
 print(toys07.excerpt(training.train, "for batch in stop.until", 12))
 
 # %% [markdown]
-# (`stop` hears Ctrl-C between two steps; `distributed` matters when several processes train
-# together, the last part of this lesson.) What one step *is*, each family says for itself, in
-# `finegan_lib/systems.py`. FineGAN's:
+# (`stop` hears Ctrl-C between two steps; `hash_seed` and `hard` get sections of their own below,
+# and `distributed` matters when several processes train together, near the end.) What one step
+# *is*, each family says for itself, in `finegan_lib/systems.py`. FineGAN's:
 
 # %%
 print(toys07.excerpt(FineGANSystem.step, "n, device =", 13))
 
 # %% [markdown]
 # Codes, fakes, $D_b$, $D_c$, then $G$; at last the average follows. (Contrast and restarts are
-# switches that stay off here.) Two things are easy to miss.
+# switches that stay off here.) Three things are easy to miss.
 #
 # **The fakes are drawn once.** $D_b$ and $D_c$ see them detached; then $G$ is updated through the
 # very same pictures, whose graph is still there. So $G$ runs once a step and not twice. And $D$
@@ -72,6 +73,13 @@ print(toys07.excerpt(FineGANSystem.step, "n, device =", 13))
 # **Everybody owns some weights.** Four optimisers (Adam, $\beta = (0.5, 0.999)$) share the
 # networks. While $G$ learns, gradients must flow *through* $D$ to the pictures, and yet not one
 # weight of $D$'s judgement may move; `systems.frozen` sees to that.
+#
+# **Not everybody may share a pass.** $D_b$ and $D_c$ see real pictures and drawn ones: in one pass
+# or in two? One is quicker, and where a network works out every image by itself, nothing changes.
+# So $D_b$, which has no BatchNorm, gets both at once (`torch.cat` in `update_d_background`), and so
+# does $D_c$'s trunk with spectral normalisation. With BatchNorm, as in the paper's $D_c$, means and
+# variances would be taken over real and drawn together, and each picture would be judged by the
+# company it keeps. There the batches stay apart (`Encoder.each`).
 #
 # ### Exercise 07.1 (predict)
 #
@@ -119,7 +127,7 @@ calls = []
 system.generator.register_forward_hook(lambda *_: calls.append(1))
 system.step(birds.batch(range(8)), torch.Generator().manual_seed(0))
 print("G runs in one step:", len(calls), "time")
-print("numbers owned:", toys07.owned(system))
+print("weights owned by each optimiser:", toys07.owned(system))
 
 # %% [markdown]
 # $D_p$'s real/fake head is moved by nobody: a parent image has no real counterpart, so no loss
@@ -127,6 +135,17 @@ print("numbers owned:", toys07.owned(system))
 # alone; its code head must make do with those features, and *asks the generator* to make the code
 # visible in them.
 #
+# And the shared pass? Eight real pictures, once alone and once with eight grey ones beside them:
+
+# %% tags=["nbval-check-output"]
+real = birds.batch(range(8)).child_crop
+company = torch.cat([real, torch.zeros_like(real)])
+for norm in ("none", "batch"):
+    trunk = Encoder(real.shape[-1], 8, norm)
+    same = torch.allclose(trunk(real), trunk(company)[: len(real)], atol=1e-4)
+    print(f"norm={norm}: the same features alone and in company: {same}")
+
+# %% [markdown]
 # ## The same picture, tomorrow: an average of weights
 #
 # The two players chase each other, so $G$'s weights never rest. The picture of one code changes
@@ -155,9 +174,9 @@ def my_average(average: torch.Tensor, live: torch.Tensor, decay: float) -> torch
 course.check("07.2", my_average)
 
 # %% [markdown]
-# One run now for the whole lesson: 200 steps, a quarter of a minute. `toys07.play` is the loop
-# above without its folder (a test holds it to the same weights). The `Album` photographs both
-# generators every four steps, always with the same codes.
+# One run now for the whole lesson: 200 steps, ten to twenty seconds. `toys07.play` is the loop
+# above without its folder (a test makes sure that the weights come out the same). The `Album`
+# photographs both generators every four steps, always with the same codes.
 
 # %%
 moments = [176, 180, 184, 188, 192, 196, 200]
@@ -293,7 +312,7 @@ except errors.InputError:
 # A NaN is contagious: one weight, then one layer, and after a step of Adam the whole network. The
 # trainer looks at every loss that it logs and at every weight before it writes a checkpoint, and
 # stops with `TrainingDiverged` rather than overwrite good files with bad ones. Two accidents: a
-# learning rate of a lunatic, and a cosmic ray that hits one weight of $G$ after step 13.
+# lunatic's learning rate, and a cosmic ray that hits one weight of $G$ after step 13.
 
 # %%
 absurd = toys07.tiny_run(30, recipe={"learning_rate": 1e20})
@@ -325,6 +344,10 @@ print("resumed after the cosmic ray, equal to the run without:", toys07.same_wei
 print((runs / "whole" / "history.jsonl").read_text().splitlines()[-1].replace(', "', ',\n "'))
 
 # %% [markdown]
+# `background` and `child` are $G$'s side of the two games, against $D_b$ and $D_c$; `pull`,
+# `binary` and `area` are the mask terms of lessons 04 and 05; `area_p` and `area_c` are no losses,
+# but the mean areas of $M_p$ and $M_c$.
+#
 # Before one reads a curve, one must know where it *starts*: what a network scores that knows
 # nothing.
 #
@@ -371,7 +394,7 @@ def level(axis, height, text, top, up=3):
 curves = {name: toys07.smooth(values) for name, values in healthy.history.items()}
 figure, axes = plt.subplots(1, 3, figsize=(9.6, 3.1), layout="constrained")
 panels = [("D_c", "child"), ("parent_info", "child_info"), ("area_p", "area_c")]
-titles = ["the game: no trend is good news", "information: below log N", "masks: inside the band"]
+titles = ["the game: nobody runs away", "information: below log N", "masks: inside the band"]
 units = ["loss", "loss, nats", "mean mask area"]
 for axis, names, title, unit in zip(axes, panels, titles, units, strict=True):
     for name, colour, dashes in zip(names, (style.REAL, style.FAKE), ("-", "-."), strict=True):
@@ -394,7 +417,9 @@ print("the masks keep to their range:", all(0.1 < end[name] < 0.5 for name in pa
 
 # %% [markdown]
 # * **The game has no downhill.** $D$ and $G$ pull at the same rope: a curve that stays where it is
-#   means that both are getting better. Trouble is a curve that *runs away*.
+#   may well mean that both are getting better. Here $D_c$ soon leaves the level of the blind, and
+#   from then on it wavers. (Its task grows easier, too: the noise on what it judges, `d_noise`,
+#   falls to 0 by the end of a run.) Trouble is a curve that *runs away*.
 # * **Information falls** from $\log N$ towards 0. It says that the code is *readable*, not that it
 #   is a bird's shape.
 # * **Areas** are the earliest warning of all: they tell in the first hundred steps.
@@ -402,8 +427,10 @@ print("the masks keep to their range:", all(0.1 < end[name] < 0.5 for name in pa
 #
 # ## A gallery of failures
 #
-# Five runs, each with one or two settings spoilt, 100 steps each. Before you read on: which of the
-# five would you *not* notice in the curves?
+# Five runs, each with a few settings spoilt, 100 steps each. That is too short for birds, in the
+# healthy run, too; but there the masks are neither full nor empty, and the pictures differ from one
+# another. Compare row by row. Before you read on: which of the five would you *not* notice in the
+# curves?
 
 # %%
 wrecks = {f.name: toys07.wreck(f, 100) for f in (toys07.HEALTHY, *toys07.FAILURES)}
@@ -421,9 +448,10 @@ plt.show()
 Markdown(toys07.failure_table())
 
 # %% [markdown]
-# The curves that tell, against the healthy run's (blue). In mode collapse `D_c` stays at the level
-# of the blind, 2, for $D$ is asleep; but there it would stay before perfect pictures, too. *What*
-# went wrong only samples show: measured here by how much the mean colour varies between pictures.
+# (The exact settings are in `toys07.FAILURES`.) Now the curves that tell, against the healthy run's
+# (blue). In mode collapse `D_c` stays at the level of the blind, 2, for $D$ is asleep; but there it
+# would stay before perfect pictures, too. *What* went wrong only samples show: measured here by how
+# much the mean colour varies between pictures.
 
 # %%
 figure, axes = plt.subplots(1, 5, figsize=(10.6, 2.8), layout="constrained")
@@ -443,7 +471,9 @@ for axis, failure, name in zip(axes, toys07.FAILURES, telltales, strict=True):
 for axis in axes[:2]:
     axis.set_ylim(0, 1)
 axes[2].set_ylim(0, 2.1)
-level(axes[4], np.log(6), "log 6", 2.4, up=12)
+axes[4].axhline(np.log(6), ls=":", color=style.GREY, label="log 6")
+axes[4].set_ylim(0, 2.4)
+axes[4].legend(fontsize=8, loc="lower left")
 figure.suptitle("What gives each away: healthy (blue), spoilt (orange, dashed)")
 plt.show()
 
@@ -455,6 +485,7 @@ last = {
 print("masks full: ", last["masks full"]["area_c"] > 0.75)
 print("masks empty:", last["masks empty"]["area_c"] < 0.1)
 print("D too strong:", last["D too strong"]["D_c"] < 0.5 * last["healthy"]["D_c"])
+print("collapsed: D_c stays near 2:", last["mode collapse"]["D_c"] > 1.7)
 print("collapsed: ", wrecks["mode collapse"].variety < 0.6 * wrecks["healthy"].variety)
 print("code ignored:", last["code ignored"]["child_info"] > 0.85 * np.log(6))
 print("code read when healthy:", last["healthy"]["child_info"] < 0.5 * np.log(6))
@@ -504,8 +535,8 @@ course.check("07.5", my_rescue)
 # ## Hard negatives: the last 1,500 steps
 #
 # When the paper's training is done, it goes on a little with a difference (supplementary material,
-# section 7.2): in every second step $G$ is not trained on 16 random codes but on the 16 of 160 that
-# $D_c$ reads **worst**, those with the smallest
+# section 7.2): in every second step the codes are not 16 random ones but the 16 of 160 that $D_c$
+# reads **worst**, those with the smallest
 #
 # $$\log Q(c \,|\, M_c F_c), \qquad c \text{ the code that was drawn.}$$
 #
@@ -540,6 +571,7 @@ surprise, bins = -pool.log_q, np.geomspace(1e-5, 10, 25)
 axis.hist(surprise.clamp(min=1e-5), bins, color=style.SKY, label="all 160")
 axis.hist(surprise[pool.picked], bins, color=style.FAKE, label="the 16 picked")
 axis.set(xlabel="$-$log Q(c | masked child), nats", ylabel="images", xscale="log")
+axis.margins(y=0.35)  # room for the legend
 axis.legend(loc="upper right")
 easiest = pool.log_q.argsort(descending=True)[:16]
 shown = {"hardest": pool.picked, "easiest": easiest}
@@ -556,7 +588,7 @@ print("images in the pool:", len(pool.log_q), " picked:", len(pool.picked))
 others = torch.ones(160, dtype=torch.bool).index_fill(0, pool.picked, False)
 print("every one is read worse than all others:",
       bool(pool.log_q[pool.picked].max() <= pool.log_q[others].min()))  # fmt: skip
-print("even so, the easiest are read surely:", bool(surprise[easiest].max() < 0.1))
+print("the easiest are read without a doubt:", bool(surprise[easiest].max() < 0.1))
 
 # %% [markdown]
 # Mining sharpens what is nearly right, and it biases: children that are hard to read come up too
@@ -564,7 +596,8 @@ print("even so, the easiest are read surely:", bool(surprise[easiest].max() < 0.
 #
 # ## Two recipes side by side
 #
-# `toy` trains in minutes on a CPU; `cub` is the paper's. The table is computed from
+# `toy` trains in minutes on a CPU (the trained network of the lessons so far is `toy64`: the same
+# at twice the size, and trained for longer); `cub` is the paper's. The table is computed from
 # `finegan_lib.presets`: all settings in which they differ.
 
 # %%
@@ -574,7 +607,8 @@ Markdown(toys07.preset_table("toy", "cub"))
 # Read it as a diary of what went wrong. When the toy was built, near the paper's recipe $D_c$ won
 # within minutes and the masks filled the picture: the first and the third failure of the gallery.
 # Hence spectral normalisation, hinge loss, noise for $D$, and the switches that keep the masks in
-# order. With 442,000 steps and 64 channels the paper gets by without. All are options;
+# order; later `view`, `mask_lean` and `free_child`, so that $p$ is a shape and nothing else (lesson
+# 06). With 442,000 steps and 64 channels the paper gets by without. All are options;
 # `python -m finegan_lib train --help` lists them with their units.
 #
 # ## On a GPU
@@ -618,9 +652,10 @@ step = torch.finfo(torch.bfloat16).eps
 print(f"the next bfloat16 after 1 is 1 + {step}: a step of 0.001 is rounded away")
 
 # %% [markdown]
-# The same would befall Adam's small steps and $\log(1 - D)$ near 0. (float16 has a short *exponent*
-# instead, so gradients underflow and need a loss scale; bfloat16 does not.) Does it pay? On a CPU
-# without bfloat16 units it is slower. Measured here, with a GPU if there is one:
+# The same would befall Adam's small steps, and $\log(1 - D)$ where $D$ is near 0. (float16 has a
+# short *exponent* instead, so gradients underflow and need a loss scale; bfloat16 does not.) Does
+# it pay? Without bfloat16 units it is slower; with them, on a CPU or a GPU, quicker, and the more
+# so the wider the network. Measured here, with a GPU if there is one:
 
 # %%
 for precision in ("fp32", "bf16"):
@@ -708,8 +743,8 @@ print("more than 3/4 of it is drawing fakes and updating G:", share > 0.75)
 # networks reach even less of it: `toy` spends its time on starting many small operations. Time 100
 # steps on your machine (`images_per_s` in the history) and multiply.
 #
-# On Colab, with CUB-200-2011 on your Drive, start with half the width and let the run be cut off as
-# often as Colab likes; `--resume` needs the same command and nothing else:
+# On Colab, with CUB-200-2011 on your Drive, start with the second row of the table, and let the run
+# be cut off as often as Colab likes; `--resume` needs the same command and nothing else:
 #
 # ```
 # python -m finegan_lib train --preset cub --data drive/MyDrive/CUB_200_2011 \
@@ -728,11 +763,12 @@ print("more than 3/4 of it is drawing fakes and updating G:", share > 0.75)
 # * The pictures come from a running average of $G$'s weights. Warm it up in short runs.
 # * Random numbers from (seed, step), atomic checkpoints with Adam's moments: a run goes on bit for
 #   bit.
-# * Curves: the game stays level, information falls from $\log N$, areas keep to their range. Mode
-#   collapse is in no curve.
+# * Curves: in the game nobody runs away, information falls from $\log N$, areas keep to their
+#   range. Mode collapse is in no curve.
 # * In float32: weights, averages, losses. In bfloat16: convolutions.
-# * Averaging gradients over processes is exact where the loss is a mean over images. BatchNorm is
-#   where it is not, unless the processes share its statistics.
+# * Batches may share a pass, and processes may average their gradients, where every image is worked
+#   out by itself. With BatchNorm it is not: so real and drawn stay apart, and processes share its
+#   statistics.
 #
 # **Go on with** `08_image_quality`: are the pictures any good?
 

@@ -12,10 +12,11 @@
 # Two painters show you ten thousand pictures each. Whose are better? A loss cannot say: it tells
 # how a painter fares against *its own* critic. The eye can say, but it tires, forgets, and never
 # agrees with the neighbour's. So the field asks a third network that was trained for something else
-# altogether. Papers then rank methods by two decimals of what it says. This lesson builds both of
-# the famous scores by hand, and then tries to fool them. It is easier than one would like.
+# altogether, and papers rank methods by the second decimal of what it says. This lesson builds both
+# of the famous scores by hand, and then tries to fool them. It is easier than one would like.
 #
-# **You need** lessons 00 and 05, means and covariances, and a little patience with matrices.
+# **You need** lessons 00, 02 (mutual information) and 05, means and covariances, and a little
+# patience with matrices.
 #
 # **Afterwards you can** compute an Inception Score and a Fréchet Inception distance, say what each
 # cannot see, name the usual ways to get them wrong, and read the paper's Tables 1 and 2.
@@ -52,11 +53,11 @@ style.use_style()
 #   small, larger, full, each with a critic of its own, and a loss that keeps the colours of
 #   neighbouring scales alike.
 # * **FineGAN** has stages of *meaning*: background, shape, plumage. Note that its $D_p$ is no
-#   critic at all, it only reads the code.
+#   critic at all: it only reads the code.
 #
-# All five were trained on our birds with the same number of steps, and generators of the same
-# weight (`finegan_lib/tables.py`; the numbers come below). On the right is what each paints. Before
-# you run the cell: which of the four others will come nearest to FineGAN?
+# All five were trained on our birds, for the same small number of steps and with generators of
+# about the same size (`finegan_lib/tables.py`; the numbers come at the end). On the right is what
+# each paints. Before you run the cell: which of the four others will come nearest to FineGAN?
 
 # %%
 toys08.family_portrait()
@@ -124,7 +125,9 @@ def my_inception_score(probabilities: torch.Tensor) -> float:
 course.check("08.1", my_inception_score)
 
 # %% [markdown]
-# Four imaginary painters, five classes. Each row above is one picture; bright means probable.
+# Four imaginary painters, five classes. In the upper panels each row is one picture, and bright
+# means probable; below is the mean of the rows, $p(y)$. Guess, before you run the cell: which of a
+# sure painter with one favourite and an unsure one who paints everything scores higher?
 
 # %%
 opinions = toys08.example_opinions()
@@ -145,7 +148,7 @@ print(f"twenty sure pictures of twenty classes: {twenty:.2f}")
 # cards again and again. The classifier is sure of each. What is its Inception Score?
 #
 # * **(a)** about 1, since there is no variety within a species
-# * **(b)** about 20, the highest there is
+# * **(b)** as high as that of real birds
 # * **(c)** somewhere between, about half of what real birds get
 
 # %% exercise="08.2"
@@ -175,11 +178,12 @@ print("sorting ruins the score of real birds:",
 
 # %% [markdown]
 # Two more things stand in that table. The "±" is the spread over **ten splits** of the pictures, a
-# custom of 2016; it says how much the tenths differ, not how sure the mean is. (And a tenth of ours
-# is 120 pictures for 20 classes, which is few: in one split the same real birds score higher, as a
-# later figure shows.) The right-hand column is a classic accident: generate species by species, cut
-# the list in ten *without shuffling*, and every tenth has two species only.
-# `quality.inception_score` shuffles first.
+# custom of 2016; it says how much the tenths differ, not how sure the mean is. (A tenth of ours is
+# 120 pictures for 20 classes, which is few: by chance some classes are short, so $p(y)$ is never
+# quite flat and nobody reaches 20. In one split the same real birds score higher, as a later figure
+# shows.) The right-hand column is a classic accident: generate species by species, cut the list in
+# ten *without shuffling*, and every tenth has two species only. `quality.inception_score` shuffles
+# first.
 #
 # Above all: **the score never saw a real bird.** It asks whether pictures are clear and various,
 # not whether they are right.
@@ -196,7 +200,8 @@ print("sorting ruins the score of real birds:",
 # It is the squared Wasserstein distance of the two Gaussians: the least mean squared way along
 # which one heap of sand can be carried into the other. In one dimension it is simply
 # $(\mu_r - \mu_g)^2 + (\sigma_r - \sigma_g)^2$. In two, it can be drawn. The points are two of
-# the 64 features.
+# the 64 features; first other real birds are compared with ours, then ours with themselves, shifted
+# or squeezed together.
 
 # %%
 first, second = real.features.var(0).argsort(descending=True)[:2].tolist()
@@ -220,8 +225,9 @@ plt.show()
 # $$\mathrm{tr}\,(\Sigma_r \Sigma_g)^{1/2} = \sum_i \sqrt{\lambda_i},
 # \qquad \lambda_i \text{ the eigenvalues of } \Sigma_r \Sigma_g.$$
 #
-# They are real and not negative, but rounding may make them a little complex or negative: take the
-# real part, and clamp at 0. The library's version is `quality.fid`.
+# They are real and not negative, because the symmetric $\Sigma_r^{1/2} \Sigma_g \Sigma_r^{1/2}$ has
+# the same ones. But rounding may make them a little complex or negative: take the real part, and
+# clamp at 0. The library's version is `quality.fid`.
 
 
 # %% exercise="08.3"
@@ -258,8 +264,15 @@ print("FID tells postcards from real birds:",
 print("other real birds are nearest:", min(distances, key=distances.get) == "other real birds")
 
 # %% [markdown]
-# `kid` is a third score, the **kernel Inception distance** (Bińkowski et al., 2018): no Gaussians,
-# but a mean discrepancy under the kernel $(x \cdot y/D + 1)^3$. Its merit comes up next.
+# `quality.kid` is a third score, the **kernel Inception distance** (Bińkowski et al., 2018). No
+# Gaussians: it asks how alike two pictures of one set are on average, and how alike two of
+# different sets. With the features $x, x'$ of real pictures and $y, y'$ of generated ones,
+#
+# $$\mathrm{KID} = \mathbb{E}\,k(x, x') + \mathbb{E}\,k(y, y') - 2\,\mathbb{E}\,k(x, y),
+# \qquad k(x, y) = (x \cdot y / D + 1)^3,$$
+#
+# where $D$ is the number of features and a picture is never paired with itself. Its merit comes up
+# next.
 #
 # ## Trap 1: how many pictures?
 #
@@ -303,7 +316,8 @@ print("antialiasing alone costs more than other birds:", antialias > floor[-1])
 # On the left is the reason why papers say how many pictures they drew (FineGAN: 30,000, as many for
 # every species, codes tied). An FID of 1,000 pictures is not comparable with one of 30,000, and
 # with Inception's 2048 features fewer than 2048 pictures do not even give a full covariance. KID
-# has no such bias.
+# has no such bias: on average it is right for any N. So for a perfect painter it scatters round 0,
+# and can come out a little *negative*: look at the table above.
 #
 # ## Trap 2: what happened on the way
 #
@@ -344,8 +358,8 @@ for eye, (_, background, plumage) in ratios.items():
 # %% [markdown]
 # Ask two judges which painter is worse, and they contradict each other. Neither is *mistaken*. A
 # network sees what it was trained to tell apart, and Inception was trained on a thousand kinds of
-# things, with a hundred dogs among them and few toys. This is one more reason why the paper
-# fine-tuned it for the Inception Score: without that, birds score about 4.
+# things, more than a hundred breeds of dogs among them and not one of our birds. This is one more
+# reason why the paper fine-tuned it for the Inception Score: without that, birds score about 4.
 #
 # ### Exercise 08.5 (predict): the perfect copyist
 #
@@ -392,6 +406,11 @@ for kind, found in damage.items():
     print(f"{kind}: FID grows: {grows}, IS falls: {falls}")
 
 # %% [markdown]
+# In the end both scores notice all three, but not in the same measure. The first step of noise
+# leaves the Inception Score almost where it was, while the FID has already multiplied. And the
+# first step of blur, which you would hardly mind, costs more FID than losing more than half of the
+# species, which you would. *How much* a network minds something is not how much you do.
+#
 # ### Exercise 08.6 (explore): a forger's handbook
 #
 # Forge an exhibition: real pictures, but only `per_species` different ones of every species (1 to
@@ -472,14 +491,20 @@ for number, table in ((1, table1), (2, table2)):
 print("real birds are ahead of the generator, in both scores:",
       shipped["real_inception_score"] > shipped["inception_score"]
       and shipped["real_fid"] < shipped["fid"])  # fmt: skip
-drop = {k: v / 52.53 for k, v in tables["table2_inception_score_cub"].items()}
-print("worst number of parents on CUB:", min(drop, key=drop.get))
+by_parents = tables["table2_inception_score_cub"]
+print("worst number of parents on CUB:", min(by_parents, key=by_parents.get))
 
 # %% [markdown]
 # The star is what a perfect painter of ToyBirds would reach with as many pictures. Print it beside
-# every score, as lesson 00 asked: a number without its control says nothing. (Panels with our own
-# tables, where there are any, have another N and perhaps another network. You know by now why their
-# FIDs must not be held against the one above.)
+# every score, as lesson 00 asked: a number without its control says nothing.
+#
+# Our own tables have another N and smaller pictures, so their FIDs must not be held against the one
+# above; and their networks were trained for a fraction of the shipped one's time, so that all five
+# could have the same. Within a panel you may compare. Here is the answer to the first question of
+# this lesson: **LR-GAN** comes nearest, which the paper has last on birds and cars. Pasting an
+# object onto a background is just how *these* birds were made. A ranking belongs to its data. In
+# our Table 2 only five parents were trained three times; see how far these three points lie apart
+# before you read anything into the single ones beside them.
 #
 # ## Recap
 #

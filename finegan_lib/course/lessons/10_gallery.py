@@ -33,17 +33,17 @@ from finegan_lib.evaluation.clustering import control_features, kmeans_labels
 from finegan_lib.pretrained import load_finegan, load_generator
 
 style.use_style()
-plt.rcParams["figure.dpi"] = 72  # many pictures of birds
 plt.rcParams |= {"figure.dpi": 71, "image.interpolation": "nearest"}  # pixels stay pixels
 generator = load_finegan("toy")
 hierarchy = generator.config.hierarchy()
-judges = Judges.load("toy", generator.config.image_size)
+judges = Judges.load("toy", generator.config.image_size)  # lesson 06's readers of single factors
 
 # %% [markdown]
 # ## Stage by stage
 #
 # The paper's Figure 3. Read it downwards: a background with nothing in it; a shape; a hollow bird,
-# which never had to look real; the same shape filled in. Each stage only adds,
+# which never had to look real; the same shape filled in. Each stage only lays something over the
+# last, and the background shows to the end wherever both masks are black:
 # $C = M_c F_c + (1 - M_c)\,P$ with $P = M_p F_p + (1 - M_p)\,B$ (`models.finegan.stitch`).
 
 # %%
@@ -64,15 +64,18 @@ plt.show()
 # %% [markdown]
 # ## Cutting the tie
 #
-# So far every child was with its own parent, as in training. Now we choose p and c freely.
+# So far every child was with its own parent, as in the paper's training. Now we choose p and c
+# freely.
 #
 # ### Exercise 10.1 (predict)
 #
-# In training, child $c$ was seen with one parent only. What is drawn for $c$ with a *foreign* $p$?
+# Only with its own parent did child $c$ ever have to look real (our recipe shows some hybrids to
+# the readers of codes, lesson 06, but none to $D_c$'s real/fake head). What is drawn for $c$ with a
+# *foreign* $p$?
 #
 # * **(a)** the shape of $p$ in the appearance of $c$
 # * **(b)** the whole bird of $c$: it is laid over the parent, so it wins
-# * **(c)** a smear, since this pair of codes never occurred
+# * **(c)** a smear, since nobody asked for such a bird to look real
 
 # %% exercise="10.1"
 ### HINT Which features does the child stage start from?
@@ -87,7 +90,8 @@ course.check("10.1", my_bird)
 # %% [markdown]
 # The paper's Figure 5: parents down, children across, one z and one b everywhere. On the slide the
 # shape is retained over the column and the appearance over the row; here it is the other way
-# round, as the labels say.
+# round, as the labels say. Then the judges of lesson 06 read 400 birds with free codes, and we ask
+# which code their answers follow.
 
 # %%
 figures.parent_by_child(generator, children=4)
@@ -105,9 +109,11 @@ print("the appearance follows c, even with a foreign p:", by_c > 3 * by_p)
 # %% [markdown]
 # ## Bird and background
 #
-# Above: one background, many birds. Below: one bird, many backgrounds. Nothing needs to be measured
-# in the lower rows: $M_p$, $F_p$, $M_c$ and $F_c$ do not have $b$ among their inputs, so the bird
-# is the same to the last bit, except where a mask is half transparent.
+# The slides' fourth pair of pictures: fixed $b$, varying $p$ and $c$, and the reverse. Each of the
+# upper rows has one background and many birds, each of the lower ones one bird and several
+# backgrounds. Nothing needs to be measured in the lower rows: $M_p$, $F_p$, $M_c$ and $F_c$ do not
+# have $b$ among their inputs, so the bird is the same to the last bit, except where a mask is half
+# transparent.
 
 # %%
 figures.background_swap(generator, columns=4)
@@ -160,9 +166,10 @@ figure.suptitle("The same code, four times", y=1.0)
 plt.show()
 
 # %% [markdown]
-# This is the paper's Figure 6. InfoGAN's birds differ within a row, but they share their
-# background: the code *is* the background. FineGAN's $c$ cannot be: it is read from the masked
-# foreground $M_c F_c$ alone, and the background is drawn by a stage that never sees $c$.
+# This is the paper's Figure 6. On the slide InfoGAN's birds are the same within a group, but so are
+# their backgrounds: the code takes both in. In ours the background is what a row shares most
+# plainly. FineGAN's $c$ cannot mean a background: it is read from the masked foreground $M_c F_c$
+# alone, and the background is drawn by a stage that never sees $c$.
 #
 # Let us put a number on it. How well can somebody guess the background of a picture who knows only
 # its code? Let $n_{ks}$ be the number of pictures with code $k$ in which the judge sees background
@@ -206,10 +213,13 @@ print("FineGAN's child code does not:", shares["FineGAN", "background"] < 0.5)
 print("but it does give away the appearance:", shares["FineGAN", "appearance"] > 0.5)
 
 # %% [markdown]
-# (With six families, a guesser without any code hits about one in five; with twenty pictures a
-# code, luck adds a little.) A fair reader objects: FineGAN was given boxes and InfoGAN was not.
-# Quite so, and that is the point of the boxes. They tell nothing about species, only where it is
-# not worth looking for them.
+# How much is nothing? With six families of backgrounds, a guesser without any code hits about one
+# in five, and with only twenty pictures a code luck lifts that to nearly 30 %. So FineGAN's code
+# gives away next to nothing of the background. InfoGAN's gives it away almost for certain, and
+# something of the bird besides.
+#
+# A fair reader objects: FineGAN was given boxes and InfoGAN was not. Quite so, and that is the
+# point of the boxes. They tell nothing about species, only where it is not worth looking for them.
 #
 # ## Application 1: style transfer
 #
@@ -228,6 +238,9 @@ for factor in ("shape", "appearance", "background"):
     print(f"{factor} comes over:", scores[factor] > 2 * scores["chance"][factor])
 
 # %% [markdown]
+# The appearance comes over less surely than the rest. No critic ever asked a hybrid to look real,
+# and a judge has to tell 20 plumages apart, but only a handful of shapes and backgrounds.
+#
 # A **real** bird has no codes. They must be found: an image $x$ is given, and we look for
 #
 # $$\min_z \; \overline{(C(z, b, p, c) - x)^2} + \lambda \, \overline{z^2}.$$
@@ -303,16 +316,18 @@ print("the new appearance is seen, by chance 5 %:", hits["transfer", "appearance
 print("the shape is kept in the repainted ones, by chance 20 %:", hits["repainted", "shape"] > 0.3)
 
 # %% [markdown]
-# Honest work, and no magic. For its own birds the network mixes well; on real ones it is held back
-# by two things. Each code must be *found*, and a wrong $c$ dresses the bird in the wrong coat. And
-# what the generator cannot paint, it cannot copy: the pictures of the second row are its nearest
-# paintings, not photographs. (The repainted birds keep their shape partly because their old outline
-# still shows.) MixNMatch, below, was made for just this.
+# Honest work, and no magic. Hold these shares beside those of the network's own birds above. On
+# real ones two more things can go wrong. Each code must be *found*, and a wrong $c$ dresses the
+# bird in the wrong coat. And what the generator cannot paint, it cannot copy: the pictures of the
+# second row are its nearest paintings, not photographs. (The repainted birds keep their shape
+# partly because their old outline still shows.) MixNMatch, below, was made for just this.
 #
 # ## Application 2: sorting real pictures
 #
 # The same classifier, asked about 600 real birds, sorts them by discovered child. Each row shows
-# birds that it put under one code.
+# birds that it put under one code. These are the four *largest* groups, so perhaps the worst: a
+# group grows by taking in a second species. Where that has happened, what do the two have in
+# common?
 
 # %%
 largest = torch.bincount(found_c, minlength=hierarchy.n_children).argsort(descending=True)[:4]
@@ -336,8 +351,8 @@ print("far more about species than raw pixels tell:", agreement > 2 * controls["
 # %% [markdown]
 # ## The playground
 #
-# Your turn to play. With widgets, there are dropdowns for the codes (tick off a tie to choose p and
-# b freely), sliders for $z$, and below a panel that mixes two birds. The arrow keys move a slider,
+# Your turn to play. With widgets, there are dropdowns for the codes (untick a tie to choose p or b
+# freely), sliders for $z$, and below a panel that mixes two birds. The arrow keys move a slider,
 # the tab key goes on to the next control. Without a live front end you see one walk of moves.
 
 # %%
@@ -374,11 +389,18 @@ course.check("10.5", my_walk)
 #
 # | weakness | seen in |
 # | --- | --- |
-# | $N_c$ must be chosen, the true number is unknown | `choose-n-children`: 19 of 20, but 5 of 10 |
-# | what it discovers need not be what people name | two parents may share one shape, lesson 06 |
+# | $N_c$ must be chosen, the true number is unknown | a stable number need not be *the* number |
+# | what it discovers need not be what people name | twins and missing species, lesson 06 |
 # | far behind supervised recognition | accuracy 0.126 on 200 birds, lesson 09 |
 # | it needs boxes (not on the slide) | D_b and its patches, lesson 03 |
 # | no way from a picture to its codes (not on the slide) | the search above |
+#
+# (On the first: `python -m finegan_lib choose-n-children` proposes a number without labels, the one
+# at which two sortings agree best. Of ten ToyBirds species in five shapes it counted the shapes.)
+#
+# The slides close with two contributions: an unsupervised model that paints background, shape and
+# appearance one after the other, and a representation that sorts real pictures. By now you have
+# built both, and you know the footnote to "unsupervised": no labels, but boxes.
 #
 # ## What came after
 #
@@ -406,7 +428,7 @@ course.check("10.5", my_walk)
 # * **03** Patches outside the boxes teach what a background is.
 # * **04** The parent is judged by information alone, on its masked foreground: there is no real
 #   picture of a shape.
-# * **05** The child fills it in, and only the finished picture must look real.
+# * **05** The child fills it in, and only the finished bird must look real.
 # * **06** What is tied in training can be cut afterwards.
 # * **07** The loop, its curves, and how it fails.
 # * **08** Scores have traps; print what was compared with what.

@@ -46,8 +46,8 @@ def _window(value):
         return "answer with the side of the window in pixels, a whole number from 2 to 32"
     if value > 14:
         return (
-            "so wide a window lets the background in: follow the two curves in the figure "
-            "to where one has fallen and the other not yet risen"
+            "so wide a window lets the background in: go left in the figure, to where the grey "
+            "curve is down and the blue one still high"
         )
     return None
 

@@ -223,7 +223,7 @@ EXERCISES = (
             Mistake(_strict, "a patch that only touches the box is forbidden, too: ≥ and ≤"),
         ),
         alternative=_by_the_formula,
-        praise="Rather a patch too many forbidden than one beak learnt.",
+        praise="Better one patch too many forbidden than one beak learnt.",
         inputs=_boxes,
     ),
     Fill(

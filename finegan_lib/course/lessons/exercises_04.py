@@ -77,7 +77,7 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 lambda f, m, b: _image(b, m, f),
-                "the mask is upside down: where it is 1, the foreground shall be seen",
+                "the mask is upside down: where it is 1, the foreground should be seen",
             ),
             Mistake(
                 lambda f, m, b: m * f + b,
@@ -126,7 +126,7 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 lambda s, p: -_parent_loss(s, p),
-                "the sign: log D_p shall be large, and a loss is minimised",
+                "the sign: log D_p should be large, and a loss is minimised",
             ),
             Mistake(
                 lambda s, p: -(p * s.log_softmax(1)).mean(),
@@ -138,7 +138,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda s, p: -(p * s).sum(1).mean(),
-                "logits are no log-probabilities yet: without the softmax they may just all grow",
+                "logits are not log-probabilities yet: without softmax they may simply all grow",
             ),
             Mistake(
                 lambda s, p: F.binary_cross_entropy_with_logits(s, p.float()),
@@ -147,7 +147,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda s, p: -(p * s.softmax(1).log()).sum(1).mean(),
-                "right for small logits, but for sure ones log meets 0: use log_softmax",
+                "right for small logits, but where D_p is sure, log meets 0: use log_softmax",
             ),
         ),
         alternative=lambda s, p: (s.logsumexp(1) - (p * s).sum(1)).mean(),
@@ -187,7 +187,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda m, low, high: (F.relu(low - m) + F.relu(m - high)).mean(),
-                "this bounds every pixel, and pixels shall be 0 or 1: bound each mask's mean",
+                "this bounds every pixel, but pixels should be 0 or 1: bound each mask's mean",
             ),
             Mistake(
                 lambda m, low, high: F.relu(m.mean((1, 2, 3)) - high).mean(),

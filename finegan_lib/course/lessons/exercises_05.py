@@ -120,7 +120,10 @@ EXERCISES = (
                 "the other way round: here the parent's mask follows the child's",
             ),
             Mistake(lambda c, p: ((c - p.detach()) ** 2).mean(), "an absolute value, not a square"),
-            Mistake(lambda c, p: (c - p.detach()).mean(), "|·| is missing: too much here makes up"),
+            Mistake(
+                lambda c, p: (c - p.detach()).mean(),
+                "|·| is missing: too much in one place makes up for too little in another",
+            ),
             Mistake(lambda c, p: (c - p.detach()).abs().sum(), "E is a mean over all pixels"),
         ),
         alternative=lambda c, p: F.l1_loss(c, p.detach()),

@@ -108,11 +108,11 @@ EXERCISES = (
             ),
             Mistake(
                 lambda n, m: torch.arange(m) % n,
-                "dealt out like cards: fair, but the siblings shall be neighbours",
+                "dealt out like cards: fair, but siblings should be neighbours",
             ),
             Mistake(
                 _dealt,
-                "fair, and in order; but the larger families shall be the first ones",
+                "fair, and in order; but the larger families should come first",
             ),
         ),
         alternative=_by_repeating,

@@ -154,7 +154,7 @@ EXERCISES = (
             Mistake(lambda log_q, n: log_q.argsort(), "all of the pool, in order: only n are kept"),
             Mistake(
                 lambda log_q, n: log_q.argsort()[:n].flip(0),
-                "the right rows in the wrong order: the worst shall come first",
+                "the right rows in the wrong order: the worst should come first",
             ),
         ),
         alternative=lambda log_q, n: torch.topk(log_q, n, largest=False).indices,
