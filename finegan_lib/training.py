@@ -549,10 +549,12 @@ class Run:
         )
 
     def _diverged(self, what: str, good: Path | None = None) -> TrainingDiverged:
+        start = f"The newest good checkpoint is {good}. Start a new run from it"
+        if good is None:
+            start = "There is no good checkpoint yet. Start a new run"
         return TrainingDiverged(
-            f"{what} at step {self.step}. The newest good checkpoint is "
-            f"{good or 'none yet'}. Start a new run from it with a lower learning_rate, or "
-            'with adversarial="hinge" and spectral normalisation.'
+            f"{what} at step {self.step}. {start} with a lower learning_rate, or with "
+            'adversarial="hinge" and spectral normalisation.'
         )
 
     def _sample(self) -> None:

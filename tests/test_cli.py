@@ -162,7 +162,8 @@ def test_a_diverged_training_is_one_line_and_status_1(capsys, monkeypatch):
 
     monkeypatch.setattr(FineGANSystem, "step", poisoned)
     error = fails(capsys, "train", *TINY, "--checkpoint-every", "1", status=1)
-    assert "generator.child_image.weight" in error and "step 1" in error and "none yet" in error
+    for part in ("generator.child_image.weight", "step 1", "no good checkpoint"):
+        assert part in error
     assert not Path("runs/toy/checkpoints").exists()
 
 

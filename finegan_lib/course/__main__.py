@@ -52,7 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     book.add_argument("--external", action="store_true", help="also check links to other sites")
     book.set_defaults(command=_book)
 
-    drawn = commands.add_parser("map", help="draw the README's map of the course anew")
+    drawn = commands.add_parser("map", help="draw the README's two pictures anew")
     drawn.set_defaults(command=_map)
     return parser
 
@@ -99,10 +99,11 @@ def _book(parsed) -> int:
 
 
 def _map(parsed) -> int:
-    from .course_map import FILE, draw_map
+    from .course_map import FILE, STAGES_FILE, draw_map, draw_stages
 
     draw_map().savefig(FILE, dpi=90, bbox_inches="tight")
-    print(f"the map: {FILE.name}")
+    draw_stages().savefig(STAGES_FILE, dpi=80)
+    print(f"the map: {FILE.name}; what the network draws: {STAGES_FILE.name}")
     return 0
 
 

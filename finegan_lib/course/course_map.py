@@ -1,9 +1,10 @@
-"""The map of the course that the README shows, drawn."""
+"""The README's two pictures, drawn: the map of the course, and what the network of its end draws."""
 
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from .. import figures
 from ..pretrained import load_finegan
 from . import style
 from .colab import ROOT
@@ -31,6 +32,27 @@ WIDTH, HEIGHT, STEP_X, STEP_Y = 2.5, 1.0, 2.95, 1.75
 
 
 FILE = ROOT / "notebooks" / "course_map.png"
+STAGES_FILE = ROOT / "notebooks" / "stages.png"
+
+
+def draw_stages(checkpoint: str = "toy", columns: int = 9) -> plt.Figure:
+    """Background, shape and finished bird of some children, one column each.
+
+    Args:
+        checkpoint: of a FineGAN.
+        columns: children, evenly spread.
+    """
+    generator = load_finegan(checkpoint)
+    children = figures.spread(generator.config.n_children, columns)
+    z = figures.noise(generator, len(children), 0)
+    out = figures.draw(generator, generator.config.hierarchy().codes(z, children))
+    rows = {
+        "background": out.background.image,
+        "shape": out.parent.mask,
+        "appearance": out.child.image,
+    }
+    title = "Drawn in three stages, learnt without a single name of a species"
+    return figures.image_figure([list(row) for row in rows.values()], list(rows), None, title, 1.0)
 
 
 def draw_map(checkpoint: str = "toy") -> plt.Figure:

@@ -1,4 +1,4 @@
-"""The map of the course shows every lesson, in order."""
+"""The README's pictures: the map shows every lesson, in order; the stages are a network's."""
 
 import matplotlib.pyplot as plt
 
@@ -21,5 +21,16 @@ def test_the_map_shows_every_lesson_and_where_to_go_from_it():
     plt.close(figure)
 
 
-def test_the_map_is_drawn():
-    assert 10_000 < course_map.FILE.stat().st_size < 200_000
+def test_the_stages_are_three():
+    figure = course_map.draw_stages(columns=4)
+    assert len(figure.axes) == 3 * 4
+    labels = [axis.get_ylabel() for axis in figure.axes if axis.get_ylabel()]
+    assert labels == ["background", "shape", "appearance"]
+    plt.close(figure)
+
+
+def test_both_are_drawn_and_shown():
+    readme = (course_map.ROOT / "README.md").read_text(encoding="utf-8")
+    for file in (course_map.FILE, course_map.STAGES_FILE):
+        assert 10_000 < file.stat().st_size < 300_000
+        assert f"(notebooks/{file.name})" in readme
