@@ -282,8 +282,7 @@ def _normed(conv: nn.Conv2d, norm: str) -> list[nn.Module]:
     if norm == "batch":
         return [conv, BatchNorm2d(conv.out_channels), activation]
     if norm == "spectral":
-        # Two iterations: where real and drawn pictures share a pass there is one pass for two.
-        return [spectral_norm(conv, n_power_iterations=2), activation]
+        return [spectral_norm(conv), activation]
     if norm == "none":
         return [conv, activation]
     raise InputError(
