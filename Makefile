@@ -24,7 +24,7 @@ help: ## list the targets
 
 install: $(STAMP) ## make .venv and install the package, once
 
-demo: $(STAMP) ## train a small FineGAN and show what its codes do (about 15 minutes on two cores)
+demo: $(STAMP) ## train a small FineGAN and show what its codes do (about 16 minutes on two cores)
 	$(BIN) -m finegan_lib demo $(ARGS)
 
 # GOMP_SPINCOUNT: see share_processors in finegan_lib/threads.py.

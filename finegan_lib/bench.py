@@ -118,7 +118,7 @@ def step(
     Args:
         sizes: of the images, in pixels.
         rounds: turns of each way.
-        compiled: time the step under ``train --compile yes`` too; compiling takes minutes.
+        compiled: time the step under ``train --compile`` too; compiling takes minutes.
         progress: show a progress bar.
 
     Returns:
