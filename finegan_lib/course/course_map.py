@@ -1,4 +1,4 @@
-"""The README's two pictures, drawn: the map of the course, and what the network of its end draws."""
+"""The two pictures of the README, drawn: the map of the course, and what its network draws."""
 
 import matplotlib.pyplot as plt
 import torch
