@@ -85,7 +85,8 @@ def make_notebook(lesson: str, solved: bool) -> nbformat.NotebookNode:
 def runtime(lesson: str, facts: dict) -> str:
     """A sentence on how long the notebook runs: measured on a CPU, estimated for a Colab T4."""
     seconds = timings().get(lesson)
-    here = f"{seconds} seconds on one core of a CPU (measured)" if seconds else "not measured yet"
+    measured = f"{seconds} seconds on a CPU with 2 cores, one of them busy (measured)"
+    here = measured if seconds else "not measured yet"
     return f"**Running time**: {here}; about {facts['t4_seconds']} seconds on a Colab T4 (estimate)"
 
 
