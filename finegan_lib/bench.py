@@ -32,7 +32,7 @@ from tqdm.auto import tqdm
 
 from .data import BirdsFolder, ToyBirds
 from .data.cache import CachedBirds
-from .devices import choose, keep_memory
+from .devices import choose, has_bfloat16, keep_memory
 from .doctor import random_batch
 from .errors import InputError
 from .presets import CUB, TOY, TOY64
@@ -126,8 +126,8 @@ def step(
         ``bound``: the speedup if every operation took as long as before), the rate reached, and
         ``share``: the time that this step's convolutions take on their own, one by one and on
         tensors that nothing else touches, as a fraction of the step's time. ``bf16_speedup`` is
-        that of the same step under ``train --precision bf16``: other numbers, so no part of
-        ``speedup``. ``compiled_speedup`` is float32 again.
+        that of the same step under ``train --precision bf16``, on a CPU that has it: other numbers,
+        so no part of ``speedup``. ``compiled_speedup`` is float32 again.
     """
     results = {}
     for size in sizes:
@@ -136,7 +136,8 @@ def step(
         flops = {name: _flops(way) for name, way in ways.items()}
         convolutions = Convolutions.of(ways["fast"])
         ways["convolutions"] = convolutions.run
-        ways["bf16"] = _step_way(size, plain=False, precision="bf16")
+        if has_bfloat16():
+            ways["bf16"] = _step_way(size, plain=False, precision="bf16")
         if compiled:
             ways["compiled"] = _step_way(size, plain=False, compile=True)
         seconds = compare(ways, rounds, f"step at {size} px", progress)

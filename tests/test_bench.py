@@ -11,9 +11,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from finegan_lib import bench
+from finegan_lib import bench, devices
 from finegan_lib.__main__ import main
-from finegan_lib.devices import Execution
+from finegan_lib.devices import Execution, has_bfloat16
 from finegan_lib.errors import InputError
 from finegan_lib.threads import SPIN, share_processors
 
@@ -71,16 +71,25 @@ def test_steps_and_samples_have_a_speedup():
         assert size["speedup"] == size["plain_s"] / size["fast_s"]
         assert size["images_per_s"] == 16 / size["fast_s"]
         assert size["bound"] > 1.01  # fewer operations; that needs no clock
-        assert ("bf16_speedup" in size) == (measure is bench.step)
+        assert ("bf16_speedup" in size) == (measure is bench.step and has_bfloat16())
     assert {"torch", "threads", "clock"} <= result.keys()
+
+
+def test_bfloat16_is_measured_only_where_it_is_had(monkeypatch):
+    for had in (True, False):
+        monkeypatch.setattr(devices, "has_bfloat16", lambda had=had: had)
+        monkeypatch.setattr(bench, "has_bfloat16", lambda had=had: had)
+        size = bench.step(sizes=(32,), rounds=1, progress=False)["sizes"]["32"]
+        assert ("bf16_speedup" in size) == had
 
 
 def test_a_step_is_compiled_only_on_demand(monkeypatch):
     fused = []
     fuse = lambda execution, system: fused.append(execution.compile)  # noqa: E731
     monkeypatch.setattr(Execution, "fuse", fuse)
+    monkeypatch.setattr(bench, "has_bfloat16", lambda: False)
     result = bench.bench("step", sizes=(32,), rounds=1, compiled=True, progress=False)
-    assert fused == [False, False, True]
+    assert fused == [False, True]
     assert result["sizes"]["32"]["compiled_speedup"] > 0
 
 
