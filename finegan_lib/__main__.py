@@ -696,20 +696,24 @@ def _add_bench(commands) -> None:
         _bench,
         "measure how fast things are, as ratios within one run",
         "step and sample: against the plain implementation in tests/reference. data: decoding "
-        "against the cache. scaling: time against sizes. gpu-model: time per epoch on GPUs, "
-        "estimated on paper. import: what importing costs. memory: what it gains to keep it. "
-        "crowd: a step beside a busy program. playground: a slider's move to the new picture.",
+        "against the cache. scaling: time against sizes. gpu: a step on this machine's GPU under "
+        "each option of speed. gpu-model: time per epoch on GPUs, estimated on paper. "
+        "import: what importing costs. memory: what it gains to keep it. crowd: a step beside a "
+        "busy program. playground: a slider's move to the new picture.",
         checkpoint=False,
     )
-    whats = ("step", "sample", "data", "scaling", "gpu-model", "import", "memory", "crowd")
-    whats += ("playground",)
+    whats = ("step", "sample", "data", "scaling", "gpu", "gpu-model", "import", "memory")
+    whats += ("crowd", "playground")
     parser.add_argument("what", choices=whats, help="what to measure")
     parser.add_argument("--rounds", type=int, help="turns of each way (none: 3 or 5)")
     parser.add_argument(
         "--sizes", type=int, nargs="+", choices=(32, 64, 128), help="pixels (none: all three)"
     )
     parser.add_argument(
-        "--compiled", action="store_true", default=None, help="step: with torch.compile too (no)"
+        "--compiled",
+        action="store_true",
+        default=None,
+        help="step, gpu: with torch.compile too (no)",
     )
     parser.add_argument("--figure", type=Path, metavar="FILE", help="PNG of scaling (none: none)")
 

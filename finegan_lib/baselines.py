@@ -35,6 +35,7 @@ from .models.stackgan import StackGANConfig, StackGANGenerator, image_pyramid
 from .systems import (
     GANSystem,
     Recipe,
+    System,
     adam,
     average_of,
     code_view,
@@ -145,7 +146,7 @@ class LRGANSystem(SimpleGANSystem):
         return image_grid(torch.cat(rows), columns=12)
 
 
-class InfoGANBaselineSystem(nn.Module):
+class InfoGANBaselineSystem(System):
     """InfoGAN as FineGAN's baseline: Simple-GAN, and a code c that the image must give away.
 
     The code head reads the whole image, background and all, where FineGAN's reads a masked
@@ -160,7 +161,6 @@ class InfoGANBaselineSystem(nn.Module):
         self.generator = InfoGANBaselineGenerator(config)
         self.discriminator = CodeDiscriminator(config, config.n_children, config.norm)
         self.average = average_of(self.generator)
-        self.register_buffer("updates", torch.tensor(0))
         trunk = [*self.discriminator.trunk.parameters(), *self.discriminator.real_fake.parameters()]
         self.optimisers = {
             "G": adam(self.generator.parameters(), recipe),
@@ -200,7 +200,7 @@ def whole_image(images: Tensor) -> Stage:
     return Stage(images, torch.ones_like(images[:, :1]), images, images)
 
 
-class StackGANSystem(nn.Module):
+class StackGANSystem(System):
     """StackGAN-v2, unconditional: a discriminator a scale, and one palette for all scales.
 
     The real images of every scale are one crop, averaged down.
@@ -213,7 +213,6 @@ class StackGANSystem(nn.Module):
         self.generator = StackGANGenerator(config)
         self.discriminators = nn.ModuleList(GANDiscriminator(config, s) for s in config.sizes)
         self.average = average_of(self.generator)
-        self.register_buffer("updates", torch.tensor(0))
         self.optimisers = {"G": adam(self.generator.parameters(), recipe)} | {
             f"D_{size}": adam(discriminator.parameters(), recipe, recipe.slower_d)
             for size, discriminator in zip(config.sizes, self.discriminators, strict=True)

@@ -2,12 +2,14 @@
 
 On a CPU everything stays as it is: float32, channels before pixels. On a GPU "auto" means half
 precision for what may be rounded (bfloat16 from Ampere on, float16 with scaled losses before),
-TF32 for what stays float32, channels after pixels, and batches copied while the step before runs.
+TF32 for what stays float32, channels after pixels, batches copied while the step before runs, and a
+step's hundreds of small kernels recorded once and started together (a CUDA graph).
 Autocast keeps BatchNorm's statistics, softmaxes, resampling and weight updates in float32; the
 losses in :mod:`finegan_lib.losses` ask for it themselves.
 """
 
 import ctypes
+import gc
 import platform
 import warnings
 from dataclasses import dataclass
@@ -30,6 +32,7 @@ class Execution:
         channels_last: keep images with their channels innermost.
         compile: let torch.compile fuse the networks.
         pinned: read batches into page-locked memory, and copy them while the device works.
+        graphs: record FineGAN's step as a CUDA graph (:class:`RecordedUpdates`).
     """
 
     device: torch.device
@@ -38,6 +41,7 @@ class Execution:
     channels_last: bool
     compile: bool
     pinned: bool
+    graphs: bool
 
     def autocast(self) -> torch.autocast:
         """The context that a training step runs in."""
@@ -61,15 +65,22 @@ class Execution:
         """
         if self.device.type == "cpu":
             keep_memory()
-        if self.device.type == "cuda":
-            torch.backends.cuda.matmul.allow_tf32 = self.tf32
-            torch.backends.cudnn.allow_tf32 = self.tf32
+        self.allow_tf32()
         if self.channels_last:
             system.to(memory_format=torch.channels_last)
         if self.half == torch.float16:
             for optimiser in system.optimisers.values():
                 optimiser.scaler = torch.amp.GradScaler(self.device.type)
         self.fuse(system, backend)
+        several = torch.distributed.is_available() and torch.distributed.is_initialized()
+        if self.graphs and not several and hasattr(system, "learn"):
+            system.learn = RecordedUpdates(system, self.device)
+
+    def allow_tf32(self) -> None:
+        """Set for this process whether float32 products on a GPU may be shortened."""
+        if self.device.type == "cuda":
+            torch.backends.cuda.matmul.allow_tf32 = self.tf32
+            torch.backends.cudnn.allow_tf32 = self.tf32
 
     def fuse(self, system: nn.Module, backend: str = "inductor") -> None:
         """Have torch.compile fuse the networks of a system, in place, if that was chosen."""
@@ -95,13 +106,14 @@ def choose(
     memory_format: str = "auto",
     compile: bool = False,
     prefetch: str = "auto",
+    cuda_graphs: str = "auto",
 ) -> Execution:
     """What the options mean on a device.
 
     Args:
         device: to run on.
         precision: "auto", "fp32", "bf16" or "fp16".
-        tf32, prefetch: "auto", "yes" or "no".
+        tf32, prefetch, cuda_graphs: "auto", "yes" or "no".
         memory_format: "auto", "contiguous" or "channels_last".
         compile: whether to use torch.compile.
 
@@ -135,7 +147,144 @@ def choose(
         channels_last=cuda if memory_format == "auto" else memory_format == "channels_last",
         compile=compile,
         pinned=cuda and prefetch != "no",
+        graphs=cuda and cuda_graphs != "no",
     )
+
+
+class RecordedUpdates:
+    """Stands for ``FineGANSystem.learn`` on a GPU: records it once, and replays it from then on.
+
+    A step is some two thousand small kernels, and starting each from Python takes longer than many
+    of them run. A CUDA graph holds them all, and one call starts them. It reads and writes the same
+    places in memory every time, so what changes from step to step is copied there first: the batch,
+    the codes, the random numbers, the step sizes, and the standard deviation of D_c's noise.
+
+    The first steps run as ever, while cuDNN chooses its kernels and Adam makes its moments; so does
+    a step on a batch of another size than the one recorded. Not for several processes.
+
+    Warns:
+        UserWarning: if the step cannot be recorded; then every step runs as ever.
+    """
+
+    WARM_UP = 3  # steps
+
+    def __init__(self, system: nn.Module, device: torch.device):
+        self.system, self.device, self.learn = system, device, system.learn
+        self.stream, self.graph, self.steps = torch.cuda.Stream(device), None, 0
+        self.given = self.random = self.rates = None
+        self.noise_sd = torch.zeros((), device=device)
+
+    @property
+    def groups(self) -> list[dict]:
+        """The optimisers' groups of weights; a resumed run has others than it began with."""
+        optimisers = self.system.optimisers.values()
+        return [group for optimiser in optimisers for group in optimiser.param_groups]
+
+    def __call__(self, batch, codes, generator: torch.Generator) -> dict[str, Tensor]:
+        if self.steps == self.WARM_UP:
+            self.try_to_record(batch, codes)
+        self.steps += 1
+        given = [*batch, *codes]
+        if self.graph is None or [t.shape for t in given] != [t.shape for t in self.given]:
+            if self.steps == self.WARM_UP:
+                self.random = generator = Redrawn(self.device, generator)
+            return self.as_ever(batch, codes, generator)
+        torch._foreach_copy_(self.given, given)
+        self.random.redraw(generator)
+        self.noise_sd.fill_(self.system.noise_sd)
+        for rate, group in zip(self.rates, self.groups, strict=True):
+            rate.fill_(group["lr"])
+        self.graph.replay()
+        return dict(zip(self.names, self.values.clone(), strict=True))
+
+    def as_ever(self, batch, codes, generator) -> dict[str, Tensor]:
+        """Without a graph, but on the stream that it will be recorded on: gradients stay there."""
+        current = torch.cuda.current_stream(self.device)
+        self.stream.wait_stream(current)
+        with torch.cuda.stream(self.stream):
+            report = self.learn(batch, codes, generator)
+        current.wait_stream(self.stream)
+        return {name: value.detach() for name, value in report.items()}
+
+    def try_to_record(self, batch, codes) -> None:
+        """:meth:`record`; if that fails, nothing has happened yet, and nothing is lost."""
+        try:
+            self.record(batch, codes)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[0]
+            warnings.warn(
+                f"this step cannot be recorded as a CUDA graph ({reason}); training goes on "
+                "without, and slower. --cuda-graphs no says so from the start.",
+                stacklevel=3,
+            )
+            for optimiser in self.system.optimisers.values():
+                if hasattr(optimiser, "scaler"):  # it may stand in the middle of a step
+                    scale = optimiser.scaler.get_scale()
+                    optimiser.scaler = torch.amp.GradScaler(self.device.type, init_scale=scale)
+
+    def record(self, batch, codes) -> None:
+        """Let Python go through a step once, while the GPU only notes what it is asked to do."""
+        # Nothing may be given back to the GPU meanwhile: no weights cast to 16 bits before, and
+        # nothing that an earlier run in this process has left to Python's garbage collector. Other
+        # threads, such as the data loader's, may ask it for memory.
+        torch.clear_autocast_cache()
+        gc.collect()
+        self.given = [tensor.clone() for tensor in (*batch, *codes)]
+        batch = type(batch)(*self.given[: len(batch)])
+        codes = type(codes)(*self.given[len(batch) :])
+        before = self.system.noise_sd, [(g["lr"], g["capturable"]) for g in self.groups]
+        if self.system.recipe.d_noise:
+            self.system.noise_sd = self.noise_sd
+        self.rates = [torch.zeros((), device=self.device) for _ in self.groups]
+        for rate, group in zip(self.rates, self.groups, strict=True):
+            group.update(lr=rate, capturable=True)
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
+                report = self.learn(batch, codes, self.random.rewind())
+                self.values = torch.stack([value.detach().float() for value in report.values()])
+        finally:
+            self.system.noise_sd, groups = before
+            for (rate, capturable), group in zip(groups, self.groups, strict=True):
+                group.update(lr=rate, capturable=capturable)
+        self.names, self.graph = list(report), graph
+
+
+class Redrawn:
+    """Stands for the generator of a step's random numbers, so that the step can be recorded.
+
+    In a first step it hands out numbers as the generator would, and keeps the places on the device
+    where they are. In the step that is recorded it hands out the same places again, and before each
+    replay it fills them with what the step would have drawn: on the CPU and in the same order.
+
+    (Memory that a recorded step asks for itself is no place for that: what has used it earlier in
+    the step would write over the numbers in each replay.)
+    """
+
+    def __init__(self, device: torch.device, generator: torch.Generator):
+        self.device, self.generator = device, generator
+        self.kept, self.again = [], None
+
+    def place(self, function, shape) -> Tensor:
+        """Where the numbers of ``function(shape, generator=…)`` are, or will be."""
+        if self.again is not None:
+            return next(self.again)
+        numbers = function(shape, generator=self.generator).to(self.device)
+        self.kept.append((function, shape, numbers))
+        return numbers
+
+    def rewind(self) -> "Redrawn":
+        """From now on, hand out the places that there are, from the first on."""
+        self.again = iter([place for _, _, place in self.kept])
+        return self
+
+    def redraw(self, generator: torch.Generator) -> None:
+        """Fill all places, in the order in which they were handed out."""
+        for function, shape, place in self.kept:
+            numbers = function(shape, generator=generator)
+            if self.device.type == "cuda":  # page-locked memory: the copy need not be waited for
+                numbers = numbers.pin_memory()
+            place.copy_(numbers, non_blocking=True)
 
 
 def has_bfloat16() -> bool:

@@ -21,6 +21,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from .devices import Redrawn
 from .errors import InputError, WorkerLost
 
 PATIENCE = timedelta(minutes=10)  # how long a process waits for the others
@@ -113,11 +114,13 @@ def draw(function, *shape: int, generator: torch.Generator, batch_dim: int = 0) 
     Args:
         function: ``torch.rand`` or ``torch.randn``.
         shape: of what is returned.
-        generator: in the same state in every process.
+        generator: in the same state in every process; or :class:`.devices.Redrawn`.
         batch_dim: which dimension counts the images.
     """
     shape = list(shape)
     shape[batch_dim] *= size()
+    if isinstance(generator, Redrawn):
+        return generator.place(function, shape)
     numbers = function(shape, generator=generator)
     return own(numbers.transpose(0, batch_dim)).transpose(0, batch_dim)
 

@@ -68,26 +68,34 @@ def describe_checkpoint(name_or_file) -> tuple[str, bool]:
 
 def toy_speed(seconds: float) -> float:
     """Training images per second of the ``toy`` preset on random images, measured for so long."""
+    from .devices import RecordedUpdates, choose
     from .presets import TOY
     from .training import build_system
 
     device, model, n = pick_device("auto"), TOY.model, TOY.loop.batch_size
-    system = build_system(TOY).to(device)
-    batch = random_batch(model.image_size, n, device)
-    system.step(batch, torch.Generator().manual_seed(0))
+    execution, system = choose(device), build_system(TOY).to(device)
+    execution.prepare(system)
+    batch = execution.move(random_batch(model.image_size, n, "cpu"))
+
+    def step(seed: int) -> None:
+        with execution.autocast():
+            report = system.step(batch, torch.Generator().manual_seed(seed))
+        report["D_c"].item()  # waits for the device
+
+    for seed in range(RecordedUpdates.WARM_UP + 1 if execution.graphs else 1):
+        step(seed)
     steps, start = 0, time.perf_counter()
     while time.perf_counter() - start < seconds:
-        report = system.step(batch, torch.Generator().manual_seed(steps))
-        report["D_c"].item()  # waits for the device
+        step(steps)
         steps += 1
     return steps * n / (time.perf_counter() - start)
 
 
-def random_batch(image_size: int, n: int, device):
+def random_batch(image_size: int, n: int, device, seed: int = 0):
     """A batch of noise in the shapes that the trainer reads."""
     from .data.example import TrainingExample, background_size
 
-    random = torch.Generator().manual_seed(0)
+    random = torch.Generator().manual_seed(seed)
     side = background_size(image_size)
     box = torch.tensor([side * 0.3, side * 0.3, side * 0.7, side * 0.7]).repeat(n, 1)
     crop, full = (torch.rand(n, 3, s, s, generator=random) * 2 - 1 for s in (image_size, side))

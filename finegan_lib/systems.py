@@ -184,9 +184,9 @@ def code_view(stage: Stage, recipe: Recipe, generator: torch.Generator, silhouet
     return noisy(images, recipe.code_noise, generator)
 
 
-def noisy(images: Tensor, sd: float, generator: torch.Generator) -> Tensor:
+def noisy(images: Tensor, sd: float | Tensor, generator: torch.Generator) -> Tensor:
     """Images with Gaussian noise of standard deviation ``sd`` added; at 0 the images themselves."""
-    if sd == 0:
+    if not isinstance(sd, Tensor) and sd == 0:
         return images
     return images + sd * draw(torch.randn, *images.shape, generator=generator).to(images)
 
@@ -198,7 +198,7 @@ def _random_affine(images: Tensor, size: float, flip: bool, generator: torch.Gen
         mirrored = (mirror < 0).to(images.device)[:, None, None, None]
         return torch.where(mirrored, images.flip(3), images)
     scale, angle, dx, dy = (draw(torch.rand, 4, n, generator=generator, batch_dim=1) * 2 - 1) * size
-    mirror = mirror if flip else torch.ones(n)
+    mirror = mirror if flip else torch.ones_like(dx)
     scale = 1 + scale
     rows = [mirror * scale * angle.cos(), -scale * angle.sin(), dx / 2]
     rows += [mirror * scale * angle.sin(), scale * angle.cos(), dy / 2]
@@ -207,7 +207,24 @@ def _random_affine(images: Tensor, size: float, flip: bool, generator: torch.Gen
     return F.grid_sample(images, grid, align_corners=False)
 
 
-class GANSystem(nn.Module):
+class System(nn.Module):
+    """What all families have in common: they count their updates, and the count stays on the CPU.
+
+    To ask a GPU for it would be to wait, in every step, for all that the GPU still has to do.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("updates", torch.tensor(0))
+
+    def _apply(self, *args, **kwargs):
+        count = self.updates
+        moved = super()._apply(*args, **kwargs)
+        self.updates = count
+        return moved
+
+
+class GANSystem(System):
     """Generator and discriminator of Goodfellow et al. (2014), non-saturating or hinge loss."""
 
     make_generator = GANGenerator
@@ -218,7 +235,6 @@ class GANSystem(nn.Module):
         self.generator = self.make_generator(config)
         self.discriminator = GANDiscriminator(config)
         self.average = average_of(self.generator)
-        self.register_buffer("updates", torch.tensor(0))
         self.optimisers = {
             "G": adam(self.generator.parameters(), recipe),
             "D": adam(self.discriminator.parameters(), recipe, recipe.slower_d),
@@ -246,7 +262,7 @@ class GANSystem(nn.Module):
         return image_grid(self.average(z.to(device)), columns=8)
 
 
-class InfoGANSystem(nn.Module):
+class InfoGANSystem(System):
     """InfoGAN: V(D, G) − λ·L_I(G, Q).
 
     As in FineGAN's child discriminator the information loss trains G and the Q head; the trunk that
@@ -259,7 +275,6 @@ class InfoGANSystem(nn.Module):
         self.generator = InfoGANGenerator(config)
         self.discriminator = InfoGANDiscriminator(config)
         self.average = average_of(self.generator)
-        self.register_buffer("updates", torch.tensor(0))
         head = self.discriminator.posterior
         trunk = [*self.discriminator.trunk.parameters(), *self.discriminator.real_fake.parameters()]
         self.optimisers = {
@@ -310,7 +325,7 @@ class InfoGANSystem(nn.Module):
         return image_grid(self.average(z.to(device), code.to(device)), columns=k)
 
 
-class FineGANSystem(nn.Module):
+class FineGANSystem(System):
     """FineGAN's generator, three discriminators and four optimisers (paper, section 3).
 
     ======  =======================================  ==================================
@@ -334,7 +349,6 @@ class FineGANSystem(nn.Module):
         self.generator = FineGANGenerator(config)
         self.d_background, self.d_parent, self.d_child = build_discriminators(config)
         self.average = average_of(self.generator)
-        self.register_buffer("updates", torch.tensor(0))
         trunk = [*self.d_child.trunk.parameters(), *self.d_child.real_fake.parameters()]
         if recipe.contrastive_child:
             self.contrastive = ContrastiveHead(config, self.d_child.trunk.out_channels)
@@ -370,16 +384,24 @@ class FineGANSystem(nn.Module):
         n, device = len(batch.child_crop), batch.child_crop.device
         drawn_by = self.hard_codes if hard else self.draw_codes
         codes = distributed.own_codes(drawn_by, n, generator).to(device)
-        fake = self.generator(codes)
-        loss_b = self.update_d_background(batch, fake)
-        loss_c = self.update_d_child(batch, fake, generator)
-        contrast = {}
-        if self.recipe.contrastive_child:
-            contrast["contrast_D"] = self.update_contrast(batch, fake, codes, generator)
-        report = self.update_generator(fake, codes, generator)
+        report = self.learn(batch, codes, generator)
         follow(self)
         self.restart_children(generator)
-        return {"D_b": loss_b, "D_c": loss_c, **contrast, **report}
+        return report
+
+    def learn(
+        self, batch: TrainingExample, codes: Codes, generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """The updates of a step, on given codes: all of it that a GPU works on.
+
+        :class:`.devices.RecordedUpdates` may stand in its place.
+        """
+        fake = self.generator(codes)
+        report = {"D_b": self.update_d_background(batch, fake)}
+        report["D_c"] = self.update_d_child(batch, fake, generator)
+        if self.recipe.contrastive_child:
+            report["contrast_D"] = self.update_contrast(batch, fake, codes, generator)
+        return report | self.update_generator(fake, codes, generator)
 
     def restart_children(self, generator: torch.Generator) -> None:
         """What ``child_restart`` asks for, when it is due (:mod:`finegan_lib.siblings`)."""
@@ -615,5 +637,6 @@ def descend(optimisers, loss: Tensor) -> None:
     distributed.average_gradients(optimisers)
     for optimiser in optimisers:
         optimiser.step() if scaler is None else scaler.step(optimiser)
+    torch.clear_autocast_cache()  # it holds the weights from before, in 16 bits
     if scaler is not None:
         scaler.update()

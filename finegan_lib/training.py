@@ -109,6 +109,11 @@ class LoopConfig:
     prefetch: str = option(
         "auto", "pinned memory and overlapping copies on a GPU", choices=("auto", "yes", "no")
     )
+    cuda_graphs: str = option(
+        "auto",
+        "start a step's kernels all at once on a GPU (FineGAN)",
+        choices=("auto", "yes", "no"),
+    )
     workers: int = option(0, "processes that read images")
     log_every: int = option(20, "steps between two lines of the history")
     sample_every: int = option(500, "steps between two sample pictures")
@@ -366,7 +371,7 @@ class Run:
         self._check_folder(resume)
         self.watch = Watch(config.family)
         self.system = build_system(config).to(self.device)
-        speed = ("precision", "tf32", "memory_format", "compile", "prefetch")
+        speed = ("precision", "tf32", "memory_format", "compile", "prefetch", "cuda_graphs")
         options = {name: getattr(config.loop, name) for name in speed}
         self.execution = devices.choose(self.device, **options)
         self.execution.prepare(self.system)
@@ -494,6 +499,7 @@ class Run:
             self.system.load_state_dict(state["networks"])
             for name, optimiser in self.system.optimisers.items():
                 optimiser.load_state_dict(state["optimisers"][name])
+                _lay_out_as_weights(optimiser)
             self.step, self.seconds_before = metadata["step"], metadata["seconds"]
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise InputError(
@@ -567,6 +573,14 @@ class Run:
         self.board.add_image("samples", picture, self.step)
 
 
+def _lay_out_as_weights(optimiser: torch.optim.Optimizer) -> None:
+    """Keep Adam's moments in the memory format of their weights: its fused kernels rely on it."""
+    for weight, kept in optimiser.state.items():
+        for name, tensor in kept.items():
+            if tensor.shape == weight.shape:
+                kept[name] = torch.empty_like(weight).copy_(tensor)
+
+
 def start_from(name_or_file, system, config: RunConfig) -> dict:
     """Give a fresh system the weights of a checkpoint; the optimisers stay fresh.
 
@@ -638,7 +652,7 @@ def _check_same_run(saved: RunConfig, wanted: RunConfig) -> None:
     """A run may be resumed for longer, elsewhere or with other bookkeeping, but not changed."""
     free = ("steps", "hard_steps", "minutes", "device", "workers", "log_every")
     free += ("sample_every", "checkpoint_every", "keep")
-    free += ("tf32", "memory_format", "compile", "prefetch")
+    free += ("tf32", "memory_format", "compile", "prefetch", "cuda_graphs")
     kept = {name: getattr(saved.loop, name) for name in free}
     wanted = dataclasses.replace(wanted, loop=dataclasses.replace(wanted.loop, **kept))
     if saved == wanted:

@@ -121,6 +121,13 @@ def test_the_gpu_model_counts_a_step():
     assert cards["T4"]["step_ms"] > cards["A100"]["step_ms"] > cards["H100"]["step_ms"]
 
 
+def test_a_gpu_is_needed_to_measure_one(monkeypatch):
+    """What it then measures: tests/test_gpu.py, and weights/bench_gpu.json."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match="no CUDA device"):
+        bench.bench("gpu", sizes=(32,), rounds=1, progress=False)
+
+
 def test_import_cost(monkeypatch):
     monkeypatch.setattr(bench, "PROGRAMS", dict.fromkeys(bench.PROGRAMS, "pass"))
     result = bench.import_cost(rounds=1, progress=False)

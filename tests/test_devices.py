@@ -1,13 +1,15 @@
 """Options of speed: what "auto" means, that they change how but not what, scaled losses."""
 
+import contextlib
 import dataclasses
 import subprocess
 import sys
+import warnings
 
 import pytest
 import torch
 
-from finegan_lib import devices
+from finegan_lib import devices, distributed, systems
 from finegan_lib.doctor import random_batch
 from finegan_lib.errors import InputError
 from finegan_lib.presets import TOY
@@ -32,22 +34,39 @@ def one_step(execution, backend="eager"):
 
 
 def test_auto_on_a_cpu_changes_nothing():
-    assert devices.choose(CPU) == devices.Execution(CPU, None, False, False, False, False)
+    assert devices.choose(CPU) == devices.Execution(
+        device=CPU,
+        half=None,
+        tf32=False,
+        channels_last=False,
+        compile=False,
+        pinned=False,
+        graphs=False,
+    )
 
 
 @pytest.mark.parametrize(("capability", "half"), [(7, torch.float16), (8, torch.bfloat16)])
 def test_auto_on_a_gpu(monkeypatch, capability, half):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (capability, 0))
-    assert devices.choose(GPU) == devices.Execution(GPU, half, True, True, False, True)
+    assert devices.choose(GPU) == devices.Execution(
+        device=GPU,
+        half=half,
+        tf32=True,
+        channels_last=True,
+        compile=False,
+        pinned=True,
+        graphs=True,
+    )
 
 
 def test_every_option_can_be_said(has_bfloat16):
-    plain = devices.choose(
-        GPU, precision="fp32", tf32="no", memory_format="contiguous", prefetch="no"
-    )
-    assert plain == devices.Execution(GPU, None, False, False, False, False)
+    no = {"tf32": "no", "prefetch": "no", "cuda_graphs": "no"}
+    plain = devices.choose(GPU, precision="fp32", memory_format="contiguous", **no)
+    assert plain == dataclasses.replace(devices.choose(CPU), device=GPU)
     chosen = devices.choose(CPU, precision="bf16", memory_format="channels_last", compile=True)
-    assert chosen == devices.Execution(CPU, torch.bfloat16, False, True, True, False)
+    assert chosen == dataclasses.replace(
+        devices.choose(CPU), half=torch.bfloat16, channels_last=True, compile=True
+    )
 
 
 @pytest.fixture
@@ -117,6 +136,88 @@ def test_delicate_parts_stay_in_float32(has_bfloat16):
     for name, tensor in made.state_dict().items():
         if tensor.is_floating_point():
             assert tensor.dtype == torch.float32, name
+
+
+def test_random_numbers_of_a_recorded_step_are_those_of_the_step(monkeypatch):
+    """Its places are filled with as many numbers, in the same order, as the step itself draws."""
+    recipe = dataclasses.replace(TOY.recipe, silhouette=0.3, code_colour=0.1, code_affine=0.2)
+    made, drawn = FineGANSystem(MODEL, recipe), []
+
+    def draw(*arguments, **options):
+        drawn.append(distributed.draw(*arguments, **options))
+        return drawn[-1]
+
+    monkeypatch.setattr(systems, "draw", draw)
+    batch, codes = random_batch(32, 4, "cpu"), made.draw_codes(4, torch.Generator())
+    for seed in (1, 2):
+        drawn.clear()
+        generator = torch.Generator().manual_seed(seed)
+        made.learn(batch, codes, generator)
+        expected = [numbers.clone() for numbers in drawn]
+        drawn.clear()
+        redrawn = devices.Redrawn(CPU, torch.Generator().manual_seed(3))
+        made.learn(batch, codes, redrawn)
+        assert not any(map(torch.equal, expected, drawn))
+        drawn.clear()
+        made.learn(batch, codes, redrawn.rewind())
+        again = torch.Generator().manual_seed(seed)
+        redrawn.redraw(again)
+        assert len(redrawn.kept) >= len(expected) > 5
+        assert all(map(torch.equal, expected, drawn))
+        assert torch.equal(again.get_state(), generator.get_state())
+
+
+def test_a_step_that_cannot_be_recorded_runs_as_ever(monkeypatch):
+    """And its random numbers are those that it would have had. (What can: tests/test_gpu.py.)"""
+
+    class Stream:
+        def wait_stream(self, other):
+            pass
+
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: Stream())
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: Stream())
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
+
+    def record(self, batch, codes):
+        assert codes.z.shape == (4, MODEL.z_dim)
+        raise RuntimeError("operation not permitted\nwhen stream is capturing")
+
+    monkeypatch.setattr(devices.RecordedUpdates, "record", record)
+    plain, other = system(), system()
+    other.learn = devices.RecordedUpdates(other, CPU)
+    other.optimisers["D_b"].scaler = scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    warned = []
+    for step in range(6):
+        batch = random_batch(32, 4, "cpu", seed=step)
+        expected = plain.step(batch, torch.Generator().manual_seed(step))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            got = other.step(batch, torch.Generator().manual_seed(step))
+        warned.append([str(warning.message) for warning in caught])
+        assert got.keys() == expected.keys()
+        for name, loss in expected.items():
+            torch.testing.assert_close(got[name], loss.detach(), atol=1e-4, rtol=1e-4)
+    assert [len(messages) for messages in warned] == [0, 0, 0, 1, 0, 0]
+    assert "(operation not permitted)" in warned[3][0]
+    assert other.optimisers["D_b"].scaler is not scaler
+    assert other.optimisers["D_b"].scaler.get_scale() == 8.0
+
+
+def test_sixteen_bit_weights_are_not_kept_beyond_an_update(has_bfloat16):
+    layer = torch.nn.Linear(4, 4)
+    optimiser = torch.optim.SGD(layer.parameters(), 1.0)
+    x = torch.randn(2, 4)
+    with torch.autocast("cpu", torch.bfloat16):
+        before = layer(x)
+        descend(optimiser, before.float().square().sum())
+        after = layer(x)
+    assert not torch.equal(after, before)
+
+
+def test_a_count_stays_on_the_cpu():
+    made = system().to("meta")
+    assert next(made.parameters()).device.type == "meta"
+    assert made.updates.device.type == "cpu"
 
 
 def test_a_scaled_loss_makes_the_same_step():

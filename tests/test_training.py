@@ -156,6 +156,15 @@ def test_a_resumed_run_equals_an_uninterrupted_one(family, tmp_path):
     assert any(name.startswith("average.") for name in networks)
 
 
+def test_a_resumed_run_keeps_its_memory_format(tmp_path):
+    """A checkpoint holds plain arrays; Adam's moments must lie in memory as their weights do."""
+    whole = tiny("finegan", steps=4, memory_format="channels_last", **EVERY_STEP)
+    expected = go(whole, tmp_path / "whole")
+    half = dataclasses.replace(whole, loop=dataclasses.replace(whole.loop, steps=2))
+    go(half, tmp_path / "stopped")
+    assert differing(expected, go(whole, tmp_path / "stopped", resume=True)) == []
+
+
 def test_a_killed_run_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
     """Killed at step 7, the checkpoint is of step 4: steps 5 to 7 are done and logged again."""
     recipe = dataclasses.replace(RECIPE, final_decay=0.8, d_noise=0.3)

@@ -35,6 +35,7 @@ from .blocks import (
     check_image_size,
     conv3x3,
     conv_together,
+    glu,
     initialise,
 )
 
@@ -158,7 +159,7 @@ class Stem(nn.Module):
         self.up = nn.Sequential(*(UpBlock(a, b) for a, b in pairwise(self.widths)))
 
     def forward(self, code: Tensor, z: Tensor) -> Tensor:
-        x = F.glu(self.norm(self.linear(torch.cat([code, z], 1))), 1)
+        x = glu(self.norm(self.linear(torch.cat([code, z], 1))))
         return self.up(x.view(-1, self.widths[0], 4, 4))
 
 
@@ -173,7 +174,7 @@ class CodeStage(nn.Module):
         self.out = SameBlock(channels, out_channels)
 
     def forward(self, code: Tensor, features: Tensor) -> Tensor:
-        x = F.glu(self.join_norm(self.join(code, features)), 1)
+        x = glu(self.join_norm(self.join(code, features)))
         return self.out(self.residual(x))
 
 

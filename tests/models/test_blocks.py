@@ -10,6 +10,7 @@ from torch import nn
 from finegan_lib.data.example import background_size
 from finegan_lib.errors import InputError
 from finegan_lib.models.blocks import (
+    GLU,
     BatchNorm2d,
     CodeConv,
     Encoder,
@@ -17,9 +18,11 @@ from finegan_lib.models.blocks import (
     ResidualBlock,
     SameBlock,
     UpBlock,
+    Upsample,
     WholeConv,
     check_image_size,
     conv_together,
+    glu,
     initialise,
     up_conv,
 )
@@ -99,6 +102,41 @@ def test_batch_norm_in_other_formats_is_torchs():
     )
     last = x.contiguous(memory_format=torch.channels_last)
     assert torch.equal(BatchNorm2d(16)(last), theirs(last))
+
+
+@pytest.mark.parametrize(
+    "memory_format", [torch.contiguous_format, torch.channels_last], ids=["contiguous", "last"]
+)
+def test_the_gates_gradient_lies_in_memory_as_its_input(memory_format):
+    torch.manual_seed(0)
+    x = torch.randn(2, 6, 5, 4, dtype=torch.float64).contiguous(memory_format=memory_format)
+    upstream = torch.randn(2, 3, 5, 4, dtype=torch.float64)
+    gradients = []
+    for gate in (nn.GLU(dim=1), GLU()):
+        given = x.clone().requires_grad_()
+        out = gate(given)
+        out.backward(upstream)
+        gradients.append(given.grad)
+        assert out.is_contiguous(memory_format=memory_format)
+    torch.testing.assert_close(*gradients)
+    inner = []
+    made = x.requires_grad_() * 1
+    made.register_hook(inner.append)
+    GLU()(made).backward(upstream)
+    assert inner[0].is_contiguous(memory_format=memory_format)
+
+
+def test_the_gate_of_a_vector_is_torchs():
+    x = torch.randn(3, 8)
+    assert torch.equal(glu(x), nn.functional.glu(x, 1))
+
+
+def test_autocast_leaves_an_enlargement_alone():
+    x = torch.randn(1, 2, 3, 3).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert Upsample()(x).dtype == torch.bfloat16
+    expected = nn.functional.interpolate(x.float(), scale_factor=2)
+    assert torch.equal(Upsample()(x).float(), expected)
 
 
 def test_a_convolution_as_large_as_its_input():
