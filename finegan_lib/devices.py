@@ -194,7 +194,8 @@ class RecordedUpdates:
         self.noise_sd.fill_(self.system.noise_sd)
         for rate, group in zip(self.rates, self.groups, strict=True):
             rate.fill_(group["lr"])
-        self.graph.replay()
+        with torch.cuda.device(self.device):
+            self.graph.replay()
         return dict(zip(self.names, self.values.clone(), strict=True))
 
     def as_ever(self, batch, codes, generator) -> dict[str, Tensor]:
@@ -239,8 +240,9 @@ class RecordedUpdates:
         for rate, group in zip(self.rates, self.groups, strict=True):
             group.update(lr=rate, capturable=True)
         graph = torch.cuda.CUDAGraph()
+        recording = torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local")
         try:
-            with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
+            with torch.cuda.device(self.device), recording:
                 report = self.learn(batch, codes, self.random.rewind())
                 self.values = torch.stack([value.detach().float() for value in report.values()])
         finally:

@@ -179,7 +179,7 @@ def test_discriminators_do_not_train_the_generator():
 def test_every_network_is_shown_its_own_pictures(norm):
     """D_b sees B, D_c sees C, and the code heads see the masked foregrounds alone (paper).
 
-    In as few passes as there can be: where BatchNorm is, real and fake batches stay apart.
+    In as few passes as there can be; but no BatchNorm sees two batches as one.
     """
     system = finegan(child_norm=norm)
     batch, codes = real_batch(), system.draw_codes(4, seeded())
@@ -193,13 +193,15 @@ def test_every_network_is_shown_its_own_pictures(norm):
     watch("D_b", system.d_background)
     watch("D_p", system.d_parent.trunk)
     watch("D_c", system.d_child.trunk)
+    norms = [layer for layer in system.d_child.trunk if isinstance(layer, torch.nn.BatchNorm2d)]
+    assert len(norms) == (3 if norm == "batch" else 0)
+    for layer in norms:
+        watch(layer, layer)
     system.update_d_background(batch, fake)
     system.update_d_child(batch, fake, seeded())
     system.update_generator(fake, codes, seeded())
     child = fake.child
     d_child = [[batch.child_crop, child.image], [child.image, child.masked_foreground]]
-    if norm == "batch":
-        d_child = [[pictures] for pair in d_child for pictures in pair]
     expected = {
         "D_b": [[batch.full_image, fake.background.image], [fake.background.image]],
         "D_p": [[fake.parent.masked_foreground]],
@@ -208,6 +210,8 @@ def test_every_network_is_shown_its_own_pictures(norm):
     for name, passes in expected.items():
         for got, pictures in zip(seen[name], passes, strict=True):
             assert torch.equal(got, torch.cat(pictures)), name
+    for layer in norms:
+        assert [len(inputs) for inputs in seen[layer]] == [len(batch.child_crop)] * 4
 
 
 @pytest.mark.parametrize("adversarial", ["bce", "hinge"])

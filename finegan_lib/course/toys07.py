@@ -8,6 +8,7 @@ import copy
 import dataclasses
 import inspect
 import itertools
+import json
 import os
 import textwrap
 import time
@@ -16,7 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import matplotlib.pyplot as plt
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
@@ -26,6 +29,7 @@ from ..checkpoints import load_checkpoint, save_checkpoint
 from ..codes import Codes
 from ..data import TrainingExample
 from ..data.example import background_size
+from ..devices import RecordedUpdates, choose
 from ..figures import draw
 from ..models import FineGANConfig, FineGANGenerator
 from ..presets import PRESETS
@@ -40,6 +44,9 @@ from ..training import (
     hash_seed,
     pick_device,
 )
+from . import style
+
+WEIGHTS = Path(__file__).parent.parent / "weights"
 
 # ------------------------------------------------------------------------------------- tiny runs
 
@@ -501,30 +508,72 @@ def autocast_dtypes(config: FineGANConfig, device: str = "cpu") -> dict[str, str
 
 
 def step_seconds(config: RunConfig, precision: str, device: str = "auto", steps: int = 4) -> float:
-    """Seconds of one training step on the device: the quickest of some, after two to warm up.
+    """Seconds of one training step on the device: the quickest of some, after a few to warm up.
 
     Args:
         config: of a FineGAN run on ToyBirds.
         precision: "fp32" or "bf16", as the option of the same name.
     """
     device = pick_device(device)
+    execution = choose(device, precision=precision)
     system, data = build_system(config).to(device), build_dataset(config, progress=False)
-    batch = data.batch(range(config.loop.batch_size))
-    batch = TrainingExample(*(part.to(device) for part in batch))
-    seconds = []
-    for step in range(steps + 2):
+    execution.prepare(system)
+    batch = execution.move(TrainingExample(*data.batch(range(config.loop.batch_size))))
+    seconds, warm_up = [], RecordedUpdates.WARM_UP + 1 if execution.graphs else 2
+    for step in range(steps + warm_up):
         start = _now(device)
-        random = torch.Generator().manual_seed(step)
-        with torch.autocast(device.type, torch.bfloat16, precision == "bf16"):
-            system.step(batch, random)
+        with execution.autocast():
+            system.step(batch, torch.Generator().manual_seed(step))
         seconds.append(_now(device) - start)
-    return min(seconds[2:])
+    return min(seconds[warm_up:])
 
 
 def _now(device: torch.device) -> float:
     if device.type == "cuda":  # a GPU works behind our back: wait for it
         torch.cuda.synchronize(device)
     return time.monotonic()
+
+
+# What the bars of gpu_figure are called: the names of bench.GPU_WAYS, for a reader.
+WAYS = {
+    "plain": "written down plainly",
+    "float32": "this library, float32",
+    "TF32": "+ TF32",
+    "bfloat16": "+ bfloat16",
+    "bfloat16, channels_last": "+ channels last",
+    "auto": "+ recorded",
+}
+
+
+def gpu_figure() -> Figure:
+    """What ``bench gpu`` measured: milliseconds of a step, one option of speed more each time."""
+    measured = _measured("gpu")
+    figure, axes = plt.subplots(1, 3, figsize=(10, 2.7), layout="constrained", sharey=True)
+    for axis, (size, result) in zip(axes, measured["sizes"].items(), strict=True):
+        milliseconds = [1000 * result["step_s"][way] for way in WAYS]
+        bars = axis.barh(list(WAYS.values()), milliseconds, color=style.SKY)
+        bars[0].set_color(style.GREY)
+        bars[-1].set_color(style.REAL)
+        axis.bar_label(bars, [f"{ms:.0f}" for ms in milliseconds], padding=2)
+        axis.set(title=f"{size} pixels", xlabel="ms a step", xlim=(0, 1.15 * max(milliseconds)))
+    axes[0].invert_yaxis()
+    figure.suptitle(f"A training step on an {measured['device'].split()[1]}, measured")
+    return figure
+
+
+def sustained_speeds() -> dict[str, float]:
+    """TFLOP/s of whole training steps at the paper's sizes, from the results of ``bench``."""
+    paper = _measured("gpu-model")
+    speeds = {"2 CPU cores": _measured("step")["sizes"]["128"]["fast_gflop_per_s"] / 1000}
+    for card in ("T4", "A100"):
+        speeds[f"{card} (estimate)"] = 1000 * paper["step_tflop"] / paper["cards"][card]["step_ms"]
+    return speeds | {
+        "H100": paper["step_tflop"] / _measured("gpu")["sizes"]["128"]["step_s"]["auto"]
+    }
+
+
+def _measured(what: str) -> dict:
+    return json.loads((WEIGHTS / f"bench_{what.replace('-', '_')}.json").read_text())
 
 
 class _Still:

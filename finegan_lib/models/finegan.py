@@ -37,6 +37,7 @@ from .blocks import (
     conv_together,
     glu,
     initialise,
+    innermost,
 )
 
 # (kernel, stride) of the background discriminator's convolutions, the head's included, by image
@@ -288,7 +289,8 @@ class BackgroundDiscriminator(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (aux, real/fake), each (N, cells, cells), of images of any size."""
-        return conv_together(self.trunk(self.fit(images)), self.aux, self.real_fake).unbind(1)
+        features = self.trunk(innermost(self.fit(images)))
+        return conv_together(features, self.aux, self.real_fake).contiguous().unbind(1)
 
     def fit(self, images: Tensor) -> Tensor:
         """Images of the generator's size resized, so that the patches tile them exactly.

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from finegan_lib import training
+from finegan_lib import bench, training
 from finegan_lib.checkpoints import load_checkpoint
 from finegan_lib.course import toys07, toys07_processes
 from finegan_lib.data import TrainingExample
@@ -246,6 +246,24 @@ def test_bf16_is_for_convolutions_only():
 def test_a_step_takes_time(precision):
     config = toys07.tiny_run(1, **SMALL)
     assert toys07.step_seconds(config, precision, device="cpu", steps=1) > 0
+
+
+def test_the_bars_are_what_was_measured():
+    figure = toys07.gpu_figure()
+    measured = json.loads((toys07.WEIGHTS / "bench_gpu.json").read_text())["sizes"]
+    assert [axis.get_title() for axis in figure.axes] == [f"{size} pixels" for size in measured]
+    for axis, size in zip(figure.axes, measured.values(), strict=True):
+        widths = [bar.get_width() for bar in axis.patches]
+        assert widths == [1000 * size["step_s"][way] for way in toys07.WAYS]
+
+
+def test_sustained_speeds_are_those_of_the_benches():
+    speeds = toys07.sustained_speeds()
+    assert list(speeds) == ["2 CPU cores", "T4 (estimate)", "A100 (estimate)", "H100"]
+    step = json.loads((toys07.WEIGHTS / "bench_gpu.json").read_text())["sizes"]["128"]["step_s"]
+    tflop = bench.gpu_model()["step_tflop"]
+    assert speeds["H100"] == pytest.approx(tflop / step["auto"], rel=1e-3)
+    assert speeds["2 CPU cores"] < speeds["T4 (estimate)"] < speeds["A100 (estimate)"]
 
 
 def test_flops_of_a_step_by_hand():

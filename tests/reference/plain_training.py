@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from finegan_lib import losses
 from finegan_lib.models import finegan
-from finegan_lib.models.blocks import BatchNorm2d, CodeConv, UpBlock, WholeConv
+from finegan_lib.models.blocks import BatchNorm2d, CodeConv, Conv2d, UpBlock, WholeConv
 from finegan_lib.systems import FineGANSystem, code_view, noisy
 
 
@@ -30,6 +30,7 @@ def plain_forms():
         mock.patch.object(CodeConv, "forward", CodeConv.plain),
         mock.patch.object(BatchNorm2d, "forward", nn.BatchNorm2d.forward),
         mock.patch.object(WholeConv, "forward", nn.Conv2d.forward),
+        mock.patch.object(Conv2d, "forward", nn.Conv2d.forward),
         mock.patch.object(finegan, "conv_together", apart),
     ):
         yield

@@ -59,7 +59,9 @@ print(toys07.excerpt(training.train, "for batch in stop.until", 12))
 # *is*, each family says for itself, in `finegan_lib/systems.py`. FineGAN's:
 
 # %%
-print(toys07.excerpt(FineGANSystem.step, "n, device =", 13))
+print(toys07.excerpt(FineGANSystem.step, "n, device =", 7))
+print("\n# and learn:\n")
+print(toys07.excerpt(FineGANSystem.learn, "fake =", 6))
 
 # %% [markdown]
 # Codes, fakes, $D_b$, $D_c$, then $G$; at last the average follows. (Contrast and restarts are
@@ -79,7 +81,8 @@ print(toys07.excerpt(FineGANSystem.step, "n, device =", 13))
 # So $D_b$, which has no BatchNorm, gets both at once (`torch.cat` in `update_d_background`), and so
 # does $D_c$'s trunk with spectral normalisation. With BatchNorm, as in the paper's $D_c$, means and
 # variances would be taken over real and drawn together, and each picture would be judged by the
-# company it keeps. There the batches stay apart (`Encoder.each`).
+# company it keeps. There the convolutions may share a pass, but every BatchNorm sees the batches
+# one by one (`Encoder.each`).
 #
 # ### Exercise 07.1 (predict)
 #
@@ -654,8 +657,8 @@ print(f"the next bfloat16 after 1 is 1 + {step}: a step of 0.001 is rounded away
 # %% [markdown]
 # The same would befall Adam's small steps, and $\log(1 - D)$ where $D$ is near 0. (float16 has a
 # short *exponent* instead, so gradients underflow and need a loss scale; bfloat16 does not.) Does
-# it pay? Without bfloat16 units it is slower; with them, on a CPU or a GPU, quicker, and the more
-# so the wider the network. Measured here, with a GPU if there is one:
+# it pay? A processor without bfloat16 units would be slower, and stays with float32; one that has
+# them is quicker, and the more so the wider the network. Measured here, on a GPU if there is one:
 
 # %%
 for precision in ("fp32", "bf16"):
@@ -665,6 +668,26 @@ for precision in ("fp32", "bf16"):
 # %% [markdown]
 # **TF32** (`--tf32`, on by itself). On Ampere GPUs and newer, what stays in float32 may use the
 # matrix units with 10 bits of mantissa.
+#
+# **CUDA graphs** (`--cuda-graphs`, on by themselves). A step of FineGAN is well over a thousand
+# small programs ("kernels") that Python starts on the GPU one after the other. What the step *says*
+# is the same every time; only the batch, the codes, the random numbers and the step sizes change.
+# So `devices.RecordedUpdates` lets Python go through a step once, while the GPU takes notes, and
+# from then on one call replays them all, on whatever lies in the noted places. Predict: at 32
+# pixels a step took 43 ms on an H100, kernel by kernel. How long does the replay take? And where
+# does recording gain less: at 32 pixels or at 128?
+
+# %%
+figure = toys07.gpu_figure()
+plt.show()
+
+# %% [markdown]
+# (`python -m finegan_lib bench gpu` measured it, for batches of 16; yours is another card.) From
+# top to bottom, each bar has one option more. Kernel by kernel the small networks take the same 30
+# to 50 ms whatever the precision: that is Python, starting kernels, while one of the quickest chips
+# there are waits. bfloat16 even costs time there, for every cast is a kernel more. Recorded, the
+# step at 32 pixels is seven times as fast. At 128 pixels there is enough to multiply, so the matrix
+# units show; and yet without the recording they would idle half of the time.
 #
 # **`torch.compile`** (`--compile`) fuses the small operations between the convolutions (GLU,
 # sigmoid, stitching) into one kernel. It needs code that can be traced in one piece, without a look
@@ -721,7 +744,7 @@ plans = {"cub": PRESETS["cub"]}
 plans["cub, 64 pixels, half width"] = replace(
     plans["cub"], model=replace(plans["cub"].model, **half)
 )
-speeds = {"2 CPU cores": 0.1, "T4, fp32": 3, "A100, bf16": 20, "H100, bf16": 40}  # TFLOP/s: guesses
+speeds = toys07.sustained_speeds()  # TFLOP/s
 lines = [f"| preset | TFLOP a step | steps | {' | '.join(speeds)} |", "| --- " * 7 + "|"]
 totals = {}
 for name, plan in plans.items():
@@ -738,10 +761,12 @@ share = (parts["draw fakes"] + parts["update G"]) / sum(parts.values())
 print("more than 3/4 of it is drawing fakes and updating G:", share > 0.75)
 
 # %% [markdown]
-# **These hours are estimates**: the operations are counted, the *sustained* speeds guessed, well
-# below what the makers print, and BatchNorm, Adam, and the reading of images come on top. Narrow
-# networks reach even less of it: `toy` spends its time on starting many small operations. Time 100
-# steps on your machine (`images_per_s` in the history) and multiply.
+# **These hours are estimates**: the operations are counted, and divided by the *sustained* speed of
+# whole steps of `cub`. Those of the CPU and of the H100 were measured (`bench step`, `bench gpu`);
+# the T4 and the A100 are taken to reach the same share of what their makers print as the H100 does,
+# about a tenth (`bench gpu-model`): BatchNorm, Adam and all else that moves numbers without
+# multiplying them has its part. Narrower networks reach less. Time 100 steps on your machine
+# (`images_per_s` in the history) and multiply.
 #
 # On Colab, with CUB-200-2011 on your Drive, start with the second row of the table, and let the run
 # be cut off as often as Colab likes; `--resume` needs the same command and nothing else:
@@ -767,8 +792,8 @@ print("more than 3/4 of it is drawing fakes and updating G:", share > 0.75)
 #   range. Mode collapse is in no curve.
 # * In float32: weights, averages, losses. In bfloat16: convolutions.
 # * Batches may share a pass, and processes may average their gradients, where every image is worked
-#   out by itself. With BatchNorm it is not: so real and drawn stay apart, and processes share its
-#   statistics.
+#   out by itself. With BatchNorm it is not: so it sees real and drawn apart, and processes share
+#   its statistics.
 #
 # **Go on with** `08_image_quality`: are the pictures any good?
 
