@@ -502,7 +502,7 @@ def gpu(
     Args:
         sizes: of the images, in pixels.
         rounds: turns of each way.
-        compiled: "auto" with torch.compile too; compiling takes minutes.
+        compiled: with torch.compile too, in place of recording; compiling takes minutes.
         batch_size: number of images of a step (paper: 16).
         progress: show a progress bar.
 
@@ -517,7 +517,7 @@ def gpu(
     device = pick_device("cuda")
     ways = {"plain": None} | GPU_WAYS
     if compiled:
-        ways["compiled"] = GPU_WAYS["auto"] | {"compile": True}
+        ways["compiled"] = {"memory_format": "auto", "compile": True}
     results = {}
     for size in sizes:
         made, memory = {}, {}

@@ -115,7 +115,8 @@ def choose(
         precision: "auto", "fp32", "bf16" or "fp16".
         tf32, prefetch, cuda_graphs: "auto", "yes" or "no".
         memory_format: "auto", "contiguous" or "channels_last".
-        compile: whether to use torch.compile.
+        compile: whether to use torch.compile. With it, steps are recorded only if ``cuda_graphs``
+            is "yes": nobody has tried both together.
 
     Raises:
         InputError: for float16 on a CPU, which is slow there and gains nothing.
@@ -147,7 +148,7 @@ def choose(
         channels_last=cuda if memory_format == "auto" else memory_format == "channels_last",
         compile=compile,
         pinned=cuda and prefetch != "no",
-        graphs=cuda and cuda_graphs != "no",
+        graphs=cuda and (cuda_graphs == "yes" or (cuda_graphs == "auto" and not compile)),
     )
 
 

@@ -59,6 +59,14 @@ def test_auto_on_a_gpu(monkeypatch, capability, half):
     )
 
 
+def test_a_compiled_step_is_recorded_on_demand_only(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
+    assert not devices.choose(GPU, compile=True).graphs
+    assert devices.choose(GPU, compile=True, cuda_graphs="yes").graphs
+    assert not devices.choose(GPU, cuda_graphs="no").graphs
+    assert not devices.choose(CPU, cuda_graphs="yes").graphs
+
+
 def test_every_option_can_be_said(has_bfloat16):
     no = {"tf32": "no", "prefetch": "no", "cuda_graphs": "no"}
     plain = devices.choose(GPU, precision="fp32", memory_format="contiguous", **no)
