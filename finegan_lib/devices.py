@@ -1,11 +1,12 @@
-"""What a device does quickest: number formats, memory layout, compilation, transfers.
+"""What a device does quickest: number formats, memory layout, compilation, recording, transfers.
 
-On a CPU everything stays as it is: float32, channels before pixels. On a GPU "auto" means half
-precision for what may be rounded (bfloat16 from Ampere on, float16 with scaled losses before),
-TF32 for what stays float32, channels after pixels, batches copied while the step before runs, and a
-step's hundreds of small kernels recorded once and started together (a CUDA graph).
-Autocast keeps BatchNorm's statistics, softmaxes, resampling and weight updates in float32; the
-losses in :mod:`finegan_lib.losses` ask for it themselves.
+On a CPU everything stays as it is: float32, and channels before pixels (what is quicker the other
+way round, :mod:`.models.blocks` lays out anew for itself). On a GPU "auto" means half precision for
+what may be rounded (bfloat16 from Ampere on, float16 with scaled losses before), TF32 for what
+stays float32, channels after pixels, batches copied while the step before runs, and a step's
+thousand small kernels recorded once and started together (a CUDA graph). Autocast keeps BatchNorm's
+statistics, softmaxes, resampling and weight updates in float32; the losses in
+:mod:`finegan_lib.losses` ask for it themselves.
 """
 
 import ctypes
