@@ -32,7 +32,7 @@ from tqdm.auto import tqdm
 
 from .data import BirdsFolder, ToyBirds
 from .data.cache import CachedBirds
-from .devices import choose, has_bfloat16, keep_memory
+from .devices import Execution, choose, has_bfloat16, keep_memory
 from .doctor import random_batch
 from .errors import InputError
 from .presets import CUB, TOY, TOY64
@@ -173,7 +173,10 @@ def _step_way(size: int, plain: bool, **options):
         return _plain_step_way(system, batch)
     execution = choose(torch.device("cpu"), **options)
     execution.fuse(system)
+    return _fast_step_way(system, batch, execution)
 
+
+def _fast_step_way(system: FineGANSystem, batch, execution: Execution):
     def way():
         with execution.autocast():
             system.step(batch, torch.Generator().manual_seed(0))
@@ -550,15 +553,12 @@ def _gpu_way(size: int, n: int, device: torch.device, options: dict | None):
     config = CASES[size][0]
     system = build_system(config).to(device)
     execution = choose(device, **(ONE_BY_ONE | (options or GPU_WAYS["float32"])))
+    batch = execution.move(random_batch(size, n, "cpu"))
     if options is None:
-        step = _plain_step_way(system, execution.move(random_batch(size, n, "cpu")))
+        step = _plain_step_way(system, batch)
     else:
         execution.prepare(system)
-        batch = execution.move(random_batch(size, n, "cpu"))
-
-        def step():
-            with execution.autocast():
-                system.step(batch, torch.Generator().manual_seed(0))
+        step = _fast_step_way(system, batch, execution)
 
     def way():
         execution.allow_tf32()

@@ -50,6 +50,11 @@ class Execution:
             self.device.type, self.half or torch.bfloat16, enabled=self.half is not None
         )
 
+    @property
+    def warm_up(self) -> int:
+        """How many steps a training takes to come up to speed, the recording among them."""
+        return RecordedUpdates.WARM_UP + 1 if self.graphs else 1
+
     def move(self, batch) -> TrainingExample:
         """A batch on the device, its images in the layout that the networks like."""
         parts = [part.to(self.device, non_blocking=self.pinned) for part in batch]

@@ -68,7 +68,7 @@ def describe_checkpoint(name_or_file) -> tuple[str, bool]:
 
 def toy_speed(seconds: float) -> float:
     """Training images per second of the ``toy`` preset on random images, measured for so long."""
-    from .devices import RecordedUpdates, choose
+    from .devices import choose
     from .presets import TOY
     from .training import build_system
 
@@ -82,7 +82,7 @@ def toy_speed(seconds: float) -> float:
             report = system.step(batch, torch.Generator().manual_seed(seed))
         report["D_c"].item()  # waits for the device
 
-    for seed in range(RecordedUpdates.WARM_UP + 1 if execution.graphs else 1):
+    for seed in range(execution.warm_up):
         step(seed)
     steps, start = 0, time.perf_counter()
     while time.perf_counter() - start < seconds:

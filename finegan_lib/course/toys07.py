@@ -29,7 +29,7 @@ from ..checkpoints import load_checkpoint, save_checkpoint
 from ..codes import Codes
 from ..data import TrainingExample
 from ..data.example import background_size
-from ..devices import RecordedUpdates, choose
+from ..devices import choose
 from ..figures import draw
 from ..models import FineGANConfig, FineGANGenerator
 from ..presets import PRESETS
@@ -519,7 +519,7 @@ def step_seconds(config: RunConfig, precision: str, device: str = "auto", steps:
     system, data = build_system(config).to(device), build_dataset(config, progress=False)
     execution.prepare(system)
     batch = execution.move(TrainingExample(*data.batch(range(config.loop.batch_size))))
-    seconds, warm_up = [], RecordedUpdates.WARM_UP + 1 if execution.graphs else 2
+    seconds, warm_up = [], max(2, execution.warm_up)
     for step in range(steps + warm_up):
         start = _now(device)
         with execution.autocast():
