@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ..errors import InputError
+from .convolutions import Conv2d, convolve, innermost, outermost, up_conv
 
 IMAGE_SIZES = (32, 64, 128)
 
@@ -34,61 +35,13 @@ def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
     return Conv2d(in_channels, out_channels, 3, padding=1, bias=False)
 
 
-class Conv2d(nn.Conv2d):
-    """torch's Conv2d; in training on a CPU a narrow one is worked out with the channels innermost.
-
-    There its gradients come up to twice as quickly, which pays for laying the maps out anew. Wide
-    convolutions gain nothing.
-    """
-
-    NARROW = (16, 8)  # channels in and out, at most
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, in, H, W) → (N, out, H', W'), equal to torch's but for rounding."""
-        return convolve(x, self.weight, self.bias, self.stride, self.padding)
-
-
-def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride, padding) -> Tensor:
-    """``conv2d``, in the way that is the quicker one for its sizes (:class:`Conv2d`)."""
-    most_in, most_out = Conv2d.NARROW
-    narrow = weight.shape[1] <= most_in and weight.shape[0] <= most_out
-    here = narrow and x.device.type == "cpu" and torch.is_grad_enabled()
-    if not here or torch.is_autocast_enabled("cpu") or torch.compiler.is_compiling():
-        return F.conv2d(x, weight, bias, stride, padding)
-    return _ConvolveInnermost.apply(x, weight, bias, stride, padding)
-
-
-class _ConvolveInnermost(torch.autograd.Function):
-    """A convolution, worked out in torch's channels_last format; others see the usual one."""
-
-    @staticmethod
-    def forward(ctx, x, weight, bias, stride, padding):
-        x = x.contiguous(memory_format=torch.channels_last)
-        ctx.save_for_backward(x, weight)
-        ctx.rest = None if bias is None else list(bias.shape), stride, padding
-        return F.conv2d(x, weight, bias, stride, padding).contiguous()
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, upstream):
-        x, weight = ctx.saved_tensors
-        upstream = upstream.contiguous(memory_format=torch.channels_last)
-        bias_shape, stride, padding = ctx.rest
-        plain = [1, 1], False, [0, 0], 1  # dilation, transposed, output padding, groups
-        wanted = ctx.needs_input_grad[:3]
-        gradients = torch.ops.aten.convolution_backward(
-            upstream, x, weight, bias_shape, stride, padding, *plain, wanted
-        )
-        return *(None if g is None else g.contiguous() for g in gradients), None, None
-
-
 class BatchNorm2d(nn.BatchNorm2d):
     """torch's BatchNorm2d; in training on a CPU, mean and variance come from two quick sums.
 
     torch's own kernel spends four fifths of its time on the statistics.
     """
 
-    WORTHWHILE = 2**16  # numbers in a batch; below, calling Python costs more than it saves
+    WORTHWHILE = 2**18  # numbers in a batch; below, calling Python costs more than it saves
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) → (N, C, H, W), equal to torch's but for rounding."""
@@ -105,15 +58,17 @@ class _NormaliseBatch(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, weight, bias, running_mean, running_var, momentum, eps):
+        # As few operations as there can be: on small maps each costs as much as the sums.
         n, pixels = x.numel() / x.shape[1], x.flatten(2)
-        mean = pixels.sum(2).sum(0) / n
-        mean_square = torch.linalg.vector_norm(pixels, dim=2).square().sum(0) / n
-        variance = (mean_square - mean.square()).clamp(min=0)
+        mean = pixels.mean(2).mean(0)
+        mean_square = torch.linalg.vector_norm(pixels, dim=2).square_().sum(0).div_(n)
+        variance = mean_square.addcmul_(mean, mean, value=-1).clamp_(min=0)
         running_mean.lerp_(mean, momentum)
         running_var.lerp_(variance * (n / (n - 1)), momentum)
-        ctx.save_for_backward(x, weight, mean, (variance + eps).rsqrt())
+        out = F.batch_norm(x, mean, variance, weight, bias, training=False, eps=eps)
+        ctx.save_for_backward(x, weight, mean, variance.add_(eps).rsqrt_())
         ctx.eps = eps
-        return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=eps)
+        return out
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -218,71 +173,6 @@ class UpBlock(nn.Sequential):
         return gate(norm(up_conv(x, conv.weight)))
 
 
-# Which rows of a 3×3 kernel fall on the same small pixel after nearest ×2: the even output row 2i
-# sees the small rows i − 1, i, i (kernel row 0; rows 1 and 2 added), the odd one i, i, i + 1. Then
-# the same for rows and columns together: (9 kernel pixels, 4 phases × 4 small pixels).
-_ROWS = torch.tensor([[[1.0, 0, 0], [0, 1, 1]], [[1, 1, 0], [0, 0, 1]]])  # phase, small, kernel row
-PHASES = torch.einsum("ayr,bxs->rsabyx", _ROWS, _ROWS).reshape(9, 16)
-
-
-def up_conv(x: Tensor, weight: Tensor) -> Tensor:
-    """Nearest ×2 and then a 3×3 convolution, padding 1, worked out on the small map.
-
-    Of the nine pixels that a window of the enlarged map covers, some are copies of one: only four
-    differ. Which ones depends on whether the output's row and column are even or odd, four cases
-    ("phases"), so four 2×2 kernels on the small map give all of the output with 16 multiplications
-    where the plain form has 36. They are one convolution with 4·out channels; its output is then
-    interleaved: row 2i + dy is row i + dy of the phase dy, and columns likewise.
-
-    Args:
-        x: (N, in, H, W).
-        weight: (out, in, 3, 3).
-
-    Returns:
-        (N, out, 2H, 2W), equal to ``conv2d(interpolate(x, scale_factor=2), weight, padding=1)``.
-    """
-    (n, _, height, width), (out, channels) = x.shape, weight.shape[:2]
-    kernels = (weight.reshape(-1, 9) @ PHASES.to(weight)).view(out, channels, 4, 2, 2)
-    kernels = kernels.permute(2, 0, 1, 3, 4).reshape(4 * out, channels, 2, 2)
-    phases = F.conv2d(x, kernels, padding=1)  # (N, 4·out, H + 1, W + 1)
-    per_image, per_channel, per_row, per_column = phases.stride()
-    dy, dx = 2 * out * per_channel + per_row, out * per_channel + per_column
-    interleaved = phases.as_strided(
-        (n, out, height, 2, width, 2), (per_image, per_channel, per_row, dy, per_column, dx)
-    )
-    return interleaved.reshape(n, out, 2 * height, 2 * width)
-
-
-def innermost(x: Tensor) -> Tensor:
-    """On a CPU: maps with the channels innermost in memory; their gradients come back as usual.
-
-    Convolutions of stride 2 are quicker so, unless a BatchNorm between them wants it otherwise.
-    """
-    if x.device.type != "cpu" or torch.compiler.is_compiling():
-        return x
-    return _Innermost.apply(x)
-
-
-class _Innermost(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x):
-        return x.contiguous(memory_format=torch.channels_last)
-
-    @staticmethod
-    def backward(ctx, upstream):
-        return upstream.contiguous()
-
-
-def conv_together(features: Tensor, *convs: nn.Conv2d) -> Tensor:
-    """Convolutions of one shape that read the same features, as one: their outputs, side by side.
-
-    A head with one to three channels costs a CPU as much as one with eight.
-    """
-    weight = torch.cat([conv.weight for conv in convs])
-    bias = None if convs[0].bias is None else torch.cat([conv.bias for conv in convs])
-    return convolve(features, weight, bias, convs[0].stride, convs[0].padding)
-
-
 class ResidualBlock(nn.Module):
     """x + f(x) with two convolutions, the first gated: (N, C, H, W) → (N, C, H, W)."""
 
@@ -300,12 +190,6 @@ class ResidualBlock(nn.Module):
         return x + self.block(x)
 
 
-# Which rows of a 3×3 kernel lie inside the map, at its first row, in the middle, at its last row;
-# then the same for rows and columns together: (9 kernel pixels, 9 cases).
-_INSIDE = torch.tensor([[0.0, 1, 1], [1, 1, 1], [1, 1, 0]])
-CASES = torch.kron(_INSIDE, _INSIDE).T.contiguous()
-
-
 class CodeConv(nn.Module):
     """3×3 convolution over a code and features, "repeat the code over space, then concatenate".
 
@@ -316,17 +200,16 @@ class CodeConv(nn.Module):
 
     The plain form is :meth:`plain`. A map that repeats one vector everywhere is the same to the
     convolution at every pixel but those of the border, where part of the window is padding. So the
-    code is multiplied with the kernel once (3×3 numbers per output channel), these are added up
-    for the nine cases that there are (four corners, four edges, one middle), and the edges and the
-    middle are stretched to H×W: the same numbers, for K·9 multiplications per output channel in
-    place of K·9·H·W, however many codes there are.
+    code is multiplied with the kernel once, which gives one number for each of the kernel's nine
+    pixels ("taps"), and a pixel of the output gets the sum of those that lie inside the map: the
+    same numbers, for K·9 multiplications per output channel in place of K·9·H·W, and 9·H·W more,
+    however many codes there are.
     """
 
     def __init__(self, code_channels: int, channels: int, out_channels: int):
         super().__init__()
         self.code_channels = code_channels
         self.conv = conv3x3(code_channels + channels, out_channels)
-        self.register_buffer("cases", CASES, persistent=False)
 
     def plain(self, code: Tensor, features: Tensor) -> Tensor:
         """The definition: code (N, K) and features (N, C, H, W) → (N, out, H, W)."""
@@ -337,13 +220,12 @@ class CodeConv(nn.Module):
     def forward(self, code: Tensor, features: Tensor) -> Tensor:
         """Equal to :meth:`plain`, without the repeated code."""
         code_weight, feature_weight = self.conv.weight.tensor_split([self.code_channels], 1)
-        taps = torch.einsum("nk,okyx->noyx", code, code_weight).flatten(2)
-        tile = (taps @ self.cases.to(taps)).unflatten(2, (3, 3))
-        height, width = features.shape[2:]
-        rows = [tile[:, :, :1], tile[:, :, 1:2].expand(-1, -1, height - 2, -1), tile[:, :, 2:]]
-        tile = torch.cat(rows, 2)
-        columns = [tile[..., :1], tile[..., 1:2].expand(-1, -1, -1, width - 2), tile[..., 2:]]
-        return F.conv2d(features, feature_weight, padding=1) + torch.cat(columns, 3)
+        taps = (code @ code_weight.transpose(0, 1).flatten(1)).view(-1, 9)  # (N·out, 9)
+        inside = F.unfold(features.new_ones(1, 1, *features.shape[2:]), 3, padding=1)[0]
+        out = convolve(features, feature_weight, padding=(1, 1))
+        if not out.is_contiguous():
+            return out + (taps @ inside).view(out.shape)
+        return torch.addmm(out.view(len(taps), -1), taps, inside).view(out.shape)
 
 
 class WholeConv(nn.Conv2d):
@@ -387,7 +269,7 @@ class Encoder(nn.Sequential):
     def forward(self, x: Tensor, sizes: Sequence[int] | None = None) -> Tensor:
         """The features of images: of one batch, or of several in a row, of these ``sizes``."""
         if self.norm != "batch":
-            return super().forward(innermost(x)).contiguous()
+            return outermost(super().forward(innermost(x)))
         if sizes is None:
             return super().forward(x)
         for layer in self:
@@ -405,7 +287,7 @@ class Encoder(nn.Sequential):
 
 
 def _down(in_channels: int, out_channels: int, norm: str, first: bool = False) -> list[nn.Module]:
-    conv = nn.Conv2d(in_channels, out_channels, 4, stride=2, padding=1, bias=False)
+    conv = Conv2d(in_channels, out_channels, 4, stride=2, padding=1, bias=False)
     return _normed(conv, "none" if first and norm == "batch" else norm)
 
 

@@ -34,11 +34,10 @@ from .blocks import (
     WholeConv,
     check_image_size,
     conv3x3,
-    conv_together,
     glu,
     initialise,
-    innermost,
 )
+from .convolutions import Conv2d, conv_together, innermost
 
 # (kernel, stride) of the background discriminator's convolutions, the head's included, by image
 # size. 128 is the paper's; the others keep a patch to about a third of the image.
@@ -134,14 +133,22 @@ def view_grid(z: Tensor, image_size: int) -> Tensor:
     looks and where it stands are then no matter of its kind. The shift has a gradient by z, as if
     it were not rounded.
     """
-    n = len(z)
-    mirror = torch.where(z[:, 0] < 0, -1.0, 1.0)
+    mirror = torch.where(z[:, :1] < 0, -1.0, 1.0)
     pixels = (2 * torch.special.ndtr(z[:, 1:VIEW_DIMS]) - 1) * image_size * 6 / 64
     shift = (pixels + (pixels.round() - pixels).detach()) * 2 / image_size
-    theta = z.new_zeros(n, 2, 3)
-    theta[:, 0, 0], theta[:, 1, 1], theta[:, :, 2] = mirror, 1, -shift
-    theta[:, 0, 2] *= mirror
-    return F.affine_grid(theta, [n, 1, image_size, image_size], align_corners=False)
+    centres = (2 * torch.arange(image_size, device=z.device) + 1) / image_size - 1
+    x, y = mirror * (centres - shift[:, :1]), centres - shift[:, 1:]
+    n = image_size
+    return torch.stack([x[:, None, :].expand(-1, n, n), y[:, :, None].expand(-1, n, n)], 3)
+
+
+def fetched(maps: Tensor, view: Tensor) -> Tensor:
+    """Maps (N, K, S, S) as a :func:`view_grid` (N, S, S, 2) fetches them; the border goes on.
+
+    It fetches whole pixels, so the nearest is all there is; only a gradient by z needs more.
+    """
+    mode = "bilinear" if view.requires_grad else "nearest"
+    return F.grid_sample(maps, view, mode=mode, padding_mode="border", align_corners=False)
 
 
 class Stem(nn.Module):
@@ -235,9 +242,7 @@ class FineGANGenerator(nn.Module):
         heads = conv_together(parent_features, self.parent_image, self.parent_mask)
         heads = heads, conv_together(child_features, self.child_image, self.child_mask)
         if view is not None:
-            together = torch.cat(heads, 1)
-            together = F.grid_sample(together, view, padding_mode="border", align_corners=False)
-            heads = together.chunk(2, 1)
+            heads = fetched(torch.cat(heads, 1), view).chunk(2, 1)
         parent = self._lay(heads[0], behind)
         return parent, self._lay(heads[1], parent.image)
 
@@ -279,7 +284,7 @@ class BackgroundDiscriminator(nn.Module):
         trunk, channels = [], 3
         for i, (kernel, stride) in enumerate(layers[:-1]):
             width = config.d_dim * 2**i
-            trunk += [nn.Conv2d(channels, width, kernel, stride, bias=False)]
+            trunk += [Conv2d(channels, width, kernel, stride, bias=False)]
             trunk += [nn.LeakyReLU(0.2, inplace=True)]
             channels = width
         self.trunk = nn.Sequential(*trunk)

@@ -13,7 +13,6 @@ from finegan_lib.models.blocks import (
     GLU,
     BatchNorm2d,
     CodeConv,
-    Conv2d,
     Encoder,
     PatchGeometry,
     ResidualBlock,
@@ -22,11 +21,10 @@ from finegan_lib.models.blocks import (
     Upsample,
     WholeConv,
     check_image_size,
-    conv_together,
     glu,
     initialise,
-    up_conv,
 )
+from finegan_lib.models.convolutions import conv_together, up_conv
 from finegan_lib.models.finegan import BackgroundDiscriminator, FineGANConfig
 
 
@@ -71,7 +69,7 @@ def results(layer, x, upstream):
 def test_batch_norm_equals_torchs(dtype, precision):
     """Above and below the size from which the sums pay, with means far from 0."""
     torch.manual_seed(0)
-    for shape in ((4, 16, 32, 32), (5, 3, 7, 6)):
+    for shape in ((4, 16, 64, 64), (5, 3, 7, 6)):
         ours, theirs = BatchNorm2d(shape[1]).to(dtype), nn.BatchNorm2d(shape[1]).to(dtype)
         with torch.no_grad():
             ours.weight.normal_(1, 0.3), ours.bias.normal_()
@@ -183,36 +181,6 @@ def test_an_encoder_without_batch_norm_is_its_layers_one_by_one():
             results.append((features, *gradients))
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other)
-
-
-@pytest.mark.parametrize(("channels", "out"), [(8, 4), (16, 8), (16, 9), (17, 8)])
-def test_a_narrow_convolution_is_torchs(channels, out):
-    """Worked out in another format where it is narrow; values and every gradient are the same."""
-    torch.manual_seed(0)
-    x = torch.randn(2, channels, 6, 5, dtype=torch.float64)
-    layers = [kind(channels, out, 3, padding=1).double() for kind in (Conv2d, nn.Conv2d)]
-    layers[1].load_state_dict(layers[0].state_dict())
-    results = []
-    for layer in layers:
-        given = x.clone().requires_grad_()
-        output = layer(given)
-        output.square().sum().backward()
-        assert output.is_contiguous() and given.grad.is_contiguous()
-        results.append((output, given.grad, layer.weight.grad, layer.bias.grad))
-    for one, other in zip(*results, strict=True):
-        torch.testing.assert_close(one, other)
-    with torch.no_grad():
-        torch.testing.assert_close(layers[0](x), layers[1](x))
-
-
-def test_a_narrow_convolution_of_what_needs_no_gradient():
-    layer = Conv2d(8, 4, 3).requires_grad_(False)
-    x = torch.randn(1, 8, 5, 5, requires_grad=True)
-    layer(x).sum().backward()
-    assert layer.weight.grad is None
-    torch.testing.assert_close(
-        x.grad, torch.autograd.grad(nn.functional.conv2d(x, layer.weight).sum(), x)[0]
-    )
 
 
 def test_gated_blocks():

@@ -12,7 +12,9 @@ from finegan_lib.models.finegan import (
     FineGANConfig,
     FineGANGenerator,
     build_discriminators,
+    fetched,
     stitch,
+    view_grid,
 )
 
 SIZES = {"n_parents": 3, "n_children": 7, "z_dim": 5, "g_dim": 4, "d_dim": 4}
@@ -128,6 +130,15 @@ def test_view_mirrors_and_shifts_the_foreground_and_does_only_that():
     turned = outputs[1]
     stitched = stitch(turned.parent.foreground, turned.parent.mask, turned.background.image)
     torch.testing.assert_close(turned.parent.image, stitched.image)
+
+
+@pytest.mark.parametrize("size", [32, 64, 128])
+def test_a_view_fetches_whole_pixels(size):
+    """So the nearest pixel, which training fetches, is what interpolation gives as well."""
+    torch.manual_seed(0)
+    view, maps = view_grid(torch.randn(16, 3), size), torch.randn(16, 2, size, size)
+    nearest = fetched(maps, view)
+    torch.testing.assert_close(fetched(maps, view.requires_grad_()), nearest, atol=1e-3, rtol=0)
 
 
 def test_a_view_needs_three_numbers():

@@ -10,11 +10,13 @@ from contextlib import contextmanager, nullcontext
 from unittest import mock
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from finegan_lib import losses
 from finegan_lib.models import finegan
-from finegan_lib.models.blocks import BatchNorm2d, CodeConv, Conv2d, UpBlock, WholeConv
+from finegan_lib.models.blocks import BatchNorm2d, CodeConv, UpBlock, WholeConv
+from finegan_lib.models.convolutions import Conv2d
 from finegan_lib.systems import FineGANSystem, code_view, noisy
 
 
@@ -25,6 +27,9 @@ def plain_forms():
     def apart(features: Tensor, *convs) -> Tensor:
         return torch.cat([conv(features) for conv in convs], 1)
 
+    def fetched(maps: Tensor, view: Tensor) -> Tensor:
+        return F.grid_sample(maps, view, padding_mode="border", align_corners=False)
+
     with (
         mock.patch.object(UpBlock, "forward", UpBlock.plain),
         mock.patch.object(CodeConv, "forward", CodeConv.plain),
@@ -32,6 +37,7 @@ def plain_forms():
         mock.patch.object(WholeConv, "forward", nn.Conv2d.forward),
         mock.patch.object(Conv2d, "forward", nn.Conv2d.forward),
         mock.patch.object(finegan, "conv_together", apart),
+        mock.patch.object(finegan, "fetched", fetched),
     ):
         yield
 
