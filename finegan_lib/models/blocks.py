@@ -220,12 +220,12 @@ class CodeConv(nn.Module):
     def forward(self, code: Tensor, features: Tensor) -> Tensor:
         """Equal to :meth:`plain`, without the repeated code."""
         code_weight, feature_weight = self.conv.weight.tensor_split([self.code_channels], 1)
-        taps = (code @ code_weight.transpose(0, 1).flatten(1)).view(-1, 9)  # (N·out, 9)
+        taps = (code @ code_weight.transpose(0, 1).flatten(1)).unflatten(1, (-1, 9))  # (N, out, 9)
         inside = F.unfold(features.new_ones(1, 1, *features.shape[2:]), 3, padding=1)[0]
         out = convolve(features, feature_weight, padding=(1, 1))
-        if not out.is_contiguous():
+        if torch.compiler.is_compiling() or not out.is_contiguous():
             return out + (taps @ inside).view(out.shape)
-        return torch.addmm(out.view(len(taps), -1), taps, inside).view(out.shape)
+        return torch.addmm(out.flatten(0, 1).flatten(1), taps.flatten(0, 1), inside).view(out.shape)
 
 
 class WholeConv(nn.Conv2d):
