@@ -139,6 +139,7 @@ def step(
         if has_bfloat16():
             ways["bf16"] = _step_way(size, plain=False, precision="bf16")
         if compiled:
+            _forget_compiled()
             ways["compiled"] = _step_way(size, plain=False, compile=True)
         seconds = compare(ways, rounds, f"step at {size} px", progress)
         results[str(size)] = {
@@ -174,6 +175,11 @@ def _step_way(size: int, plain: bool, **options):
     execution = choose(torch.device("cpu"), **options)
     execution.fuse(system)
     return _fast_step_way(system, batch, execution)
+
+
+def _forget_compiled() -> None:
+    """Each size compiles as in a process of its own: torch takes a function eight times at most."""
+    torch.compiler.reset()
 
 
 def _fast_step_way(system: FineGANSystem, batch, execution: Execution):
@@ -524,6 +530,8 @@ def gpu(
     results = {}
     for size in sizes:
         made, memory = {}, {}
+        if compiled:
+            _forget_compiled()
         for name, options in ways.items():
             torch.cuda.empty_cache()
             before = torch.cuda.memory_reserved()

@@ -97,7 +97,7 @@ class Execution:
                 continue  # it draws a picture now and then
             # What the step calls: a network, or the parts of those that have several heads.
             for part in [network, *network.children()]:
-                part.compile(backend=backend)
+                part.compile(backend=backend, dynamic=False)
 
     @staticmethod
     def _laid_out(part: Tensor) -> Tensor:

@@ -2,8 +2,8 @@
 
 oneDNN, which works for torch on a CPU, fills the registers of the processor with a pixel's output
 channels, 16 at a time, and reads maps most quickly whose channels lie innermost in memory. Wide
-layers are at the machine's limit as they are. Layers of few channels, and those that read images or
-enlarged maps, are brought into a form here that fills the registers, or that has less to do.
+layers are at the machine's limit as they are. Layers of few channels, and those that read enlarged
+maps, are brought into a form here that fills the registers, or that has less to do.
 """
 
 import torch
@@ -181,7 +181,7 @@ def innermost(x: Tensor) -> Tensor:
 def outermost(x: Tensor) -> Tensor:
     """The way back from :func:`innermost`."""
     if x.device.type != "cpu" or torch.compiler.is_compiling():
-        return x.contiguous()
+        return x
     return _Lay.apply(x, torch.contiguous_format, torch.channels_last)
 
 
