@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import nullcontext
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -682,29 +683,32 @@ def import_cost(rounds: int = 5, progress: bool = True) -> dict:
 PROCESSES = {"keeping": (True, False), "giving_back": (False, False), "plain": (False, True)}
 
 
-def memory(rounds: int = 5, progress: bool = True) -> dict:
-    """A step and sampling at the paper's sizes: keeping the memory of large arrays, giving it back,
-    and in the plain form as a program runs it that knows nothing of :func:`.devices.keep_memory`.
+def memory(sizes=(32, 64, 128), rounds: int = 5, progress: bool = True) -> dict:
+    """A step and sampling: keeping the memory of large arrays, giving it back, and in the plain
+    form as a program runs it that knows nothing of :func:`.devices.keep_memory`.
 
     Each turn is a process of its own: what one way has kept, the other would use.
 
     Returns:
-        For ``step`` and ``sample`` the seconds of all three; ``speedup``, what keeping gains; and
-        ``speedup_over_plain``, what this library as its commands run it gains over the plain form.
+        By image size, for ``step`` and ``sample``, the seconds of all three; ``speedup``, what
+        keeping gains; and ``speedup_over_plain``, what this library as its commands run it gains
+        over the plain form.
     """
     results = {}
-    turns = [(what, turn) for what in ("step", "sample") for turn in range(rounds)]
-    for what, _ in tqdm(turns, "memory", disable=not progress, leave=False):
-        seconds = results.setdefault(what, {f"{name}_s": [] for name in PROCESSES})
-        for name, way in PROCESSES.items():
-            seconds[f"{name}_s"].append(_elsewhere(what, *way))
-    for what, seconds in results.items():
+    for size, what in product(sizes, ("step", "sample")):
+        label = f"memory, {what} at {size} px"
+        seconds = {name: [] for name in PROCESSES}
+        for _ in tqdm(range(rounds), label, disable=not progress, leave=False):
+            for name, way in PROCESSES.items():
+                # Small images take turn after turn, until that is about as long as for large ones.
+                turns = 3 * (max(CASES) // size) ** 2
+                seconds[name].append(_elsewhere(what, *way, size, turns))
         medians = {name: statistics.median(values) for name, values in seconds.items()}
-        results[what] = medians | {
-            "speedup": medians["giving_back_s"] / medians["keeping_s"],
-            "speedup_over_plain": medians["plain_s"] / medians["keeping_s"],
+        results.setdefault(str(size), {})[what] = {f"{n}_s": s for n, s in medians.items()} | {
+            "speedup": medians["giving_back"] / medians["keeping"],
+            "speedup_over_plain": medians["plain"] / medians["keeping"],
         }
-    return facts(rounds=rounds, **results)
+    return facts(rounds=rounds, sizes=results)
 
 
 def _elsewhere(*arguments, environment=None) -> float:
@@ -820,7 +824,7 @@ def bench(
     Args:
         what: its name.
         rounds: turns of each way; None: the bench's own number.
-        sizes: of the images, for "step", "sample" and "gpu".
+        sizes: of the images, for "step", "sample", "memory" and "gpu".
         compiled: also with torch.compile, for "step" and "gpu".
         figure: PNG file for the curves of "scaling".
 
@@ -831,6 +835,7 @@ def bench(
     takes = {
         "gpu-model": (),
         "sample": ("rounds", "sizes"),
+        "memory": ("rounds", "sizes"),
         "step": ("rounds", "sizes", "compiled"),
         "gpu": ("rounds", "sizes", "compiled"),
     }

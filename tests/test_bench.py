@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -144,8 +145,9 @@ def test_memory_runs_every_way_in_processes_of_their_own(monkeypatch):
 
     monkeypatch.setattr(subprocess, "run", run)
     result = bench.memory(rounds=2, progress=False)
-    for what in ("step", "sample"):
-        assert result[what] == {
+    assert list(result["sizes"]) == ["32", "64", "128"]
+    for size, what in product(result["sizes"].values(), ("step", "sample")):
+        assert size[what] == {
             "keeping_s": 2.0,
             "giving_back_s": 3.0,
             "plain_s": 5.0,
