@@ -697,11 +697,11 @@ def memory(sizes=(32, 64, 128), rounds: int = 5, progress: bool = True) -> dict:
     results = {}
     for size, what in product(sizes, ("step", "sample")):
         label = f"memory, {what} at {size} px"
+        # Small images take turn after turn, until that is about as long as for large ones.
+        turns = 3 * (max(CASES) // size) ** 2
         seconds = {name: [] for name in PROCESSES}
         for _ in tqdm(range(rounds), label, disable=not progress, leave=False):
             for name, way in PROCESSES.items():
-                # Small images take turn after turn, until that is about as long as for large ones.
-                turns = 3 * (max(CASES) // size) ** 2
                 seconds[name].append(_elsewhere(what, *way, size, turns))
         medians = {name: statistics.median(values) for name, values in seconds.items()}
         results.setdefault(str(size), {})[what] = {f"{n}_s": s for n, s in medians.items()} | {
@@ -719,9 +719,7 @@ def _elsewhere(*arguments, environment=None) -> float:
     return float(ran.stdout)
 
 
-def seconds_of(
-    what: str, keep: bool, plain: bool, size: int = max(CASES), rounds: int = 3
-) -> float:
+def seconds_of(what: str, keep: bool, plain: bool, size: int, rounds: int) -> float:
     """How long a training step or sampling takes in this process, from now on.
 
     Args:

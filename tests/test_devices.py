@@ -121,6 +121,27 @@ def test_compilation_reaches_what_the_step_calls():
     assert sum(is_convolution(graph, node) for graph, node in nodes) > 20
 
 
+def test_compilation_takes_every_size_of_image_as_it_is():
+    """Inductor fails on maps of a size that it is told may change; so none is."""
+    torch.compiler.reset()
+    seen = []
+
+    def backend(graph, inputs):
+        seen.extend(inputs)
+        return graph.forward
+
+    for size in (32, 64):
+        torch.manual_seed(0)
+        made = FineGANSystem(dataclasses.replace(MODEL, image_size=size), TOY.recipe)
+        devices.choose(CPU, compile=True).prepare(made, backend)
+        made.step(random_batch(size, 4, "cpu"), torch.Generator().manual_seed(0))
+    assert all(
+        isinstance(x, torch.Tensor) for x in seen
+    )  # a changing size comes as a number
+    assert {32, 64} <= {x.shape[-1] for x in seen if x.ndim == 4}
+    assert all(type(length) is int for x in seen for length in x.shape)
+
+
 def is_convolution(graph, node) -> bool:
     """As a function, or, before torch 2.5, as a layer."""
     layer = node.op == "call_module" and graph.get_submodule(node.target)

@@ -173,16 +173,18 @@ def innermost(x: Tensor) -> Tensor:
 
     Convolutions of stride 2 are quicker so, unless a BatchNorm between them wants it otherwise.
     """
-    if x.device.type != "cpu" or torch.compiler.is_compiling():
-        return x
-    return _Lay.apply(x, torch.channels_last, torch.contiguous_format)
+    return _laid(x, torch.channels_last, torch.contiguous_format)
 
 
 def outermost(x: Tensor) -> Tensor:
     """The way back from :func:`innermost`."""
+    return _laid(x, torch.contiguous_format, torch.channels_last)
+
+
+def _laid(x: Tensor, there, back) -> Tensor:
     if x.device.type != "cpu" or torch.compiler.is_compiling():
         return x
-    return _Lay.apply(x, torch.contiguous_format, torch.channels_last)
+    return _Lay.apply(x, there, back)
 
 
 class _Lay(torch.autograd.Function):
