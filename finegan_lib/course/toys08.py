@@ -408,9 +408,9 @@ def opinions_figure(opinions: dict[str, Tensor]):
         gridspec_kw={"height_ratios": [2.4, 1]},
     )
     for (above, below), (name, p) in zip(axes.T, opinions.items(), strict=True):
-        shown = above.imshow(p, aspect="auto", vmin=0, vmax=1, cmap="viridis")
+        shown = above.imshow(p.numpy(), aspect="auto", vmin=0, vmax=1, cmap="viridis")
         above.set_title(f"{name}\nIS = {score_of_probabilities(p):.2f}")
-        below.bar(np.arange(p.shape[1]), p.mean(0), color=style.SKY)
+        below.bar(np.arange(p.shape[1]), p.mean(0).numpy(), color=style.SKY)
         below.set(xlabel="class y", ylim=(0, 1), xticks=range(p.shape[1]))
     axes[0, 0].set_ylabel("picture")
     axes[1, 0].set_ylabel("mean p(y)")
