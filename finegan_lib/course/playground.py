@@ -238,7 +238,7 @@ def _dropdown(description: str, n: int):
     import ipywidgets as widgets
 
     return widgets.Dropdown(
-        options=list(range(n)), description=description, style={"description_width": "7em"}
+        options=list(range(n)), description=description, style={"description_width": "8.5em"}
     )
 
 
