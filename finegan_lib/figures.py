@@ -323,10 +323,13 @@ def image_figure(grid, row_names=None, column_names=None, title="", size=0.9) ->
     return figure
 
 
-def show(axes, image: Tensor) -> None:
-    """Draw (3, H, W) in [-1, 1] in colour, or a mask (1, H, W) in [0, 1] in grey."""
+def show(axes, image: Tensor, **options) -> None:
+    """Draw (3, H, W) in [-1, 1] in colour, or a mask (1, H, W) in [0, 1] in grey.
+
+    Options go to ``imshow``.
+    """
     image = image.detach().float().cpu()
     if image.shape[0] == 1:
-        axes.imshow(image[0].numpy(), cmap="gray", vmin=0, vmax=1)
+        axes.imshow(image[0].numpy(), cmap="gray", vmin=0, vmax=1, **options)
     else:
-        axes.imshow((image / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).numpy())
+        axes.imshow((image / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).numpy(), **options)

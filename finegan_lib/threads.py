@@ -11,8 +11,8 @@ def share_processors(environment=os.environ) -> None:
     GNU's OpenMP has them spin by default. Beside another busy program that is a waste: one thread
     spins on the core that the other would need. How much a training step gains by sleeping after
     some thousand turns depends on the system's scheduler (1.1 to 3.4 times were seen); alone it
-    loses some per cent (``bench crowd``), where sleeping at once would cost it half its speed.
-    Whoever has chosen a way of waiting keeps it.
+    loses some per cent (``bench crowd``), and a third by sleeping at once (``GOMP_SPINCOUNT=0``
+    before ``bench step``). Whoever has chosen a way of waiting keeps it.
     """
     if "OMP_WAIT_POLICY" not in environment:
         environment.setdefault("GOMP_SPINCOUNT", SPIN)

@@ -19,16 +19,16 @@ MODEL = dataclasses.replace(TOY.model, g_dim=4, d_dim=4)
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
-def system():
+def system(size=32):
     torch.manual_seed(0)
-    return FineGANSystem(MODEL, TOY.recipe)
+    return FineGANSystem(dataclasses.replace(MODEL, image_size=size), TOY.recipe)
 
 
-def one_step(execution, backend="eager"):
+def one_step(execution, backend="eager", size=32):
     """The losses of a step, and the system after it."""
-    made = system()
+    made = system(size)
     execution.prepare(made, backend)
-    batch = execution.move(random_batch(32, 4, "cpu"))
+    batch = execution.move(random_batch(size, 4, "cpu"))
     with execution.autocast():
         return made.step(batch, torch.Generator().manual_seed(0)), made
 
@@ -108,15 +108,13 @@ def test_layout_and_compilation_change_no_numbers(options):
 
 
 def test_compilation_reaches_what_the_step_calls():
-    made = system()
     seen = []
 
     def backend(graph, inputs):
         seen.append(graph)
         return graph.forward
 
-    devices.choose(CPU, compile=True).prepare(made, backend)
-    made.step(random_batch(32, 4, "cpu"), torch.Generator().manual_seed(0))
+    one_step(devices.choose(CPU, compile=True), backend)
     nodes = [(graph, node) for graph in seen for node in graph.graph.nodes]
     assert sum(is_convolution(graph, node) for graph, node in nodes) > 20
 
@@ -131,10 +129,7 @@ def test_compilation_takes_every_size_of_image_as_it_is():
         return graph.forward
 
     for size in (32, 64):
-        torch.manual_seed(0)
-        made = FineGANSystem(dataclasses.replace(MODEL, image_size=size), TOY.recipe)
-        devices.choose(CPU, compile=True).prepare(made, backend)
-        made.step(random_batch(size, 4, "cpu"), torch.Generator().manual_seed(0))
+        one_step(devices.choose(CPU, compile=True), backend, size)
     # A size that may change would come in as a number, or stand in a tensor's shape as a symbol.
     assert all(isinstance(x, torch.Tensor) for x in seen)
     assert {32, 64} <= {x.shape[-1] for x in seen if x.ndim == 4}

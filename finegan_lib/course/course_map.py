@@ -109,12 +109,15 @@ def _bird(axis, checkpoint):
     z[0, 0] = -1.0
     codes = hierarchy.codes(z, torch.tensor([6]))
     out = generator(codes)
-    mask = out.parent.mask.expand(-1, 3, -1, -1) * 2 - 1
-    pictures = {"background": out.background.image, "shape": mask, "finished": out.child.image}
+    pictures = {
+        "background": out.background.image,
+        "shape": out.parent.mask,
+        "finished": out.child.image,
+    }
     left, side = 3 * STEP_X - 0.1, 0.88
     for i, (name, picture) in enumerate(pictures.items()):
         x, y = left + i * (side + 0.06), 2 * STEP_Y + 0.12
-        shown = (picture[0].permute(1, 2, 0) / 2 + 0.5).clamp(0, 1).numpy()
-        axis.imshow(shown, extent=(x, x + side, y, y + side), interpolation="nearest", zorder=3)
+        place = (x, x + side, y, y + side)
+        figures.show(axis, picture[0], extent=place, interpolation="nearest", zorder=3)
         axis.text(x + side / 2, y - 0.14, name, ha="center", va="center", fontsize=8.5)
     axis.set(xlim=(-1.75, 3 * STEP_X + WIDTH + 0.2), ylim=(-0.25, 2 * STEP_Y + HEIGHT + 0.2))

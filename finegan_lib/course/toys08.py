@@ -26,6 +26,7 @@ from ..evaluation.quality import (
     read_statistics,
     sample_pictures,
 )
+from ..figures import show
 from ..generators import final_image, random_output
 from ..pretrained import load_generator
 from ..tables import slug
@@ -304,8 +305,8 @@ def family_portrait():
         y = 4.75 - row * 1.16 - (0.2 if name == "FineGAN" else 0)
         axis.text(-0.75, y, name, ha="right", va="center", fontsize=10, weight="bold")
         _DRAWINGS[name](axis, y)
-        birds = make_grid(first_birds(name) / 2 + 0.5, nrow=4, padding=1, pad_value=1)
-        axis.imshow(birds.permute(1, 2, 0).numpy(), extent=(9.2, 11.36, y - 0.54, y + 0.54))
+        birds = make_grid(first_birds(name), nrow=4, padding=1, pad_value=1)
+        show(axis, birds, extent=(9.2, 11.36, y - 0.54, y + 0.54))
     axis.set(xlim=(-2.3, 11.45), ylim=(-0.95, 5.6), aspect="equal")
     axis.text(10.28, 5.42, "its first eight birds", ha="center", va="center", fontsize=8)
     axis.set_axis_off()

@@ -181,7 +181,7 @@ def outermost(x: Tensor) -> Tensor:
     return _laid(x, torch.contiguous_format, torch.channels_last)
 
 
-def _laid(x: Tensor, there, back) -> Tensor:
+def _laid(x: Tensor, there: torch.memory_format, back: torch.memory_format) -> Tensor:
     if x.device.type != "cpu" or torch.compiler.is_compiling():
         return x
     return _Lay.apply(x, there, back)
