@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from ..errors import InputError
+from ..base.errors import InputError
 from .observe import ERROR, STUB, VALUE, observe
 
 LESSONS = Path(__file__).parent / "lessons"

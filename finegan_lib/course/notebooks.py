@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from PIL import Image
 
-from ..errors import InputError
+from ..base.errors import InputError
 from .colab import ROOT
 from .exercises import TIMINGS, lesson_names, timings
 from .guide import leader_guide

@@ -12,11 +12,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
-from ..losses import (
-    discriminator_loss,
-    minimax_generator_loss,
-    non_saturating_generator_loss,
-)
+from ..losses import discriminator_loss, minimax_generator_loss, non_saturating_generator_loss
 
 GENERATOR_LOSSES = {
     "minimax": minimax_generator_loss,

@@ -14,11 +14,7 @@ import torch
 from matplotlib.colors import to_rgb
 from torch import Tensor, nn
 
-from ..losses import (
-    categorical_information_bound,
-    gaussian_information_loss,
-    information_loss,
-)
+from ..losses import categorical_information_bound, gaussian_information_loss, information_loss
 from . import style
 from .toys import gaussian_density, mlp, train_gan
 

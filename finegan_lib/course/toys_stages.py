@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .. import losses
+from ..base.errors import InputError
 from ..codes import Codes
 from ..data import ToyBirds
-from ..errors import InputError
 from ..figures import draw, noise
 from ..models import FineGANConfig, FineGANGenerator
 from ..models.blocks import PatchGeometry

@@ -10,11 +10,11 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from finegan_lib.base.errors import InputError
 from finegan_lib.course import colab, notebooks, source
 from finegan_lib.course.__main__ import main
 from finegan_lib.course.compare import needed_for, top_level
 from finegan_lib.course.exercises import lesson_exercises, lesson_hints, lesson_names
-from finegan_lib.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -7,11 +7,12 @@ import math
 import pytest
 import torch
 
-from finegan_lib import bench, training
-from finegan_lib.checkpoints import load_checkpoint
+from finegan_lib import training
+from finegan_lib.base.checkpoints import load_checkpoint
+from finegan_lib.base.errors import TrainingDiverged
+from finegan_lib.bench import run as bench
 from finegan_lib.course import toys07, toys07_processes
 from finegan_lib.data import TrainingExample
-from finegan_lib.errors import TrainingDiverged
 from finegan_lib.presets import PRESETS
 from finegan_lib.systems import FineGANSystem, Recipe, follow, update_average
 
@@ -250,7 +251,7 @@ def test_a_step_takes_time(precision):
 
 def test_the_bars_are_what_was_measured():
     figure = toys07.gpu_figure()
-    measured = json.loads((toys07.WEIGHTS / "bench_gpu.json").read_text())["sizes"]
+    measured = json.loads((toys07.RESULTS / "bench_gpu.json").read_text())["sizes"]
     assert [axis.get_title() for axis in figure.axes] == [f"{size} pixels" for size in measured]
     for axis, size in zip(figure.axes, measured.values(), strict=True):
         widths = [bar.get_width() for bar in axis.patches]
@@ -260,7 +261,7 @@ def test_the_bars_are_what_was_measured():
 def test_sustained_speeds_are_those_of_the_benches():
     speeds = toys07.sustained_speeds()
     assert list(speeds) == ["2 CPU cores", "T4 (estimate)", "A100 (estimate)", "H100"]
-    step = json.loads((toys07.WEIGHTS / "bench_gpu.json").read_text())["sizes"]["128"]["step_s"]
+    step = json.loads((toys07.RESULTS / "bench_gpu.json").read_text())["sizes"]["128"]["step_s"]
     tflop = bench.gpu_model()["step_tflop"]
     assert speeds["H100"] == pytest.approx(tflop / step["auto"], rel=1e-3)
     assert speeds["2 CPU cores"] < speeds["T4 (estimate)"] < speeds["A100 (estimate)"]

@@ -3,15 +3,10 @@ import torch
 
 from finegan_lib.codes import CodeHierarchy
 from finegan_lib.course import toys10
-from finegan_lib.evaluation import Judges
-from finegan_lib.evaluation.judges import JudgesConfig
 from finegan_lib.figures import draw
-from finegan_lib.models import (
-    FineGANConfig,
-    FineGANGenerator,
-    InfoGANConfig,
-    InfoGANGenerator,
-)
+from finegan_lib.metrics import Judges
+from finegan_lib.metrics.judges import JudgesConfig
+from finegan_lib.models import FineGANConfig, FineGANGenerator, InfoGANConfig, InfoGANGenerator
 
 CONFIG = FineGANConfig(image_size=32, n_parents=2, n_children=4, z_dim=4, g_dim=4)
 

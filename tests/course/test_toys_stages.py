@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from finegan_lib import losses
+from finegan_lib.base.errors import InputError
 from finegan_lib.course import toys_stages
 from finegan_lib.data import ToyBirds
-from finegan_lib.errors import InputError
 from finegan_lib.models.blocks import PatchGeometry
 from finegan_lib.models.finegan import (
     BACKGROUND_LAYERS,

@@ -34,7 +34,7 @@ import torch.nn.functional as F
 
 from finegan_lib import losses
 from finegan_lib.course import style, toys, toys02
-from finegan_lib.evaluation import kmeans_labels, nmi
+from finegan_lib.metrics import kmeans_labels, nmi
 
 style.use_style()
 

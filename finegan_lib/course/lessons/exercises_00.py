@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from sklearn.metrics.cluster import contingency_matrix
 
-from ...evaluation import nmi
+from ...metrics import nmi
 from ..exercises import Choice, Exploration, Fill, Mistake
 from ..toys import mean_colour
 
