@@ -58,7 +58,14 @@ def test_the_checkup_itself_speaks_old_python():
     """No syntax, and nothing at import, that Python 3.8 does not know."""
     import ast
 
-    for name in ("checkup", "__main__", "errors", "options", "__init__"):
+    for name in (
+        "base/checkup",
+        "__main__",
+        "base/errors",
+        "base/options",
+        "__init__",
+        "base/__init__",
+    ):
         source = (ROOT / "finegan_lib" / f"{name}.py").read_text(encoding="utf-8")
         ast.parse(source, feature_version=(3, 8))
 
