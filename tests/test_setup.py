@@ -5,6 +5,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -159,7 +160,11 @@ def test_make_names_the_python_that_is_too_old_or_missing(checkout):
 
 
 def test_the_version_is_the_same_everywhere(project):
-    assert finegan_lib.__version__ == project["version"]
+    """setuptools reads it from the library; nothing else repeats it."""
+    assert "version" not in project and project["dynamic"] == ["version"]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert settings["dynamic"]["version"] == {"attr": "finegan_lib.__version__"}
+    assert metadata.version(project["name"]) == finegan_lib.__version__
 
 
 def test_this_python_is_one_the_project_admits(project):
