@@ -53,7 +53,7 @@ with tracing:
     from finegan_lib.base.checkpoints import load_checkpoint, read_metadata, save_checkpoint
     from finegan_lib.base.errors import InputError
     from finegan_lib.base.files import read_json
-    from finegan_lib.course import compare as comparing
+    from finegan_lib.course.engine import compare as comparing
     from finegan_lib.data import BirdsFolder, cub_folder, layouts, matlab
     from finegan_lib.metrics import Judges
     from finegan_lib.metrics.feature_networks import load_network

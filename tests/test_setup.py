@@ -77,7 +77,7 @@ def make(folder, *arguments):
 def test_help_is_the_default_and_lists_every_target():
     shown = make(ROOT).stdout
     assert shown == make(ROOT, "help").stdout
-    for target in ["help", "demo", "test", "lab", "lint", "format", "clean"]:
+    for target in ["help", "demo", "test", "test-fast", "lab", "lint", "format", "clean"]:
         assert f"make {target} " in shown
 
 

@@ -62,7 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _build(parsed) -> int:
-    from .notebooks import build
+    from .engine.notebooks import build
 
     different = build(check=parsed.check)
     for name in different:
@@ -73,15 +73,15 @@ def _build(parsed) -> int:
 
 
 def _render(parsed) -> int:
-    from .notebooks import render
+    from .engine.notebooks import render
 
     render(parsed.names)
     return 0
 
 
 def _compare(parsed) -> int:
-    from .compare import compare, table
-    from .exercises import SOLVED
+    from .engine.compare import compare, table
+    from .engine.exercises import SOLVED
 
     results = compare(parsed.notebook, parsed.timeout)
     print(table(results))
@@ -89,7 +89,7 @@ def _compare(parsed) -> int:
 
 
 def _badges(parsed) -> int:
-    from .colab import choose_revision, repository, set_repository
+    from .engine.colab import choose_revision, repository, set_repository
 
     if parsed.repository:
         set_repository(parsed.repository)
@@ -101,14 +101,14 @@ def _badges(parsed) -> int:
 
 
 def _book(parsed) -> int:
-    from .book import build_book
+    from .engine.book import build_book
 
     print(f"the book: {build_book(parsed.out, external=parsed.external)}")
     return 0
 
 
 def _map(parsed) -> int:
-    from .course_map import FILE, STAGES_FILE, draw_map, draw_stages
+    from .engine.course_map import FILE, STAGES_FILE, draw_map, draw_stages
 
     draw_map().savefig(FILE, dpi=90, bbox_inches="tight")
     draw_stages().savefig(STAGES_FILE, dpi=80)

@@ -6,8 +6,8 @@ import torch
 
 from finegan_lib import course
 from finegan_lib.base.errors import InputError
-from finegan_lib.course import checks
-from finegan_lib.course.exercises import (
+from finegan_lib.course.engine import checks
+from finegan_lib.course.engine.exercises import (
     OPEN,
     SOLVED,
     WRONG,
@@ -18,9 +18,9 @@ from finegan_lib.course.exercises import (
     compare_values,
     lesson_exercises,
     lesson_hints,
-    lesson_names,
 )
-from finegan_lib.course.observe import observe
+from finegan_lib.course.engine.folders import lesson_names
+from finegan_lib.course.engine.observe import observe
 
 ALL = [e for name in lesson_names() for e in lesson_exercises(name[:2]).values()]
 each = pytest.mark.parametrize("exercise", ALL, ids=lambda e: e.key)

@@ -11,10 +11,11 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from finegan_lib.base.errors import InputError
-from finegan_lib.course import colab, notebooks, source
 from finegan_lib.course.__main__ import main
-from finegan_lib.course.compare import needed_for, top_level
-from finegan_lib.course.exercises import lesson_exercises, lesson_hints, lesson_names
+from finegan_lib.course.engine import colab, notebooks, source
+from finegan_lib.course.engine.compare import needed_for, top_level
+from finegan_lib.course.engine.exercises import lesson_exercises, lesson_hints
+from finegan_lib.course.engine.folders import lesson_names
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -104,7 +105,9 @@ def answers(**code):
 def test_compare_finds_answers_and_judges_each(tmp_path, monkeypatch, capsys):
     only = ("01.1", "01.2", "01.3", "01.4")
     exercises = {k: e for k, e in lesson_exercises("01").items() if k in only}
-    monkeypatch.setattr("finegan_lib.course.compare.lesson_exercises", lambda number: exercises)
+    monkeypatch.setattr(
+        "finegan_lib.course.engine.compare.lesson_exercises", lambda number: exercises
+    )
     path = tmp_path / "renamed.ipynb"
     notebook = answers(
         magics="%matplotlib inline\nmy_ratio = 'c'",
@@ -125,7 +128,7 @@ def test_compare_finds_answers_and_judges_each(tmp_path, monkeypatch, capsys):
 
 def test_a_students_code_does_not_meet_the_answers():
     # The observer runs as a file, by itself: importing the package would load its checks.
-    code = "import runpy, sys; runpy.run_path('finegan_lib/course/observe.py'); "
+    code = "import runpy, sys; runpy.run_path('finegan_lib/course/engine/observe.py'); "
     code += "print([m for m in sys.modules if m.startswith('finegan_lib')])"
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert ran.stdout.strip() == "[]"
