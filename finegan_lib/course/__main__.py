@@ -43,8 +43,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     compare.set_defaults(command=_compare)
 
-    badges = commands.add_parser("badges", help="make all badges point to another repository")
-    badges.add_argument("--repository", required=True, metavar="URL", help="its address")
+    badges = commands.add_parser(
+        "badges", help="make all badges open the release's tag, or the default branch without one"
+    )
+    badges.add_argument(
+        "--repository", metavar="URL", help="another address, written into pyproject.toml"
+    )
     badges.set_defaults(command=_badges)
 
     book = commands.add_parser("book", help="write the rendered notebooks as web pages")
@@ -85,9 +89,14 @@ def _compare(parsed) -> int:
 
 
 def _badges(parsed) -> int:
-    from .engine.colab import set_repository
+    from .engine.colab import choose_revision, repository, set_repository
 
-    set_repository(parsed.repository)
+    if parsed.repository:
+        set_repository(parsed.repository)
+    try:
+        print(f"badges open {choose_revision()!r} of {repository()}")
+    except InputError as error:
+        print(f"note: {error}", file=sys.stderr)
     return _build(argparse.Namespace(check=False))
 
 
