@@ -17,8 +17,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 from finegan_lib.checkpoints import load_checkpoint
 from finegan_lib.course.engine import compare as comparing
 from finegan_lib.course.engine.compare import compare, read_result
-from finegan_lib.course.engine.statements import names_used
 from finegan_lib.course.engine.exercises import OPEN, SOLVED, WRONG, Verdict, lesson_exercises
+from finegan_lib.course.engine.statements import names_used
 from finegan_lib.data import ToyBirds
 from finegan_lib.errors import InputError
 from finegan_lib.evaluation import Judges

@@ -1,9 +1,9 @@
 """What an exercise is, and how an answer to it is judged.
 
-Five kinds: `Choice` (predict before you see), `Fill` (write a function), `Build` (write a network or
-a training step), `Debug` (find the wrong line) and `Exploration` (find values that do something).
-Each lesson's exercises stand in its folder, ``exercises.py``, with answers that must be told apart;
-the tests go through them all.
+Five kinds: `Choice` (predict before you see), `Fill` (write a function), `Build` (write a network
+or a training step), `Debug` (find the wrong line) and `Exploration` (find values that do
+something). Each lesson's exercises stand in its folder, ``exercises.py``, with answers that must be
+told apart; the tests go through them all.
 """
 
 import re
