@@ -128,7 +128,8 @@ def test_float16_halves_the_weights(checkpoints, tmp_path):
     for ending in ("onnx", "pt", "safetensors"):
         files = [tmp_path / f"{precision}.{ending}" for precision in ("float32", "float16")]
         large, small = (export(source, f, precision=f.stem).stat().st_size for f in files)
-        assert large - small > 1.5 * weights, ending  # bytes; two a weight, and the network's words
+        # Two bytes a weight, less BatchNorm's numbers, which ONNX folds away in float32 only.
+        assert large - small > weights, ending
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated")
