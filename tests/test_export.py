@@ -33,7 +33,7 @@ CODES = {"n_parents": 3, "n_children": 7, "children_per_parent": (1, 2, 4)}
 CONFIGS = {
     "finegan": FineGANConfig(**TINY, **STAGES, **CODES, background_gain=2.0, mask_bias=-0.5),
     "view": FineGANConfig(**TINY, **STAGES, **CODES, view=True),
-    "gan": GANConfig(**TINY),
+    "gan": GANConfig(**TINY | {"z_dim": 200}),  # many weights in few layers
     "infogan": InfoGANConfig(**TINY, n_categories=3, n_continuous=2),
     "simplegan": SimpleGANConfig(**TINY, **STAGES),
     "infoganbaseline": InfoGANBaselineConfig(**TINY, **STAGES, n_children=7),
@@ -129,7 +129,7 @@ def test_float16_halves_the_weights(checkpoints, tmp_path):
         files = [tmp_path / f"{precision}.{ending}" for precision in ("float32", "float16")]
         large, small = (export(source, f, precision=f.stem).stat().st_size for f in files)
         # Two bytes a weight, less BatchNorm's numbers, which ONNX folds away in float32 only.
-        assert large - small > weights, ending
+        assert large - small > 1.5 * weights, ending
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.load` is deprecated")
