@@ -69,7 +69,7 @@ def test_an_exercise_has_hints_and_says_why_it_is_right(exercise):
 def test_a_lesson_has_exercises_of_every_kind(name):
     exercises = lesson_exercises(name[:2])
     assert len(exercises) >= 3
-    assert {type(e) for e in exercises.values()} == {Choice, Fill, Exploration}
+    assert {type(e) for e in exercises.values()} >= {Choice, Fill, Exploration}
     assert list(exercises) == [f"{name[:2]}.{i + 1}" for i in range(len(exercises))]
 
 
