@@ -129,9 +129,9 @@ def _command(commands, name: str, function, help: str, more: str = "", checkpoin
 
 def _add_train(commands) -> None:
     from .models import FineGANConfig, InfoGANConfig, LRGANConfig, StackGANConfig
-    from .presets import PRESETS
     from .systems import Recipe
     from .training import LoopConfig
+    from .training.presets import PRESETS
 
     parser = _command(
         commands,
@@ -164,8 +164,8 @@ def _add_train(commands) -> None:
 
 
 def _train(parsed) -> dict:
-    from .presets import PRESETS
     from .training import RunConfig, train
+    from .training.presets import PRESETS
 
     folder = Path(parsed.run or f"runs/{parsed.preset}")
     preset = PRESETS[parsed.preset]
@@ -595,7 +595,7 @@ def _classifier(parsed) -> dict:
 
 
 def _add_export(commands) -> None:
-    from .export import FORMATS, PRECISIONS
+    from .training.export import FORMATS, PRECISIONS
 
     parser = _command(
         commands,
@@ -618,7 +618,7 @@ def _add_export(commands) -> None:
 
 
 def _export(parsed) -> dict:
-    from .export import export, format_of
+    from .training.export import export, format_of
 
     format = format_of(parsed.out, parsed.format)
     path = export(

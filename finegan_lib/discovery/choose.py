@@ -47,9 +47,9 @@ from ..base.checkpoints import checkpoint_path, read_metadata
 from ..base.errors import InputError
 from ..base.files import write_json
 from ..data import ToyBirds
-from ..presets import TOY
-from ..pretrained import load_generator
 from ..training import RunConfig, build_dataset, train
+from ..training.presets import TOY
+from ..training.pretrained import load_generator
 from .code_classifiers import (
     DiscoveryConfig,
     as_finegan,

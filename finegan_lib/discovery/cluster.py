@@ -13,8 +13,8 @@ from ..base.errors import InputError
 from ..data import BirdsFolder, ToyBirds
 from ..data.folder import read_rgb, resize_shorter_side
 from ..metrics.clustering import ari, hungarian_accuracy, kmeans_labels, nmi, raw_pixels
-from ..pretrained import load_finegan
-from ..training import pick_device
+from ..speed.devices import pick_device
+from ..training.pretrained import load_finegan
 from .code_classifiers import (
     DiscoveryConfig,
     classify,

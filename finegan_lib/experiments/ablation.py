@@ -5,8 +5,8 @@ from pathlib import Path
 
 from ..base.errors import InputError
 from ..base.files import read_json, slug, write_json
-from ..presets import TOY
 from ..training import RunConfig, train
+from ..training.presets import TOY
 from .demo import evaluate
 
 # The additions of the toy preset, each set back to what the paper does.

@@ -5,33 +5,21 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from .. import figures
+from .. import families, figures
 from ..base.errors import InputError
 from ..base.files import WEIGHTS, write_json
 from ..codes import CodeHierarchy
 from ..data import ToyBirds
 from ..discovery import cover
 from ..metrics import Judges
-from ..models import FineGANGenerator, InfoGANBaselineGenerator, LRGANGenerator, StackGANGenerator
-from ..presets import TOY
-from ..pretrained import load_finegan, load_generator
 from ..scoring.scores import evaluate_generator
 from ..training import train
+from ..training.presets import TOY
+from ..training.pretrained import load_finegan, load_generator
 
-FIGURES = {
-    "stagewise": figures.stagewise,
-    "parent_child_noise": figures.parent_child_noise,
-    "parent_by_child": figures.parent_by_child,
-    "background_swap": figures.background_swap,
-}
 # The demo trains in two parts, with idle children led in between, and cuts both off in time for all
 # to be done in 12 minutes on two cores: (share of the preset's steps, share of its minutes).
 FIRST, SECOND = (1.0, 0.68), (0.4, 0.28)
-BASELINE_FIGURES = {
-    InfoGANBaselineGenerator: {"infogan_codes": figures.infogan_codes},
-    LRGANGenerator: {"lr_gan_layers": figures.lr_gan_layers},
-    StackGANGenerator: {"stackgan_pyramid": figures.stackgan_pyramid},
-}
 
 
 def demo(folder, *, minutes: float | None = None, seed: int = 0, progress: bool = True) -> dict:
@@ -124,12 +112,9 @@ def evaluate(
 def draw_figures(checkpoint, folder, seed: int = 0) -> list[Path]:
     """Every figure of a generator as a PNG in a folder; their paths."""
     generator = load_generator(checkpoint)
-    drawn = FIGURES
-    if not isinstance(generator, FineGANGenerator):
-        drawn = {"samples": figures.samples, **BASELINE_FIGURES.get(type(generator), {})}
     return [
         save_figure(figure(generator, seed), Path(folder) / f"{name}.png")
-        for name, figure in drawn.items()
+        for name, figure in families.of(generator).drawings().items()
     ]
 
 

@@ -38,6 +38,7 @@ from .blocks import (
     initialise,
 )
 from .convolutions import Conv2d, conv_together, innermost
+from .inputs import Tied
 
 # (kernel, stride) of the background discriminator's convolutions, the head's included, by image
 # size. 128 is the paper's; the others keep a patch to about a third of the image.
@@ -117,11 +118,31 @@ class FineGANOutput(NamedTuple):
     parent: Stage
     child: Stage
 
+    @property
+    def image(self) -> Tensor:
+        """The finished image C, (N, 3, S, S)."""
+        return self.child.image
+
+    @property
+    def layers(self) -> dict[str, Stage]:
+        """What is laid over the background, in order."""
+        return {"parent": self.parent, "child": self.child}
+
+    @property
+    def behind(self) -> Tensor:
+        """The background's image, (N, 3, S, S)."""
+        return self.background.image
+
 
 def stitch(foreground: Tensor, mask: Tensor, behind: Tensor) -> Stage:
     """Lay a masked foreground over an image: M·F + (1 − M)·behind (paper, section 3.1)."""
     masked_foreground = mask * foreground
     return Stage(foreground, mask, masked_foreground, masked_foreground + (1 - mask) * behind)
+
+
+def whole_image(images: Tensor) -> Stage:
+    """Images as a stage whose mask leaves nothing out."""
+    return Stage(images, torch.ones_like(images[:, :1]), images, images)
 
 
 def view_grid(z: Tensor, image_size: int) -> Tensor:
@@ -200,6 +221,8 @@ class FineGANGenerator(nn.Module):
         torch.Size([4, 3, 32, 32])
     """
 
+    inputs = Tied()
+
     def __init__(self, config: FineGANConfig):
         super().__init__()
         self.config = config
@@ -230,6 +253,10 @@ class FineGANGenerator(nn.Module):
         self._check(codes)
         background = self.draw_background(codes.z, codes.b)
         return FineGANOutput(background, *self.draw_foregrounds(codes, background.image))
+
+    def draw_codes(self, n: int, generator: torch.Generator) -> tuple[Codes]:
+        """Random input of :meth:`forward`, on the CPU: n tied codes."""
+        return (self.config.hierarchy().sample(n, self.config.z_dim, generator=generator),)
 
     def draw_foregrounds(self, codes: Codes, behind: Tensor) -> tuple[Stage, Stage]:
         """The parent and child stages alone, laid over images (N, 3, S, S); b is not read."""

@@ -20,6 +20,7 @@ from ..base.options import option
 from ..codes import one_hot
 from .blocks import check_image_size, conv3x3, initialise
 from .finegan import CodeStage, Stem
+from .inputs import Child
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ class SimpleGANGenerator(nn.Module):
 
 class InfoGANBaselineGenerator(SimpleGANGenerator):
     """A Simple-GAN with a one-hot child code: z (N, z_dim), c (N, N_c) → (N, 3, S, S)."""
+
+    inputs = Child()
 
     def draw_codes(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Random input of :meth:`forward`, on the CPU: z (n, z_dim), c (n, N_c) one-hot."""

@@ -22,7 +22,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from ..base.errors import InputError, WorkerLost
-from .devices import Redrawn
+from .recording import Redrawn
 
 PATIENCE = timedelta(minutes=10)  # how long a process waits for the others
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from finegan_lib import presets
+from finegan_lib import families
 from finegan_lib.__main__ import build_parser, main
 from finegan_lib.base.checkpoints import read_metadata
 from finegan_lib.base.errors import InputError
@@ -21,7 +21,8 @@ from finegan_lib.experiments import tables
 from finegan_lib.experiments.paper import TABLES, toy_table
 from finegan_lib.experiments.tables import Settings
 from finegan_lib.models import InfoGANBaselineConfig, InfoGANBaselineGenerator
-from finegan_lib.pretrained import GENERATORS, load_generator
+from finegan_lib.training import presets
+from finegan_lib.training.pretrained import load_generator
 
 SYSTEMS = ["Simple-GAN", "InfoGAN", "LR-GAN", "StackGAN-v2", "FineGAN"]
 QUICK = Settings(steps=2, n_images=40, n_real=60, device="cpu")
@@ -67,7 +68,8 @@ def test_equal_budget(image_size):
     assert list(systems) == SYSTEMS
     ours = systems["FineGAN"]
     weights = {
-        name: tables.count_parameters(GENERATORS[c.family], c.model) for name, c in systems.items()
+        name: tables.count_parameters(families.named(c.family).generator, c.model)
+        for name, c in systems.items()
     }
     for name, config in systems.items():
         assert weights[name] == pytest.approx(weights["FineGAN"], rel=0.1)
@@ -86,8 +88,8 @@ def test_the_toy_presets_are_the_tables_rows():
 
 def test_counting_allocates_nothing_and_is_right():
     model = presets.LR_GAN.model
-    expected = sum(p.numel() for p in GENERATORS["lrgan"](model).parameters())
-    assert tables.count_parameters(GENERATORS["lrgan"], model) == expected
+    expected = sum(p.numel() for p in families.named("lrgan").generator(model).parameters())
+    assert tables.count_parameters(families.named("lrgan").generator, model) == expected
 
 
 def test_hard_negatives_are_ordinary_steps_for_the_others():

@@ -12,9 +12,9 @@ import torch
 from finegan_lib import systems
 from finegan_lib.base.errors import InputError
 from finegan_lib.bench.doctor import random_batch
-from finegan_lib.presets import TOY
 from finegan_lib.speed import devices, distributed
 from finegan_lib.systems import FineGANSystem, descend
+from finegan_lib.training.presets import TOY
 
 MODEL = dataclasses.replace(TOY.model, g_dim=4, d_dim=4)
 CPU, GPU = torch.device("cpu"), torch.device("cuda")

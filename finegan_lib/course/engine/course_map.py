@@ -5,7 +5,7 @@ import torch
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from ... import figures
-from ...pretrained import load_finegan
+from ...training.pretrained import load_finegan
 from .. import style
 from .colab import ROOT
 

@@ -37,8 +37,8 @@ from finegan_lib.base import checkpoints, errors
 from finegan_lib.course import style
 from finegan_lib.figures import image_figure, show
 from finegan_lib.models.blocks import Encoder
-from finegan_lib.presets import PRESETS
 from finegan_lib.systems import FineGANSystem
+from finegan_lib.training.presets import PRESETS
 
 lab = course.lab("training")
 style.use_style()
@@ -603,7 +603,7 @@ print("the easiest are read without a doubt:", bool(surprise[easiest].max() < 0.
 #
 # `toy` trains in minutes on a CPU (the trained network of the lessons so far is `toy64`: the same
 # at twice the size, and trained for longer); `cub` is the paper's. The table is computed from
-# `finegan_lib.presets`: all settings in which they differ.
+# `finegan_lib.training.presets`: all settings in which they differ.
 
 # %%
 Markdown(lab.preset_table("toy", "cub"))

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from finegan_lib import baselines, figures, losses, presets
+from finegan_lib import families, figures, losses
 from finegan_lib.base.checkpoints import load_checkpoint
 from finegan_lib.base.errors import InputError
 from finegan_lib.data import TrainingExample
@@ -21,9 +21,9 @@ from finegan_lib.models import (
     StackGANConfig,
 )
 from finegan_lib.models.generators import final_image, random_codes, random_output
-from finegan_lib.pretrained import GENERATORS, load_generator
-from finegan_lib.systems import Recipe
-from finegan_lib.training import LoopConfig, RunConfig, build_dataset, build_system, train
+from finegan_lib.systems import Recipe, simple_gan
+from finegan_lib.training import LoopConfig, RunConfig, build_dataset, build_system, presets, train
+from finegan_lib.training.pretrained import load_generator
 
 TINY = {"image_size": 32, "z_dim": 3, "g_dim": 4, "d_dim": 4}
 MODELS = {
@@ -140,7 +140,7 @@ def test_every_scale_has_a_discriminator_of_its_own(monkeypatch):
     config = run_of("stackgan", Recipe())
     system, seen = build_system(config), []
     monkeypatch.setattr(
-        baselines,
+        stackgan,
         "judge",
         lambda system, d, real, fake, g: (
             seen.append((d, real, fake)),
@@ -198,13 +198,13 @@ def test_the_code_loss_trains_generator_and_code_head_but_not_the_trunk():
 def test_the_code_head_reads_the_whole_image(monkeypatch):
     """No mask: what it is shown is the image that the discriminator judges."""
     shown = []
-    original = baselines.code_view
+    original = simple_gan.code_view
 
     def watched(stage, recipe, generator):
         shown.append(stage)
         return original(stage, recipe, generator)
 
-    monkeypatch.setattr(baselines, "code_view", watched)
+    monkeypatch.setattr(simple_gan, "code_view", watched)
     recipe = dataclasses.replace(RECIPE, code_noise=0.0, code_flip=False, code_affine=0.0)
     system = build_system(run_of("infoganbaseline", recipe))
     system.step(batch_of(), torch.Generator().manual_seed(0))
@@ -266,7 +266,7 @@ def test_configuration_and_average_come_back(runs, family):
     assert config.family == family
     assert config.model == MODELS[family]
     generator = load_generator(runs[family])
-    assert isinstance(generator, GENERATORS[family])
+    assert isinstance(generator, families.named(family).generator)
     images = final_image(random_output(generator, 3, seed=0))
     assert images.shape == (3, 3, 32, 32)
     assert images.equal(final_image(random_output(generator, 3, seed=0)))
@@ -317,7 +317,7 @@ def test_a_code_is_fixed_where_there_is_one(runs, tmp_path):
 
 
 def test_random_codes_fit_every_generator():
-    for family, generator_class in GENERATORS.items():
+    for family, generator_class in [(row.key, row.generator) for row in families.ROWS]:
         model = MODELS.get(family)
         if model is None:
             continue
@@ -377,7 +377,7 @@ def test_toy_presets_have_finegans_budget(name):
     """Weights of the generator within a tenth; steps, batch, data and trunk of D the same."""
     preset, toy = presets.PRESETS[name], presets.TOY
     count = {
-        c.family: sum(p.numel() for p in GENERATORS[c.family](c.model).parameters())
+        c.family: sum(p.numel() for p in families.named(c.family).generator(c.model).parameters())
         for c in (preset, toy)
     }
     assert count[preset.family] == pytest.approx(count["finegan"], rel=0.1)

@@ -8,14 +8,20 @@ import pytest
 import torch
 
 from finegan_lib import losses
-from finegan_lib import watch as watching
 from finegan_lib.base.checkpoints import load_checkpoint, run_checkpoints, step_of
 from finegan_lib.base.errors import TrainingDiverged
-from finegan_lib.baselines import LRGANSystem, SimpleGANSystem
 from finegan_lib.models import FineGANConfig, GANConfig, LRGANConfig
-from finegan_lib.systems import FineGANSystem, GANSystem, Recipe, descend
+from finegan_lib.systems import (
+    FineGANSystem,
+    GANSystem,
+    LRGANSystem,
+    Recipe,
+    SimpleGANSystem,
+    descend,
+)
 from finegan_lib.training import LoopConfig, RunConfig, train
-from finegan_lib.watch import CURES, LOOK_EVERY, Watch
+from finegan_lib.training import watch as watching
+from finegan_lib.training.watch import CURES, LOOK_EVERY, Watch
 
 TINY = {"image_size": 32, "z_dim": 3, "g_dim": 4, "d_dim": 4}
 FINEGAN = FineGANConfig(

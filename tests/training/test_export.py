@@ -8,12 +8,11 @@ import onnxruntime
 import pytest
 import torch
 
-from finegan_lib import export as exporting
+from finegan_lib import families
 from finegan_lib.__main__ import main
 from finegan_lib.base.checkpoints import save_checkpoint
 from finegan_lib.base.errors import InputError
 from finegan_lib.codes import Codes
-from finegan_lib.export import Named, export, format_of, named_outputs
 from finegan_lib.models import (
     FineGANConfig,
     GANConfig,
@@ -23,9 +22,11 @@ from finegan_lib.models import (
     SimpleGANConfig,
     StackGANConfig,
 )
-from finegan_lib.pretrained import GENERATORS, load_generator
 from finegan_lib.systems import Recipe
 from finegan_lib.training import LoopConfig, RunConfig
+from finegan_lib.training import export as exporting
+from finegan_lib.training.export import Named, export, format_of, named_outputs
+from finegan_lib.training.pretrained import load_generator
 
 TINY = {"image_size": 32, "z_dim": 5, "g_dim": 4, "d_dim": 4}
 STAGES = {"residual_blocks": 1, "min_head_channels": 4}
@@ -62,7 +63,7 @@ def checkpoints(tmp_path_factory):
     for seed, (name, config) in enumerate(CONFIGS.items()):
         torch.manual_seed(seed)
         run = RunConfig(config, Recipe(), LoopConfig())
-        state = GENERATORS[run.family](config).state_dict()
+        state = families.named(run.family).generator(config).state_dict()
         for weight in state.values():
             if weight.is_floating_point():
                 weight += 0.2 * (torch.rand_like(weight) - 0.5 * (weight.ndim > 1))
