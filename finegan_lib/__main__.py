@@ -561,10 +561,15 @@ def _add_classifier(commands) -> None:
         "--data", default="toybirds", metavar="NAME|FOLDER", help="toybirds, or a labelled folder"
     )
     parser.add_argument(
-        "--image-size", type=int, help="of the crops (none: 32 for ToyBirds, 128 for a folder)"
+        "--image-size",
+        type=int,
+        help="of the crops (none: 32 for ToyBirds, 128 for a folder, 64 for small)",
     )
     parser.add_argument(
-        "--backbone", choices=tuple(BACKBONES), default="inception_v3", help="for a folder"
+        "--backbone",
+        choices=("small", *BACKBONES),
+        default="inception_v3",
+        help="for a folder; small is trained from nothing",
     )
     parser.add_argument(
         "--from-scratch", action="store_true", help="for a folder: without ImageNet's weights"

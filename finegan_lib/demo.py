@@ -21,7 +21,7 @@ from .models import (
     StackGANGenerator,
 )
 from .presets import TOY
-from .pretrained import load_finegan, load_generator
+from .pretrained import load_finegan, load_generator, need_toybirds
 from .training import train
 
 FIGURES = {
@@ -103,8 +103,10 @@ def evaluate(
         seeds: sampling seeds; the scores are means over them.
 
     Raises:
-        InputError: if there is no such checkpoint, or the judges know another world than its codes.
+        InputError: if there is no such checkpoint, it was trained on photographs, or the judges
+            know another world than its codes.
     """
+    need_toybirds(checkpoint, "this score")
     generator = load_finegan(checkpoint)
     config = generator.config
     judges = Judges.load("toy", config.image_size)
