@@ -223,18 +223,59 @@ def _figures(parsed) -> dict:
 
 
 def _add_evaluate(commands) -> None:
-    parser = _command(commands, "evaluate", _evaluate, "score a FineGAN against ToyBirds' truth")
-    parser.add_argument("--n-images", type=int, default=2000, help="real birds to score on")
+    parser = _command(
+        commands,
+        "evaluate",
+        _evaluate,
+        "score a FineGAN against ToyBirds' truth, or any generator on photographs",
+        "On photographs (--data): KID, FID and IS; the categories that it finds, on trained and on "
+        "kept-out photographs; whether they stay when the background is swapped; twins; masks.",
+    )
+    parser.add_argument("--n-images", type=int, default=2000, help="ToyBirds to score on")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="sampling seeds")
+    parser.add_argument("--data", metavar="FOLDER", help="photographs in CUB's layout")
+    parser.add_argument(
+        "--networks",
+        nargs="+",
+        default=["own", "pretrained"],
+        metavar="NAME|FILE",
+        help="photographs only: whose features; own is the folder's own classifier, pretrained "
+        "knows ImageNet's labels, inception is the standard network",
+    )
+    parser.add_argument(
+        "--keep-out",
+        type=float,
+        help="photographs only: share that the training did not see (none: as the run says)",
+    )
+    parser.add_argument("--device", default="auto", help="photographs only: auto, cpu or cuda")
 
 
 def _evaluate(parsed) -> dict:
     from .demo import evaluate, summary
 
+    if parsed.data not in (None, "toybirds"):
+        return _evaluate_photographs(parsed)
     scores = evaluate(
         parsed.checkpoint,
         n_images=parsed.n_images,
         seeds=tuple(parsed.seeds),
+        progress=not parsed.no_progress,
+    )
+    print(summary(scores))
+    return scores
+
+
+def _evaluate_photographs(parsed) -> dict:
+    from .scoring.photographs import check_folder_given, evaluate_photographs, summary
+
+    check_folder_given(parsed.data)
+    scores = evaluate_photographs(
+        parsed.checkpoint,
+        parsed.data,
+        networks=tuple(parsed.networks),
+        keep_out=parsed.keep_out,
+        seeds=tuple(parsed.seeds),
+        device=parsed.device,
         progress=not parsed.no_progress,
     )
     print(summary(scores))

