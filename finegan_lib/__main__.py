@@ -515,33 +515,38 @@ def _cover(parsed) -> dict:
 
 
 def _add_table(commands) -> None:
+    from .table_systems import DATA
+
     parser = _command(
         commands,
         "table",
         _table,
-        "run one of the paper's tables",
-        "Trains and scores what the folder does not hold yet. 1: generators; 2: numbers of "
-        "parents; 3: categories of real images.",
+        "show one of the paper's tables, or run it",
+        "1: generators; 2: numbers of parents; 3: categories of real images. Shows the committed "
+        "results at once where they answer what is asked for; else, or with --run, trains and "
+        "scores what the folder does not hold yet.",
         checkpoint=False,
     )
     parser.add_argument("number", type=int, choices=(1, 2, 3), help="of the table")
-    parser.add_argument(
-        "--data", choices=("toy", "cub", "dogs", "cars"), default="toy", help="data set"
-    )
-    parser.add_argument("--folder", default="", metavar="FOLDER", help="of the photographs")
-    parser.add_argument("--image-size", type=int, default=32, help="pixels of toy: 32 or 64")
-    parser.add_argument("--steps", type=int, help="of each training (none: the preset's)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the trainings")
+    parser.add_argument("--run", action="store_true", help="make the results anew")
+    parser.add_argument("--data", choices=tuple(DATA), default="toy", help="data set")
+    parser.add_argument("--folder", metavar="FOLDER", help="of the photographs")
+    known = "(none: as the committed results, else"
+    parser.add_argument("--image-size", type=int, help=f"pixels of toy: 32 or 64 {known} 32)")
+    parser.add_argument("--steps", type=int, help=f"of each training {known} the preset's)")
+    parser.add_argument("--seeds", type=int, nargs="+", help=f"of the trainings {known} 0 1)")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these rows only")
-    parser.add_argument("--n-images", type=int, default=5000, help="generated, for IS and FID")
-    parser.add_argument("--n-real", type=int, default=2000, help="ToyBirds that are sorted")
+    parser.add_argument(
+        "--n-images", type=int, help=f"generated {known} 5000; of cub50 as many as photographs)"
+    )
+    parser.add_argument("--n-real", type=int, help=f"ToyBirds that are sorted {known} 2000)")
     parser.add_argument(
         "--network",
-        default="",
         metavar="NAME|FILE",
-        help="that IS and FID are made with (none: toy for ToyBirds, inception for photographs)",
+        help="that IS and FID are made with (none: toy for ToyBirds, inception for the paper's "
+        "data; cub50 has its own classifier and a pretrained network)",
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--device", help="auto, cpu or cuda (none: auto)")
     parser.add_argument(
         "--out",
         type=Path,
@@ -551,14 +556,30 @@ def _add_table(commands) -> None:
 
 
 def _table(parsed) -> dict:
+    from dataclasses import fields
+
+    from .committed_tables import committed, cost, nothing_new
     from .tables import Settings, run_table, table_text
 
-    names = ("data", "image_size", "steps", "folder", "network", "n_images", "n_real", "device")
+    names = [field.name for field in fields(Settings)]
+    asked = {name: getattr(parsed, name) for name in names}
+    had = committed(parsed.number, parsed.data)
+    here = not parsed.run and not parsed.out
+    if had and here and nothing_new(had, asked, parsed.seeds, parsed.only):
+        hours, machine = cost(parsed.number, parsed.data)
+        print(table_text(had))
+        print(f"\nCommitted results of: {had['command']}")
+        print(f"To make them anew takes about {hours:.1f} hours on one such machine: {machine}.")
+        return had
+    settings = {name: had[name] for name in names if name != "folder"} if had else {}
+    settings |= {name: value for name, value in asked.items() if value is not None}
+    rows = had["systems"].values() if had else [{"seed": [0, 1]}]
+    seeds = parsed.seeds or sorted({seed for row in rows for seed in row["seed"]})
     summary = run_table(
         parsed.number,
-        Settings(**{name: getattr(parsed, name) for name in names}),
+        Settings(**settings),
         parsed.out or Path("runs/tables") / parsed.data,
-        seeds=tuple(parsed.seeds),
+        seeds=tuple(seeds),
         only=tuple(parsed.only),
         progress=not parsed.no_progress,
     )

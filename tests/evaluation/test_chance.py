@@ -24,7 +24,7 @@ def test_dice_at_the_size_of_cub():
 def test_chance_is_subtracted_from_ami_and_ari():
     found = chance_scores([40] * 20, draws=3)
     assert abs(found["ami"]) < 0.01 and abs(found["ari"]) < 0.01
-    assert found["nmi_arithmetic"] > 0.1
+    assert found["nmi_arithmetic"] > 0.08
     truth = np.repeat(np.arange(5), 20)
     assert agreement(truth, truth)["ami"] == ami(truth, truth) == pytest.approx(1)
 
@@ -36,7 +36,7 @@ def test_unequal_clusters_get_less_by_chance():
     lopsided = chance_scores(classes, unequal, draws=2, full=False)
     assert lopsided["nmi_arithmetic"] < 0.7 * equal["nmi_arithmetic"]
     with pytest.raises(InputError, match="2000 and 1999"):
-        chance_scores(classes, unequal[:-1] + [unequal[-1] + 1, -2], draws=1)
+        chance_scores(classes, [*unequal[:-1], unequal[-1] - 1], draws=1)
 
 
 def test_sharing_out():
@@ -46,7 +46,7 @@ def test_sharing_out():
     assert resampled([4, 1], 2) == [4, 1]
     curve = resampled([8, 4, 2, 1], 9)
     assert len(curve) == 9 and curve == sorted(curve, reverse=True)
-    assert 1 <= min(curve) and max(curve) <= 8
+    assert min(curve) >= 1 and max(curve) <= 8
 
 
 def test_dice_are_fair_and_repeat():
