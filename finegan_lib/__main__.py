@@ -108,9 +108,12 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
         return super()._get_help_string(action)
 
 
-def _command(commands, name: str, function, help: str, more: str = "", checkpoint: bool = True):
+def _command(
+    commands, name: str, function, help: str, more: str = "", checkpoint: bool = True, **options
+):
     about = f"{help[0].upper()}{help[1:]}. {more}"
-    parser = commands.add_parser(name, help=help, description=about, formatter_class=_Help)
+    options |= {"help": help, "description": about, "formatter_class": _Help}
+    parser = commands.add_parser(name, **options)
     parser.set_defaults(command=function, status=0)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there as JSON")
     parser.add_argument("--no-progress", action="store_true", help="show no progress bars")
@@ -388,28 +391,66 @@ def _demo(parsed) -> dict:
 
 def _add_ablate(commands) -> None:
     parser = _command(
-        commands, "ablate", _ablate, "leave out each addition of the toy preset", checkpoint=False
+        commands,
+        "ablate",
+        _ablate,
+        "leave out each addition of the toy preset; with --data, of one for photographs",
+        "One addition at a time, the same steps for all. What is finished is not done again.",
+        checkpoint=False,
+        aliases=["ablation"],
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("runs/ablation"), metavar="FOLDER", help="folder"
+        "--out", type=Path, metavar="FOLDER", help="folder (none: runs/ablation, or with --data's)"
     )
     parser.add_argument("--steps", type=int, default=4000, help="training steps of each run")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the trainings")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", help="of the trainings (none: 0; of photographs 0 1)"
+    )
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these rows only")
+    parser.add_argument("--data", metavar="FOLDER", help="photographs in CUB's layout")
+    parser.add_argument(
+        "--preset", default="birds32", help="photographs only: whose switches are changed"
+    )
+    parser.add_argument(
+        "--more-seeds",
+        type=int,
+        default=1,
+        help="photographs only: further seeds of the whole and of the paper's recipe",
+    )
 
 
 def _ablate(parsed) -> dict:
-    from .ablation import ablate, table
+    from .ablation import PHOTO_COLUMNS, ablate, ablate_photographs, table
 
-    results = ablate(
-        parsed.out,
-        steps=parsed.steps,
-        seeds=tuple(parsed.seeds),
-        only=tuple(parsed.only),
-        progress=not parsed.no_progress,
-    )
+    options = {"steps": parsed.steps, "only": tuple(parsed.only)}
+    options["progress"] = not parsed.no_progress
+    if parsed.data:
+        _check_photo_preset(parsed.preset)
+        found = ablate_photographs(
+            parsed.out or Path("runs/ablation") / Path(parsed.data).name,
+            parsed.data,
+            preset=parsed.preset,
+            seeds=tuple(parsed.seeds or (0, 1)),
+            more_seeds=parsed.more_seeds,
+            **options,
+        )
+        print(table(found["results"], PHOTO_COLUMNS, digits=3, title="changed"))
+        return found
+    seeds = tuple(parsed.seeds or (0,))
+    results = ablate(parsed.out or Path("runs/ablation"), seeds=seeds, **options)
     print(table(results))
     return {"steps": parsed.steps, "results": results}
+
+
+def _check_photo_preset(name: str) -> None:
+    from .models import FineGANConfig
+    from .presets import PRESETS
+
+    known = [key for key, run in PRESETS.items() if isinstance(run.model, FineGANConfig)]
+    if name not in known:
+        raise InputError(
+            "no such preset of a FineGAN", seen=name, cure=f"Choose one of {', '.join(known)}."
+        )
 
 
 def _add_cluster(commands) -> None:

@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from ..baselines import whole_image
 from ..codes import CodeHierarchy
-from ..evaluation.clustering import hungarian_accuracy, kmeans_labels, nmi
+from ..evaluation.clustering import ami, hungarian_accuracy, kmeans_labels, nmi
 from ..generators import final_image
 from ..models import FineGANGenerator, FineGANOutput, InfoGANGenerator
 
@@ -266,16 +266,18 @@ def agreement_with_truth(classifier, images, truth, *, seed=0) -> dict:
     """How well a classifier's answers on real images agree with their true categories.
 
     Returns:
-        ``nmi`` and ``accuracy`` of the most likely code, ``nmi_kmeans`` and ``accuracy_kmeans``
-        of k-means on the features, with as many clusters as there are true categories.
+        ``nmi``, ``ami`` and ``accuracy`` of the most likely code, and the same with ``_kmeans``
+        appended of k-means on the features, with as many clusters as there are true categories.
     """
     logits, features = classify(classifier, images)
     answers = logits.argmax(1).numpy()
     clusters = kmeans_labels(features, len(np.unique(truth)), seed)
     return {
         "nmi": nmi(truth, answers),
+        "ami": ami(truth, answers),
         "accuracy": hungarian_accuracy(truth, answers),
         "nmi_kmeans": nmi(truth, clusters),
+        "ami_kmeans": ami(truth, clusters),
         "accuracy_kmeans": hungarian_accuracy(truth, clusters),
     }
 
