@@ -5,10 +5,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from .errors import InputError, TrainingDiverged, TrainingStopped, WorkerLost
-from .files import write_json
-from .options import add_options, with_options
-from .threads import share_processors
+from .base.errors import InputError, TrainingDiverged, TrainingStopped, WorkerLost
+from .base.files import write_json
+from .base.options import add_options, with_options
+from .speed.threads import share_processors
 
 
 def main(arguments=None) -> int:
@@ -24,7 +24,7 @@ def main(arguments=None) -> int:
         parser = build_parser()
     except (ImportError, OSError, RuntimeError, TypeError, AttributeError) as error:
         # A broken installation: say what to mend, on any command.
-        from .checkup import problems
+        from .base.checkup import problems
 
         found = problems() or [f"the library cannot be imported: {error}"]
         print(f"error: {found[0]}", file=sys.stderr)
@@ -53,14 +53,14 @@ def main(arguments=None) -> int:
 
 
 def _keep_memory() -> None:
-    from .devices import keep_memory
+    from .speed.devices import keep_memory
 
     keep_memory()
 
 
 def _is_first() -> bool:
     """Whether this process is the one that writes, of those that torchrun started."""
-    from .distributed import is_first
+    from .speed.distributed import is_first
 
     return is_first()
 
@@ -196,7 +196,7 @@ def _add_sample(commands) -> None:
 
 
 def _sample(parsed) -> dict:
-    from .sampling import write_samples
+    from .experiments.sampling import write_samples
 
     fixed = {name: getattr(parsed, name) for name in "bpc" if getattr(parsed, name) is not None}
     rows = write_samples(
@@ -215,7 +215,7 @@ def _add_figures(commands) -> None:
 
 
 def _figures(parsed) -> dict:
-    from .demo import draw_figures
+    from .experiments.demo import draw_figures
 
     paths = [str(path) for path in draw_figures(parsed.checkpoint, parsed.out, parsed.seed)]
     print(*paths, sep="\n")
@@ -254,7 +254,7 @@ def _add_evaluate(commands) -> None:
 
 
 def _evaluate(parsed) -> dict:
-    from .demo import evaluate, summary
+    from .experiments.demo import evaluate, summary
 
     if parsed.data not in (None, "toybirds"):
         return _evaluate_photographs(parsed)
@@ -298,11 +298,7 @@ def _add_disentangle(commands) -> None:
 
 
 def _disentangle(parsed) -> dict:
-    from .evaluation.disentanglement import (
-        DisentanglementConfig,
-        evaluate_disentanglement,
-        summary,
-    )
+    from .scoring.disentanglement import DisentanglementConfig, evaluate_disentanglement, summary
 
     scores = evaluate_disentanglement(
         parsed.checkpoint,
@@ -342,7 +338,7 @@ def _add_quality(commands) -> None:
 
 
 def _quality(parsed) -> dict:
-    from .evaluation.quality import evaluate_quality, quality_table
+    from .scoring.quality import evaluate_quality, quality_table
 
     scores = evaluate_quality(
         parsed.checkpoint,
@@ -376,7 +372,7 @@ def _add_demo(commands) -> None:
 
 
 def _demo(parsed) -> dict:
-    from .demo import demo, show, summary
+    from .experiments.demo import demo, show, summary
 
     progress = not parsed.no_progress
     if parsed.checkpoint:
@@ -420,7 +416,7 @@ def _add_ablate(commands) -> None:
 
 
 def _ablate(parsed) -> dict:
-    from .ablation import PHOTO_COLUMNS, ablate, ablate_photographs, table
+    from .experiments.ablation import PHOTO_COLUMNS, ablate, ablate_photographs, table
 
     options = {"steps": parsed.steps, "only": tuple(parsed.only)}
     options["progress"] = not parsed.no_progress
@@ -556,7 +552,7 @@ def _cover(parsed) -> dict:
 
 
 def _add_table(commands) -> None:
-    from .table_systems import DATA
+    from .experiments.table_systems import DATA
 
     parser = _command(
         commands,
@@ -599,8 +595,8 @@ def _add_table(commands) -> None:
 def _table(parsed) -> dict:
     from dataclasses import fields
 
-    from .committed_tables import committed, cost, nothing_new
-    from .tables import Settings, run_table, table_text
+    from .experiments.committed_tables import committed, cost, nothing_new
+    from .experiments.tables import Settings, run_table, table_text
 
     names = [field.name for field in fields(Settings)]
     asked = {name: getattr(parsed, name) for name in names}
@@ -639,7 +635,7 @@ def _add_judges(commands) -> None:
 
 
 def _judges(parsed) -> dict:
-    from .evaluation.judge_training import train_and_save_judges
+    from .scoring.judge_training import train_and_save_judges
 
     return train_and_save_judges(
         parsed.out,
@@ -651,7 +647,7 @@ def _judges(parsed) -> dict:
 
 
 def _add_classifier(commands) -> None:
-    from .evaluation.feature_networks import BACKBONES
+    from .metrics.feature_networks import BACKBONES
 
     parser = _command(
         commands,
@@ -685,7 +681,7 @@ def _add_classifier(commands) -> None:
 
 
 def _classifier(parsed) -> dict:
-    from .evaluation.classifier_training import train_and_save_classifier
+    from .scoring.classifier_training import train_and_save_classifier
 
     facts = train_and_save_classifier(
         parsed.out,
@@ -809,7 +805,7 @@ def _add_doctor(commands) -> None:
 
 
 def _doctor(parsed) -> dict:
-    from .doctor import doctor
+    from .bench.doctor import doctor
 
     facts = doctor(seconds=parsed.seconds, checkpoint=parsed.checkpoint)
     for name, value in facts.items():
@@ -852,7 +848,7 @@ def _add_bench(commands) -> None:
 
 
 def _bench(parsed) -> dict:
-    from .bench import bench, summary
+    from .bench.run import bench, summary
 
     result = bench(
         parsed.what,

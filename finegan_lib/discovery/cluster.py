@@ -9,14 +9,14 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from ..base.errors import InputError
 from ..data import BirdsFolder, ToyBirds
 from ..data.folder import read_rgb, resize_shorter_side
-from ..errors import InputError
-from ..evaluation.clustering import agreement, kmeans_labels, raw_pixels
+from ..metrics.clustering import agreement, kmeans_labels, raw_pixels
 from ..pretrained import load_finegan
 from ..training import pick_device
+from .code_classifiers import code_readers, reader_features
 from .depict import DEPICT, DEPICT_LARGE, depict
-from .finegan import code_readers, reader_features
 from .jule import JULEConfig, jule
 
 METHODS = ("finegan", "jule", "jule_resnet50", "depict", "depict_large", "kmeans")

@@ -31,23 +31,22 @@ from sklearn.cluster import KMeans
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ..checkpoints import checkpoint_path, read_metadata
+from ..base.checkpoints import checkpoint_path, read_metadata
+from ..base.errors import InputError
+from ..base.files import cache_folder
 from ..data.cache import CachedBirds
 from ..data.kept_out import is_kept_out
 from ..discovery.cluster import folder_labels
-from ..discovery.finegan import DiscoveryConfig, code_readers, reader_features, real_inputs
-from ..errors import InputError
-from ..evaluation.chance import dice_labels
-from ..evaluation.classifier_training import train_small_classifier
-from ..evaluation.clustering import agreement, kmeans_labels
-from ..evaluation.feature_networks import (
-    SmallClassifier,
-    load_network,
-    network_digest,
-    save_network,
-)
-from ..evaluation.imagenet_features import available
-from ..evaluation.quality import (
+from ..discovery.code_classifiers import DiscoveryConfig, code_readers, reader_features, real_inputs
+from ..metrics.chance import dice_labels
+from ..metrics.clustering import agreement, kmeans_labels
+from ..metrics.feature_networks import SmallClassifier, load_network, network_digest, save_network
+from ..metrics.imagenet_features import available
+from ..models import FineGANGenerator, InfoGANBaselineGenerator, InfoGANGenerator
+from ..pretrained import load_generator
+from ..training import RunConfig, pick_device
+from .classifier_training import train_small_classifier
+from .quality import (
     cached_statistics,
     compare_statistics,
     kid,
@@ -56,10 +55,6 @@ from ..evaluation.quality import (
     real_pictures,
     sample_pictures,
 )
-from ..files import cache_folder
-from ..models import FineGANGenerator, InfoGANBaselineGenerator, InfoGANGenerator
-from ..pretrained import load_generator
-from ..training import RunConfig, pick_device
 from .surroundings import code_swap_scores, fresh_images, named, surroundings_scores
 from .variety import mask_summary, told_apart, variety
 
@@ -133,7 +128,7 @@ def evaluate_photographs(
         data: folder in CUB's layout.
         networks: through which the pictures are looked at: "own" (trained on the folder's labels
             and kept in the cache), or what
-            :func:`~finegan_lib.evaluation.feature_networks.load_network` knows.
+            :func:`~finegan_lib.metrics.feature_networks.load_network` knows.
         keep_out: share of the photographs that the training did not see; None: as its run says.
         seeds: of the readers' trainings; the scores are means over them.
 
@@ -223,7 +218,7 @@ def quality_through(
     """KID first, then FID and IS, of uint8 pictures (N, 3, S, S) seen by one network.
 
     Returns:
-        :func:`~finegan_lib.evaluation.quality.compare_statistics`, the distances first;
+        :func:`~finegan_lib.scoring.quality.compare_statistics`, the distances first;
         ``kid_kept_out``, to the photographs that were not trained on, where there are some; and
         what it was made of.
     """
@@ -318,7 +313,7 @@ def discovery_scores(features, labels, kept_out, *, seed: int = 0, draws: int = 
         draws: of as many trained photographs.
 
     Returns:
-        :func:`~finegan_lib.evaluation.clustering.agreement` under ``all`` (k-means on all
+        :func:`~finegan_lib.metrics.clustering.agreement` under ``all`` (k-means on all
         photographs) and ``dice`` (labels by dice on all); and where some are kept out, under
         ``trained`` (k-means on these alone), ``kept_out`` (each with the nearest of those centres)
         and ``trained_as_many`` (the first's labels on as many photographs; mean over the draws).

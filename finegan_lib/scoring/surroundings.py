@@ -1,8 +1,9 @@
 """How often a named category stays when the background is swapped; no truth is needed.
 
 A category that changes with the background is one of backgrounds. A classifier that learnt to read
-child codes from generated images (φ_c, :func:`finegan_lib.discovery.finegan.code_readers`) names
-the category before and after the swap:
+child codes from generated images, φ_c of
+:func:`finegan_lib.discovery.code_classifiers.code_readers`, names the category before and after the
+swap:
 
 - **by code**, for a FineGAN: the same bird, drawn again with another background code b;
 - **by surroundings**, for any family and for real photographs: the middle of one crop, a disc as
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ..data.folder import MARGIN
-from ..discovery.finegan import as_finegan, classify, shrink
+from ..discovery.code_classifiers import as_finegan, classify, shrink
 from ..models import FineGANGenerator
 
 

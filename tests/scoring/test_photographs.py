@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from finegan_lib.__main__ import main
-from finegan_lib.checkpoints import save_checkpoint
+from finegan_lib.base.checkpoints import save_checkpoint
+from finegan_lib.base.errors import InputError
 from finegan_lib.data import ToyBirds
 from finegan_lib.data.kept_out import is_kept_out
-from finegan_lib.discovery.finegan import DiscoveryConfig
-from finegan_lib.errors import InputError
+from finegan_lib.discovery.code_classifiers import DiscoveryConfig
 from finegan_lib.models import (
     FineGANConfig,
     FineGANGenerator,
