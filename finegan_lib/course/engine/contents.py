@@ -8,7 +8,7 @@ needed, ``extras`` (further packages for Colab).
 
 import jupytext
 
-from ...errors import InputError
+from ...base.errors import InputError
 from .folders import lesson_names, lesson_source
 
 FIELDS = ("title", "part", "about", "question", "afterwards", "t4_seconds")
