@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from .commands.applications import add_applications
 from .errors import InputError, TrainingDiverged, TrainingStopped, WorkerLost
 from .files import write_json
 from .options import add_options, with_options
@@ -81,6 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_ablate(commands)
     _add_cluster(commands)
+    add_applications(commands, _command)
     _add_choose(commands)
     _add_cover(commands)
     _add_table(commands)
