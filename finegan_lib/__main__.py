@@ -5,11 +5,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from .base.errors import InputError, TrainingDiverged, TrainingStopped, WorkerLost
+from .base.files import write_json
+from .base.options import add_options, with_options
 from .commands.applications import add_applications
-from .errors import InputError, TrainingDiverged, TrainingStopped, WorkerLost
-from .files import write_json
-from .options import add_options, with_options
-from .threads import share_processors
+from .speed.threads import share_processors
 
 
 def main(arguments=None) -> int:
@@ -25,7 +25,7 @@ def main(arguments=None) -> int:
         parser = build_parser()
     except (ImportError, OSError, RuntimeError, TypeError, AttributeError) as error:
         # A broken installation: say what to mend, on any command.
-        from .checkup import problems
+        from .base.checkup import problems
 
         found = problems() or [f"the library cannot be imported: {error}"]
         print(f"error: {found[0]}", file=sys.stderr)
@@ -54,14 +54,14 @@ def main(arguments=None) -> int:
 
 
 def _keep_memory() -> None:
-    from .devices import keep_memory
+    from .speed.devices import keep_memory
 
     keep_memory()
 
 
 def _is_first() -> bool:
     """Whether this process is the one that writes, of those that torchrun started."""
-    from .distributed import is_first
+    from .speed.distributed import is_first
 
     return is_first()
 
@@ -195,7 +195,7 @@ def _add_sample(commands) -> None:
 
 
 def _sample(parsed) -> dict:
-    from .sampling import write_samples
+    from .experiments.sampling import write_samples
 
     fixed = {name: getattr(parsed, name) for name in "bpc" if getattr(parsed, name) is not None}
     rows = write_samples(
@@ -214,7 +214,7 @@ def _add_figures(commands) -> None:
 
 
 def _figures(parsed) -> dict:
-    from .demo import draw_figures
+    from .experiments.demo import draw_figures
 
     paths = [str(path) for path in draw_figures(parsed.checkpoint, parsed.out, parsed.seed)]
     print(*paths, sep="\n")
@@ -231,7 +231,7 @@ def _add_evaluate(commands) -> None:
 
 
 def _evaluate(parsed) -> dict:
-    from .demo import evaluate, summary
+    from .experiments.demo import evaluate, summary
 
     scores = evaluate(
         parsed.checkpoint,
@@ -256,11 +256,7 @@ def _add_disentangle(commands) -> None:
 
 
 def _disentangle(parsed) -> dict:
-    from .evaluation.disentanglement import (
-        DisentanglementConfig,
-        evaluate_disentanglement,
-        summary,
-    )
+    from .scoring.disentanglement import DisentanglementConfig, evaluate_disentanglement, summary
 
     scores = evaluate_disentanglement(
         parsed.checkpoint,
@@ -300,7 +296,7 @@ def _add_quality(commands) -> None:
 
 
 def _quality(parsed) -> dict:
-    from .evaluation.quality import evaluate_quality, quality_table
+    from .scoring.quality import evaluate_quality, quality_table
 
     scores = evaluate_quality(
         parsed.checkpoint,
@@ -334,7 +330,7 @@ def _add_demo(commands) -> None:
 
 
 def _demo(parsed) -> dict:
-    from .demo import demo, show, summary
+    from .experiments.demo import demo, show, summary
 
     progress = not parsed.no_progress
     if parsed.checkpoint:
@@ -360,7 +356,7 @@ def _add_ablate(commands) -> None:
 
 
 def _ablate(parsed) -> dict:
-    from .ablation import ablate, table
+    from .experiments.ablation import ablate, table
 
     results = ablate(
         parsed.out,
@@ -512,7 +508,7 @@ def _add_table(commands) -> None:
 
 
 def _table(parsed) -> dict:
-    from .tables import Settings, run_table, table_text
+    from .experiments.tables import Settings, run_table, table_text
 
     names = ("data", "image_size", "steps", "folder", "network", "n_images", "n_real", "device")
     summary = run_table(
@@ -538,7 +534,7 @@ def _add_judges(commands) -> None:
 
 
 def _judges(parsed) -> dict:
-    from .evaluation.judge_training import train_and_save_judges
+    from .scoring.judge_training import train_and_save_judges
 
     return train_and_save_judges(
         parsed.out,
@@ -550,7 +546,7 @@ def _judges(parsed) -> dict:
 
 
 def _add_classifier(commands) -> None:
-    from .evaluation.feature_networks import BACKBONES
+    from .metrics.feature_networks import BACKBONES
 
     parser = _command(
         commands,
@@ -579,7 +575,7 @@ def _add_classifier(commands) -> None:
 
 
 def _classifier(parsed) -> dict:
-    from .evaluation.classifier_training import train_and_save_classifier
+    from .scoring.classifier_training import train_and_save_classifier
 
     facts = train_and_save_classifier(
         parsed.out,
@@ -601,17 +597,42 @@ def _classifier(parsed) -> dict:
 
 
 def _add_export(commands) -> None:
-    parser = _command(commands, "export", _export, "write a run's averaged generator to one file")
+    from .export import FORMATS, PRECISIONS
+
+    parser = _command(
+        commands,
+        "export",
+        _export,
+        "write a run's averaged generator to one file",
+        "safetensors goes on in this library; torchscript and onnx run without it.",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="new file")
+    parser.add_argument(
+        "--format",
+        choices=tuple(FORMATS),
+        default="",
+        help="of the file (default: what its ending says, .safetensors, .pt or .onnx)",
+    )
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default=PRECISIONS[0], help="of the stored weights"
+    )
     parser.add_argument("--note", default="", help="the command that trained it, kept in the file")
 
 
 def _export(parsed) -> dict:
-    from .pretrained import export_generator
+    from .export import export, format_of
 
-    path = export_generator(parsed.checkpoint, parsed.out, parsed.note)
-    print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
-    return {"file": str(path), "bytes": path.stat().st_size}
+    format = format_of(parsed.out, parsed.format)
+    path = export(
+        parsed.checkpoint,
+        parsed.out,
+        format=format,
+        precision=parsed.precision,
+        command=parsed.note,
+    )
+    size = path.stat().st_size
+    print(f"{path}  {format}, {parsed.precision}, {size / 1e6:.1f} MB")
+    return {"file": str(path), "bytes": size}
 
 
 def _add_toybirds(commands) -> None:
@@ -678,7 +699,7 @@ def _add_doctor(commands) -> None:
 
 
 def _doctor(parsed) -> dict:
-    from .doctor import doctor
+    from .bench.doctor import doctor
 
     facts = doctor(seconds=parsed.seconds, checkpoint=parsed.checkpoint)
     for name, value in facts.items():
@@ -721,7 +742,7 @@ def _add_bench(commands) -> None:
 
 
 def _bench(parsed) -> dict:
-    from .bench import bench, summary
+    from .bench.run import bench, summary
 
     result = bench(
         parsed.what,

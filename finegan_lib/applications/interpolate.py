@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ..base.errors import InputError
 from ..codes import Codes
-from ..errors import InputError
 from ..figures import image_figure, noise
 from ..models import FineGANGenerator
 from ..pretrained import load_finegan

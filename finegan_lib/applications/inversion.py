@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from ..base.errors import InputError
 from ..codes import Codes
-from ..errors import InputError
 from ..models import FineGANGenerator
 from .mixing import lay, layers
 

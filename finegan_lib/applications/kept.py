@@ -14,9 +14,9 @@ from pathlib import Path
 
 from torch import nn
 
-from ..checkpoints import Damaged, checkpoint_path, load_checkpoint, save_checkpoint
-from ..errors import InputError
-from ..files import cache_folder
+from ..base.checkpoints import Damaged, checkpoint_path, load_checkpoint, save_checkpoint
+from ..base.errors import InputError
+from ..base.files import cache_folder
 
 FOLDER = "readers"
 

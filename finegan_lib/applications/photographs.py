@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..base.errors import InputError
 from ..data import BirdsFolder, ToyBirds
 from ..data.folder import read_rgb
 from ..discovery.cluster import middle_square, read_images
-from ..errors import InputError
 
 
 @dataclass(frozen=True)

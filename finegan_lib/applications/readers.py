@@ -1,8 +1,9 @@
 """What reads codes off pictures for one checkpoint: an encoder and two classifiers.
 
 The encoder says where to start when codes are searched for (:mod:`.encoder`). The classifiers are
-those of the paper's category discovery (:mod:`finegan_lib.discovery.finegan`), trained on their own
-and with other pictures: they say what the outcome shows, so that nobody marks his own work.
+those of the paper's category discovery (:mod:`finegan_lib.discovery.code_classifiers`), trained on
+their own and with other pictures: they say what the outcome shows, so that nobody marks his own
+work.
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..discovery.finegan import (
+from ..discovery.code_classifiers import (
     CodeClassifier,
     DiscoveryConfig,
     classify,

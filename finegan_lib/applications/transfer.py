@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torchvision.utils import save_image
 
+from ..base.errors import InputError
+from ..base.files import slug
 from ..codes import Codes
-from ..errors import InputError
-from ..evaluation import Judges
 from ..figures import image_figure
-from ..files import slug
+from ..metrics import Judges
 from ..models import FineGANGenerator
 from ..pretrained import load_finegan
 from .inversion import invert

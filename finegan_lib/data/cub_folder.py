@@ -1,7 +1,8 @@
 """Writes a collection of photographs as a folder in CUB's layout, and knows whether it is intact.
 
-The photographs are hard links, or copies where the disk has none: never decoded and encoded again,
-the originals never changed. (A hard link is the same file under a second name: do not paint in it.)
+The photographs are hard links, or copies where the disk has none: the originals never change, and
+only :mod:`~finegan_lib.data.subset` writes other pixels, where the user asks for smaller ones. (A
+hard link is the same file under a second name: do not paint in it.)
 ``manifest.json`` records every list's SHA-256 and every image's size, so that a look tells whether
 the folder is whole; it does not see a byte changed within an image, for which there is ``check``.
 """
@@ -15,8 +16,8 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from ..errors import InputError
-from ..files import write_text
+from ..base.errors import InputError
+from ..base.files import write_text
 from .files import new_folder, printable
 from .layouts import CENTRE, Collection
 
@@ -106,7 +107,7 @@ def _usable(collection, decode, centre, progress):
             header = read_header(photo.file, photo.where)
             if decode:
                 read_rgb(photo.file, photo.where)
-            box, cut = check_box(_upright(photo, header, centre), header, photo.where)
+            box, cut = check_box(upright(photo, header, centre), header, photo.where)
         except InputError as error:
             refused.append(error)
             continue
@@ -119,8 +120,14 @@ def _usable(collection, decode, centre, progress):
     return rows, refused, notes
 
 
-def _upright(photo, header, centre):
-    """The photo's box in pixels of the upright image."""
+def upright(photo, header, centre: float) -> tuple:
+    """The photo's box, x1, y1, x2, y2 in pixels of the upright image.
+
+    Args:
+        photo: a :class:`~finegan_lib.data.layouts.Photo`.
+        header: what :func:`~finegan_lib.data.folder.read_header` says of its file.
+        centre: the share of each side that the box of a photograph without one has.
+    """
     from .folder import upright_box
 
     width, height = header.size

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
 
-from ..errors import InputError
-from ..files import disk_errors
+from ..base.errors import InputError
+from ..base.files import disk_errors
 from .matlab import read_matlab
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -66,14 +66,16 @@ class Collection:
         photos: the examples, in order.
         class_names: names of the classes, or None.
         notes: what was found on the way, for the user.
+        class_ids: the publisher's identifiers of the classes, or None.
     """
 
     photos: list[Photo]
     class_names: list[str] | None
     notes: list[str] = field(default_factory=list)
+    class_ids: list[str] | None = None
 
 
-def _find(root, name):
+def find(root, name):
     """The topmost file or folder of that name below ``root``, or None."""
     found = []
     for folder, folders, files in os.walk(root):
@@ -81,7 +83,7 @@ def _find(root, name):
     return min(found, key=lambda path: (len(path.parts), path), default=None)
 
 
-def _read_text(path):
+def read_text(path):
     with disk_errors("read", path):
         data = Path(path).read_bytes()
     try:
@@ -103,7 +105,7 @@ def read_cub(root) -> Collection:
     """
     from .folder import Report, read_classes, read_images
 
-    listed = _find(root, "images.txt")
+    listed = find(root, "images.txt")
     if listed is None:
         raise InputError(
             "this is not CUB-200-2011: there is no images.txt",
@@ -139,7 +141,7 @@ def read_cub(root) -> Collection:
 def _numbers(path, n):
     """{id: ((numbers), where)} of a file with an id and n numbers a line."""
     values = {}
-    for number, line in enumerate(_read_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         fields, where = line.split(), f"{path}, line {number}"
         if not fields:
             continue
@@ -167,7 +169,7 @@ def read_dogs(root) -> Collection:
     Raises:
         InputError: if a part is missing or an annotation cannot be read; says which.
     """
-    images, annotations = _find(root, "Images"), _find(root, "Annotation")
+    images, annotations = find(root, "Images"), find(root, "Annotation")
     if images is None or annotations is None:
         missing = "Images" if images is None else "Annotation"
         raise InputError(
@@ -213,7 +215,7 @@ def read_dogs(root) -> Collection:
 
 def _dogs_split(root):
     """Names of the training images, or None where there is no list."""
-    path = _find(root, "train_list.mat")
+    path = find(root, "train_list.mat")
     if path is None:
         return None
     names = _as_list(read_matlab(path).get("file_list"))
@@ -306,14 +308,14 @@ def read_cars(root) -> Collection:
     Raises:
         InputError: if none of them is found, if annotations name images that are not there.
     """
-    if _find(root, "anno_train.csv"):
+    if find(root, "anno_train.csv"):
         return _cars_by_class(root)
-    if _find(root, "cars_annos.mat") and _find(root, "car_ims"):
+    if find(root, "cars_annos.mat") and find(root, "car_ims"):
         return _cars_together(root)
-    if _find(root, "cars_train_annos.mat"):
+    if find(root, "cars_train_annos.mat"):
         return _cars_devkit(root)
     hint = ""
-    if _find(root, "cars_annos.mat"):
+    if find(root, "cars_annos.mat"):
         hint = (
             " cars_annos.mat numbers the images of car_ims/, not those of cars_train/: the devkit"
         )
@@ -328,8 +330,8 @@ def read_cars(root) -> Collection:
 
 
 def _cars_devkit(root):
-    train = _find(root, "cars_train_annos.mat")
-    test, meta = _find(root, "cars_test_annos_withlabels.mat"), _find(root, "cars_meta.mat")
+    train = find(root, "cars_train_annos.mat")
+    test, meta = find(root, "cars_test_annos_withlabels.mat"), find(root, "cars_meta.mat")
     names = _mat_names(meta) if meta else None
     images, photos, notes = _index_images(root), [], []
     for path, folder, training in ((train, "cars_train", True), (test, "cars_test", False)):
@@ -347,7 +349,7 @@ def _cars_devkit(root):
 
 
 def _cars_together(root):
-    path = _find(root, "cars_annos.mat")
+    path = find(root, "cars_annos.mat")
     images, photos = _index_images(root), []
     for number, row in enumerate(_mat_rows(path, "relative_im_path"), start=1):
         where, name = f"{path}, annotation {number}", Path(str(row["relative_im_path"])).name
@@ -358,8 +360,8 @@ def _cars_together(root):
 
 
 def _cars_by_class(root):
-    train, test = _find(root, "anno_train.csv"), _find(root, "anno_test.csv")
-    listed = _find(root, "names.csv")
+    train, test = find(root, "anno_train.csv"), find(root, "anno_test.csv")
+    listed = find(root, "names.csv")
     names = [row[0].strip() for _, row in _csv_rows(listed)] if listed else None
     images = {}
     for file in _images_below(root):
@@ -479,7 +481,7 @@ def _is_number(text):
 
 def _csv_rows(path):
     """[(number of the line, its fields)], without the empty lines."""
-    reader = csv.reader(io.StringIO(_read_text(path), newline=""))
+    reader = csv.reader(io.StringIO(read_text(path), newline=""))
     try:
         return [(reader.line_num, row) for row in reader if row]
     except csv.Error as error:
@@ -644,7 +646,7 @@ def _csv_boxes(path, files, stored):
 def _coco_boxes(path, files, stored):
     """The same from COCO's JSON (https://cocodataset.org/#format-data)."""
     try:
-        data = json.loads(_read_text(path))
+        data = json.loads(read_text(path))
         images = {image["id"]: image for image in data["images"]}
         categories = {c["id"]: str(c["name"]) for c in data.get("categories", [])}
         annotations = list(data["annotations"])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..options import option
+from ..base.options import option
 from .blocks import Encoder, WholeConv, check_image_size, conv3x3, initialise
 from .finegan import Stem
 
@@ -42,7 +42,7 @@ class GANGenerator(nn.Module):
         initialise(self)
 
     def forward(self, z: Tensor, code: Tensor | None = None) -> Tensor:
-        code = z.new_zeros(len(z), 0) if code is None else code
+        code = z[:, :0] if code is None else code
         return torch.tanh(self.image(self.stem(code, z)))
 
     def draw_codes(self, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:

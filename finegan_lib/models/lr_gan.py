@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import InputError
-from ..options import option
+from ..base.errors import InputError
+from ..base.options import option
 from .blocks import check_image_size, conv3x3, initialise
 from .finegan import Stage, Stem, stitch
 
@@ -177,7 +177,7 @@ class LRGANGenerator(nn.Module):
                 seen=tuple(z.shape),
                 cure="Draw it with generator.draw_codes.",
             )
-        no_code = z.new_zeros(len(z), 0)
+        no_code = z[:, 0, :0]
         # The background reads z_1 itself, the objects the state that remembers all z so far.
         image = torch.tanh(self.background_image(self.background_stem(no_code, z[:, 0])))
         background, objects = image, []

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ..base.options import option
 from ..codes import one_hot
-from ..options import option
 from .blocks import check_image_size, conv3x3, initialise
 from .finegan import CodeStage, Stem
 
@@ -77,7 +77,7 @@ class SimpleGANGenerator(nn.Module):
 
     def forward(self, z: Tensor, code: Tensor | None = None) -> Tensor:
         """Images in [-1, 1]."""
-        code = z.new_zeros(len(z), 0) if code is None else code
+        code = z[:, :0] if code is None else code
         both = torch.cat([code, z], 1)
         features = self.second_stage(both, self.first_stage(both, self.stem(code, z)))
         return torch.tanh(self.image(features))

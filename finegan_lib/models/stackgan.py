@@ -20,8 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import InputError
-from ..options import option
+from ..base.errors import InputError
+from ..base.options import option
 from .blocks import UpBlock, check_image_size, conv3x3, initialise
 from .finegan import CodeStage, Stem
 
@@ -83,7 +83,7 @@ class StackGANGenerator(nn.Module):
 
     def forward(self, z: Tensor) -> list[Tensor]:
         """The images from coarse to fine; the last one is the result."""
-        features = self.stem(z.new_zeros(len(z), 0), z)
+        features = self.stem(z[:, :0], z)
         pyramid = [torch.tanh(self.images[0](features))]
         for stage, image in zip(self.stages, self.images[1:], strict=True):
             features = stage(z, features)

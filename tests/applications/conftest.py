@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from finegan_lib.checkpoints import save_checkpoint
+from finegan_lib.base.checkpoints import save_checkpoint
 from finegan_lib.models import FineGANGenerator
 from finegan_lib.presets import TOY
 from tests.applications.small import CONFIG

@@ -13,7 +13,7 @@ from finegan_lib.applications.interpolate import (
     parse_code,
     slerp,
 )
-from finegan_lib.errors import InputError
+from finegan_lib.base.errors import InputError
 from finegan_lib.figures import draw
 from tests.applications.small import QUICK
 

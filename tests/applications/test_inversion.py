@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from finegan_lib.applications import inversion_loss, invert, mix, repaint
-from finegan_lib.errors import InputError
+from finegan_lib.base.errors import InputError
 from finegan_lib.figures import draw
 from tests.applications.small import CONFIG
 

@@ -4,8 +4,8 @@ import torch
 from PIL import Image
 
 from finegan_lib.applications.photographs import read_photographs
+from finegan_lib.base.errors import InputError
 from finegan_lib.data import BirdsFolder, ToyBirds
-from finegan_lib.errors import InputError
 
 
 def test_a_folder_a_file_and_toybirds(pictures):

@@ -8,7 +8,7 @@ from finegan_lib.__main__ import main
 from finegan_lib.applications import mix
 from finegan_lib.applications.readers import load_readers
 from finegan_lib.applications.transfer import summary, transfer, transfer_images
-from finegan_lib.errors import InputError
+from finegan_lib.base.errors import InputError
 from tests.applications.small import QUICK
 
 
