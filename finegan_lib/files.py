@@ -10,6 +10,7 @@ from pathlib import Path
 from .errors import InputError
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+READ_CURE = "Look at the path, and at whether you may read it."
 CURE = "Free some space there, or name a place that can be written to."
 
 
@@ -55,7 +56,9 @@ def disk_error(doing: str, path, error, *, needs: int = 0, cure: str = CURE) -> 
         said += f" ({file})"
     if needs:
         said += f"; it takes {needs / 1e6:.1f} MB"
-    if doing != "read":
+    if doing == "read":
+        cure = READ_CURE if cure == CURE else cure
+    else:
         folder = Path(path).absolute()
         while not folder.is_dir() and folder != folder.parent:
             folder = folder.parent

@@ -18,7 +18,8 @@ from tqdm.auto import tqdm
 from ..errors import InputError
 from ..files import write_text
 from .files import new_folder, printable
-from .layouts import CENTRE, Collection
+from .layouts import CENTRE, Collection, area
+from .pictures import told_unused
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -58,7 +59,7 @@ def write_cub_folder(
             folder exists, or if the disk will not take it.
     """
     target = Path(target)
-    rows, refused, notes = _usable(collection, decode, centre, progress)
+    rows, sizes, refused, notes = _usable(collection, decode, centre, progress)
     if len(refused) > leave_out * len(collection.photos) or not rows:
         shown = "\n  ".join(str(error) for error in refused[:20])
         more = f"\n  … and {len(refused) - 20} more" if len(refused) > 20 else ""
@@ -68,11 +69,15 @@ def write_cub_folder(
             cure="Mend them or move them away"
             + ("." if leave_out else ", or leave them out with --leave-out."),
         )
-    notes = [*collection.notes, *notes]
+    from .folder import background_shares, background_warning
+
+    boxes, notes = [box for _, box in rows], [*collection.notes, *notes]
+    shares = background_shares(sizes, boxes)
+    warning = background_warning(sizes, boxes, shares)
     if refused:
         notes.append(f"{len(refused)} images cannot be used and are left out: {refused[0]}")
     with new_folder(target) as folder:
-        sizes = _link_images(rows, folder / "images", progress)
+        files = _link_images(rows, folder / "images", progress)
         _write_lists(rows, collection.class_names, folder)
         labels = {photo.label for photo, _ in rows}
         manifest = {
@@ -81,14 +86,18 @@ def write_cub_folder(
             "images": len(rows),
             "classes": len(labels) if collection.class_names else None,
             "boxes": len(rows),
-            "bytes": sum(sizes.values()),
+            "bytes": sum(files.values()),
             "notes": notes,
+            "layout": collection.layout,
+            "unused": collection.unused,
+            "background": {str(size): share for size, share in shares.items()},
+            "warning": warning,
             "origin": origin or {},
             "lists": {
                 path.name: hashlib.sha256(path.read_bytes()).hexdigest()
                 for path in sorted(folder.glob("*.txt"))
             },
-            "sizes": sizes,
+            "sizes": files,
         }
         contact_sheet(folder, title=title).save(folder / SHEET)
         write_text(folder / MANIFEST, json.dumps(manifest))
@@ -96,32 +105,71 @@ def write_cub_folder(
 
 
 def _usable(collection, decode, centre, progress):
-    """([(photo, upright box)], refusals, notes)."""
-    from .folder import check_box, read_header, read_rgb
+    """([(photo, upright box)], their images' sizes, refusals, notes)."""
+    from .pictures import read_header, read_rgb
 
-    rows, refused, clipped, turned = [], [], 0, 0
+    rows, sizes, refused, clipped, turned, beside = [], [], [], 0, 0, 0
     photos = tqdm(collection.photos, desc="looking", unit="img", disable=not progress)
     for photo in photos:
         try:
             header = read_header(photo.file, photo.where)
             if decode:
                 read_rgb(photo.file, photo.where)
-            box, cut = check_box(_upright(photo, header, centre), header, photo.where)
+            photo, box, cut, worse = _best_box(photo, header, centre)
         except InputError as error:
             refused.append(error)
             continue
-        clipped += cut
+        clipped, beside = clipped + cut, beside + worse
         turned += header.orientation != 1
         rows.append((photo, box))
+        sizes.append(header.size)
     notes = [f"{clipped} boxes reach beyond their image and are clipped to it"] if clipped else []
     if turned:
         notes.append(f"{turned} images are turned by EXIF data; their boxes are the upright ones'")
-    return rows, refused, notes
+    if beside:
+        notes.append(f"{beside} boxes beside good ones are empty, inverted or outside: not used")
+    return rows, sizes, refused, notes
+
+
+def _best_box(photo, header, centre):
+    """(photo, upright box, whether it was clipped, number of unusable boxes beside it).
+
+    Of several boxes it is the largest that can be used.
+
+    Raises:
+        InputError: if none can.
+    """
+    from .lists import check_box
+
+    good, errors = [], []
+    for candidate in (photo, *photo.others):
+        try:
+            box = _upright(candidate, header, centre)
+            _refuse_the_images_size(candidate, box, header)
+            good.append((candidate, *check_box(box, header, candidate.where)))
+        except InputError as error:
+            errors.append(error)
+    if not good:
+        raise errors[0]
+    best = max(good, key=lambda found: area(found[1]))
+    return *best, len(errors)
+
+
+def _refuse_the_images_size(photo, box, header):
+    """A box as large as its image that begins elsewhere: its size is the image's, not its own."""
+    x1, y1, x2, y2 = box
+    width, height = header.size
+    if photo.box is not None and (x2 - x1, y2 - y1) == (width, height) and x1 > 0 and y1 > 0:
+        raise InputError(
+            f"{photo.where}: the box's width and height are those of its image",
+            seen=f"x {x1:g}, y {y1:g}, width {width:g}, height {height:g}",
+            cure="Give the box's own width and height.",
+        )
 
 
 def _upright(photo, header, centre):
     """The photo's box in pixels of the upright image."""
-    from .folder import upright_box
+    from .pictures import upright_box
 
     width, height = header.size
     if photo.box is None:
@@ -219,7 +267,23 @@ def summary(manifest: dict, folder) -> str:
         f"  {manifest['boxes']:6} boxes",
         f"  contact sheet: {folder / SHEET}",
     ]
-    return "\n".join([*lines, *(f"  note: {printable(note)}" for note in manifest["notes"])])
+    if manifest.get("layout"):
+        lines.insert(4, f"         read as {manifest['layout']}")
+    notes = list(manifest["notes"])
+    if unused := told_unused(manifest.get("unused") or {}):
+        notes.append(unused)
+    if shares := manifest.get("background"):
+        lines.append(f"  {background_text(shares)}")
+    lines += [f"  note: {note}" for note in notes]
+    if manifest.get("warning"):
+        lines.append(f"  warning: {manifest['warning']}")
+    return printable("\n".join(lines))
+
+
+def background_text(shares: dict) -> str:
+    """One line: the share of windows with a background patch, by image size."""
+    told = ", ".join(f"{share:.0%} at {size} pixels" for size, share in shares.items())
+    return f"training windows with a background patch: {told}"
 
 
 # -------------------------------------------------------------------------------- contact sheet
@@ -236,7 +300,8 @@ def contact_sheet(folder, *, columns: int = 8, rows: int = 5, side: int = 128, t
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    from .folder import Report, read_boxes, read_classes, read_headers, read_images, read_rgb
+    from .lists import Report, read_boxes, read_classes, read_headers, read_images
+    from .pictures import read_rgb
 
     folder, report = Path(folder), Report(stop=True)
     listed = read_images(folder, report)
