@@ -17,10 +17,10 @@ STAMP := .venv/.installed
 UNFINISHED := .venv/.installing
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo lab book test mutations lint format clean
+.PHONY: help install demo lab book test test-fast mutations lint format clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 install: $(STAMP) ## make .venv and install the package, once
 
@@ -42,6 +42,9 @@ test: lint ## check style, run the tests, then every notebook
 	    $(BIN) -m pytest -n $(WORKERS) --dist loadfile -p nbval_hooks --nbval-lax \
 	    --nbval-current-env --nbval-cell-timeout=300 \
 	    --nbval-sanitize-with=tests/nbval.cfg notebooks solutions
+
+test-fast: $(STAMP) ## run the quick tests only (under two minutes on two cores)
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN) -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
 
 mutations: $(STAMP) ## break the library in 29 ways; every time a notebook must fail (15 minutes)
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN) tests/mutations.py $(ARGS)

@@ -39,32 +39,37 @@ from .systems import (
     adam,
     average_of,
     code_view,
+    deceived,
     descend,
     follow,
     frozen,
     image_grid,
-    noisy,
+    judge_together,
+    shown_to_d,
 )
 
 
 def judge(system, real_fake, real: Tensor, fake: Tensor, generator: torch.Generator) -> Tensor:
-    """A discriminator's loss: real images against generated ones, the recipe's noise on both.
+    """A discriminator's loss: real images against generated ones, a pass for each.
 
     Args:
-        system: whose recipe and noise apply.
-        real_fake: images to logits.
+        system: whose recipe, noise and augmentation apply.
+        real_fake: images to logits, (N, 3, S, S) → (N,).
         real, fake: (N, 3, S, S); no gradient flows to ``fake``.
         generator: random numbers, on the CPU.
     """
-    real_logits = real_fake(noisy(real, system.noise_sd, generator))
-    fake_logits = real_fake(noisy(fake.detach(), system.noise_sd, generator))
-    return losses.adversarial_losses(system.recipe.adversarial)[0](real_logits, fake_logits)
+    return judge_together(system, one_by_one(real_fake), real, fake, generator)
 
 
-def deceive(system, real_fake, fake: Tensor, generator: torch.Generator) -> Tensor:
+def deceive(system, real_fake, real: Tensor, fake: Tensor, generator: torch.Generator) -> Tensor:
     """The generator's side of :func:`judge`."""
-    fake_logits = real_fake(noisy(fake, system.noise_sd, generator))
-    return losses.adversarial_losses(system.recipe.adversarial)[1](fake_logits)
+    fake_logits = real_fake(shown_to_d(system, fake, generator))
+    return deceived(system, one_by_one(real_fake), fake_logits, real, generator)
+
+
+def one_by_one(real_fake):
+    """A network that takes several batches, and works each out in a pass of its own."""
+    return lambda *batches: tuple(real_fake(images) for images in batches)
 
 
 class SimpleGANSystem(GANSystem):
@@ -85,7 +90,7 @@ class SimpleGANSystem(GANSystem):
         loss_d = judge(self, self.discriminator, real, fake, generator)
         descend(self.optimisers["D"], loss_d)
         with frozen(self.discriminator):
-            loss_g = deceive(self, self.discriminator, fake, generator)
+            loss_g = deceive(self, self.discriminator, real, fake, generator)
             descend(self.optimisers["G"], loss_g)
         follow(self)
         return {"D": loss_d, "G": loss_g, **self.watch(output)}
@@ -155,8 +160,8 @@ class InfoGANBaselineSystem(System):
     """
 
     def __init__(self, config: InfoGANBaselineConfig, recipe: Recipe):
-        super().__init__()
-        self.config, self.recipe = config, recipe
+        super().__init__(recipe)
+        self.config = config
         self.noise_sd = recipe.d_noise  # the training loop lowers it
         self.generator = InfoGANBaselineGenerator(config)
         self.discriminator = CodeDiscriminator(config, config.n_children, config.norm)
@@ -176,13 +181,17 @@ class InfoGANBaselineSystem(System):
         loss_d = judge(self, discriminator.real_fake_logits, real, fake, generator)
         descend(self.optimisers["D"], loss_d)
         with frozen(discriminator.trunk, discriminator.real_fake):
-            loss_g = deceive(self, discriminator.real_fake_logits, fake, generator)
+            loss_g = deceive(self, discriminator.real_fake_logits, real, fake, generator)
             view = code_view(whole_image(fake), recipe, generator)
             information = losses.information_loss(discriminator.code_logits(view), c.argmax(1))
             loss = loss_g + recipe.information_weight * information
             descend([self.optimisers["G"], self.optimisers["info"]], loss)
         follow(self)
         return {"D": loss_d, "G": loss_g, "info": information}
+
+    def real_logits(self, images: Tensor) -> Tensor:
+        """D's logits of images, (N, 3, S, S) → (N,)."""
+        return self.discriminator.real_fake_logits(images)
 
     @torch.no_grad()
     def picture(self, seed: int = 0) -> Tensor:
@@ -207,8 +216,8 @@ class StackGANSystem(System):
     """
 
     def __init__(self, config: StackGANConfig, recipe: Recipe):
-        super().__init__()
-        self.config, self.recipe = config, recipe
+        super().__init__(recipe)
+        self.config = config
         self.noise_sd = recipe.d_noise  # the training loop lowers it
         self.generator = StackGANGenerator(config)
         self.discriminators = nn.ModuleList(GANDiscriminator(config, s) for s in config.sizes)
@@ -231,13 +240,18 @@ class StackGANSystem(System):
             report[f"D_{size}"] = loss
         with frozen(self.discriminators):
             for i, size in enumerate(sizes):
-                terms[f"G_{size}"] = deceive(self, self.discriminators[i], fake[i], generator)
+                loss = deceive(self, self.discriminators[i], real[i], fake[i], generator)
+                terms[f"G_{size}"] = loss
             for i in range(1, len(sizes)):
                 colour = losses.colour_consistency_loss(fake[i], fake[i - 1])
                 terms[f"colour_{sizes[i]}"] = self.recipe.colour_weight * colour
             descend(self.optimisers["G"], sum(terms.values()))
         follow(self)
         return report | terms
+
+    def real_logits(self, images: Tensor) -> Tensor:
+        """The finest discriminator's logits of images, (N, 3, S, S) → (N,)."""
+        return self.discriminators[-1](images)
 
     @torch.no_grad()
     def picture(self, seed: int = 0) -> Tensor:

@@ -61,6 +61,40 @@ def adversarial_losses(kind: str):
     )
 
 
+def relativistic_discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """−E[log σ(D(x) − D(G(z)))]: each real image is paired with a drawn one (RpGAN).
+
+    (Jolicoeur-Martineau, 2018; in this form Huang et al., R3GAN, 2024, eq. 2.) D only has to order
+    the two, so it cannot push all drawn images away together, and modes do not drop out.
+
+    Args:
+        real_logits, fake_logits: (N,), row by row a pair.
+    """
+    return F.softplus(fake_logits.float() - real_logits.float()).mean()
+
+
+def relativistic_generator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """−E[log σ(D(G(z)) − D(x))]: the pair of :func:`relativistic_discriminator_loss`, turned."""
+    return F.softplus(real_logits.float() - fake_logits.float()).mean()
+
+
+def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
+    """E‖∇_x D(x)‖², the squared length of D's gradient by its images (Mescheder et al., 2018).
+
+    On real images it is R1, on drawn ones R2, each with weight γ/2. D becomes flat where the two
+    distributions agree, and training converges there.
+
+    Args:
+        logits: (N,), D(images), whose graph is still there.
+        images: (N, 3, S, S) that require a gradient.
+
+    Returns:
+        A scalar with a graph of its own: it can be descended.
+    """
+    (gradient,) = torch.autograd.grad(logits.float().sum(), images, create_graph=True)
+    return gradient.float().square().sum((1, 2, 3)).mean()
+
+
 # ------------------------------------------------------------------------------------- InfoGAN
 
 

@@ -65,6 +65,27 @@ TOY64 = replace(
     loop=replace(TOY.loop, steps=14_000, minutes=0.0, precision="bf16"),
 )
 
+# Photographs of birds: more categories, more noise to hold poses and scenes, and augmentation, for
+# a few thousand photographs are soon learnt by heart.
+BIRDS = replace(
+    TOY64,
+    model=replace(TOY64.model, n_parents=10, n_children=50, z_dim=32, g_dim=12, d_dim=32),
+    recipe=replace(
+        TOY64.recipe,
+        learning_rate=1e-3,
+        augment=("colour", "translation"),
+    ),
+    loop=replace(
+        TOY64.loop, data="data/CUB_200_2011", steps=10_000, keep_out=0.1, sample_every=1000
+    ),
+)
+BIRDS32 = replace(
+    BIRDS,
+    model=replace(BIRDS.model, image_size=32),
+    recipe=replace(BIRDS.recipe, slower_d=1.0, learning_rate=2e-3, ema_decay=0.998),
+    loop=replace(BIRDS.loop, steps=9_000, precision="auto"),
+)
+
 CUB = RunConfig(
     model=FineGANConfig(),
     recipe=Recipe(),
@@ -164,6 +185,8 @@ CUB_STACKGAN = replace(
 PRESETS = {
     "toy": TOY,
     "toy64": TOY64,
+    "birds": BIRDS,
+    "birds32": BIRDS32,
     "cub": CUB,
     "dogs": DOGS,
     "cars": CARS,

@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from torchvision.utils import make_grid
 
 from . import distributed, losses, siblings
+from .augmentation import POLICIES, augment, next_strength, overfitting
 from .codes import Codes, one_hot
 from .data.example import TrainingExample
 from .distributed import draw, draw_signs
 from .errors import InputError
+from .models.convolutions import differentiable_twice
 from .models.finegan import (
     ContrastiveHead,
     FineGANConfig,
@@ -37,7 +39,7 @@ class Recipe:
     """How to train. The defaults are the paper's; what goes beyond it is off.
 
     The additions, each a switch of its own: ``slower_d``, ``final_decay``, ``adversarial="hinge"``,
-    ``ema_warmup``, ``ema_buffers``, all from ``d_noise`` on; and in the model
+    ``ema_warmup``, ``ema_buffers``, all from ``relativistic`` on; and in the model
     ``child_norm``, ``min_head_channels``, ``mask_bias``, ``view``, ``background_gain`` and
     ``parent_gain``.
     """
@@ -55,6 +57,21 @@ class Recipe:
     ema_warmup: bool = option(False, "shorter average at the start (paper: no)")
     ema_buffers: bool = option(False, "average G's BatchNorm statistics too (paper: no)")
     hard_pool: int = option(10, "hard-negative phase: batches drawn for one that is kept")
+    relativistic: bool = option(
+        False, "D_c judges pairs of a real and a drawn image, its loss that of RpGAN (paper: no)"
+    )
+    r1: float = option(0.0, "weight gamma of the R1 penalty, D_c's gradient at real images")
+    r2: float = option(0.0, "weight gamma of the R2 penalty, D_c's gradient at drawn images")
+    augment: tuple[str, ...] = option(
+        (), "change what D_c judges, real and drawn: any of colour, translation, cutout"
+    )
+    augment_strength: float = option(
+        1.0, "probability of each such change; with augment_target, the one at the start"
+    )
+    augment_target: float = option(
+        0.0, "ADA: let the probability hold E[sign D_c(real)] at this value (0: it stays)"
+    )
+    augment_ramp: int = option(100_000, "ADA: images in which the probability can go from 0 to 1")
     d_noise: float = option(
         0.0, "sd of noise on all that D_c judges, real and fake; falls to 0 over the run"
     )
@@ -103,6 +120,15 @@ class Recipe:
             "mask_smallest": (0 <= self.mask_smallest <= self.mask_largest, "in [0, mask_largest]"),
             "silhouette": (0 <= self.silhouette <= 1, "in [0, 1]"),
             "free_child": (0 <= self.free_child < 1, "in [0, 1)"),
+            "r1": (self.r1 >= 0, "at least 0"),
+            "r2": (self.r2 >= 0, "at least 0"),
+            "augment": (
+                set(self.augment) <= set(POLICIES) and len(set(self.augment)) == len(self.augment),
+                f"some of {', '.join(POLICIES)}, each once",
+            ),
+            "augment_strength": (0 <= self.augment_strength <= 1, "in [0, 1]"),
+            "augment_target": (-1 < self.augment_target < 1, "between -1 and 1"),
+            "augment_ramp": (self.augment_ramp >= 1, "at least 1"),
             "restart_every": (self.restart_every >= 1, "at least 1"),
             "restart_until": (0 <= self.restart_until <= 1, "in [0, 1]"),
         }
@@ -207,15 +233,92 @@ def _random_affine(images: Tensor, size: float, flip: bool, generator: torch.Gen
     return F.grid_sample(images, grid, align_corners=False)
 
 
+def shown_to_d(system: "System", images: Tensor, generator: torch.Generator) -> Tensor:
+    """What D_c judges of real or drawn images: with the recipe's noise, and augmented."""
+    recipe = system.recipe
+    images = noisy(images, system.noise_sd, generator)
+    strength = getattr(system, "augment_strength", recipe.augment_strength)
+    return augment(images, recipe.augment, strength, generator)
+
+
+def judge_together(
+    system: "System", logits_of, real: Tensor, fake: Tensor, generator: torch.Generator
+) -> Tensor:
+    """A discriminator's loss: real images against drawn ones, as the recipe has it.
+
+    Args:
+        system: whose recipe, noise and augmentation apply.
+        logits_of: of several batches of images, each (N, 3, S, S), their logits, each (N,).
+        real: (N, 3, S, S); fake: (M, 3, S, S), M ≤ N; no gradient flows to ``fake``.
+        generator: random numbers, on the CPU.
+    """
+    recipe = system.recipe
+    real = shown_to_d(system, real, generator)
+    fake = shown_to_d(system, fake.detach(), generator)
+    if not recipe.r1 and not recipe.r2:
+        real_logits, fake_logits = logits_of(real, fake)
+        penalty = 0.0
+    else:
+        real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
+        with differentiable_twice():
+            real_logits, fake_logits = logits_of(real, fake)
+            penalty = recipe.r1 / 2 * losses.gradient_penalty(real_logits, real)
+            penalty = penalty + recipe.r2 / 2 * losses.gradient_penalty(fake_logits, fake)
+    paired = real_logits[: len(fake_logits)]
+    if recipe.relativistic:
+        loss = losses.relativistic_discriminator_loss(paired, fake_logits)
+    else:
+        loss = losses.adversarial_losses(recipe.adversarial)[0](real_logits, fake_logits)
+    if recipe.augment_target:
+        r = overfitting(paired, fake_logits) if recipe.relativistic else overfitting(real_logits)
+        step = len(real) * distributed.size() / recipe.augment_ramp
+        strength = system.augment_strength
+        strength.copy_(next_strength(strength, distributed.mean_of(r), recipe.augment_target, step))
+    return loss + penalty
+
+
+def deceived(
+    system: "System", logits_of, fake_logits: Tensor, real: Tensor, generator: torch.Generator
+) -> Tensor:
+    """The generator's side of :func:`judge_together`, on the logits of what it drew.
+
+    Only a relativistic D looks at ``real``, child crops (N, 3, S, S).
+    """
+    recipe = system.recipe
+    if not recipe.relativistic:
+        return losses.adversarial_losses(recipe.adversarial)[1](fake_logits)
+    with torch.no_grad():
+        (real_logits,) = logits_of(shown_to_d(system, real[: len(fake_logits)], generator))
+    return losses.relativistic_generator_loss(real_logits, fake_logits)
+
+
+def refuse_additions(recipe: Recipe, family: str) -> None:
+    """For the two plain families: refuse what their step does not look at.
+
+    Raises:
+        InputError: for a switch about what D judges.
+    """
+    for name in ("relativistic", "r1", "r2", "augment"):
+        if getattr(recipe, name):
+            raise InputError(
+                f"{family} is trained without additions to what D judges",
+                seen=f"{name}={getattr(recipe, name)}",
+                cure="Leave the option out, or choose another family (simple_gan, finegan, ...).",
+            )
+
+
 class System(nn.Module):
     """What all families have in common: they count their updates, and the count stays on the CPU.
 
     To ask a GPU for it would be to wait, in every step, for all that the GPU still has to do.
     """
 
-    def __init__(self):
+    def __init__(self, recipe: Recipe):
         super().__init__()
+        self.recipe = recipe
         self.register_buffer("updates", torch.tensor(0))
+        if recipe.augment_target:
+            self.register_buffer("augment_strength", torch.tensor(recipe.augment_strength))
 
     def _apply(self, *args, **kwargs):
         count = self.updates
@@ -230,8 +333,10 @@ class GANSystem(System):
     make_generator = GANGenerator
 
     def __init__(self, config: GANConfig, recipe: Recipe):
-        super().__init__()
-        self.config, self.recipe = config, recipe
+        super().__init__(recipe)
+        if type(self) is GANSystem:
+            refuse_additions(recipe, "the GAN")
+        self.config = config
         self.generator = self.make_generator(config)
         self.discriminator = GANDiscriminator(config)
         self.average = average_of(self.generator)
@@ -254,6 +359,10 @@ class GANSystem(System):
         follow(self)
         return {"D": loss_d, "G": loss_g}
 
+    def real_logits(self, images: Tensor) -> Tensor:
+        """D's logits of images, (N, 3, S, S) → (N,)."""
+        return self.discriminator(images)
+
     @torch.no_grad()
     def picture(self, seed: int = 0) -> Tensor:
         """64 images of the averaged generator in one, (3, H, W) in [0, 1]."""
@@ -270,8 +379,9 @@ class InfoGANSystem(System):
     """
 
     def __init__(self, config: InfoGANConfig, recipe: Recipe):
-        super().__init__()
-        self.config, self.recipe = config, recipe
+        super().__init__(recipe)
+        refuse_additions(recipe, "the InfoGAN of lesson 02")
+        self.config = config
         self.generator = InfoGANGenerator(config)
         self.discriminator = InfoGANDiscriminator(config)
         self.average = average_of(self.generator)
@@ -313,6 +423,10 @@ class InfoGANSystem(System):
         follow(self)
         return {"D": loss_d, "G": loss_g, "info": information}
 
+    def real_logits(self, images: Tensor) -> Tensor:
+        """D's logits of images, (N, 3, S, S) → (N,)."""
+        return self.discriminator(images)[0]
+
     @torch.no_grad()
     def picture(self, seed: int = 0) -> Tensor:
         """One column per category, one z per row, (3, H, W) in [0, 1]."""
@@ -341,8 +455,8 @@ class FineGANSystem(System):
     """
 
     def __init__(self, config: FineGANConfig, recipe: Recipe):
-        super().__init__()
-        self.config, self.recipe = config, recipe
+        super().__init__(recipe)
+        self.config = config
         self.hierarchy = config.hierarchy()
         self.noise_sd = recipe.d_noise  # the training loop lowers it
         self.elapsed = 0.0  # and raises this, the fraction of the run that is over
@@ -401,7 +515,7 @@ class FineGANSystem(System):
         report["D_c"] = self.update_d_child(batch, fake, generator)
         if self.recipe.contrastive_child:
             report["contrast_D"] = self.update_contrast(batch, fake, codes, generator)
-        return report | self.update_generator(fake, codes, generator)
+        return report | self.update_generator(fake, codes, generator, batch.child_crop)
 
     def restart_children(self, generator: torch.Generator) -> None:
         """What ``child_restart`` asks for, when it is due (:mod:`finegan_lib.siblings`)."""
@@ -479,15 +593,19 @@ class FineGANSystem(System):
         self, batch: TrainingExample, fake: FineGANOutput, generator: torch.Generator
     ) -> Tensor:
         """D_c: child crops of real images against finished images C."""
-        sd, d_child = self.noise_sd, self.d_child
-        real = noisy(batch.child_crop, sd, generator)
-        judged = self.n_judged(len(fake.child.image))
-        drawn = noisy(fake.child.image[:judged].detach(), sd, generator)
-        features = d_child.trunk.each(real, drawn)
-        real_logits, fake_logits = (d_child.real_fake(seen).flatten() for seen in features)
-        loss = losses.adversarial_losses(self.recipe.adversarial)[0](real_logits, fake_logits)
+        drawn = fake.child.image[: self.n_judged(len(fake.child.image))]
+        loss = judge_together(self, self.child_logits, batch.child_crop, drawn, generator)
         descend(self.optimisers["D_c"], loss)
         return loss
+
+    def child_logits(self, *batches: Tensor) -> tuple[Tensor, ...]:
+        """D_c's real/fake logits of several batches, in one pass: each (N, 3, S, S) → (N,)."""
+        features = self.d_child.trunk.each(*batches)
+        return tuple(self.d_child.real_fake(seen).flatten() for seen in features)
+
+    def real_logits(self, images: Tensor) -> Tensor:
+        """D_c's logits of images, (N, 3, S, S) → (N,)."""
+        return self.d_child.real_fake_logits(images)
 
     def update_contrast(
         self, batch: TrainingExample, fake: FineGANOutput, codes: Codes, generator: torch.Generator
@@ -512,15 +630,22 @@ class FineGANSystem(System):
         return loss
 
     def update_generator(
-        self, fake: FineGANOutput, codes: Codes, generator: torch.Generator
+        self,
+        fake: FineGANOutput,
+        codes: Codes,
+        generator: torch.Generator,
+        real: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """G, and with it D_p and D_c's code head, on the generator's loss."""
+        """G, and with it D_p and D_c's code head, on the generator's loss.
+
+        ``real``, child crops (N, 3, S, S), is needed by a relativistic D_c only.
+        """
         recipe, d_child = self.recipe, self.d_child
         with frozen(self.d_background, d_child.trunk, d_child.real_fake):
             aux, background_logits = self.d_background(fake.background.image)
             judged = fake.child.image[: self.n_judged(len(codes.z))]
             parent_view = code_view(fake.parent, recipe, generator, recipe.silhouette)
-            judged = noisy(judged, self.noise_sd, generator)
+            judged = shown_to_d(self, judged, generator)
             child_view = code_view(fake.child, recipe, generator)
             judged_features, code_features = d_child.trunk.each(judged, child_view)
             terms = losses.finegan_generator_loss(
@@ -534,6 +659,9 @@ class FineGANSystem(System):
                 background_weight=recipe.background_weight,
                 information_weight=recipe.information_weight,
             )
+            if recipe.relativistic:
+                logits = d_child.real_fake(judged_features).flatten()
+                terms["child"] = deceived(self, self.child_logits, logits, real, generator)
             terms |= self.mask_terms(fake, codes)
             if recipe.contrastive_child:
                 terms["contrast"] = recipe.contrastive_child * self.contrast(fake, codes, generator)

@@ -31,6 +31,7 @@ from .checkpoints import (
 from .data import ToyBirds
 from .data.cache import CachedBirds
 from .data.folder import MARGIN
+from .data.kept_out import split as kept_out_split
 from .errors import InputError, TrainingDiverged, TrainingStopped
 from .files import DISK_FULL, disk_errors, write_whole
 from .models import (
@@ -46,6 +47,8 @@ from .options import from_dict, option
 from .stopping import StopRequest, ignore_interrupts
 from .systems import FineGANSystem, GANSystem, InfoGANSystem, Recipe
 from .watch import Watch
+
+COMPARE_EVERY = 5  # lines of the history between two looks at D on kept-out photographs
 
 ModelConfig = GANConfig | InfoGANConfig | FineGANConfig | SimpleGANConfig | LRGANConfig
 ModelConfig = ModelConfig | InfoGANBaselineConfig | StackGANConfig
@@ -87,6 +90,11 @@ class LoopConfig:
     start_from: str = option("", "checkpoint whose weights the networks start from (none: fresh)")
     crop_scale: float = option(
         1.5, "folders only: side of the child crop in units of the longer box side"
+    )
+    keep_out: float = option(
+        0.0,
+        "folders only: share of the photographs, chosen by their file names, that is not trained "
+        "on; the log then shows D on both kinds",
     )
     full_scale: float = option(
         0.0,
@@ -139,6 +147,18 @@ class LoopConfig:
                     seen=getattr(self, name),
                     cure="Choose a larger value.",
                 )
+        if not 0 <= self.keep_out < 1:
+            raise InputError(
+                "keep_out must be in [0, 1)",
+                seen=self.keep_out,
+                cure="Choose 0.1, or leave it out.",
+            )
+        if self.keep_out and self.data == "toybirds":
+            raise InputError(
+                "keep_out is for folders of photographs",
+                seen=f"keep_out={self.keep_out}, data={self.data}",
+                cure="Leave keep_out out, or give --data FOLDER.",
+            )
 
 
 @dataclass(frozen=True)
@@ -386,7 +406,13 @@ class Run:
             start_from(config.loop.start_from, self.system, config)
         # Last of all: it may have to be drawn, and by one process only.
         self.dataset = distributed.in_turn(lambda: build_dataset(config, progress))
-        loop = config.loop
+        loop, self.compared = config.loop, {}
+        if loop.keep_out:
+            self.dataset, kept_out = kept_out_split(self.dataset, loop.keep_out)
+            self.compared = {
+                "D_on_trained": _some_crops(self.dataset),
+                "D_on_kept_out": _some_crops(kept_out),
+            }
         self.stop = loop.steps + loop.hard_steps
         self.sampler = StepSampler(
             len(self.dataset), loop.batch_size, loop.seed, self.step, self.stop
@@ -535,7 +561,28 @@ class Run:
             bar.write(message, file=sys.stderr)
             self.board.add_text("warnings", message, self.step)
 
+    @torch.no_grad()
+    def _compare(self) -> dict[str, float]:
+        """D's mean logit on photographs that it trains on, and on others like them.
+
+        As long as D learns what birds look like, the two agree; where it learns its photographs by
+        heart, they part.
+        """
+        means, training = {}, self.system.training
+        self.system.eval()  # a look must not move a running statistic
+        for name, crops in self.compared.items():
+            crops = crops.to(self.device)
+            with self.execution.autocast():
+                means[name] = float(self.system.real_logits(crops).float().mean())
+        self.system.train(training)
+        self.system.average.eval()
+        return means
+
     def _log(self, values: dict[str, float], bar: tqdm) -> None:
+        if self.step % (COMPARE_EVERY * self.config.loop.log_every) == 0:
+            values |= self._compare()
+        if hasattr(self.system, "augment_strength"):
+            values["augment"] = float(self.system.augment_strength)
         step, moment = self.last_log
         self.last_log = (self.step, time.monotonic())
         steps_per_s = (self.step - step) / (self.last_log[1] - moment)
@@ -571,6 +618,12 @@ class Run:
         save_image(picture, partial)
         partial.replace(folder / f"step_{self.step:08d}.png")
         self.board.add_image("samples", picture, self.step)
+
+
+def _some_crops(part, most: int = 64) -> torch.Tensor:
+    """Child crops of up to ``most`` photographs, evenly out of all: (N, 3, S, S)."""
+    step = max(1, len(part) // most)
+    return torch.stack([part[i].child_crop for i in range(0, len(part), step)][:most])
 
 
 def _lay_out_as_weights(optimiser: torch.optim.Optimizer) -> None:

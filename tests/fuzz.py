@@ -51,7 +51,7 @@ if "--one" in sys.argv:  # only for atheris are the library's branches traced: t
 with tracing:
     from finegan_lib import checkpoints
     from finegan_lib.checkpoints import load_checkpoint, read_metadata, save_checkpoint
-    from finegan_lib.course import compare as comparing
+    from finegan_lib.course.engine import compare as comparing
     from finegan_lib.data import BirdsFolder, cub_folder, layouts, matlab
     from finegan_lib.errors import InputError
     from finegan_lib.evaluation import Judges

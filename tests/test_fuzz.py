@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 
-from finegan_lib.course import compare
+from finegan_lib.course.engine import compare
 from finegan_lib.errors import InputError
 
 SPEC = importlib.util.spec_from_file_location("fuzz", Path(__file__).with_name("fuzz.py"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from finegan_lib.course.exercises import lesson_names
+from finegan_lib.course.engine.folders import lesson_names
 
 SPEC = importlib.util.spec_from_file_location("mutations", Path(__file__).with_name("mutations.py"))
 mutations = importlib.util.module_from_spec(SPEC)

@@ -15,9 +15,9 @@ import torch
 from nbformat.v4 import new_code_cell, new_notebook
 
 from finegan_lib.checkpoints import load_checkpoint
-from finegan_lib.course import compare as comparing
-from finegan_lib.course.compare import compare, names_used, read_result
-from finegan_lib.course.exercises import OPEN, SOLVED, WRONG, Verdict, lesson_exercises
+from finegan_lib.course.engine import compare as comparing
+from finegan_lib.course.engine.compare import compare, names_used, read_result
+from finegan_lib.course.engine.exercises import OPEN, SOLVED, WRONG, Verdict, lesson_exercises
 from finegan_lib.data import ToyBirds
 from finegan_lib.errors import InputError
 from finegan_lib.evaluation import Judges
@@ -131,7 +131,7 @@ def test_the_library_names_nothing_that_runs_data():
 
 FENCE = """
 import os, socket, subprocess, sys
-sys.path.insert(0, "finegan_lib/course")
+sys.path[:0] = ["finegan_lib/course/engine", "finegan_lib/course"]
 import observe
 folder, outside, root = sys.argv[1:]
 os.chdir(folder)
@@ -153,9 +153,10 @@ trials = {
     "process": lambda: subprocess.run(["true"]),
     "kill": lambda: os.kill(os.getppid(), 9),
     "net": lambda: socket.socket().connect(("127.0.0.1", 9)),
-    "answers": lambda: open(root + "/finegan_lib/course/lessons/exercises_01.py"),
+    "answers": lambda: open(root + "/finegan_lib/course/lessons/01_gan/exercises.py"),
+    "lesson": lambda: open(root + "/finegan_lib/course/lessons/01_gan/lesson.py"),
     "solutions": lambda: open(root + "/solutions/01_gan.ipynb"),
-    "import": lambda: __import__("lessons.exercises_01"),
+    "import": lambda: __import__("lessons.01_gan.exercises"),
     "limit": lambda: __import__("resource").setrlimit(0, (1, 1)),
 }
 for name, trial in trials.items():
@@ -205,7 +206,8 @@ def test_tricks_of_a_hostile_notebook_solve_nothing(tmp_path, monkeypatch):
         # a result that never ends
         "def my_generator_loss(fake):\n    os.mkfifo(sys.argv[2])\n    os._exit(0)",
         # the answer out of the lesson; then what is in the environment, in a coloured message
-        "try:\n    from finegan_lib.course.lessons import exercises_01\nexcept OSError:\n    pass",
+        "try:\n    __import__('finegan_lib.course.lessons.01_gan.exercises')\n"
+        "except OSError:\n    pass",
         "def look():\n"
         "    raise ValueError('\\x1b[2A\\x1b[32m✓ 01.1 ' + os.environ.get('SECRET_TOKEN', '-'))\n"
         "my_best_d = look()",

@@ -7,9 +7,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from finegan_lib.course.exercises import lesson_names, timings
-from finegan_lib.course.notebooks import fingerprint
-from finegan_lib.course.source import TAGS
+from finegan_lib.course.engine.folders import lesson_names, timings
+from finegan_lib.course.engine.notebooks import fingerprint
+from finegan_lib.course.engine.source import TAGS
 
 ROOT = Path(__file__).resolve().parents[1]
 PATHS = sorted(p for folder in ("notebooks", "solutions") for p in (ROOT / folder).glob("*.ipynb"))

@@ -5,6 +5,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,7 @@ def make(folder, *arguments):
 def test_help_is_the_default_and_lists_every_target():
     shown = make(ROOT).stdout
     assert shown == make(ROOT, "help").stdout
-    for target in ["help", "demo", "test", "lab", "lint", "format", "clean"]:
+    for target in ["help", "demo", "test", "test-fast", "lab", "lint", "format", "clean"]:
         assert f"make {target} " in shown
 
 
@@ -159,7 +160,11 @@ def test_make_names_the_python_that_is_too_old_or_missing(checkout):
 
 
 def test_the_version_is_the_same_everywhere(project):
-    assert finegan_lib.__version__ == project["version"]
+    """setuptools reads it from the library; nothing else repeats it."""
+    assert "version" not in project and project["dynamic"] == ["version"]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert settings["dynamic"]["version"] == {"attr": "finegan_lib.__version__"}
+    assert metadata.version(project["name"]) == finegan_lib.__version__
 
 
 def test_this_python_is_one_the_project_admits(project):

@@ -5,7 +5,8 @@
 notebooks: ``python -m finegan_lib.course --help``.
 """
 
-from .checks import check, hint, progress
-from .colab import doctor
+from .engine.checks import check, hint, progress
+from .engine.colab import doctor
+from .engine.folders import lab
 
-__all__ = ["check", "doctor", "hint", "progress"]
+__all__ = ["check", "doctor", "hint", "lab", "progress"]

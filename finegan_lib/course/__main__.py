@@ -43,8 +43,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     compare.set_defaults(command=_compare)
 
-    badges = commands.add_parser("badges", help="make all badges point to another repository")
-    badges.add_argument("--repository", required=True, metavar="URL", help="its address")
+    badges = commands.add_parser(
+        "badges", help="make all badges open the release's tag, or the default branch without one"
+    )
+    badges.add_argument(
+        "--repository", metavar="URL", help="another address, written into pyproject.toml"
+    )
     badges.set_defaults(command=_badges)
 
     book = commands.add_parser("book", help="write the rendered notebooks as web pages")
@@ -58,7 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def _build(parsed) -> int:
-    from .notebooks import build
+    from .engine.notebooks import build
 
     different = build(check=parsed.check)
     for name in different:
@@ -69,15 +73,15 @@ def _build(parsed) -> int:
 
 
 def _render(parsed) -> int:
-    from .notebooks import render
+    from .engine.notebooks import render
 
     render(parsed.names)
     return 0
 
 
 def _compare(parsed) -> int:
-    from .compare import compare, table
-    from .exercises import SOLVED
+    from .engine.compare import compare, table
+    from .engine.exercises import SOLVED
 
     results = compare(parsed.notebook, parsed.timeout)
     print(table(results))
@@ -85,21 +89,26 @@ def _compare(parsed) -> int:
 
 
 def _badges(parsed) -> int:
-    from .colab import set_repository
+    from .engine.colab import choose_revision, repository, set_repository
 
-    set_repository(parsed.repository)
+    if parsed.repository:
+        set_repository(parsed.repository)
+    try:
+        print(f"badges open {choose_revision()!r} of {repository()}")
+    except InputError as error:
+        print(f"note: {error}", file=sys.stderr)
     return _build(argparse.Namespace(check=False))
 
 
 def _book(parsed) -> int:
-    from .book import build_book
+    from .engine.book import build_book
 
     print(f"the book: {build_book(parsed.out, external=parsed.external)}")
     return 0
 
 
 def _map(parsed) -> int:
-    from .course_map import FILE, STAGES_FILE, draw_map, draw_stages
+    from .engine.course_map import FILE, STAGES_FILE, draw_map, draw_stages
 
     draw_map().savefig(FILE, dpi=90, bbox_inches="tight")
     draw_stages().savefig(STAGES_FILE, dpi=80)

@@ -1,7 +1,8 @@
 """Writes a collection of photographs as a folder in CUB's layout, and knows whether it is intact.
 
-The photographs are hard links, or copies where the disk has none: never decoded and encoded again,
-the originals never changed. (A hard link is the same file under a second name: do not paint in it.)
+The photographs are hard links, or copies where the disk has none: the originals never change, and
+only :mod:`~finegan_lib.data.subset` writes other pixels, where the user asks for smaller ones. (A
+hard link is the same file under a second name: do not paint in it.)
 ``manifest.json`` records every list's SHA-256 and every image's size, so that a look tells whether
 the folder is whole; it does not see a byte changed within an image, for which there is ``check``.
 """
@@ -144,7 +145,7 @@ def _best_box(photo, header, centre):
     good, errors = [], []
     for candidate in (photo, *photo.others):
         try:
-            box = _upright(candidate, header, centre)
+            box = upright(candidate, header, centre)
             _refuse_the_images_size(candidate, box, header)
             good.append((candidate, *check_box(box, header, candidate.where)))
         except InputError as error:
@@ -167,8 +168,14 @@ def _refuse_the_images_size(photo, box, header):
         )
 
 
-def _upright(photo, header, centre):
-    """The photo's box in pixels of the upright image."""
+def upright(photo, header, centre: float) -> tuple:
+    """The photo's box, x1, y1, x2, y2 in pixels of the upright image.
+
+    Args:
+        photo: a :class:`~finegan_lib.data.layouts.Photo`.
+        header: what :func:`~finegan_lib.data.pictures.read_header` says of its file.
+        centre: the share of each side that the box of a photograph without one has.
+    """
     from .pictures import upright_box
 
     width, height = header.size

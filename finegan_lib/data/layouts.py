@@ -66,17 +66,19 @@ class Collection:
         layout: what the boxes were recognised as, and where they are; "" for a published set.
         sources: the files of the boxes.
         unused: {why: number} of files that are not used.
+        class_ids: the publisher's identifiers of the classes, or None.
     """
 
     photos: list[Photo]
     class_names: list[str] | None
     notes: list[str] = field(default_factory=list)
+    class_ids: list[str] | None = None
     layout: str = ""
     sources: list[Path] = field(default_factory=list)
     unused: dict = field(default_factory=dict)
 
 
-def _find(root, name):
+def find(root, name):
     """The topmost file or folder of that name below ``root``, or None."""
     found = []
     for folder, folders, files in os.walk(root):
@@ -94,7 +96,7 @@ def read_cub(root) -> Collection:
     Raises:
         InputError: at the first line that cannot be used, with its file and number.
     """
-    listed = _find(root, "images.txt")
+    listed = find(root, "images.txt")
     if listed is None:
         raise InputError(
             "this is not CUB-200-2011: there is no images.txt",
@@ -155,7 +157,7 @@ def read_dogs(root) -> Collection:
     Raises:
         InputError: if a part is missing or an annotation cannot be read; says which.
     """
-    images, annotations = _find(root, "Images"), _find(root, "Annotation")
+    images, annotations = find(root, "Images"), find(root, "Annotation")
     if images is None or annotations is None:
         missing = "Images" if images is None else "Annotation"
         raise InputError(
@@ -201,7 +203,7 @@ def read_dogs(root) -> Collection:
 
 def _dogs_split(root):
     """Names of the training images, or None where there is no list."""
-    path = _find(root, "train_list.mat")
+    path = find(root, "train_list.mat")
     if path is None:
         return None
     names = _as_list(read_matlab(path).get("file_list"))
@@ -260,14 +262,14 @@ def read_cars(root) -> Collection:
     Raises:
         InputError: if none of them is found, if annotations name images that are not there.
     """
-    if _find(root, "anno_train.csv"):
+    if find(root, "anno_train.csv"):
         return _cars_by_class(root)
-    if _find(root, "cars_annos.mat") and _find(root, "car_ims"):
+    if find(root, "cars_annos.mat") and find(root, "car_ims"):
         return _cars_together(root)
-    if _find(root, "cars_train_annos.mat"):
+    if find(root, "cars_train_annos.mat"):
         return _cars_devkit(root)
     hint = ""
-    if _find(root, "cars_annos.mat"):
+    if find(root, "cars_annos.mat"):
         hint = (
             " cars_annos.mat numbers the images of car_ims/, not those of cars_train/: the devkit"
         )
@@ -282,8 +284,8 @@ def read_cars(root) -> Collection:
 
 
 def _cars_devkit(root):
-    train = _find(root, "cars_train_annos.mat")
-    test, meta = _find(root, "cars_test_annos_withlabels.mat"), _find(root, "cars_meta.mat")
+    train = find(root, "cars_train_annos.mat")
+    test, meta = find(root, "cars_test_annos_withlabels.mat"), find(root, "cars_meta.mat")
     names = _mat_names(meta) if meta else None
     images, photos, notes = _index_images(root), [], []
     for path, folder, training in ((train, "cars_train", True), (test, "cars_test", False)):
@@ -301,7 +303,7 @@ def _cars_devkit(root):
 
 
 def _cars_together(root):
-    path = _find(root, "cars_annos.mat")
+    path = find(root, "cars_annos.mat")
     images, photos = _index_images(root), []
     for number, row in enumerate(_mat_rows(path, "relative_im_path"), start=1):
         where, name = f"{path}, annotation {number}", Path(str(row["relative_im_path"])).name
@@ -312,8 +314,8 @@ def _cars_together(root):
 
 
 def _cars_by_class(root):
-    train, test = _find(root, "anno_train.csv"), _find(root, "anno_test.csv")
-    listed = _find(root, "names.csv")
+    train, test = find(root, "anno_train.csv"), find(root, "anno_test.csv")
+    listed = find(root, "names.csv")
     names = [row[0].strip() for _, row in csv_rows(listed)] if listed else None
     images = {}
     for file in _images_below(root):

@@ -18,8 +18,15 @@ from .boxes import KNOWN
 from .download import Patience, digests, download
 from .files import scratch_folder
 from .sources import SOURCES, Source
+from .subset import Subset
+from .tiny_imagenet import read_tiny_imagenet
 
-READERS = {"cub": layouts.read_cub, "dogs": layouts.read_dogs, "cars": layouts.read_cars}
+READERS = {
+    "cub": layouts.read_cub,
+    "dogs": layouts.read_dogs,
+    "cars": layouts.read_cars,
+    "tiny_imagenet": read_tiny_imagenet,
+}
 # Of published data sets, so many images may be unusable and left out: one in a hundred.
 LEAVE_OUT = 0.01
 
@@ -29,16 +36,20 @@ def obtain(
     root,
     *,
     given=(),
+    name: str | None = None,
+    subset: Subset | None = None,
     source: Source | None = None,
     patience: Patience | None = None,
     progress: bool = True,
 ) -> tuple[dict, bool]:
-    """Bring one of the paper's data sets below ``root``.
+    """Bring a published data set, or a part of it, below ``root``.
 
     Args:
-        key: ``"cub"``, ``"dogs"`` or ``"cars"``.
+        key: of the table, ``"cub"`` for example.
         root: the folder of all data sets.
         given: archives, other files or one folder that the user has; nothing is then downloaded.
+        name: of the new folder, by default the table's.
+        subset: which part of it, and how small; by default all of it, every file as it is.
         source: the row of the table, by default ``SOURCES[key]``.
         patience: of the downloads.
         progress: show progress bars.
@@ -50,11 +61,17 @@ def obtain(
         InputError: if it cannot be had; what was there before is as it was, and a download that may
             go on is kept.
     """
-    source, root = source or SOURCES[key], Path(root)
-    target = root / source.folder
+    source, root, subset = source or SOURCES[key], Path(root), subset or Subset()
+    target = root / (name or source.folder)
     manifest = cub_folder.read_manifest(target)
-    if manifest:
+    if manifest and manifest["origin"].get("subset") == subset.record():
         return manifest, True
+    if manifest:
+        raise InputError(
+            "the folder holds another part of the data set, or photographs of another size",
+            seen=str(target),
+            cure="Give another --name, or move it away.",
+        )
     if target.exists():
         raise InputError(
             "the folder exists, but not as this command has written it",
@@ -68,6 +85,8 @@ def obtain(
             f"{source.title} cannot be downloaded", seen="no --from", cure=source.manual
         )
     origin = {"homepage": source.homepage, "archives": {}}
+    if subset.record():
+        origin["subset"] = subset.record()
     if not given:
         given = [
             download(
@@ -84,7 +103,17 @@ def obtain(
         verified = True
     else:
         verified = _recognise(given, source, origin, progress)
-    manifest = _convert(key, source, given, target, origin, verified, progress)
+    with scratch_folder(target) as scratch:
+        collection = READERS[key](_together(given, scratch / "raw", progress))
+        manifest = cub_folder.write_cub_folder(
+            subset.of(collection, scratch / "shrunk", progress),
+            target,
+            title=source.title,
+            origin=origin,
+            leave_out=LEAVE_OUT,
+            decode=not verified,
+            progress=progress,
+        )
     return manifest, False
 
 
@@ -108,24 +137,11 @@ def _recognise(given, source, origin, progress):
     return all(recognised)
 
 
-def _convert(key, source, given, target, origin, verified, progress):
-    with scratch_folder(target) as raw:
-        folder = _together(given, raw, progress)
-        return cub_folder.write_cub_folder(
-            READERS[key](folder),
-            target,
-            title=source.title,
-            origin=origin,
-            leave_out=LEAVE_OUT,
-            decode=not verified,
-            progress=progress,
-        )
-
-
 def _together(given, raw, progress):
     """The one folder that was given, or ``raw`` with everything in it that the archives hold."""
     if len(given) == 1 and given[0].is_dir():
         return given[0]
+    raw.mkdir()
     for path in given:
         if path.is_dir():
             raise InputError(
@@ -148,6 +164,39 @@ def main(key: str, arguments=None) -> int:
         The exit status: 0, or 1 with one message on stderr.
     """
     source = SOURCES[key]
+    parsed = _parser(key, source).parse_args(arguments)
+
+    def work():
+        subset, name = _wanted(key, source, parsed)
+        terms = f"{source.title}\n  homepage: {source.homepage}\n  terms: {source.terms}"
+        print(f"{terms}\n  cite: {source.cite}")
+        patience = Patience() if source.manual else Patience(parsed.timeout, parsed.attempts)
+        manifest, there = obtain(
+            key,
+            parsed.root,
+            given=parsed.given,
+            name=name,
+            subset=subset,
+            source=source,
+            patience=patience,
+            progress=not parsed.no_progress,
+        )
+        target = Path(parsed.root) / name
+        print("Already there, and intact." if there else "Done.")
+        print(cub_folder.summary(manifest, target))
+        if (manifest["images"], manifest["classes"]) != (source.images, source.classes):
+            print(
+                f"  note: the published data set has {source.images} images in "
+                f"{source.classes} classes"
+            )
+        paper = source.parents and not subset.record()
+        preset = key if paper else f"toy --n-children {manifest['classes']}"
+        print(f"Train on it: python -m finegan_lib train --preset {preset} --data {target}")
+
+    return _run(work)
+
+
+def _parser(key, source):
     parser = argparse.ArgumentParser(
         description=f"{source.title} in CUB's layout, ready for training: "
         f"{source.images:,} images, {source.classes} classes, one box each.",
@@ -167,31 +216,40 @@ def main(key: str, arguments=None) -> int:
         parser.add_argument(
             "--attempts", type=int, default=6, help="in a row that bring next to nothing"
         )
-    parsed = parser.parse_args(arguments)
+    part = parser.add_argument_group("a part of it")
+    choice = part.add_mutually_exclusive_group()
+    choice.add_argument(
+        f"--{source.called}",
+        dest="classes",
+        nargs="+",
+        default=[],
+        metavar="CLASS",
+        help="one number: so many of the first; several numbers, or ranges as in 51-60: these, "
+        "counted from 1; or names",
+    )
+    if source.groups:
+        choice.add_argument("--group", choices=source.groups, help="classes that belong together")
+    part.add_argument(
+        "--shrink",
+        type=int,
+        metavar="SIZE",
+        help="make photographs as small as they can be while the crop round each object (1.5 "
+        "times its box) keeps SIZE pixels: 152 to train at 128 pixels, 76 at 64",
+    )
+    part.add_argument(
+        "--name", help=f"of the new folder (default: {key} and the number of {source.called})"
+    )
+    return parser
 
-    def work():
-        terms = f"{source.title}\n  homepage: {source.homepage}\n  terms: {source.terms}"
-        print(f"{terms}\n  cite: {source.cite}")
-        patience = Patience() if source.manual else Patience(parsed.timeout, parsed.attempts)
-        manifest, there = obtain(
-            key,
-            parsed.root,
-            given=parsed.given,
-            source=source,
-            patience=patience,
-            progress=not parsed.no_progress,
-        )
-        target = Path(parsed.root) / source.folder
-        print("Already there, and intact." if there else "Done.")
-        print(cub_folder.summary(manifest, target))
-        if (manifest["images"], manifest["classes"]) != (source.images, source.classes):
-            print(
-                f"  note: the published data set has {source.images} images in "
-                f"{source.classes} classes"
-            )
-        print(f"Train on it: python -m finegan_lib train --preset {key} --data {target}")
 
-    return _run(work)
+def _wanted(key, source, parsed):
+    """The part of the data set that the arguments mean, and its folder's name."""
+    group = getattr(parsed, "group", None)
+    subset = Subset(source.groups[group] if group else tuple(parsed.classes), parsed.shrink)
+    name = source.folder
+    if subset.record():
+        name = f"{group or key}{subset.n_classes(source.classes)}"
+    return subset, parsed.name or name
 
 
 def prepare_main(arguments=None) -> int:

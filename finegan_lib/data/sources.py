@@ -1,11 +1,11 @@
-"""The paper's data sets: addresses, checksums and terms, in one table.
+"""Published data sets, the paper's first: addresses, checksums and terms, in one table.
 
 Checksums are those that others have published; ``published`` says where. An archive without one
 would be taken on its first download with its SHA-256 shown and recorded beside it
 (:func:`~finegan_lib.data.download.download`); at present every archive has one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,14 @@ class Source:
         folder: its folder's name below ``--root``; the presets look for ``data/`` and this name.
         archives: what to download.
         images, classes: what the published set holds, all splits together: the paper trains on all.
-        parents: number of parent codes in the paper (section 4; classes are the child codes).
+        parents: number of parent codes in the paper (section 4; classes are the child codes); None
+            for a data set that the paper does not use.
         homepage: of its authors.
         terms: of use, shown before anything is fetched.
         cite: the publication.
         manual: how to come by the archives where there is no address; "" otherwise.
+        called: what its classes are called; the option that chooses some of them has this name.
+        groups: {name: identifiers of classes} of parts that have a name of their own.
     """
 
     title: str
@@ -48,14 +51,27 @@ class Source:
     archives: tuple[Archive, ...]
     images: int
     classes: int
-    parents: int
+    parents: int | None
     homepage: str
     terms: str
     cite: str
     manual: str = ""
+    called: str = "classes"
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 _TFDS = "tensorflow/datasets, url_checksums/"
+
+# Parts of Tiny ImageNet: classes by their identifiers in WordNet.
+_TINY_GROUPS = {
+    "dogs": "n02085620 n02094433 n02099601 n02099712 n02106662 n02113799",
+    "vehicles": "n02814533 n03100240 n03444034 n03599486 n03670208 n03796401 n03977966 n04146614 "
+    "n04285008 n04465501 n04487081",
+    "birds": "n01855672 n02002724 n02056570 n02058221",
+    "insects": "n02165456 n02190166 n02206856 n02226429 n02231487 n02233338 n02236044 n02268443 "
+    "n02279972 n02281406",
+}
+_TINY_GROUPS = {name: tuple(ids.split()) for name, ids in _TINY_GROUPS.items()}
 
 SOURCES = {
     "cub": Source(
@@ -83,6 +99,7 @@ SOURCES = {
         "pass them on, and read the homepage before any other use.",
         cite="Wah, Branson, Welinder, Perona, Belongie, The Caltech-UCSD Birds-200-2011 Dataset, "
         "CNS-TR-2011-001, Caltech, 2011",
+        called="species",
     ),
     "dogs": Source(
         title="Stanford Dogs",
@@ -124,6 +141,7 @@ SOURCES = {
         "research and teaching only (https://image-net.org/download.php).",
         cite="Khosla, Jayadevaprakash, Yao, Fei-Fei, Novel Dataset for Fine-Grained Image "
         "Categorization, Workshop on Fine-Grained Visual Categorization, CVPR 2011",
+        called="breeds",
     ),
     "cars": Source(
         title="Stanford Cars",
@@ -189,5 +207,33 @@ SOURCES = {
         "cars_test/ and the devkit's .mat files with cars_test_annos_withlabels.mat; car_ims/ with "
         "cars_annos.mat; and the folders of Kaggle, cars_train/cars_train/ with the devkit, and "
         "car_data/car_data/train/<class>/ with anno_train.csv, anno_test.csv and names.csv.",
+        called="models",
+    ),
+    "tiny_imagenet": Source(
+        title="Tiny ImageNet",
+        folder="tiny_imagenet",
+        archives=(
+            Archive(
+                name="tiny-imagenet-200.zip",
+                urls=("http://cs231n.stanford.edu/tiny-imagenet-200.zip",),
+                size=248_100_043,
+                checksums={
+                    "sha256": "6198c8ae015e2b3e007c7841da39ec069199b9aa3bfa943a462022fe5e43c821",
+                    "md5": "90528d7ca1a48142e341f4ef8d21d0de",
+                },
+                published="MD5: the data set class of Avalanche, benchmarks/datasets/"
+                "tiny_imagenet/tiny_imagenet.py; SHA-256 and size: several independent "
+                "repositories that verify this archive; the course that made it publishes none",
+            ),
+        ),
+        images=110_000,
+        classes=200,
+        parents=None,
+        homepage="http://cs231n.stanford.edu/",
+        terms="The photographs are a part of ImageNet, whose terms of access allow non-commercial "
+        "research and teaching only (https://image-net.org/download.php).",
+        cite="Le, Yang, Tiny ImageNet Visual Recognition Challenge, CS 231N, Stanford, 2015; "
+        "Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, IJCV 2015",
+        groups=_TINY_GROUPS,
     ),
 }

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ..data import BirdsFolder, ToyBirds
-from ..data.folder import read_rgb, resize_shorter_side
+from ..data.pictures import middle_square, need_pictures, read_rgb
 from ..errors import InputError
 from ..evaluation.clustering import ari, hungarian_accuracy, kmeans_labels, nmi, raw_pixels
 from ..pretrained import load_finegan
@@ -26,7 +26,6 @@ from .finegan import (
 from .jule import JULEConfig, jule
 
 METHODS = ("finegan", "jule", "jule_resnet50", "depict", "depict_large", "kmeans")
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 
 JULE = JULEConfig()
 JULE_RESNET50 = replace(JULE, backbone="resnet50")
@@ -133,23 +132,10 @@ def read_images(source, image_size: int = 64, *, n_images: int = 2000, seed: int
         raise InputError(
             "no such folder", seen=str(source), cure='Give a folder of images, or "toybirds".'
         )
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    if not paths:
-        raise InputError(
-            "no image in this folder",
-            seen=str(folder),
-            cure=f"Images end in {', '.join(sorted(SUFFIXES))}.",
-        )
-    images = torch.stack([middle_square(read_rgb(path), image_size) for path in paths])
+    paths = need_pictures(folder)
+    squares = np.stack([middle_square(read_rgb(path), image_size) for path in paths])
+    images = torch.from_numpy(squares)
     return images, [str(path.relative_to(folder)) for path in paths], None
-
-
-def middle_square(image: Image.Image, size: int) -> Tensor:
-    """(3, size, size) uint8: the shorter side resized to ``size``, the middle cut out."""
-    image = resize_shorter_side(image, size)
-    left, top = ((side - size) // 2 for side in image.size)
-    square = image.crop((left, top, left + size, top + size))
-    return torch.from_numpy(np.array(square)).permute(2, 0, 1)
 
 
 # ------------------------------------------------------------------------- a sheet and a table out

@@ -38,7 +38,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
@@ -46,7 +45,7 @@ from tqdm.auto import tqdm
 from .. import distributed
 from ..codes import one_hot
 from ..data import BirdsFolder, ToyBirds
-from ..data.folder import read_rgb, resize_shorter_side
+from ..data.pictures import middle_square, need_pictures, read_rgb
 from ..errors import InputError
 from ..files import cache_folder
 from ..generators import final_image, random_codes
@@ -274,8 +273,8 @@ def real_pictures(
         birds = BirdsFolder(folder, image_size=image_size)
         rows, read = range(len(birds)), lambda i: to_uint8(birds[i].child_crop)
     else:
-        rows = _picture_files(folder)
-        read = lambda path: _middle(read_rgb(path), image_size)  # noqa: E731
+        rows = need_pictures(folder, at_least=2)
+        read = lambda path: torch.from_numpy(middle_square(read_rgb(path), image_size))  # noqa: E731
     if n is not None and n > len(rows):
         raise InputError(
             "the folder holds fewer pictures than asked for",
@@ -285,25 +284,6 @@ def real_pictures(
     rows = rows if n is None else [rows[i] for i in np.linspace(0, len(rows) - 1, n).astype(int)]
     bar = tqdm(rows, "reading pictures", disable=not progress)
     return torch.stack([read(row) for row in bar])
-
-
-def _picture_files(folder: Path) -> list[Path]:
-    endings = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in endings)
-    if len(found) < 2:
-        raise InputError(
-            "there are no pictures to compare with",
-            seen=str(folder),
-            cure="Give a folder of PNG or JPEG files, or of CUB's layout.",
-        )
-    return found
-
-
-def _middle(image: Image.Image, size: int) -> Tensor:
-    image = resize_shorter_side(image, size)
-    x, y = (image.width - size) // 2, (image.height - size) // 2
-    pixels = np.array(image.crop((x, y, x + size, y + size)))
-    return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 # ------------------------------------------------------------------------------------- statistics

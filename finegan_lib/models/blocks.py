@@ -15,7 +15,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from ..data.example import PatchGeometry as PatchGeometry  # its users look for it here
 from ..data.example import check_image_size as check_image_size
 from ..errors import InputError
-from .convolutions import Conv2d, convolve, innermost, outermost, up_conv
+from .convolutions import Conv2d, convolve, innermost, outermost, plain_forms, up_conv
 
 
 def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
@@ -34,7 +34,8 @@ class BatchNorm2d(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) → (N, C, H, W), equal to torch's but for rounding."""
         here = self.training and x.device.type == "cpu" and x.dtype == self.weight.dtype
-        if not here or not x.is_contiguous() or x.numel() < self.WORTHWHILE:
+        quick = here and x.is_contiguous() and x.numel() >= self.WORTHWHILE
+        if not quick or plain_forms():
             return super().forward(x)
         self.num_batches_tracked += 1
         running = self.running_mean, self.running_var, self.momentum
@@ -75,6 +76,7 @@ def glu(x: Tensor) -> Tensor:
     maps lie in memory; for maps with the channels innermost that slows down all that come before.
     """
     innermost = x.ndim == 4 and not x.is_contiguous() and not torch.compiler.is_compiling()
+    innermost = innermost and not plain_forms()
     if innermost and x.is_contiguous(memory_format=torch.channels_last):
         return _GateInnermost.apply(x)
     return F.glu(x, 1)

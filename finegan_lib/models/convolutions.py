@@ -6,9 +6,33 @@ layers are at the machine's limit as they are. Layers of few channels, and those
 maps, are brought into a form here that fills the registers, or that has less to do.
 """
 
+import contextlib
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+_plain = False  # see differentiable_twice
+
+
+@contextlib.contextmanager
+def differentiable_twice():
+    """Within it all layers take torch's plain forms, whose gradients have gradients themselves.
+
+    A penalty on a gradient (:func:`finegan_lib.losses.gradient_penalty`) needs them. The quick
+    forms here and in :mod:`.blocks` can be differentiated once.
+    """
+    global _plain
+    before, _plain = _plain, True
+    try:
+        yield
+    finally:
+        _plain = before
+
+
+def plain_forms() -> bool:
+    """Whether :func:`differentiable_twice` is in force."""
+    return _plain
 
 
 class Conv2d(nn.Conv2d):
@@ -24,6 +48,7 @@ def convolve(
 ) -> Tensor:
     """``conv2d``, in the form that is the quickest for its sizes on a CPU."""
     here = x.device.type == "cpu" and bias is None and not torch.compiler.is_compiling()
+    here = here and not _plain
     if here and not torch.is_autocast_enabled("cpu"):
         kernel, stride, padding = tuple(weight.shape[2:]), tuple(stride), tuple(padding)
         if (kernel, stride, padding) == ((3, 3), (1, 1), (1, 1)) and few_channels(x, weight):

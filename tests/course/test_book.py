@@ -8,8 +8,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from finegan_lib.course import book
-from finegan_lib.course.exercises import lesson_names
+from finegan_lib.course.engine import book
+from finegan_lib.course.engine.folders import lesson_names
 from finegan_lib.errors import InputError
 
 

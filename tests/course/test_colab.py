@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from finegan_lib.course import colab, source
-from finegan_lib.course.exercises import lesson_names, timings
+from finegan_lib.course.engine import colab, source
+from finegan_lib.course.engine.folders import lesson_names, timings
+from finegan_lib.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ("torch", "torchvision", "numpy")
@@ -73,7 +74,7 @@ def clone(tmp_path, monkeypatch):
     # In a copy: setuptools builds no package whose pyproject.toml holds a file:// address.
     address = shutil.copy(ROOT / "pyproject.toml", tmp_path / "address.toml")
     monkeypatch.setattr(colab, "PYPROJECT", Path(address))
-    colab._write_address(folder.as_uri())
+    colab._write(colab._ADDRESS, folder.as_uri())
     identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
     for command in (
         ["init", "-q"],
@@ -109,11 +110,11 @@ def first_cell(lesson):
     """The text of the bootstrap cell, and the extra packages that it installs."""
     notebook = source.make_notebook(lesson, solved=False)
     (cell,) = (c for c in notebook.cells if "bootstrap" in c.metadata.get("tags", []))
-    (line,) = (line for line in cell.source.splitlines() if "%pip" in line)
+    line, fallback = (line for line in cell.source.splitlines() if "%pip" in line)
     address = re.escape(f"git+{colab.repository()}@{colab.release_tag()}")
-    return cell.source, re.fullmatch(rf' +%pip install -q --no-deps "{address}"(.*)', line)[
-        1
-    ].split()
+    found = re.fullmatch(rf' +%pip install -q --no-deps "{address}"(.*)', line)[1]
+    assert fallback.strip() == f'%pip install -q --no-deps "git+{colab.repository()}"{found}'
+    return cell.source, found.split()
 
 
 def imports_of(lesson):
@@ -152,6 +153,42 @@ def test_only_pure_python_extras_are_installed_and_never_with_their_dependencies
         assert set(first_cell(lesson)[1]) <= EXTRAS, lesson
 
 
+def without_tag(clone):
+    """The repository with the release's tag taken away, on a branch that is not called main."""
+    for command in (["tag", "-d", colab.release_tag()], ["branch", "-m", "trunk"]):
+        subprocess.run(["git", *command], cwd=clone, check=True, capture_output=True)
+
+
+def test_badges_open_the_releases_tag_or_else_the_default_branch(clone):
+    colab._write(colab._REVISION, "something else")
+    assert colab.choose_revision() == colab.revision() == colab.release_tag()
+    assert f"/blob/{colab.release_tag()}/notebooks/01_gan.ipynb" in colab.badge_cell(
+        "notebooks", "01_gan"
+    )
+    without_tag(clone)
+    assert colab.choose_revision() == colab.revision() == "trunk"
+    assert "/blob/trunk/notebooks/01_gan.ipynb" in colab.badge_cell("notebooks", "01_gan")
+    shutil.rmtree(clone)
+    with pytest.raises(InputError, match=r"gives no answer; got .*Badges keep opening 'trunk'"):
+        colab.choose_revision()
+    assert colab.revision() == "trunk"
+
+
+def test_the_first_cell_installs_the_default_branch_where_there_is_no_tag(
+    clone, bare_python, tmp_path
+):
+    without_tag(clone)
+    lesson = lesson_names()[0]
+    report, printed = run_cells(bare_python, [first_cell(lesson)[0]], tmp_path)
+    ((said, error),) = report["cells"]
+    found = UNREACHABLE.search(printed + said)
+    if found and report["library"] is None:
+        pytest.skip(f"pip cannot reach the package registry for setuptools: {found[0]}")
+    assert error is None, printed + said
+    assert str(bare_python.parents[1]) in str(report["library"])
+    assert f"finegan_lib {version('finegan-lib')}" in said
+
+
 def test_the_first_cells_work_on_colab(clone, bare_python, tmp_path):
     # The first lesson's cell installs the library. The others' would install it again: theirs
     # install their extras only. Lessons with extras come last, so that no other profits by them.
@@ -161,7 +198,7 @@ def test_the_first_cells_work_on_colab(clone, bare_python, tmp_path):
         code, extras = first_cell(lesson)
         if cells:
             line = f"%pip install -q --no-deps {' '.join(extras)}" if extras else "pass"
-            code = re.sub(r"%pip .*", line, code)
+            code = re.sub(r"%pip .*", line, code, count=1)
         cells += [code, imports_of(lesson), f'course.hint("{lesson[:2]}.1")']
     assert not first_cell(lessons[0])[1]
     report, printed = run_cells(bare_python, cells, tmp_path)

@@ -2,8 +2,8 @@
 
 import matplotlib.pyplot as plt
 
-from finegan_lib.course import course_map
-from finegan_lib.course.exercises import lesson_names
+from finegan_lib.course.engine import course_map
+from finegan_lib.course.engine.folders import lesson_names
 
 
 def test_the_map_shows_every_lesson_and_where_to_go_from_it():

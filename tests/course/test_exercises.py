@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from finegan_lib import course
-from finegan_lib.course import checks
-from finegan_lib.course.exercises import (
+from finegan_lib.course.engine import checks
+from finegan_lib.course.engine.exercises import (
     OPEN,
     SOLVED,
     WRONG,
@@ -17,9 +17,9 @@ from finegan_lib.course.exercises import (
     compare_values,
     lesson_exercises,
     lesson_hints,
-    lesson_names,
 )
-from finegan_lib.course.observe import observe
+from finegan_lib.course.engine.folders import lesson_names
+from finegan_lib.course.engine.observe import observe
 from finegan_lib.errors import InputError
 
 ALL = [e for name in lesson_names() for e in lesson_exercises(name[:2]).values()]

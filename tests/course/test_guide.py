@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from finegan_lib.course import guide
-from finegan_lib.course.exercises import lesson_exercises, lesson_names
+from finegan_lib.course.engine import folders, guide
+from finegan_lib.course.engine.exercises import lesson_exercises
+from finegan_lib.course.engine.folders import lesson_names
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +35,10 @@ def test_every_lesson_has_minutes_and_a_question(text):
 
 
 def test_minutes_of_a_section(tmp_path, monkeypatch):
-    monkeypatch.setattr(guide, "LESSONS", tmp_path)
+    monkeypatch.setattr(folders, "LESSONS", tmp_path)
+    (tmp_path / "01_gan").mkdir()
     words = " ".join(["word"] * 170)
-    (tmp_path / "01_gan.py").write_text(
+    (tmp_path / "01_gan" / "lesson.py").write_text(
         f"# ---\n# jupyter:\n# ---\n# %% [markdown]\n# {words}\n"
         '# ## A part\n# %%\nx = 1\n# %% exercise="01.1"\ndef f(): ...\n'
         '# %% tags=["solution"] [markdown]\n# not counted\n',

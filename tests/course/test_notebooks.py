@@ -10,10 +10,11 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from finegan_lib.course import colab, notebooks, source
 from finegan_lib.course.__main__ import main
-from finegan_lib.course.compare import needed_for, top_level
-from finegan_lib.course.exercises import lesson_exercises, lesson_hints, lesson_names
+from finegan_lib.course.engine import colab, notebooks, source
+from finegan_lib.course.engine.compare import needed_for, top_level
+from finegan_lib.course.engine.exercises import lesson_exercises, lesson_hints
+from finegan_lib.course.engine.folders import lesson_names
 from finegan_lib.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,7 +105,9 @@ def answers(**code):
 def test_compare_finds_answers_and_judges_each(tmp_path, monkeypatch, capsys):
     only = ("01.1", "01.2", "01.3", "01.4")
     exercises = {k: e for k, e in lesson_exercises("01").items() if k in only}
-    monkeypatch.setattr("finegan_lib.course.compare.lesson_exercises", lambda number: exercises)
+    monkeypatch.setattr(
+        "finegan_lib.course.engine.compare.lesson_exercises", lambda number: exercises
+    )
     path = tmp_path / "renamed.ipynb"
     notebook = answers(
         magics="%matplotlib inline\nmy_ratio = 'c'",
@@ -125,7 +128,7 @@ def test_compare_finds_answers_and_judges_each(tmp_path, monkeypatch, capsys):
 
 def test_a_students_code_does_not_meet_the_answers():
     # The observer runs as a file, by itself: importing the package would load its checks.
-    code = "import runpy, sys; runpy.run_path('finegan_lib/course/observe.py'); "
+    code = "import runpy, sys; runpy.run_path('finegan_lib/course/engine/observe.py'); "
     code += "print([m for m in sys.modules if m.startswith('finegan_lib')])"
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert ran.stdout.strip() == "[]"
@@ -179,7 +182,8 @@ def test_one_address_makes_all_badges(project):
     assert 'Repository = "https://github.com/somebody/fork"' in project.read_text()
     notebook = source.make_notebook("01_gan", solved=False)
     tag = colab.release_tag()
-    assert f"/github/somebody/fork/blob/{tag}/notebooks/01_gan.ipynb" in notebook.cells[0].source
+    where = f"/github/somebody/fork/blob/{colab.revision()}/notebooks/01_gan.ipynb"
+    assert where in notebook.cells[0].source
     assert f'"git+https://github.com/somebody/fork@{tag}"' in notebook.cells[2].source
 
 
@@ -204,5 +208,7 @@ def test_the_first_cell_never_installs_torch_or_its_kin():
 def test_the_first_cell_is_python_once_ipython_has_read_it():
     code = TransformerManager().transform_cell(colab.bootstrap_cell("01_gan"))
     condition = next(n for n in ast.parse(code).body if isinstance(n, ast.If))
-    assert len(condition.body) == 1
-    assert "run_line_magic('pip'" in ast.unparse(condition.body[0])
+    install, fallback = condition.body
+    assert "run_line_magic('pip'" in ast.unparse(install)
+    assert ast.unparse(fallback.test) == "not find_spec('finegan_lib')"
+    assert "run_line_magic('pip'" in ast.unparse(fallback.body)

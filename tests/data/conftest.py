@@ -278,6 +278,33 @@ def cars_files(layout):
     }
 
 
+TINY = {"n02085620": "Chihuahua", "n02206856": "bee", "n04146614": "school bus"}
+
+
+def tiny_files():
+    """{path: bytes} as in tiny-imagenet-200.zip: three classes of two pictures, one of them held
+    out for validation; a test image without label."""
+    top, files, validation = "tiny-imagenet-200", {}, []
+    for k, id_ in enumerate(TINY):
+        lines = []
+        for j in range(2):
+            size, (x1, y1, x2, y2) = (64, 64), (4 * k, 8 * j, 40 + 4 * k, 30 + 8 * j)
+            data = encoded(picture(size, (x1, y1, x2, y2), 2 * k + j))
+            row = f"{x1}\t{y1}\t{x2 - 1}\t{y2 - 1}"
+            if j:
+                files[f"{top}/val/images/val_{k}.JPEG"] = data
+                validation.append(f"val_{k}.JPEG\t{id_}\t{row}")
+            else:
+                files[f"{top}/train/{id_}/images/{id_}_0.JPEG"] = data
+                lines.append(f"{id_}_0.JPEG\t{row}")
+        files[f"{top}/train/{id_}/{id_}_boxes.txt"] = "\n".join(lines).encode()
+    words = [*TINY.items(), ("n00001740", "entity")]
+    files[f"{top}/words.txt"] = "\n".join(f"{i}\t{name}, {i} sp." for i, name in words).encode()
+    files[f"{top}/val/val_annotations.txt"] = "\n".join(validation).encode()
+    files[f"{top}/test/images/test_0.JPEG"] = encoded(picture((64, 64), (0, 0, 9, 9)))
+    return files
+
+
 def write_files(folder, files):
     for name, data in files.items():
         path = folder / name
@@ -293,7 +320,7 @@ class Small:
     picture, encoded, red_box = map(staticmethod, (picture, encoded, red_box))
     tarred, zipped, write_files = map(staticmethod, (tarred, zipped, write_files))
     cub_files, dogs_files, cars_files = map(staticmethod, (cub_files, dogs_files, cars_files))
-    voc_xml = staticmethod(voc_xml)
+    voc_xml, tiny_files = map(staticmethod, (voc_xml, tiny_files))
 
 
 @pytest.fixture(scope="session")

@@ -43,7 +43,10 @@ def publish(server, small, monkeypatch):
     def publish(key, archives):
         rows = []
         for name, files in archives.items():
-            data = small.tarred(files, "w:gz" if name.endswith("gz") else "w:")
+            if name.endswith("zip"):
+                data = small.zipped(files)
+            else:
+                data = small.tarred(files, "w:gz" if name.endswith("gz") else "w:")
             server.files[f"/{name}"] = data
             checksums = {"sha256": hashlib.sha256(data).hexdigest()}
             rows.append(Archive(name, (f"{server.url}/{name}",), len(data), checksums, "this test"))
@@ -107,6 +110,31 @@ def test_dogs(publish, small, tmp_path, capsys):
     assert dataset.child_index.tolist() == [0, 0, 1]
     assert (tmp_path / "dogs/train_test_split.txt").read_text() == "1 1\n2 1\n3 0\n"
     assert not hidden(tmp_path)
+
+
+def test_tiny_imagenet_and_one_group_of_it(publish, small, server, monkeypatch, tmp_path, capsys):
+    publish("tiny_imagenet", {"tiny-imagenet-200.zip": small.tiny_files()})
+    assert run("get_tiny_imagenet.py", "--root", tmp_path) == 0
+    said = capsys.readouterr().out
+    assert "6 images" in said and "terms: The photographs are a part of ImageNet" in said
+    dataset = boxes_are_right(tmp_path / "tiny_imagenet", 6)
+    assert dataset.class_names == ["Chihuahua", "bee", "school_bus"]
+    assert dataset.child_index.tolist() == [0, 0, 1, 1, 2, 2]
+    split = (tmp_path / "tiny_imagenet/train_test_split.txt").read_text()
+    assert split == "1 1\n2 0\n3 1\n4 0\n5 1\n6 0\n"
+
+    # The small archive has one class of these two groups.
+    groups = {"insects": ("n02206856",), "vehicles": ("n04146614", "n04487081")}
+    monkeypatch.setitem(
+        SOURCES, "tiny_imagenet", replace(SOURCES["tiny_imagenet"], groups=groups, classes=200)
+    )
+    assert run("get_tiny_imagenet.py", "--root", tmp_path, "--group", "insects") == 0
+    assert "--preset toy --n-children 1 --data" in capsys.readouterr().out
+    assert boxes_are_right(tmp_path / "insects1", 2).class_names == ["bee"]
+    assert run("get_tiny_imagenet.py", "--root", tmp_path, "--group", "vehicles") == 1
+    assert "there is no such class; got n04487081" in capsys.readouterr().err
+    assert not (tmp_path / "vehicles2").exists() and not hidden(tmp_path)
+    assert len(server.requests) == 1
 
 
 FAULTS = {
@@ -423,6 +451,9 @@ def test_the_table():
     for key, source in SOURCES.items():
         assert source.terms and source.cite and source.homepage
         assert bool(source.manual) == (key == "cars")
+        assert (source.parents is None) == (key == "tiny_imagenet")
+        for ids in source.groups.values():
+            assert len(ids) == len(set(ids)) and list(ids) == sorted(ids)
         for archive in source.archives:
             assert bool(archive.urls) != bool(source.manual) and archive.published
             assert archive.size > 100_000

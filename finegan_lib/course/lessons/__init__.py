@@ -1,1 +1,1 @@
-"""The lessons: sources of the notebooks, and beside each its exercises."""
+"""The lessons, a folder each, and the laboratory that several of them share."""

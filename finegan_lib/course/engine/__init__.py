@@ -1,0 +1,1 @@
+"""What turns the lessons into notebooks, and judges the answers in them."""

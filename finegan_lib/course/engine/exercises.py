@@ -1,0 +1,238 @@
+"""What an exercise is, and how an answer to it is judged.
+
+Three kinds: `Choice` (predict before you see), `Fill` (write a function) and `Exploration` (find
+values that do something). Each lesson's exercises stand in its folder, ``exercises.py``, with
+answers that must be told apart; the tests go through them all.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+
+import torch
+
+from ...errors import InputError
+from .folders import find_lesson, lesson_module, lesson_source
+from .observe import ERROR, STUB, VALUE, observe
+
+OPEN, WRONG, SOLVED = "open", "wrong", "solved"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``state`` is "open", "wrong" or "solved"; ``message`` says why."""
+
+    state: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A typical wrong answer, and what to say to whoever gives it."""
+
+    answer: object
+    hint: str
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """Common to all kinds.
+
+    Args:
+        key: lesson and number, "01.2".
+        title: a few words for the progress board.
+        name: of the function or variable in the notebook.
+        solution: the reference: a function, or a value.
+        mistakes: typical wrong answers; an answer that does the same gets the mistake's hint.
+        alternative: an answer written differently that is just as right (for the tests).
+        praise: one sentence for a solved exercise, that adds something.
+    """
+
+    key: str
+    title: str
+    name: str
+    solution: object
+    mistakes: tuple[Mistake, ...]
+    alternative: object
+    praise: str = ""
+
+    cases = ()
+    gradients = False
+
+    def verdict(self, seen: list[dict]) -> Verdict:
+        """Judge what :func:`observe` wrote down."""
+        if all(s["status"] == STUB for s in seen):
+            return Verdict(OPEN, "not solved yet")
+        for s in seen:
+            if s["status"] == ERROR:
+                return Verdict(WRONG, s["error"])
+            if s["status"] == STUB:
+                return Verdict(WRONG, "it returns ... for some inputs")
+        problem = self.problem(seen)
+        return Verdict(WRONG, problem) if problem else Verdict(SOLVED, self.praise)
+
+    def problem(self, seen: list[dict]) -> str | None:
+        """What is wrong with values, or None."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Choice(Exercise):
+    """A prediction: one letter. A mistake's answer is the wrong letter."""
+
+    options: str = "abc"
+
+    def problem(self, seen):
+        letter = str(seen[0]["value"]).strip().strip("()").lower()
+        if letter == self.solution:
+            return None
+        if len(letter) != 1 or letter not in self.options:
+            return f"{letter!r:.40} is none of the options: answer one of {', '.join(self.options)}"
+        return next(m.hint for m in self.mistakes if m.answer == letter)
+
+
+@dataclass(frozen=True)
+class Fill(Exercise):
+    """A function to write. It is compared with the library's on test inputs.
+
+    Args:
+        inputs: () → list of argument tuples.
+        gradients: also compare the gradients of the result's sum by the floating-point arguments.
+        tolerance: largest allowed difference, relative and absolute.
+    """
+
+    inputs: Callable[[], list[tuple]] = field(default=list)
+    gradients: bool = False
+    tolerance: float = 1e-4
+
+    @property
+    def cases(self):
+        return self.inputs()
+
+    def problem(self, seen):
+        wanted = observe(self.solution, self.cases, self.gradients)
+        problem = self._difference(seen, wanted)
+        if not problem:
+            return None
+        for mistake in self.mistakes:
+            made = observe(mistake.answer, self.cases, self.gradients)
+            if all(m["status"] == VALUE for m in made) and not self._difference(seen, made):
+                return mistake.hint
+        return problem
+
+    def _difference(self, seen, wanted) -> str | None:
+        for i, (s, w) in enumerate(zip(seen, wanted, strict=True)):
+            where = f"test input {i + 1} of {len(wanted)}"
+            problem = compare_values(s["value"], w["value"], self.tolerance)
+            if problem:
+                return f"{where}: {problem}"
+            if self.gradients and w["gradients"] is not None:
+                if s["gradients"] is None:
+                    return (
+                        "the values agree, but no gradient flows back to the inputs: "
+                        "look for .item(), .detach(), numpy or float()"
+                    )
+                for got, want in zip(s["gradients"], w["gradients"], strict=True):
+                    problem = compare_values(got, want, self.tolerance)
+                    if problem:
+                        return f"{where}: the values agree, the gradients do not: {problem}"
+        return None
+
+
+@dataclass(frozen=True)
+class Exploration(Exercise):
+    """A value to find.
+
+    Args:
+        judge: value → what is wrong with it, or None. It may compute for a few seconds.
+    """
+
+    judge: Callable[[object], str | None] = lambda value: None
+
+    def problem(self, seen):
+        try:
+            return self.judge(seen[0]["value"])
+        except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
+            return f"this cannot be used ({error})"
+
+
+def compare_values(got, want, tolerance: float) -> str | None:
+    """What differs between two plain values, in words; None if they agree."""
+    if isinstance(want, dict | list):
+        return _compare_collections(got, want, tolerance)
+    if isinstance(want, str) or want is None:
+        return None if got == want else f"got {got!r:.60}, expected {want!r}"
+    if not isinstance(got, int | float | torch.Tensor):
+        kind = "a tensor" if isinstance(want, torch.Tensor) else "a number"
+        return f"got {'None (is a return missing?)' if got is None else repr(got)[:60]}, not {kind}"
+    got, want = torch.as_tensor(got), torch.as_tensor(want)
+    if got.shape != want.shape:
+        return f"got the shape {tuple(got.shape)}, expected {tuple(want.shape)}"
+    got, want = got.double(), want.double()
+    off = ~torch.isclose(got, want, rtol=tolerance, atol=tolerance, equal_nan=True)
+    if not off.any():
+        return None
+    if not got.isfinite().all() and want.isfinite().all():
+        return "got a value that is not finite (a logarithm of 0, or an overflow?)"
+    at = tuple(int(i) for i in off.nonzero()[0])
+    place = f"at {list(at)} " if at else ""
+    count = f" ({int(off.sum())} of {off.numel()} values differ)" if at else ""
+    return f"{place}got {float(got[at]):.4g}, expected {float(want[at]):.4g}{count}"
+
+
+def _compare_collections(got, want, tolerance):
+    if type(got) is not type(want) or len(got) != len(want):
+        kind = "dictionary" if isinstance(want, dict) else "tuple or list"
+        return f"expected a {kind} of {len(want)} items"
+    for key in want if isinstance(want, dict) else range(len(want)):
+        if isinstance(want, dict) and key not in got:
+            return f"{key!r} is missing"
+        problem = compare_values(got[key], want[key], tolerance)
+        if problem:
+            return f"in item {key!r}: {problem}"
+    return None
+
+
+# ------------------------------------------------------------------------------------- finding
+
+
+@cache
+def lesson_exercises(number: str) -> dict[str, Exercise]:
+    """The exercises of lesson "01" by key, in order."""
+    try:
+        module = lesson_module(number, "exercises")
+    except InputError:
+        return {}
+    return {exercise.key: exercise for exercise in module.EXERCISES}
+
+
+def find_exercise(key) -> Exercise:
+    """One exercise by its key.
+
+    Raises:
+        InputError: if there is none.
+    """
+    exercises = lesson_exercises(str(key).partition(".")[0])
+    if key not in exercises:
+        raise InputError(
+            "there is no such exercise",
+            seen=key,
+            cure=f"Choose one of {', '.join(exercises) or 'the keys in the notebook'}.",
+        )
+    return exercises[key]
+
+
+@cache
+def lesson_hints(number: str) -> dict[str, tuple[str, ...]]:
+    """The hints of a lesson's exercises, out of its ``### HINT`` lines."""
+    hints, key = {}, None
+    for line in lesson_source(find_lesson(number)).splitlines():
+        if line.startswith("# %%"):
+            found = re.search(r'exercise="([\d.]+)"', line)
+            key = found and found[1]
+        elif key and line.strip().startswith("### HINT "):
+            hints.setdefault(key, []).append(line.strip().removeprefix("### HINT "))
+        elif key and line.strip().startswith("###   "):
+            hints[key][-1] += " " + line.strip().removeprefix("###   ").strip()
+    return {key: tuple(lines) for key, lines in hints.items()}

@@ -1,0 +1,81 @@
+"""The leader's guide, ``solutions/README.md``: plans written by hand, tables out of the lessons."""
+
+import re
+
+from .exercises import (
+    Choice,
+    Exercise,
+    Exploration,
+    Fill,
+    lesson_exercises,
+)
+from .folders import LESSONS, lesson_names, lesson_source, timings
+
+TEMPLATE = LESSONS / "leader_guide.md"
+WORDS_PER_MINUTE = 170
+MINUTES_PER_CELL = 0.5
+MINUTES_PER_EXERCISE = {Choice: 2, Fill: 6, Exploration: 8}
+KINDS = {Choice: "predict", Fill: "fill in", Exploration: "explore"}
+
+
+def leader_guide() -> str:
+    """The text of ``solutions/README.md``."""
+    text = TEMPLATE.read_text(encoding="utf-8")
+    return text.replace("{{minutes}}", minutes_table()).replace("{{mistakes}}", mistakes_lists())
+
+
+def sections(lesson: str) -> list[tuple[str, float]]:
+    """The sections of a lesson, ``##`` headings, with the minutes that they take.
+
+    What stands before the first heading counts as "Opening".
+    """
+    exercises = lesson_exercises(lesson[:2])
+    found = [["Opening", 0.0]]
+    for cell in re.split(r"^# %%", lesson_source(lesson), flags=re.MULTILINE)[1:]:
+        head, _, body = cell.partition("\n")
+        if 'tags=["solution"]' in head:
+            continue
+        if "[markdown]" not in head:
+            key = re.search(r'exercise="([\d.]+)"', head)
+            exercise = exercises[key[1]] if key else None
+            found[-1][1] += MINUTES_PER_EXERCISE.get(type(exercise), MINUTES_PER_CELL)
+            continue
+        for line in body.splitlines():
+            heading = re.match(r"# ## (.+)", line)
+            if heading:
+                found.append([heading[1].strip(), 0.0])
+            found[-1][1] += len(line.split()[1:]) / WORDS_PER_MINUTE
+    return [(name, minutes) for name, minutes in found]
+
+
+def minutes_table() -> str:
+    """A Markdown table: lesson, its sections with their minutes, sum, computing time."""
+    lines = ["| lesson | sections (minutes) | together | computing |", "| --- | --- | --- | --- |"]
+    seconds = timings()
+    for lesson in lesson_names():
+        parts = sections(lesson)
+        listed = ", ".join(f"{name} ({max(1, round(minutes))})" for name, minutes in parts)
+        together = sum(max(1, round(minutes)) for _, minutes in parts)
+        computing = f"{seconds[lesson]} s" if lesson in seconds else "not measured"
+        lines.append(f"| [{lesson}]({lesson}.ipynb) | {listed} | {together} min | {computing} |")
+    return "\n".join(lines)
+
+
+def mistakes_lists() -> str:
+    """One Markdown list a lesson: each exercise with its typical mistakes and their answers."""
+    blocks = []
+    for lesson in lesson_names():
+        lines = [f"### {lesson}", ""]
+        for key, exercise in lesson_exercises(lesson[:2]).items():
+            lines.append(f"* **{key}** {exercise.title} ({KINDS[type(exercise)]})")
+            lines += [f"  * {_mistake(exercise, mistake)}" for mistake in exercise.mistakes]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
+def _mistake(exercise: Exercise, mistake) -> str:
+    if isinstance(exercise, Choice):
+        return f"answers ({mistake.answer}): {mistake.hint}"
+    if isinstance(exercise, Exploration):
+        return f"tries `{mistake.answer!r:.60}`: it says “{mistake.hint}”"
+    return mistake.hint

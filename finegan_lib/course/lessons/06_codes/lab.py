@@ -1,0 +1,226 @@
+"""The laboratory of the lesson on codes: what a code can say, and a riddle."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from .... import siblings
+from ....codes import CodeHierarchy, Codes, one_hot
+from ....data import ToyBirds
+from ....figures import draw, image_figure, noise
+from ....models.finegan import (
+    FineGANGenerator,
+    FineGANOutput,
+    Stage,
+)
+from ... import style
+
+# ------------------------------------------------------------------------------------- 06: codes
+
+
+def code_bits(sizes: Sequence[int]) -> tuple[float, float]:
+    """H(p) and H(c|p) in bits when c is uniform, and parent k has ``sizes[k]`` children.
+
+    Their sum is H(c) = log₂ of the number of children, whatever the sizes: p is a function of c.
+    """
+    sizes = torch.as_tensor(sizes).double()
+    share = sizes / sizes.sum()
+    return float(-(share * share.log2()).sum()), float((share * sizes.log2()).sum())
+
+
+def hierarchy_figure(hierarchies: dict[str, CodeHierarchy]) -> Figure:
+    """Each hierarchy as a tree: parents above, their children below, and the bits of either."""
+    figure, axes = plt.subplots(
+        len(hierarchies), 1, figsize=(8.6, 1.6 * len(hierarchies)), layout="constrained"
+    )
+    palette = (style.REAL, style.ORANGE, style.GREEN, style.PURPLE)
+    for axis, (name, hierarchy) in zip(np.atleast_1d(axes), hierarchies.items(), strict=True):
+        for parent in range(hierarchy.n_parents):
+            x = (np.array(hierarchy.children_of(parent)) + 0.5) / hierarchy.n_children
+            colour = palette[parent % len(palette)]
+            axis.fill([x[0], x.mean(), x[-1]], [0, 1, 0], color=colour, alpha=0.3, lw=0)
+            if hierarchy.n_children <= 40:
+                axis.plot([x, np.full_like(x, x.mean())], [0, 1], color=colour, lw=1)
+            axis.scatter(x, np.zeros_like(x), s=14, color=colour, zorder=3)
+            axis.scatter(x.mean(), 1, s=90, color=colour, zorder=3)
+            axis.text(
+                x.mean(), 1, parent, zorder=4, ha="center", va="center", fontsize=7, color="white"
+            )
+        parent_bits, child_bits = code_bits(hierarchy.children_count)
+        axis.set(xlim=(-0.01, 1.01), ylim=(-0.25, 1.35), xticks=[], yticks=[0, 1])
+        axis.set_yticklabels(["children", "parents"])
+        axis.tick_params(length=0)
+        axis.spines[:].set_visible(False)
+        bits = f"H(p) = {parent_bits:.2f} bits, H(c | p) = {child_bits:.2f} bits"
+        axis.set_title(f"{name}: {bits}", fontsize=9.5)
+    figure.suptitle("Which child belongs to which parent")
+    return figure
+
+
+def occupancy(hierarchy: CodeHierarchy, tied: bool, n: int = 4000, seed: int = 0):
+    """How often every pair of codes is drawn: counts (N_p, N_c) of (p, c), and (N_b, N_c)."""
+    random = torch.Generator().manual_seed(seed)
+    codes = hierarchy.sample(n, 1, tied=tied, generator=random)
+    return codes.p.T @ codes.c, codes.b.T @ codes.c
+
+
+def total_effect(before: Tensor, changed: Tensor, after: Tensor) -> float:
+    """E‖f(A) − f(A[k])‖² / E‖f(A) − f(A')‖²: one entry of `evaluation.factors.factor_matrix`.
+
+    Args:
+        before, changed, after: (N, D) readings of one factor with all codes as they were, with code
+            k alone drawn anew, with every code drawn anew.
+    """
+    moved, most = ((before - other).square().sum(1).mean() for other in (changed, after))
+    return float(moved / most)
+
+
+class PaperBirds:
+    """A generator on paper, and the judges of its "images": each factor is exactly what we say.
+
+    An "image" is a row of four numbers: b, p, c and the pose, −1 (left) or 1 (right), the sign of
+    z's first number. If ``mirrored``, every odd parent looks the other way.
+    """
+
+    def __init__(self, hierarchy: CodeHierarchy, mirrored: bool = False):
+        self.hierarchy, self.mirrored = hierarchy, mirrored
+
+    def __call__(self, codes: Codes) -> FineGANOutput:
+        pose = codes.z[:, 0].sign()
+        if self.mirrored:
+            pose = pose * (1 - 2 * (codes.p_index % 2))
+        image = torch.stack([codes.b_index, codes.p_index, codes.c_index, pose], 1)
+        stage = Stage(image, image, image, image)
+        return FineGANOutput(stage, stage, stage)
+
+    def readings(self, images: Tensor) -> dict[str, Tensor]:
+        """What four perfect judges see (see `Judges.readings`)."""
+        b, p, c, pose = images.unbind(1)
+        children, parents = self.hierarchy.n_children, self.hierarchy.n_parents
+        return {
+            "background": one_hot(b.long(), children),
+            "shape": one_hot(p.long(), parents),
+            "appearance": one_hot(c.long(), children),
+            "pose": pose[:, None],
+        }
+
+
+def between(start: Codes, end: Codes, names: str, steps: int = 7) -> Codes:
+    """Codes on the way from one image's to another's: (1 − t)·start + t·end, t from 0 to 1.
+
+    Args:
+        start, end: codes of one image each.
+        names: which codes move ("c", "pz", …); the others stay at ``start``. A one-hot code turns
+            soft on the way: (0.5, 0.5) is half of each.
+        steps: number of images, both ends included.
+    """
+    t = torch.linspace(0, 1, steps)[:, None]
+    moved = {
+        name: torch.lerp(a, b, t) if name in names else a.expand(steps, -1)
+        for name, a, b in zip(Codes._fields, start, end, strict=True)
+    }
+    return Codes(**moved)
+
+
+# ------------------------------------------------------------------------------------- 06: a riddle
+
+HIDDEN = {"b": 4, "p": 3, "c": 6}
+RIDDLE_SEED = 5
+
+
+def riddle_codes(generator: FineGANGenerator, b, p, c) -> Codes:
+    """Codes of the riddle's z: b, p and c are indices, one each or (N,) of them."""
+    indices = [torch.atleast_1d(torch.as_tensor(i)) for i in (b, p, c)]
+    b, p, c = torch.broadcast_tensors(*indices)
+    z = noise(generator, 1, RIDDLE_SEED).expand(len(c), -1)
+    return generator.config.hierarchy().codes(z, c, p_index=p, b_index=b)
+
+
+def riddle_figure(generator: FineGANGenerator) -> Figure:
+    """A bird drawn from hidden b, p and c, and below it what each value of each code looks like."""
+    config, hidden = generator.config, HIDDEN
+    target = draw(generator, riddle_codes(generator, **hidden)).child.image
+    rows, names = [], []
+    sweeps = {"b": config.n_children, "p": config.n_parents, "c": config.n_children}
+    for name, count in sweeps.items():
+        chosen = {"b": 0, "p": 0, "c": 0} | {name: torch.arange(count)}
+        out = draw(generator, riddle_codes(generator, **chosen))
+        pictures = {"b": out.background.image, "p": out.child.mask}
+        pictures = list(pictures.get(name, out.child.masked_foreground))
+        for first in range(0, count, 10):
+            rows.append(pictures[first : first + 10])
+            names.append(f"{name} = {first} + …" if first else f"{name} = …")
+    rows.append(list(target))
+    names.append("which b,\np and c?")
+    columns = [str(i) for i in range(10)]
+    title = "What every value looks like with one z, and below a bird from hidden codes"
+    return image_figure(rows, names, columns, title, size=0.6)
+
+
+def riddle_differences(generator: FineGANGenerator, answer: dict[str, int]) -> dict[str, float]:
+    """How far the picture of each guessed code is from the hidden one's.
+
+    Per code the mean absolute difference of what it is responsible for, B, M_c or M_c·F_c, as a
+    share of the median difference over all its other values: 0 is the same, 1 a usual other one.
+    """
+    config, found = generator.config, {}
+    counts = {"b": config.n_children, "p": config.n_parents, "c": config.n_children}
+    for name, count in counts.items():
+        out = draw(generator, riddle_codes(generator, **HIDDEN | {name: torch.arange(count)}))
+        pictures = {
+            "b": out.background.image,
+            "p": out.child.mask,
+            "c": out.child.masked_foreground,
+        }[name]
+        distance = (pictures - pictures[HIDDEN[name]]).abs().mean((1, 2, 3))
+        others = distance[torch.arange(count) != HIDDEN[name]]
+        found[name] = (distance[answer[name]] / others.median()).item()
+    return found
+
+
+def sibling_tables(generator: FineGANGenerator, seed: int = 0) -> list[Tensor]:
+    """For every parent how differently its children are drawn, ``siblings.distances``."""
+    z = noise(generator, siblings.NOISES, seed)
+    return [siblings.distances(generator, p, z) for p in range(generator.config.n_parents)]
+
+
+def real_sibling_tables(image_size: int, n_poses: int = 8) -> list[Tensor]:
+    """The same of ToyBirds, each child redrawn in the poses of some pictures."""
+    birds, tables = ToyBirds(n_poses, image_size=image_size, progress=False), []
+    for parent in range(birds.hierarchy.n_parents):
+        drawn = []
+        for child in birds.hierarchy.children_of(parent):
+            images, masks = birds.redraw(np.arange(n_poses), parent=parent, child=child)
+            foreground, mask = images / 127.5 - 1, masks[:, None].float()
+            drawn.append(Stage(foreground, mask, mask * foreground, foreground))
+        tables.append(siblings.distance_table(drawn))
+    return tables
+
+
+def siblings_figure(rows: dict[str, list[Tensor]]) -> Figure:
+    """Tables of distances as heat maps, one row a name, one column a parent."""
+    n_parents = max(map(len, rows.values()))
+    figure, axes = plt.subplots(
+        len(rows), n_parents, figsize=(1.75 * n_parents, 2 * len(rows)), layout="constrained"
+    )
+    for i, (name, tables) in enumerate(rows.items()):
+        for p, table in enumerate(tables):
+            axis = axes[i, p]
+            shown = axis.imshow(table, cmap="cividis", vmin=0, vmax=0.8)
+            k = range(len(table))
+            for (a, b), value in np.ndenumerate(table.numpy()):
+                colour = "white" if value < 0.4 else "black"
+                axis.text(b, a, f"{value:.1f}", ha="center", va="center", color=colour, fontsize=7)
+            axis.set(xticks=k, yticks=k, title=f"p={p}" if i == 0 else "")
+            axis.grid(False)
+            if p == 0:
+                axis.set_ylabel(f"{name}\nchild of p")
+            if i == len(rows) - 1:
+                axis.set_xlabel("child of p")
+    figure.colorbar(shown, ax=axes, shrink=0.7, label="rms difference of $M_c F_c$")
+    figure.suptitle("How differently the children of one parent are drawn")
+    return figure

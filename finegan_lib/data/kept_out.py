@@ -1,0 +1,60 @@
+"""Photographs that are kept out of the training, to see whether D learns the others by heart."""
+
+import hashlib
+
+from torch.utils.data import Dataset
+
+from ..errors import InputError
+
+
+def is_kept_out(name: str, share: float) -> bool:
+    """Whether the photograph with this file name is kept out, if ``share`` of them are.
+
+    The rule looks at the name alone, without its folder: the same photographs are kept out in
+    every run, on every machine, and whatever else lies in the folder.
+
+    Args:
+        name: such as "Laysan_Albatross_0002_1027.jpg".
+        share: in [0, 1].
+    """
+    digest = hashlib.sha256(name.encode()).digest()
+    return int.from_bytes(digest[:8], "big") < share * 2**64
+
+
+class FolderPart(Dataset):
+    """Some photographs of a folder, as a data set whose indices run from 0 again.
+
+    Args:
+        folder: a :class:`.folder.BirdsFolder`.
+        rows: which of its photographs, in which order.
+    """
+
+    def __init__(self, folder, rows):
+        self.folder, self.rows = folder, list(rows)
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, key):
+        index, draw = key if isinstance(key, tuple) else (key, 0)
+        return self.folder[self.rows[index], draw]
+
+    def __getitems__(self, keys):
+        return self.folder.__getitems__([(self.rows[i], draw) for i, draw in keys])
+
+
+def split(folder, share: float) -> tuple[FolderPart, FolderPart]:
+    """The photographs to train on, and those that are kept out.
+
+    Raises:
+        InputError: if either part would be empty.
+    """
+    kept = [is_kept_out(path.name, share) for path in folder.paths]
+    parts = [[i for i, out in enumerate(kept) if out == wanted] for wanted in (False, True)]
+    if not all(parts):
+        raise InputError(
+            "keep_out must leave photographs to train on, and keep some out",
+            seen=f"{share} of {len(kept)} photographs: {sum(kept)} kept out",
+            cure="Choose another keep_out (0.1 is usual), or add photographs.",
+        )
+    return FolderPart(folder, parts[0]), FolderPart(folder, parts[1])

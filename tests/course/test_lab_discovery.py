@@ -1,0 +1,163 @@
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+
+from finegan_lib import course
+from finegan_lib.discovery.finegan import shrink
+from finegan_lib.evaluation import hungarian_accuracy, nmi
+from finegan_lib.evaluation.paper import paper_tables
+from finegan_lib.models import FineGANConfig, FineGANGenerator
+
+lab = course.lab("discovery")
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def labels():
+    random = np.random.default_rng(0)
+    true = random.integers(4, size=200)
+    return true, np.where(random.random(200) < 0.7, (true + 1) % 4, random.integers(6, size=200))
+
+
+def test_views_belong_together():
+    generator = FineGANGenerator(
+        FineGANConfig(image_size=32, g_dim=4, z_dim=4, n_parents=2, n_children=4)
+    ).eval()
+    made = lab.generated_views(generator, 60, seed=3, size=16)
+    assert made["final"].shape == made["masked"].shape == (60, 3, 16, 16)
+    parents = generator.config.hierarchy().parent_of[made["child"]]
+    assert made["parent"].equal(parents)
+    # the first batch again, by hand
+    hierarchy, random = generator.config.hierarchy(), torch.Generator().manual_seed(3)
+    free = hierarchy.sample(50, 4, tied=False, generator=random)
+    with torch.no_grad():
+        child = generator(hierarchy.codes(free.z, free.c_index, b_index=free.b_index)).child
+    assert made["child"][:50].equal(free.c_index)
+    assert made["final"][:50].equal(shrink(child.image, 16))
+    assert made["masked"][:50].equal(shrink(child.mask * child.foreground, 16))
+    again = lab.generated_views(generator, 60, seed=3, size=16)
+    assert again["masked"].equal(made["masked"])
+
+
+def test_shuffling_keeps_the_codes_and_loses_the_order():
+    codes = torch.arange(50) % 5
+    mixed = lab.shuffled(codes)
+    assert mixed.sort().values.equal(codes.sort().values)
+    assert (mixed == codes).float().mean() < 0.5
+
+
+@pytest.mark.parametrize("mean", ["arithmetic", "max", "min"])
+def test_nmi_of_counts_is_the_librarys(labels, mean):
+    counts = lab.table_of_counts(*labels)
+    assert lab.nmi_of_counts(counts, mean) == pytest.approx(nmi(*labels, mean))
+
+
+def test_nmi_of_counts_by_hand():
+    # Two classes of 2; cluster 0 holds one of each, clusters 1 and 2 the others.
+    counts = torch.tensor([[1.0, 1, 0], [1, 0, 1]])
+    # H(rows) = 1 bit, H(columns) = 1.5, H(cells) = 2: I = 0.5.
+    assert lab.nmi_of_counts(counts) == pytest.approx(0.5 / 1.25)
+    assert lab.nmi_of_counts(counts, "max") == pytest.approx(0.5 / 1.5)
+    assert lab.nmi_of_counts(torch.tensor([[5.0]])) == 0
+
+
+def test_accuracy_of_counts(labels):
+    assert lab.accuracy_of_counts(lab.table_of_counts(*labels)) == pytest.approx(
+        hungarian_accuracy(*labels)
+    )
+    greedy_is_worse = torch.tensor([[10.0, 12], [0, 9]])
+    assert lab.accuracy_of_counts(greedy_is_worse) == pytest.approx(19 / 31)
+
+
+def test_matching_brings_the_counts_to_the_diagonal(labels):
+    counts = lab.table_of_counts(*labels)
+    matched = lab.matched_columns(counts)
+    assert matched.shape == counts.shape
+    assert matched.diagonal().sum() / counts.sum() == pytest.approx(hungarian_accuracy(*labels))
+    assert matched.sum(0).sort().values.equal(counts.sum(0).sort().values)
+
+
+def test_dice_fool_nmi_and_not_ari():
+    truth = np.arange(400) % 20
+    curves = lab.scores_of_dice(truth, [5, 50, 300])
+    assert curves["NMI"][0] < 0.2 < curves["NMI"][1] < curves["NMI"][2]
+    assert max(map(abs, curves["ARI"])) < 0.05
+    strict = curves["NMI, by the larger entropy"]
+    assert all(a <= b for a, b in zip(strict, curves["NMI"], strict=True))
+    score, adjusted = lab.fooled(700)
+    assert score > 0.5 and abs(adjusted) < 0.05
+
+
+def test_the_story_of_merging():
+    points, truth = lab.petals()
+    weights, story = lab.merge_story(points, [10, 3])
+    assert weights.shape == (150, 150)
+    counts = {name: len(np.unique(labels)) for name, labels in story.items()}
+    assert counts["first"] > 10 and counts[10] == 10 and counts[3] == 3
+    assert nmi(truth, story[3]) > 0.9
+    # a merge never takes images apart
+    for few, many in ((3, 10), (10, "first")):
+        pairs = set(zip(story[many].tolist(), story[few].tolist(), strict=True))
+        assert len(pairs) == counts[many]
+
+
+def test_the_tables_elsewhere():
+    later = lab.elsewhere()
+    assert later["nmi"]["C3-GAN"]["birds"] == 0.53 and later["accuracy"]["C3-GAN"]["birds"] == 0.276
+    assert "2112.14971" in later["source"]
+    assert set(lab.TABLE3_ORDER) == set(paper_tables()["table3_nmi"])
+
+
+def test_results_on_digits_say_how_they_were_made():
+    results = lab.digits_results()
+    assert results["command"].startswith("python -m finegan_lib.discovery.digits")
+    pixels = results["methods"]["k-means on pixels"]["nmi_arithmetic"]
+    for method in ("JULE", "DEPICT"):
+        values = results["methods"][method]["nmi_arithmetic"]
+        assert len(values) == 3
+        assert min(values) > max(pixels) + 0.03, method
+
+
+def test_example_images_and_their_names():
+    images = torch.zeros(6, 3, 4, 4, dtype=torch.uint8)
+    rows = lab.example_images(images, np.array([0, 0, 0, 1, 1, 2]), [0, 2], n=2)
+    assert [len(row) for row in rows] == [2, 1] and rows[0][0].min() == -1
+    names = lab.dominant_names([0, 0, 0, 1], [1, 1, 0, 0], ["owl", "duck"], [0, 1])
+    assert names == ["duck\n2 of 3", "owl\n1 of 1"]
+
+
+def test_figures_show_what_they_are_given(labels):
+    scores = {"φ: both": {"child": 0.8, "parent": 0.5}, "raw": {"child": 0.2, "parent": 0.1}}
+    left, right = lab.draw_bars(scores, "t").axes
+    assert [bar.get_width() for bar in left.patches] == [0.8, 0.2]
+    assert [bar.get_width() for bar in right.patches] == [0.5, 0.1]
+
+    counts = lab.table_of_counts(*labels)
+    axes = lab.draw_confusion(counts, ["a", "b"], np.array([0, 0, 1, 1]), "t").axes
+    shown = axes[1].images[0].get_array()
+    assert shown.diagonal().mean() > 0.5 > axes[0].images[0].get_array().diagonal().mean()
+
+    p = torch.rand(30, 4, generator=torch.Generator().manual_seed(0)).softmax(1)
+    images = torch.zeros(3, 1, 8, 8, dtype=torch.uint8)
+    axes = lab.draw_targets(p, images).axes
+    assert sum(bar.get_height() for bar in axes[2].patches) == pytest.approx(90, rel=1e-4)
+    heights = [bar.get_height() for bar in axes[2].patches[:4]]
+    assert heights == sorted(heights, reverse=True)
+    assert axes[1].patches[0].get_width() == pytest.approx(p[0].max().item())
+
+    axes = lab.draw_table3().axes
+    heights = [round(bar.get_height(), 3) for bar in axes[0].patches]
+    assert heights[0] == 0.204 and 0.403 in heights
+
+    points, _ = lab.petals(30)
+    weights, story = lab.merge_story(points, [5, 3], k=4)
+    axes = lab.draw_merging(points, weights, story, "t").axes
+    assert axes[0].collections[0].N == 30 * 4  # an arrow for every neighbour
+    assert len({tuple(c) for c in axes[3].collections[0].get_facecolors()}) == 3
+    assert len(lab.draw_dice({k: [0, 1] for k in "abcd"}, [2, 4], 9, 3).axes) == 1

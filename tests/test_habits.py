@@ -1,0 +1,117 @@
+"""What others expect of a repository: citation, workflow, forms, hooks and a change log."""
+
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+import finegan_lib
+
+ROOT = Path(__file__).resolve().parents[1]
+
+_TEXT = {"type": "string", "minLength": 1}
+_AUTHOR = {
+    "type": "object",
+    "anyOf": [{"required": ["name"]}, {"required": ["family-names", "given-names"]}],
+    "properties": dict.fromkeys(("name", "family-names", "given-names"), _TEXT),
+    "additionalProperties": False,
+}
+_AUTHORS = {"type": "array", "minItems": 1, "items": _AUTHOR}
+# The keys of CITATION.cff that stand here, by the guide to version 1.2.0 of the format
+# (https://github.com/citation-file-format/citation-file-format). Others are refused.
+CITATION = {
+    "type": "object",
+    "required": ["authors", "cff-version", "message", "title", "references"],
+    "properties": {
+        **dict.fromkeys(("message", "title", "abstract"), _TEXT),
+        "cff-version": {"const": "1.2.0"},
+        "type": {"const": "software"},
+        "license": {"const": "MIT"},
+        "keywords": {"type": "array", "uniqueItems": True, "items": _TEXT},
+        "authors": _AUTHORS,
+        "references": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["authors", "title", "type"],
+                "properties": {
+                    **dict.fromkeys(("title", "collection-title"), _TEXT),
+                    "type": {"const": "conference-paper"},
+                    "authors": _AUTHORS,
+                    "year": {"type": "integer"},
+                    "conference": {"type": "object", "required": ["name"]},
+                    "identifiers": {"type": "array", "items": {"required": ["type", "value"]}},
+                    "url": {"type": "string", "pattern": "^https://"},
+                },
+                "additionalProperties": False,
+            },
+        },
+    },
+    "additionalProperties": False,
+}
+
+
+def read_yaml(name):
+    return yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
+
+
+def test_the_citation_has_the_form_that_readers_of_it_expect():
+    citation = read_yaml("CITATION.cff")
+    jsonschema.validate(citation, CITATION)
+    (paper,) = citation["references"]
+    assert [author["family-names"] for author in paper["authors"]] == ["Singh", "Ojha", "Lee"]
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(citation | {"version": finegan_lib.__version__}, CITATION)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(citation | {"authors": [{"family-names": "X"}]}, CITATION)
+
+
+def test_the_workflow_runs_everything_on_linux_and_the_quick_tests_elsewhere():
+    workflow = read_yaml(".github/workflows/tests.yml")
+    everything, quick = workflow["jobs"]["everything"], workflow["jobs"]["quick"]
+    assert everything["runs-on"] == "ubuntu-latest"
+    assert [step["run"] for step in everything["steps"] if "run" in step] == [".ci/run"]
+    assert quick["strategy"]["matrix"]["os"] == ["macos-latest", "windows-latest"]
+    assert workflow["permissions"] == {"contents": "read"}
+    # The quick tests are those of `make test-fast`.
+    (fast,) = re.findall(
+        r"\$\(BIN\) -m (pytest .*-m \"not slow\")", (ROOT / "Makefile").read_text()
+    )
+    *_, last = [step["run"] for step in quick["steps"] if "run" in step]
+    assert last == f"python -m {fast}".replace("$(WORKERS)", "2")
+
+
+@pytest.mark.parametrize("form", ["bug", "lesson", "idea"])
+def test_the_forms_ask_something(form):
+    content = read_yaml(f".github/ISSUE_TEMPLATE/{form}.yml")
+    assert content["name"] and content["description"]
+    ids = [part["id"] for part in content["body"]]
+    assert len(ids) == len(set(ids)) >= 3
+    for part in content["body"]:
+        assert part["type"] in ("input", "textarea") and part["attributes"]["label"]
+    assert any(part.get("validations", {}).get("required") for part in content["body"])
+
+
+def test_the_hooks_run_what_is_here():
+    (local,) = read_yaml(".pre-commit-config.yaml")["repos"]
+    entries = [hook["entry"].split() for hook in local["hooks"]]
+    assert {entry[0] for entry in entries} == {".ci/python"} and (ROOT / ".ci/python").is_file()
+    assert [entry[2] for entry in entries] == ["ruff", "ruff", "finegan_lib.course"]
+
+
+def test_the_change_log_knows_this_version():
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## (\S+)", text, re.MULTILINE)
+    assert versions[0] == "Unreleased" or versions[0] == finegan_lib.__version__
+    assert finegan_lib.__version__ in versions
+    assert len(versions) == len(set(versions))
+
+
+@pytest.mark.parametrize("name", ["README.md", "notebooks", "finegan_lib"])
+def test_depict_is_cited_by_its_own_number(name):
+    """arXiv 1704.06363 is another paper's."""
+    place = ROOT / name
+    files = [place] if place.is_file() else [*place.rglob("*.py"), *place.rglob("*.ipynb")]
+    assert not [file for file in files if "1704.06363" in file.read_text(encoding="utf-8")]
