@@ -32,6 +32,7 @@ from .data import ToyBirds
 from .data.cache import CachedBirds
 from .data.folder import MARGIN
 from .data.kept_out import split as kept_out_split
+from .devices import pick_device
 from .errors import InputError, TrainingDiverged, TrainingStopped
 from .files import DISK_FULL, disk_errors, write_whole
 from .models import (
@@ -101,7 +102,9 @@ class LoopConfig:
         "folders only: shorter side of the stored full image, in units of the background "
         "discriminator's input (0: the paper's 76/64)",
     )
-    device: str = option("auto", '"auto" (CUDA when present), "cpu" or "cuda"')
+    device: str = option(
+        "auto", '"auto" (CUDA or Apple\'s GPU where present), "cpu", "cuda", "mps", …'
+    )
     precision: str = option(
         "auto",
         "of convolutions (auto: fp32 on a CPU; bf16, or fp16 before Ampere, on a GPU)",
@@ -298,22 +301,6 @@ def hash_seed(*numbers: int) -> int:
     return seed % 2**63
 
 
-def pick_device(name: str) -> torch.device:
-    """ "auto" → CUDA when present, else the CPU; any other name as torch understands it."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(
-            "this torch sees no CUDA device", seen=name, cure='Use device "auto" or "cpu".'
-        )
-    try:
-        return torch.device(name)
-    except RuntimeError as error:
-        raise InputError(
-            "no such device", seen=name, cure='Use "auto", "cpu" or "cuda".'
-        ) from error
-
-
 def rate_factor(step: int, stop: int, final_decay: float) -> float:
     """1, then a straight line to 0 over the last fraction ``final_decay`` of the steps."""
     return min(1.0, (stop - step) / (final_decay * stop)) if final_decay > 0 else 1.0
@@ -406,6 +393,8 @@ class Run:
             start_from(config.loop.start_from, self.system, config)
         # Last of all: it may have to be drawn, and by one process only.
         self.dataset = distributed.in_turn(lambda: build_dataset(config, progress))
+        if progress and hasattr(self.dataset, "tell_background"):
+            self.dataset.tell_background()
         loop, self.compared = config.loop, {}
         if loop.keep_out:
             self.dataset, kept_out = kept_out_split(self.dataset, loop.keep_out)

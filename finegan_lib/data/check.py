@@ -20,7 +20,7 @@ turned by EXIF                         used      upright; **boxes are those of t
 box beyond the edge                    repaired  clipped
 all boxes between 0 and 1: shares      repaired  multiplied by the image's size
 box outside, empty, inverted, NaN      refused   file and line of bounding_boxes.txt
-box smaller than a pixel               refused   it looks like a share among pixels
+box smaller than a pixel               repaired  told: it looks like a share among pixels
 image id, class id or box line twice   refused   file and line
 image listed under two ids             used      one example each: two objects in one picture
 image listed in another form           repaired  separators, capital letters, Unicode: told

@@ -146,7 +146,7 @@ def _best_box(photo, header, centre):
     for candidate in (photo, *photo.others):
         try:
             box = upright(candidate, header, centre)
-            _refuse_the_images_size(candidate, box, header)
+            _refuse_the_suspicious(candidate, box, header)
             good.append((candidate, *check_box(box, header, candidate.where)))
         except InputError as error:
             errors.append(error)
@@ -156,14 +156,23 @@ def _best_box(photo, header, centre):
     return *best, len(errors)
 
 
-def _refuse_the_images_size(photo, box, header):
-    """A box as large as its image that begins elsewhere: its size is the image's, not its own."""
+def _refuse_the_suspicious(photo, box, header):
+    """A box that is a share among pixels, or whose size is that of its image."""
+    from .lists import is_like_a_share
+
     x1, y1, x2, y2 = box
-    width, height = header.size
-    if photo.box is not None and (x2 - x1, y2 - y1) == (width, height) and x1 > 0 and y1 > 0:
+    if photo.box is None:
+        return
+    if photo.frame is None and is_like_a_share(box):
+        raise InputError(
+            f"{photo.where}: the box is smaller than a pixel, as a share of its image would be",
+            seen=f"x {x1:g} to {x2:g}, y {y1:g} to {y2:g}",
+            cure="Give all boxes in pixels, or all as shares between 0 and 1.",
+        )
+    if (x2 - x1, y2 - y1) == header.size and x1 > 0 and y1 > 0:
         raise InputError(
             f"{photo.where}: the box's width and height are those of its image",
-            seen=f"x {x1:g}, y {y1:g}, width {width:g}, height {height:g}",
+            seen=f"x {x1:g}, y {y1:g}, width {x2 - x1:g}, height {y2 - y1:g}",
             cure="Give the box's own width and height.",
         )
 

@@ -18,6 +18,8 @@ is one function of :mod:`finegan_lib.data.lists`, which both this reader and tha
 """
 
 import math
+import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,7 @@ from torch.utils.data import Dataset
 
 from ..codes import CodeHierarchy
 from ..errors import InputError
+from .cub_folder import background_text
 from .example import TrainingExample, background_size, patch_geometry
 from .lists import (
     Report,
@@ -164,6 +167,13 @@ class BirdsFolder(Dataset):
     def background_share(self) -> float:
         """:func:`background_share` of this data set, at its sizes."""
         return background_share(self.sizes, self.boxes, self.image_size, self.full_scale)
+
+    def tell_background(self) -> None:
+        """Print :meth:`background_share`, and warn where it is too small to learn from."""
+        shares = {self.image_size: self.background_share()}
+        print(background_text(shares), file=sys.stderr)
+        if text := background_warning(self.sizes, self.boxes, shares, self.full_scale):
+            warnings.warn(text, stacklevel=2)
 
     def evaluation_crops(self, indices=None) -> Tensor:
         """The middle of every child crop, never mirrored: (N, 3, S, S) uint8.

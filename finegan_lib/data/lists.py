@@ -297,6 +297,10 @@ def read_boxes(root, rows, headers, report) -> dict:
         except InputError as error:
             report.refuse("boxes cannot be used", where, error)
             continue
+        if is_like_a_share(box):
+            report.repair(
+                "boxes are smaller than a pixel, as shares of their image would be", where
+            )
         if clipped:
             report.repair("boxes reach beyond their image and are clipped to it", where)
     return boxes
@@ -309,6 +313,11 @@ def are_shares(boxes) -> bool:
     """
     boxes = list(boxes)
     return bool(boxes) and all(0 <= number <= 1 + 1e-6 for box in boxes for number in box)
+
+
+def is_like_a_share(box) -> bool:
+    """Whether a box in pixels lies within the first one, as none is drawn but shares do."""
+    return are_shares([box]) and not all(float(number).is_integer() for number in box)
 
 
 def scaled(box, factors):
@@ -342,12 +351,6 @@ def check_box(box, header: Header, where: str):
             f"{where}: the box is empty or inverted",
             seen=f"width {x2 - x1:g}, height {y2 - y1:g}",
             cure="Width and height come after x and y, both above 0, in pixels.",
-        )
-    if are_shares([box]) and not all(float(number).is_integer() for number in box):
-        raise InputError(
-            f"{where}: the box is smaller than a pixel, as a share of the image would be",
-            seen=f"x {x1:g} to {x2:g}, y {y1:g} to {y2:g} in {width:g} x {height:g}",
-            cure="Give all boxes in pixels, or all as shares between 0 and 1.",
         )
     clipped = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
     if clipped[0] >= clipped[2] or clipped[1] >= clipped[3]:

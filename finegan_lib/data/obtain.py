@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from ..errors import InputError
-from ..files import disk_errors
+from ..files import disk_errors, print_anywhere
 from . import cub_folder, layouts, own
 from .archives import extract_into, is_archive
 from .boxes import KNOWN
@@ -164,6 +164,7 @@ def main(key: str, arguments=None) -> int:
         The exit status: 0, or 1 with one message on stderr.
     """
     source = SOURCES[key]
+    print_anywhere()
     parsed = _parser(key, source).parse_args(arguments)
 
     def work():
@@ -258,6 +259,7 @@ def prepare_main(arguments=None) -> int:
     Returns:
         The exit status: 0, or 1 with one message on stderr.
     """
+    print_anywhere()
     parser = argparse.ArgumentParser(
         description="Your own photographs in CUB's layout. Their files are linked or copied, never "
         "changed. Without boxes the middle of each picture stands for the object, and what lies "

@@ -120,8 +120,13 @@ def list_pictures(root) -> Listing:
     return Listing(pictures, unused, others)
 
 
-def need_pictures(root, at_least: int = 1) -> list[Path]:
+def need_pictures(root, at_least: int = 1, none: str = "no image in this folder") -> list[Path]:
     """The pictures of :func:`list_pictures`.
+
+    Args:
+        root: the folder.
+        at_least: how many are needed.
+        none: what is said where there are none.
 
     Raises:
         InputError: if there are fewer than ``at_least``; says how many, and what else is there.
@@ -130,7 +135,8 @@ def need_pictures(root, at_least: int = 1) -> list[Path]:
     n = len(listing.pictures)
     if n >= at_least:
         return listing.pictures
-    what = "the folder holds no image" if n == 0 else f"the folder holds {n} of {at_least} images"
+    count = "one image" if n == 1 else f"{n} images"
+    what = f"the folder holds {count}, and {at_least} are needed" if n else none
     rest = f" ({told_unused(listing.unused_but(()))})" if listing.unused else ""
     needed = "" if at_least == 1 else f" that holds at least {at_least}"
     raise InputError(

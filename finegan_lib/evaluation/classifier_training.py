@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 
 from ..data import BirdsFolder, ToyBirds
 from ..data.toybirds import DRAWING_VERSION, stored_crop_size
+from ..devices import pick_device
 from ..errors import InputError
 from .feature_networks import PhotoClassifier, ToyClassifier, save_network, to_uint8
 from .judges import POSE_SPREAD
@@ -52,7 +53,7 @@ def train_and_save_classifier(
     Raises:
         InputError: for a folder without labels, or weights that cannot be fetched.
     """
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    device = pick_device(str(device))
     torch.manual_seed(seed)
     command = f"python -m finegan_lib classifier --data {data}"
     if data == "toybirds":

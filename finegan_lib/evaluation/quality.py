@@ -46,6 +46,7 @@ from .. import distributed
 from ..codes import one_hot
 from ..data import BirdsFolder, ToyBirds
 from ..data.pictures import middle_square, need_pictures, read_rgb
+from ..devices import pick_device
 from ..errors import InputError
 from ..files import cache_folder
 from ..generators import final_image, random_codes
@@ -106,7 +107,7 @@ class FeatureSums:
     @classmethod
     def of(cls, features: Tensor) -> "FeatureSums":
         """The sums of (N, D) features."""
-        features = features.double().cpu()
+        features = features.cpu().double()
         return cls(len(features), features.sum(0), features.T @ features)
 
     def __add__(self, other: "FeatureSums") -> "FeatureSums":
@@ -273,7 +274,7 @@ def real_pictures(
         birds = BirdsFolder(folder, image_size=image_size)
         rows, read = range(len(birds)), lambda i: to_uint8(birds[i].child_crop)
     else:
-        rows = need_pictures(folder, at_least=2)
+        rows = need_pictures(folder, 2, "there are no pictures to compare with")
         read = lambda path: torch.from_numpy(middle_square(read_rgb(path), image_size))  # noqa: E731
     if n is not None and n > len(rows):
         raise InputError(
@@ -475,7 +476,7 @@ def evaluate_quality(
         `compare_statistics`, with what it was made of.
     """
     progress = progress and distributed.is_first()
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    device = pick_device(str(device))
     generator = load_generator(checkpoint).to(device)
     size = generator.config.image_size
     if n < 4:
