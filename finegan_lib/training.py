@@ -232,9 +232,17 @@ def build_system(config: RunConfig) -> torch.nn.Module:
     return SYSTEMS[type(config.model)](config.model, config.recipe)
 
 
-def build_dataset(config: RunConfig, progress: bool = True) -> Dataset:
-    """The images that a run trains on."""
+def build_dataset(config: RunConfig, progress: bool = True, data=None) -> Dataset:
+    """The images that a run trains on; ``data``: a data set in place of the one that it names."""
     model, loop = config.model, config.loop
+    if data is not None:
+        if data.image_size != model.image_size:
+            raise InputError(
+                "the data set has another image size than the model",
+                seen=f"{data.image_size}, not {model.image_size}",
+                cure="Make it with the model's image_size.",
+            )
+        return data
     if loop.data != "toybirds":
         return CachedBirds(
             loop.data,
@@ -317,7 +325,9 @@ def anneal(system, step: int, stop: int) -> None:
 
 
 @distributed.joined()
-def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = True) -> Path:
+def train(
+    config: RunConfig, folder, *, resume: bool = False, progress: bool = True, data=None
+) -> Path:
     """Train, and return the newest checkpoint.
 
     Args:
@@ -326,6 +336,8 @@ def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = T
         resume: go on from the folder's newest intact checkpoint (from the start if there is none).
             A damaged one is set aside under another name.
         progress: show a progress bar.
+        data: a :class:`~finegan_lib.data.PictureSet`, or another data set whose items are training
+            examples, in place of the one that ``config`` names.
 
     Raises:
         InputError: if the folder holds another run, the data are too few or an image cannot be
@@ -333,7 +345,7 @@ def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = T
         TrainingDiverged: if a loss or a weight becomes infinite or NaN, or a loss explodes.
         TrainingStopped: after SIGINT or SIGTERM, when the step was finished and is on the disk.
     """
-    run = Run(config, folder, resume, progress and distributed.is_first())
+    run = Run(config, folder, resume, progress and distributed.is_first(), data)
     loop, system = config.loop, run.system
     batches = DataLoader(
         run.dataset,
@@ -371,7 +383,7 @@ def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = T
 class Run:
     """The folder of a run: where it stands, and what it writes."""
 
-    def __init__(self, config: RunConfig, folder, resume: bool, progress: bool):
+    def __init__(self, config: RunConfig, folder, resume: bool, progress: bool, data=None):
         self.config, self.folder, self.progress = config, Path(folder), progress
         self.device = pick_device(config.loop.device)
         self.step, self.newest, self.seconds_before = 0, None, 0.0
@@ -392,7 +404,7 @@ class Run:
         elif config.loop.start_from:
             start_from(config.loop.start_from, self.system, config)
         # Last of all: it may have to be drawn, and by one process only.
-        self.dataset = distributed.in_turn(lambda: build_dataset(config, progress))
+        self.dataset = distributed.in_turn(lambda: build_dataset(config, progress, data))
         if progress and hasattr(self.dataset, "tell_background"):
             self.dataset.tell_background()
         loop, self.compared = config.loop, {}

@@ -47,8 +47,8 @@ from .pictures import read_rgb, resize_shorter_side
 MARGIN = 76 / 64
 
 
-class BirdsFolder(Dataset):
-    """A folder of photographs with one bounding box each (layout: see the module).
+class Photographs(Dataset):
+    """Photographs with one bounding box each, cut into training examples.
 
     ``dataset[i]`` or ``dataset[i, draw]`` is a :class:`TrainingExample`, made as the authors of
     FineGAN make it:
@@ -61,7 +61,98 @@ class BirdsFolder(Dataset):
       clipped to the window: where the window misses the object, the box is empty.
 
     Both are drawn from a generator seeded by (seed, i, draw) alone, so they do not depend on the
-    worker or on the order of the calls.
+    worker or on the order of the calls. A subclass fills in ``sizes`` and ``boxes``, and says in
+    :meth:`photograph` what the pixels are.
+
+    Args:
+        image_size: S, side of the child crop in pixels, one of ``example.IMAGE_SIZES``.
+        seed: for the random windows and mirrorings, at least 0.
+        crop_scale: side of the child crop, as a multiple of the longer side of the box.
+        full_scale: shorter side of the resized whole image, as a multiple of its window, at
+            least 1. The larger, the more windows lie beside the object.
+
+    Attributes:
+        sizes: (width, height) of each upright photograph, in pixels.
+        boxes: (N, 4) float64: x1, y1, x2, y2 in pixels of the upright photograph, clipped to it.
+    """
+
+    def __init__(self, image_size: int, seed: int, crop_scale: float, full_scale: float):
+        self.background_size = background_size(image_size)
+        _check_option("crop_scale", crop_scale, 0 < crop_scale < math.inf, "Give a number above 0.")
+        _check_option("full_scale", full_scale, 1 <= full_scale < math.inf, "Give at least 1.")
+        _check_option("seed", seed, seed >= 0, "Give a whole number, 0 or more.")
+        self.image_size, self.seed = image_size, seed
+        self.crop_scale, self.full_scale = crop_scale, full_scale
+
+    def photograph(self, index: int) -> Image.Image:
+        """One photograph, upright and in RGB."""
+        raise NotImplementedError
+
+    def __len__(self):
+        return len(self.sizes)
+
+    def __getitem__(self, key) -> TrainingExample:
+        index, draw = key if isinstance(key, tuple) else (key, 0)
+        index = range(len(self))[index]
+        rng = np.random.default_rng((self.seed, index, int(draw)))
+        image, box = self.photograph(index), self.boxes[index]
+
+        crop = self._child_crop(image, box)
+        window = _random_window(crop.size, self.image_size, rng)
+        child_crop = _to_tensor(_cut(crop, window, flip=rng.random() < 0.5))
+
+        # The tiny sum lets full_scale = side / S_b give back that very side.
+        side = int(self.background_size * self.full_scale + 1e-6)
+        whole = resize_shorter_side(image, side)
+        window = _random_window(whole.size, self.background_size, rng)
+        flip = rng.random() < 0.5
+        full_image = _to_tensor(_cut(whole, window, flip))
+        box = _move_box(box, image.size, whole.size, window, flip)
+        return TrainingExample(
+            child_crop, full_image, torch.tensor(box, dtype=torch.float32), index
+        )
+
+    def __getitems__(self, keys) -> list[TrainingExample]:
+        """What a ``DataLoader`` asks for: the examples of one batch, as a list."""
+        return [self[key] for key in keys]
+
+    def background_share(self) -> float:
+        """:func:`background_share` of this data set, at its sizes."""
+        return background_share(self.sizes, self.boxes, self.image_size, self.full_scale)
+
+    def tell_background(self) -> None:
+        """Print :meth:`background_share`, and warn where it is too small to learn from."""
+        shares = {self.image_size: self.background_share()}
+        print(background_text(shares), file=sys.stderr)
+        if text := background_warning(self.sizes, self.boxes, shares, self.full_scale):
+            warnings.warn(text, stacklevel=2)
+
+    def evaluation_crops(self, indices=None) -> Tensor:
+        """The middle of every child crop, never mirrored: (N, 3, S, S) uint8.
+
+        Args:
+            indices: which images, in which order; all by default.
+        """
+        indices = range(len(self)) if indices is None else [int(i) for i in indices]
+        crops = torch.empty(len(indices), 3, self.image_size, self.image_size, dtype=torch.uint8)
+        for row, index in enumerate(indices):
+            crop = self._child_crop(self.photograph(index), self.boxes[index])
+            middle = [(side - self.image_size) // 2 for side in crop.size]
+            crops[row] = _pixels(_cut(crop, (*middle, self.image_size), flip=False))
+        return crops
+
+    def _child_crop(self, image: Image.Image, box) -> Image.Image:
+        x1, y1, x2, y2 = box
+        # Whole pixels, rounded down, as the authors do.
+        half = max(1, int(self.crop_scale / 2 * max(x2 - x1, y2 - y1)))
+        x, y = int((x1 + x2) / 2), int((y1 + y2) / 2)
+        width, height = image.size
+        square = max(0, x - half), max(0, y - half), min(width, x + half), min(height, y + half)
+        return resize_shorter_side(image.crop(square), int(self.image_size * MARGIN))
+
+
+class BirdsFolder(Photographs):
+    """A folder of photographs with one bounding box each (layout: see the module).
 
     Args:
         root: the folder that holds ``images.txt``.
@@ -102,16 +193,8 @@ class BirdsFolder(Dataset):
         crop_scale: float = 1.5,
         full_scale: float = MARGIN,
     ):
-        self.background_size = background_size(image_size)
-        _check_option("crop_scale", crop_scale, 0 < crop_scale < math.inf, "Give a number above 0.")
-        _check_option("full_scale", full_scale, 1 <= full_scale < math.inf, "Give at least 1.")
-        _check_option("seed", seed, seed >= 0, "Give a whole number, 0 or more.")
-        self.root = Path(root)
-        self.image_size = image_size
-        self.seed = seed
-        self.hierarchy = hierarchy
-        self.crop_scale = crop_scale
-        self.full_scale = full_scale
+        super().__init__(image_size, seed, crop_scale, full_scale)
+        self.root, self.hierarchy = Path(root), hierarchy
 
         report = Report(stop=True)
         check_folder_files(self.root, report)
@@ -140,63 +223,9 @@ class BirdsFolder(Dataset):
         if self.child_index is not None:
             self.parent_index = hierarchy.parent_of.numpy()[self.child_index]
 
-    def __len__(self):
-        return len(self.paths)
-
-    def __getitem__(self, key) -> TrainingExample:
-        index, draw = key if isinstance(key, tuple) else (key, 0)
-        index = range(len(self))[index]
-        rng = np.random.default_rng((self.seed, index, int(draw)))
-        image, box = read_rgb(self.paths[index]), self.boxes[index]
-
-        crop = self._child_crop(image, box)
-        window = _random_window(crop.size, self.image_size, rng)
-        child_crop = _to_tensor(_cut(crop, window, flip=rng.random() < 0.5))
-
-        # The tiny sum lets full_scale = side / S_b give back that very side.
-        side = int(self.background_size * self.full_scale + 1e-6)
-        whole = resize_shorter_side(image, side)
-        window = _random_window(whole.size, self.background_size, rng)
-        flip = rng.random() < 0.5
-        full_image = _to_tensor(_cut(whole, window, flip))
-        box = _move_box(box, image.size, whole.size, window, flip)
-        return TrainingExample(
-            child_crop, full_image, torch.tensor(box, dtype=torch.float32), index
-        )
-
-    def background_share(self) -> float:
-        """:func:`background_share` of this data set, at its sizes."""
-        return background_share(self.sizes, self.boxes, self.image_size, self.full_scale)
-
-    def tell_background(self) -> None:
-        """Print :meth:`background_share`, and warn where it is too small to learn from."""
-        shares = {self.image_size: self.background_share()}
-        print(background_text(shares), file=sys.stderr)
-        if text := background_warning(self.sizes, self.boxes, shares, self.full_scale):
-            warnings.warn(text, stacklevel=2)
-
-    def evaluation_crops(self, indices=None) -> Tensor:
-        """The middle of every child crop, never mirrored: (N, 3, S, S) uint8.
-
-        Args:
-            indices: which images, in which order; all by default.
-        """
-        indices = range(len(self)) if indices is None else [int(i) for i in indices]
-        crops = torch.empty(len(indices), 3, self.image_size, self.image_size, dtype=torch.uint8)
-        for row, index in enumerate(indices):
-            crop = self._child_crop(read_rgb(self.paths[index]), self.boxes[index])
-            middle = [(side - self.image_size) // 2 for side in crop.size]
-            crops[row] = _pixels(_cut(crop, (*middle, self.image_size), flip=False))
-        return crops
-
-    def _child_crop(self, image: Image.Image, box) -> Image.Image:
-        x1, y1, x2, y2 = box
-        # Whole pixels, rounded down, as the authors do.
-        half = max(1, int(self.crop_scale / 2 * max(x2 - x1, y2 - y1)))
-        x, y = int((x1 + x2) / 2), int((y1 + y2) / 2)
-        width, height = image.size
-        square = max(0, x - half), max(0, y - half), min(width, x + half), min(height, y + half)
-        return resize_shorter_side(image.crop(square), int(self.image_size * MARGIN))
+    def photograph(self, index: int) -> Image.Image:
+        """One photograph, upright and in RGB; :class:`InputError` if it cannot be decoded."""
+        return read_rgb(self.paths[index])
 
 
 # ---------------------------------------------------------------------------------------- windows

@@ -185,18 +185,22 @@ def difference(given: str, found: str) -> str:
     if unicodedata.normalize("NFC", a) != a or unicodedata.normalize("NFC", b) != b:
         kinds.append("Unicode form")
         a, b = (unicodedata.normalize("NFC", text) for text in (a, b))
-    if a != b and a.casefold() == b.casefold():
-        kinds.append("capital letters")
-        a = b
-    if a != b and a.strip() == b.strip():
+    if a.strip() != a or b.strip() != b:
         kinds.append("spaces at an end")
-    elif a != b and a.rpartition("/")[2] == b.rpartition("/")[2]:
-        kinds.append("folder")
-    elif a != b and os.path.splitext(a)[0].rpartition("/")[2].casefold() == (
-        os.path.splitext(b)[0].rpartition("/")[2].casefold()
-    ):
+        a, b = a.strip(), b.strip()
+    (folder_a, _, base_a), (folder_b, _, base_b) = a.rpartition("/"), b.rpartition("/")
+    stem_a, stem_b = (os.path.splitext(base)[0] for base in (base_a, base_b))
+    if stem_a.casefold() != stem_b.casefold():
+        return " and ".join([*kinds, "spelling"])
+    if base_a.casefold() != base_b.casefold():
         kinds.append("ending")
-    return " and ".join(kinds) or ("spelling" if a != b else "")
+    if stem_a != stem_b or (base_a != base_b and base_a.casefold() == base_b.casefold()):
+        kinds.append("capital letters")
+    if folder_a.casefold() != folder_b.casefold():
+        kinds.append("folder")
+    elif folder_a != folder_b:
+        kinds.append("capital letters")
+    return " and ".join(dict.fromkeys(kinds))
 
 
 def look_alike(path: Path) -> Path | None:

@@ -107,9 +107,10 @@ def read_images(source, image_size: int = 64, *, n_images: int = 2000, seed: int
     """Images to be sorted.
 
     Args:
-        source: "toybirds"; a folder in CUB's layout, of which the crops round the boxes are taken;
-            or any folder, with whatever images lie in it at any depth, of which the middle square
-            is taken.
+        source: a :class:`~finegan_lib.data.PictureSet` or another data set of this library, at its
+            own size; "toybirds"; a folder in CUB's layout, of which the crops round the boxes are
+            taken; or any folder, with whatever images lie in it at any depth, of which the middle
+            square is taken.
         image_size: S, pixels; 32, 64 or 128 for the first two.
         n_images, seed: of ToyBirds.
 
@@ -119,6 +120,9 @@ def read_images(source, image_size: int = 64, *, n_images: int = 2000, seed: int
     Raises:
         InputError: for a folder without images, or a file that cannot be read.
     """
+    if hasattr(source, "evaluation_crops"):
+        names = [f"item {i}" for i in range(len(source))]
+        return source.evaluation_crops(), names, source.child_index
     if source == "toybirds":
         birds = ToyBirds(n_images, image_size=image_size, seed=seed, progress=False)
         names = [f"toybird {i}" for i in range(len(birds))]
@@ -189,7 +193,7 @@ def cluster(
         writer.writerows(zip(names, labels.tolist(), strict=True))
     contact_sheet(images, labels, n_clusters).save(out / "clusters.png")
     result = {
-        "source": str(source),
+        "source": type(source).__name__ if hasattr(source, "evaluation_crops") else str(source),
         "method": method,
         "n_clusters": n_clusters,
         "seed": seed,

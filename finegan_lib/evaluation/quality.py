@@ -257,14 +257,25 @@ def real_pictures(
     """Real pictures to compare with: (N, 3, S, S) uint8.
 
     Args:
-        data: "toybirds" (training views of birds that no preset trains on); a folder in CUB's
-            layout (training views of its crops); or any folder of pictures (shorter side resized
-            to S with antialiasing, then the middle).
+        data: a :class:`~finegan_lib.data.PictureSet` or another data set of this library (training
+            views of its crops); "toybirds" (training views of birds that no preset trains on); a
+            folder in CUB's layout (training views of its crops); or any folder of pictures (shorter
+            side resized to S with antialiasing, then the middle).
         n: how many; None: 5,000 ToyBirds, or the whole folder.
 
     Raises:
         InputError: if the folder holds no pictures, or fewer than n.
     """
+    if hasattr(data, "evaluation_crops"):
+        if data.image_size != image_size:
+            raise InputError(
+                "the data set has another image size than the generator",
+                seen=f"{data.image_size}, not {image_size}",
+                cure="Make it with the generator's image_size.",
+            )
+        rows = np.linspace(0, len(data) - 1, n or len(data)).astype(int)
+        bar = tqdm(rows, "reading pictures", disable=not progress)
+        return torch.stack([to_uint8(data[int(i)].child_crop) for i in bar])
     if data == "toybirds":
         birds = ToyBirds(n or 5000, image_size=image_size, seed=seed, progress=progress)
         parts = np.array_split(np.arange(len(birds)), -(-len(birds) // 500))
