@@ -600,17 +600,42 @@ def _classifier(parsed) -> dict:
 
 
 def _add_export(commands) -> None:
-    parser = _command(commands, "export", _export, "write a run's averaged generator to one file")
+    from .export import FORMATS, PRECISIONS
+
+    parser = _command(
+        commands,
+        "export",
+        _export,
+        "write a run's averaged generator to one file",
+        "safetensors goes on in this library; torchscript and onnx run without it.",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="new file")
+    parser.add_argument(
+        "--format",
+        choices=tuple(FORMATS),
+        default="",
+        help="of the file (default: what its ending says, .safetensors, .pt or .onnx)",
+    )
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default=PRECISIONS[0], help="of the stored weights"
+    )
     parser.add_argument("--note", default="", help="the command that trained it, kept in the file")
 
 
 def _export(parsed) -> dict:
-    from .pretrained import export_generator
+    from .export import export, format_of
 
-    path = export_generator(parsed.checkpoint, parsed.out, parsed.note)
-    print(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
-    return {"file": str(path), "bytes": path.stat().st_size}
+    format = format_of(parsed.out, parsed.format)
+    path = export(
+        parsed.checkpoint,
+        parsed.out,
+        format=format,
+        precision=parsed.precision,
+        command=parsed.note,
+    )
+    size = path.stat().st_size
+    print(f"{path}  {format}, {parsed.precision}, {size / 1e6:.1f} MB")
+    return {"file": str(path), "bytes": size}
 
 
 def _add_toybirds(commands) -> None:

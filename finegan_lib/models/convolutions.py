@@ -47,8 +47,8 @@ def convolve(
     x: Tensor, weight: Tensor, bias: Tensor | None = None, stride=(1, 1), padding=(0, 0)
 ) -> Tensor:
     """``conv2d``, in the form that is the quickest for its sizes on a CPU."""
-    here = x.device.type == "cpu" and bias is None and not torch.compiler.is_compiling()
-    here = here and not _plain
+    recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()  # others work it out
+    here = x.device.type == "cpu" and bias is None and not (recorded or _plain)
     if here and not torch.is_autocast_enabled("cpu"):
         kernel, stride, padding = tuple(weight.shape[2:]), tuple(stride), tuple(padding)
         if (kernel, stride, padding) == ((3, 3), (1, 1), (1, 1)) and few_channels(x, weight):

@@ -43,7 +43,7 @@ class GANGenerator(nn.Module):
         initialise(self)
 
     def forward(self, z: Tensor, code: Tensor | None = None) -> Tensor:
-        code = z.new_zeros(len(z), 0) if code is None else code
+        code = z[:, :0] if code is None else code
         return torch.tanh(self.image(self.stem(code, z)))
 
     def draw_codes(self, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:

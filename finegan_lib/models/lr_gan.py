@@ -178,7 +178,7 @@ class LRGANGenerator(nn.Module):
                 seen=tuple(z.shape),
                 cure="Draw it with generator.draw_codes.",
             )
-        no_code = z.new_zeros(len(z), 0)
+        no_code = z[:, 0, :0]
         # The background reads z_1 itself, the objects the state that remembers all z so far.
         image = torch.tanh(self.background_image(self.background_stem(no_code, z[:, 0])))
         background, objects = image, []

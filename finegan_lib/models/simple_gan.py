@@ -78,7 +78,7 @@ class SimpleGANGenerator(nn.Module):
 
     def forward(self, z: Tensor, code: Tensor | None = None) -> Tensor:
         """Images in [-1, 1]."""
-        code = z.new_zeros(len(z), 0) if code is None else code
+        code = z[:, :0] if code is None else code
         both = torch.cat([code, z], 1)
         features = self.second_stage(both, self.first_stage(both, self.stem(code, z)))
         return torch.tanh(self.image(features))

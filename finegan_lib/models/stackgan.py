@@ -84,7 +84,7 @@ class StackGANGenerator(nn.Module):
 
     def forward(self, z: Tensor) -> list[Tensor]:
         """The images from coarse to fine; the last one is the result."""
-        features = self.stem(z.new_zeros(len(z), 0), z)
+        features = self.stem(z[:, :0], z)
         pyramid = [torch.tanh(self.images[0](features))]
         for stage, image in zip(self.stages, self.images[1:], strict=True):
             features = stage(z, features)
