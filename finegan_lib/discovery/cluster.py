@@ -111,7 +111,7 @@ def read_images(source, image_size: int = 64, *, n_images: int = 2000, seed: int
             own size; "toybirds"; a folder in CUB's layout, of which the crops round the boxes are
             taken; or any folder, with whatever images lie in it at any depth, of which the middle
             square is taken.
-        image_size: S, pixels; 32, 64 or 128 for the first two.
+        image_size: S, pixels; one of ``data.example.IMAGE_SIZES`` for the first two.
         n_images, seed: of ToyBirds.
 
     Returns:
