@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from . import distributed, losses
+from . import losses
 from .data.example import TrainingExample
 from .models.finegan import CodeDiscriminator, Stage
 from .models.gan import GANDiscriminator
@@ -32,6 +32,7 @@ from .models.simple_gan import (
     SimpleGANGenerator,
 )
 from .models.stackgan import StackGANConfig, StackGANGenerator, image_pyramid
+from .speed import distributed
 from .systems import (
     GANSystem,
     Recipe,

@@ -39,7 +39,8 @@ class Mutation(NamedTuple):
 
 LOSSES, SYSTEMS, CODES = "losses.py", "systems.py", "codes.py"
 GENERATOR, BLOCKS, TRAINING = "models/finegan.py", "models/blocks.py", "training.py"
-CLUSTERING, FACTORS, QUALITY = (f"evaluation/{x}.py" for x in ("clustering", "factors", "quality"))
+CLUSTERING, FACTORS = "metrics/clustering.py", "metrics/factors.py"
+QUALITY = "scoring/quality.py"
 
 MUTATIONS = (
     # 00, 01: two networks play
@@ -312,7 +313,9 @@ def run_notebook(notebook: Path, copy: Path, cache: Path | None = None) -> str:
     """
     (copy / "imported").unlink(missing_ok=True)
     (copy / "solutions").mkdir(exist_ok=True)
-    target = shutil.copy(notebook, copy / "solutions")
+    for path in notebook.parent.glob("*.ipynb"):  # a lesson may go on with another's parts
+        shutil.copy(path, copy / "solutions")
+    target = copy / "solutions" / notebook.name
     python_path = os.pathsep.join([str(copy), str(ROOT / "tests")])
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     own = {"PYTHONPATH": python_path, "FINEGAN_CACHE": str(cache or copy / "cache")}

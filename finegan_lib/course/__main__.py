@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-from ..errors import InputError
-from ..files import print_anywhere
+from ..base.errors import InputError
+from ..base.files import print_anywhere
 
 
 def main(arguments=None) -> int:

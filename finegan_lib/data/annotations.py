@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.parsers import expat
 
-from ..errors import InputError
-from ..files import disk_errors
+from ..base.errors import InputError
+from ..base.files import disk_errors
 
 # An annotation of one picture has a kilobyte; one of a whole set in CVAT's form has megabytes.
 MOST_XML_BYTES, MOST_OF_A_SET = 1 << 20, 1 << 28

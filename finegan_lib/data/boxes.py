@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import yaml
 
-from ..errors import InputError
-from ..files import disk_errors
+from ..base.errors import InputError
+from ..base.files import disk_errors
 from .annotations import (
     BAD_XML,
     MOST_OF_A_SET,

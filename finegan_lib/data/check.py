@@ -44,7 +44,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from ..errors import InputError
+from ..base.errors import InputError
 from .cub_folder import background_text
 from .files import printable
 from .folder import MARGIN, TOLD_SIZES, background_shares, background_warning

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from ..errors import InputError
+from ..base.errors import InputError
 
 # The networks begin with a map of 4 to 7 pixels a side and double it.
 IMAGE_SIZES = (*sorted(m * 2**n for n in range(3, 7) for m in (4, 5, 6, 7)), 512)

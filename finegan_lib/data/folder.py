@@ -28,8 +28,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ..base.errors import InputError
 from ..codes import CodeHierarchy
-from ..errors import InputError
 from .cub_folder import background_text
 from .example import TrainingExample, background_size, patch_geometry
 from .lists import (

@@ -14,8 +14,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import InputError
-from ..files import disk_errors
+from ..base.errors import InputError
+from ..base.files import disk_errors
 from .annotations import BAD_XML, MOST_XML_BYTES, bad_file, csv_rows, read_xml
 from .labelling import voc_box, voc_frame
 from .lists import Report, lines, read_classes, read_images

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import InputError
+from ..base.errors import InputError
 from .pictures import Header, difference, in_one_form, look_alike, read_header
 
 # NABirds numbers its images so: 32 hexadecimal digits in five groups.

@@ -7,7 +7,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ..errors import InputError
+from ..base.errors import InputError
 from .folder import MARGIN, Photographs
 from .layouts import CENTRE
 from .lists import are_shares, check_box, scaled

@@ -10,8 +10,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from ..errors import InputError
-from ..files import disk_errors, print_anywhere
+from ..base.errors import InputError
+from ..base.files import disk_errors, print_anywhere
 from . import cub_folder, layouts, own
 from .archives import extract_into, is_archive
 from .boxes import KNOWN

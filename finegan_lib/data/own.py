@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from ..errors import InputError
+from ..base.errors import InputError
 from .annotations import IMAGE_FOLDERS, SHARES, Entry, split_of
 from .boxes import find_boxes, recognise
 from .layouts import CENTRE, Collection, Photo

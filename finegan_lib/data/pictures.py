@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, features
 
-from ..errors import InputError
+from ..base.errors import InputError
 
 ALWAYS = ".jpg .jpeg .jpe .jfif .png .gif .bmp .webp .tif .tiff .ppm .pgm"
 IMAGE_SUFFIXES = (*ALWAYS.split(), ".avif", ".heic", ".heif", ".hif")

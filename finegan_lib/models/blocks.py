@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from ..base.errors import InputError
 from ..data.example import PatchGeometry as PatchGeometry  # its users look for it here
 from ..data.example import check_image_size as check_image_size
-from ..errors import InputError
 from .convolutions import Conv2d, convolve, innermost, outermost, plain_forms, up_conv
 
 

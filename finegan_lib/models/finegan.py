@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..base.errors import InputError
+from ..base.options import option
 from ..codes import CodeHierarchy, Codes
 from ..data.example import BACKGROUND_LAYERS as BACKGROUND_LAYERS  # its users look for it here
 from ..data.example import (
@@ -27,8 +29,6 @@ from ..data.example import (
     check_image_size,
     patch_geometry,
 )
-from ..errors import InputError
-from ..options import option
 from .blocks import (
     BatchNorm2d,
     CodeConv,

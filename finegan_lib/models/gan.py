@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ..base.options import option
 from ..data.example import SIZES, check_image_size
-from ..options import option
 from .blocks import Encoder, WholeConv, conv3x3, initialise
 from .finegan import Stem
 

@@ -19,9 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..base.errors import InputError
+from ..base.options import option
 from ..data.example import SIZES, check_image_size
-from ..errors import InputError
-from ..options import option
 from .blocks import conv3x3, initialise
 from .finegan import Stage, Stem, stitch
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ..base.options import option
 from ..codes import one_hot
 from ..data.example import SIZES, check_image_size
-from ..options import option
 from .blocks import conv3x3, initialise
 from .finegan import CodeStage, Stem
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from finegan_lib import course
+from finegan_lib.base.errors import InputError
 from finegan_lib.course.engine import checks
 from finegan_lib.course.engine.exercises import (
     OPEN,
@@ -20,7 +21,6 @@ from finegan_lib.course.engine.exercises import (
 )
 from finegan_lib.course.engine.folders import lesson_names
 from finegan_lib.course.engine.observe import observe
-from finegan_lib.errors import InputError
 
 ALL = [e for name in lesson_names() for e in lesson_exercises(name[:2]).values()]
 each = pytest.mark.parametrize("exercise", ALL, ids=lambda e: e.key)
@@ -69,7 +69,7 @@ def test_an_exercise_has_hints_and_says_why_it_is_right(exercise):
 def test_a_lesson_has_exercises_of_every_kind(name):
     exercises = lesson_exercises(name[:2])
     assert len(exercises) >= 3
-    assert {type(e) for e in exercises.values()} == {Choice, Fill, Exploration}
+    assert {type(e) for e in exercises.values()} >= {Choice, Fill, Exploration}
     assert list(exercises) == [f"{name[:2]}.{i + 1}" for i in range(len(exercises))]
 
 

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from finegan_lib.base.errors import InputError
 from finegan_lib.data.example import background_size
-from finegan_lib.errors import InputError
 from finegan_lib.models.blocks import (
     GLU,
     BatchNorm2d,
@@ -278,7 +278,7 @@ def test_encoder_rejects_other_norms_and_sizes():
     with pytest.raises(InputError, match="got layer"):
         Encoder(32, 4, "layer")
     for build in (check_image_size, lambda size: Encoder(size, 4), background_size):
-        with pytest.raises(InputError, match="got 100. The nearest size is 96"):
+        with pytest.raises(InputError, match=r"got 100\. The nearest size is 96"):
             build(100)
 
 

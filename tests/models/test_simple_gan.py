@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from finegan_lib.errors import InputError
+from finegan_lib.base.errors import InputError
 from finegan_lib.models import (
     FineGANConfig,
     FineGANGenerator,
@@ -34,7 +34,7 @@ def test_images_of_every_size(image_size):
 
 
 def test_other_sizes_are_refused():
-    with pytest.raises(InputError, match="got 100. The nearest size is 96"):
+    with pytest.raises(InputError, match=r"got 100\. The nearest size is 96"):
         SimpleGANConfig(image_size=100)
 
 

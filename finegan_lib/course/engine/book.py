@@ -8,7 +8,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from ...errors import InputError
+from ...base.errors import InputError
 from .colab import ROOT, release_tag, repository
 from .folders import lesson_names
 

@@ -6,13 +6,11 @@ process's environment. What it leaves is taken for nothing but data: it is read 
 small ordinary file of plain values, and judged here against answers that it never saw.
 """
 
-import ast
 import io
 import os
 import signal
 import stat
 import subprocess
-import symtable
 import sys
 import tempfile
 from contextlib import suppress
@@ -20,13 +18,14 @@ from pathlib import Path
 
 import torch
 
-from ...errors import InputError
+from ...base.errors import InputError
 from .checks import MARKS
 from .colab import ROOT
 from .exercises import OPEN, SOLVED, WRONG, Exercise, Verdict, lesson_exercises
 from .folders import find_lesson
 from .notebooks import ONE_THREAD, read
 from .observe import ERROR, LARGEST_FILE, STUB, VALUE
+from .statements import needed_for, top_level
 
 OBSERVER = Path(__file__).with_name("observe.py")
 # Of the environment, what an interpreter and its libraries need; no tokens, no passwords.
@@ -89,71 +88,6 @@ def table(results) -> str:
     return "\n".join([*lines, f"{solved} solved, {wrong} wrong, {unsolved} open"])
 
 
-def top_level(notebook) -> list[ast.stmt]:
-    """The statements of all code cells that can be parsed; lines with magics are left out."""
-    statements = []
-    for cell in notebook.cells:
-        if cell.cell_type != "code":
-            continue
-        lines = (
-            "pass" if line.lstrip().startswith(("%", "!", "?")) else line
-            for line in cell.source.splitlines()
-        )
-        try:
-            statements += ast.parse("\n".join(lines)).body
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            # A cell that is not Python hides nothing but itself.
-            continue
-    return statements
-
-
-def needed_for(name: str, statements: list[ast.stmt]) -> str | None:
-    """The imports, definitions and assignments that ``name`` needs, in order; None without it."""
-    makers = {}
-    for i, statement in enumerate(statements):
-        for made in names_made(statement):
-            makers.setdefault(made, []).append(i)
-    if name not in makers:
-        return None
-    wanted, open_names = set(), [name]
-    while open_names:
-        made = open_names.pop()
-        # Only the last definition counts, as it would in the notebook.
-        for i in makers.get(made, [])[-1:]:
-            if i not in wanted:
-                wanted.add(i)
-                open_names += names_used(statements[i])
-    wanted |= {i for i, s in enumerate(statements) if isinstance(s, ast.ImportFrom) and _star(s)}
-    return "\n".join(ast.unparse(statements[i]) for i in sorted(wanted))
-
-
-def names_made(statement: ast.stmt) -> set[str]:
-    """The names that a top-level statement defines."""
-    if isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
-        return {statement.name}
-    if isinstance(statement, ast.Import | ast.ImportFrom):
-        return {(alias.asname or alias.name).partition(".")[0] for alias in statement.names}
-    if isinstance(statement, ast.Assign | ast.AnnAssign):
-        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        return {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)}
-    return set()
-
-
-def names_used(statement: ast.stmt) -> set[str]:
-    """The names that a statement takes from outside: not a function's own variables."""
-    used, open_scopes = set(), [symtable.symtable(ast.unparse(statement), "<cell>", "exec")]
-    while open_scopes:
-        scope = open_scopes.pop()
-        open_scopes += scope.get_children()
-        top = scope.get_type() == "module"
-        used |= {s.get_name() for s in scope.get_symbols() if top or s.is_global()}
-    return used
-
-
-def _star(statement: ast.ImportFrom) -> bool:
-    return any(alias.name == "*" for alias in statement.names)
-
-
 def observe_apart(exercise: Exercise, source: str, timeout: float) -> list[dict]:
     """:func:`observe` in another process, which is ended after ``timeout`` seconds."""
     with tempfile.TemporaryDirectory() as folder:
@@ -164,6 +98,7 @@ def observe_apart(exercise: Exercise, source: str, timeout: float) -> list[dict]
                 "name": exercise.name,
                 "cases": list(exercise.cases),
                 "gradients": exercise.gradients,
+                "probe": exercise.probe_path,
             },
             job,
         )

@@ -1,8 +1,9 @@
 """What an exercise is, and how an answer to it is judged.
 
-Three kinds: `Choice` (predict before you see), `Fill` (write a function) and `Exploration` (find
-values that do something). Each lesson's exercises stand in its folder, ``exercises.py``, with
-answers that must be told apart; the tests go through them all.
+Five kinds: `Choice` (predict before you see), `Fill` (write a function), `Build` (write a network
+or a training step), `Debug` (find the wrong line) and `Exploration` (find values that do
+something). Each lesson's exercises stand in its folder, ``exercises.py``, with answers that must be
+told apart; the tests go through them all.
 """
 
 import re
@@ -12,7 +13,7 @@ from functools import cache
 
 import torch
 
-from ...errors import InputError
+from ...base.errors import InputError
 from .folders import find_lesson, lesson_module, lesson_source
 from .observe import ERROR, STUB, VALUE, observe
 
@@ -59,6 +60,11 @@ class Exercise:
 
     cases = ()
     gradients = False
+    probe_path = None
+
+    def observe(self, answer) -> list[dict]:
+        """What an answer does, as :func:`verdict` takes it."""
+        return observe(answer, self.cases, self.gradients, self.probe_path)
 
     def verdict(self, seen: list[dict]) -> Verdict:
         """Judge what :func:`observe` wrote down."""
@@ -66,7 +72,7 @@ class Exercise:
             return Verdict(OPEN, "not solved yet")
         for s in seen:
             if s["status"] == ERROR:
-                return Verdict(WRONG, s["error"])
+                return Verdict(WRONG, self.cause(s["error"]))
             if s["status"] == STUB:
                 return Verdict(WRONG, "it returns ... for some inputs")
         problem = self.problem(seen)
@@ -75,6 +81,10 @@ class Exercise:
     def problem(self, seen: list[dict]) -> str | None:
         """What is wrong with values, or None."""
         raise NotImplementedError
+
+    def cause(self, error: str) -> str:
+        """What to say of an answer that stopped with an error."""
+        return error
 
 
 @dataclass(frozen=True)
@@ -111,12 +121,12 @@ class Fill(Exercise):
         return self.inputs()
 
     def problem(self, seen):
-        wanted = observe(self.solution, self.cases, self.gradients)
+        wanted = self.observe(self.solution)
         problem = self._difference(seen, wanted)
         if not problem:
             return None
         for mistake in self.mistakes:
-            made = observe(mistake.answer, self.cases, self.gradients)
+            made = self.observe(mistake.answer)
             if all(m["status"] == VALUE for m in made) and not self._difference(seen, made):
                 return mistake.hint
         return problem
@@ -138,6 +148,86 @@ class Fill(Exercise):
                     if problem:
                         return f"{where}: the values agree, the gradients do not: {problem}"
         return None
+
+
+@dataclass(frozen=True)
+class Build(Fill):
+    """A network (a class) or a training step (a function) to write, tried out by the laboratory.
+
+    Args:
+        probe: name of a function in the lesson's ``lab.py``, ``probe(answer, *case)``. It returns
+            what it has seen, a dictionary of plain values from the coarse to the fine; the first
+            that differs from the solution's names itself in the message. It returns ``...`` for an
+            answer that does.
+        about: item of that dictionary → a sentence that is added to its message.
+    """
+
+    probe: str = ""
+    about: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def probe_path(self):
+        if not self.probe:
+            return None
+        lesson = find_lesson(self.key.partition(".")[0])
+        return f"{lesson_module(lesson, 'lab').__name__}:{self.probe}"
+
+    def cause(self, error):
+        for mistake in self.mistakes:
+            made = self.observe(mistake.answer)
+            if made[0].get("error") == error:
+                return f"{mistake.hint} ({error})"
+        return error
+
+    def _difference(self, seen, wanted):
+        if not self.probe:
+            return super()._difference(seen, wanted)
+        for s, w in zip(seen, wanted, strict=True):
+            problem = first_difference(s["value"], w["value"], self.tolerance)
+            if problem:
+                item, text = problem
+                return f"{item}: {text}. {self.about.get(item, '')}".strip()
+        return None
+
+
+@dataclass(frozen=True)
+class Debug(Build):
+    """Code with a wrong line: the student finds and mends it. Untouched, it counts as open.
+
+    Args:
+        broken: what the student is given.
+    """
+
+    broken: object = None
+
+    def verdict(self, seen):
+        verdict = super().verdict(seen)
+        untouched = verdict.state == WRONG and same_observations(
+            seen, self.observe(self.broken), self.tolerance
+        )
+        return Verdict(OPEN, "the mistake is still there") if untouched else verdict
+
+
+def same_observations(seen: list[dict], other: list[dict], tolerance: float) -> bool:
+    """Whether two answers did the same."""
+    for a, b in zip(seen, other, strict=True):
+        if a["status"] != b["status"] or a.get("error") != b.get("error"):
+            return False
+        for part in ("value", "gradients"):
+            if compare_values(a.get(part), b.get(part), tolerance):
+                return False
+    return True
+
+
+def first_difference(got, want: dict, tolerance: float) -> tuple[str, str] | None:
+    """The first item of what a probe saw that differs, and how; None if all agree."""
+    if not isinstance(got, dict):
+        return "what it does", compare_values(got, want, tolerance) or "cannot be compared"
+    for item, value in want.items():
+        problem = compare_values(got.get(item), value, tolerance)
+        if problem:
+            return item, problem
+    return None
 
 
 @dataclass(frozen=True)
@@ -182,12 +272,14 @@ def compare_values(got, want, tolerance: float) -> str | None:
 
 
 def _compare_collections(got, want, tolerance):
+    if isinstance(got, dict) and isinstance(want, dict):
+        for there, other, word in ((got, want, "missing"), (want, got, "too many")):
+            if lacking := [key for key in other if key not in there]:
+                return f"{', '.join(lacking)}: {word}"
     if type(got) is not type(want) or len(got) != len(want):
         kind = "dictionary" if isinstance(want, dict) else "tuple or list"
         return f"expected a {kind} of {len(want)} items"
     for key in want if isinstance(want, dict) else range(len(want)):
-        if isinstance(want, dict) and key not in got:
-            return f"{key!r} is missing"
         problem = compare_values(got[key], want[key], tolerance)
         if problem:
             return f"in item {key!r}: {problem}"

@@ -3,7 +3,9 @@
 import re
 
 from .exercises import (
+    Build,
     Choice,
+    Debug,
     Exercise,
     Exploration,
     Fill,
@@ -14,8 +16,14 @@ from .folders import LESSONS, lesson_names, lesson_source, timings
 TEMPLATE = LESSONS / "leader_guide.md"
 WORDS_PER_MINUTE = 170
 MINUTES_PER_CELL = 0.5
-MINUTES_PER_EXERCISE = {Choice: 2, Fill: 6, Exploration: 8}
-KINDS = {Choice: "predict", Fill: "fill in", Exploration: "explore"}
+MINUTES_PER_EXERCISE = {Choice: 2, Fill: 6, Build: 15, Debug: 8, Exploration: 8}
+KINDS = {
+    Choice: "predict",
+    Fill: "fill in",
+    Build: "build",
+    Debug: "find the mistake",
+    Exploration: "explore",
+}
 
 
 def leader_guide() -> str:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from PIL import Image
 
-from ...errors import InputError
+from ...base.errors import InputError
 from .colab import ROOT
 from .folders import TIMINGS, find_lesson, lesson_names, timings
 from .guide import leader_guide
@@ -116,7 +117,7 @@ def note_time(lesson: str, seconds: float) -> None:
 
 
 def execute(notebook) -> float:
-    """Run a notebook in an empty folder, with nothing drawn yet, and clean its outputs.
+    """Run a notebook beside the others of its kind, with nothing drawn yet; clean its outputs.
 
     Returns:
         Seconds of CPU time. With one thread that is what an idle core takes.
@@ -129,6 +130,9 @@ def execute(notebook) -> float:
     before = _children_seconds()
     with tempfile.TemporaryDirectory() as folder:
         environment["FINEGAN_CACHE"] = f"{folder}/cache"
+        beside = notebook_path(notebook.metadata.finegan.lesson, notebook.metadata.finegan.solved)
+        for path in beside.parent.glob("*.ipynb"):  # a lesson may go on with another's parts
+            shutil.copy(path, folder)
         client = NotebookClient(
             notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": folder}}
         )

@@ -12,6 +12,7 @@ accidents and the usual tricks. A notebook that may be hostile belongs into a co
 """
 
 import copy
+import importlib
 import os
 import sys
 import types
@@ -21,13 +22,15 @@ import torch
 STUB, VALUE, ERROR = "stub", "value", "error"
 
 
-def observe(answer, cases, gradients: bool = False) -> list[dict]:
+def observe(answer, cases, gradients: bool = False, probe: str | None = None) -> list[dict]:
     """What ``answer`` is, or what it returns for each case.
 
     Args:
-        answer: a function, if there are cases; otherwise a value.
+        answer: a function or class, if there are cases; otherwise a value.
         cases: tuples of arguments; the function gets copies.
         gradients: also take the gradient of the result's sum by every floating-point argument.
+        probe: "module:function" of one that tries the answer out, ``function(answer, *case)``;
+            what it returns is written down in place of what the answer returns.
 
     Returns:
         One dictionary a case (one for a value): ``status`` is "stub" (the answer is or returns
@@ -39,7 +42,15 @@ def observe(answer, cases, gradients: bool = False) -> list[dict]:
         return [seen] * max(1, len(cases))
     if not cases:
         return [_value(answer)]
+    if probe:
+        answer = _probing(probe, answer)
     return [_call(answer, case, gradients) for case in cases]
+
+
+def _probing(probe: str, answer):
+    module, _, name = probe.partition(":")
+    function = getattr(importlib.import_module(module), name)
+    return lambda *case: function(answer, *case)
 
 
 def _call(function, case, gradients: bool) -> dict:
@@ -167,17 +178,24 @@ def fence(folder: str) -> None:
     sys.addaudithook(watch)
 
 
+def define(source: str, name: str):
+    """Run statements out of a student's notebook, and give what they define as ``name``."""
+    module = types.ModuleType("notebook")
+    sys.modules["notebook"] = module
+    exec(compile(source, "<your notebook>", "exec"), module.__dict__)
+    return getattr(module, name, ...)
+
+
 def main(job_file: str, result_file: str) -> None:
     """Run a student's statements, then observe the name asked for."""
     job = torch.load(job_file, weights_only=True)
-    module = types.ModuleType("notebook")
-    sys.modules["notebook"] = module
     torch.set_num_threads(1)
+    if job["probe"]:
+        importlib.import_module(job["probe"].partition(":")[0])
     fence(os.path.dirname(result_file))
     try:
-        exec(compile(job["source"], "<your notebook>", "exec"), module.__dict__)
-        answer = getattr(module, job["name"], ...)
-        seen = observe(answer, job["cases"], job["gradients"])
+        answer = define(job["source"], job["name"])
+        seen = observe(answer, job["cases"], job["gradients"], job["probe"])
     except (Exception, SystemExit) as error:
         seen = [_error(f"its cell stopped with {type(error).__name__}: {_first_line(error)}")]
     torch.save(seen, result_file)

@@ -5,7 +5,8 @@ A lesson's ``lesson.py`` is a jupytext ``py:percent`` file. Its header states ``
 
 * a code cell with ``exercise="01.2"`` holds an exercise. Between ``### BEGIN SOLUTION`` and
   ``### END SOLUTION`` stands the solution: a function's body, or one assignment. The student's
-  notebook has ``return ...`` or ``name = ...`` in its place.
+  notebook has ``return ...`` (``...`` in ``__init__``) or ``name = ...`` in its place. Lines after
+  ``### INSTEAD`` stand in the student's notebook as they are: code with a mistake to be found.
 * ``### HINT`` lines are shown by ``course.hint``, gentlest first; a line that starts with ``###``
   and three spaces goes on with the last. They are in neither notebook.
 * a cell tagged ``solution`` is in the worked notebook alone.
@@ -21,12 +22,12 @@ import jupytext
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from ...errors import InputError
+from ...base.errors import InputError
 from .colab import badge_cell, bootstrap_cell
 from .folders import lesson_source, timings
 
 TAGS = {"bootstrap", "nbval-check-output", "nbval-skip", "solution"}
-BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+BEGIN, INSTEAD, END = "### BEGIN SOLUTION", "### INSTEAD", "### END SOLUTION"
 
 
 def make_notebook(lesson: str, solved: bool) -> nbformat.NotebookNode:
@@ -99,8 +100,15 @@ def without_hints(code: str) -> str:
 
 
 def keep_solution(code: str) -> str:
-    """Code without the marks round its solution."""
-    return "\n".join(line for line in code.splitlines() if line.strip() not in (BEGIN, END))
+    """Code without the marks round its solution, and without what stands in its place."""
+    kept, inside = [], False
+    for line in code.splitlines():
+        mark = line.strip()
+        if mark in (BEGIN, INSTEAD, END):
+            inside = mark == INSTEAD
+        elif not inside:
+            kept.append(line)
+    return "\n".join(kept)
 
 
 def remove_solution(code: str, lesson: str = "") -> str:
@@ -118,7 +126,7 @@ def remove_solution(code: str, lesson: str = "") -> str:
             region = []
         elif mark == END:
             indent = line[: len(line) - len(line.lstrip())]
-            kept.append(indent + _stub(region, indent, lesson))
+            kept += _stub(region, kept, indent, lesson)
             region = None
         elif region is None:
             kept.append(line)
@@ -129,9 +137,14 @@ def remove_solution(code: str, lesson: str = "") -> str:
     return "\n".join(kept)
 
 
-def _stub(region: list[str], indent: str, lesson: str) -> str:
+def _stub(region: list[str], before: list[str], indent: str, lesson: str) -> list[str]:
+    marks = [line.strip() for line in region]
+    if INSTEAD in marks:
+        return region[marks.index(INSTEAD) + 1 :]
     if indent:
-        return "return ...  # your code in place of this line"
+        heads = [line for line in before if re.match(r"\s*def ", line)]
+        word = "..." if heads and "def __init__" in heads[-1] else "return ..."
+        return [f"{indent}{word}  # your code in place of this line"]
     body = ast.parse("\n".join(region)).body
     if len(body) != 1 or not isinstance(body[0], ast.Assign):
         raise InputError(
@@ -139,4 +152,4 @@ def _stub(region: list[str], indent: str, lesson: str) -> str:
             seen=lesson,
             cure="Make it `name = value`.",
         )
-    return f"{ast.unparse(body[0].targets[0])} = ...  # your answer in place of the dots"
+    return [f"{ast.unparse(body[0].targets[0])} = ...  # your answer in place of the dots"]
