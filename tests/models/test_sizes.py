@@ -46,10 +46,10 @@ def test_every_family_learns_at_other_sizes(preset, image_size):
 @pytest.mark.parametrize("image_size", [96, 192, 256])
 def test_finegan_draws_and_judges_larger_pictures(image_size):
     torch.manual_seed(0)
-    sizes = {"n_parents": 2, "n_children": 4, "z_dim": 4, "g_dim": 2, "d_dim": 2}
+    sizes = {"n_parents": 2, "n_children": 4, "z_dim": 4, "g_dim": 4, "d_dim": 2}
     config = FineGANConfig(image_size=image_size, **sizes)
     generator = FineGANGenerator(config)
-    codes = config.hierarchy().sample(2, 4, torch.Generator().manual_seed(0))
+    codes = config.hierarchy().sample(2, 4, generator=torch.Generator().manual_seed(0))
     drawn = generator(codes).child.image
     assert drawn.shape == (2, 3, image_size, image_size)
     judge = BackgroundDiscriminator(config)
