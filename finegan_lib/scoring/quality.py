@@ -50,7 +50,7 @@ from ..data.pictures import middle_square, need_pictures, read_rgb
 from ..metrics.feature_networks import load_network, network_digest, to_uint8
 from ..models import FineGANGenerator, InfoGANGenerator
 from ..models.generators import final_image, random_codes
-from ..pretrained import load_generator
+from ..pretrained import load_generator, need_toybirds
 from ..speed import distributed
 from ..speed.devices import pick_device
 
@@ -488,6 +488,8 @@ def evaluate_quality(
     """
     progress = progress and distributed.is_first()
     device = pick_device(str(device))
+    if data == "toybirds":
+        need_toybirds(checkpoint, "the comparison with ToyBirds")
     generator = load_generator(checkpoint).to(device)
     size = generator.config.image_size
     if n < 4:
