@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..base.errors import InputError
 from ..data import BirdsFolder, ToyBirds
-from ..data.folder import read_rgb
+from ..data.pictures import read_rgb
 from ..discovery.cluster import middle_square, read_images
 
 
