@@ -18,6 +18,7 @@ from PIL import Image
 from ...base.errors import InputError
 from .colab import ROOT
 from .folders import TIMINGS, find_lesson, lesson_names, timings
+from .front_page import README, front_page
 from .guide import leader_guide
 from .source import make_notebook
 
@@ -31,7 +32,7 @@ def notebook_path(lesson: str, solved: bool) -> Path:
 
 
 def build(check: bool = False) -> list[str]:
-    """Write every notebook anew from its lesson, and the leader's guide.
+    """Write every notebook anew from its lesson, the leader's guide and the README's table.
 
     Outputs of unchanged cells stay.
 
@@ -39,7 +40,7 @@ def build(check: bool = False) -> list[str]:
         check: change nothing.
 
     Returns:
-        The notebooks that differed from their source.
+        The files that differed from their source.
     """
     different = []
     wanted = {notebook_path(n, s): (n, s) for n in lesson_names() for s in FOLDERS.values()}
@@ -50,11 +51,15 @@ def build(check: bool = False) -> list[str]:
             different.append(str(path.relative_to(ROOT)))
             if not check:
                 write(new, path)
-    guide, new = ROOT / "solutions" / "README.md", leader_guide()
-    if not guide.exists() or guide.read_text(encoding="utf-8") != new:
-        different.append(str(guide.relative_to(ROOT)))
-        if not check:
-            guide.write_text(new, encoding="utf-8")
+    pages = {
+        ROOT / "solutions" / "README.md": leader_guide(),
+        README: front_page(README.read_text(encoding="utf-8")),
+    }
+    for page, new in pages.items():
+        if not page.exists() or page.read_text(encoding="utf-8") != new:
+            different.append(str(page.relative_to(ROOT)))
+            if not check:
+                page.write_text(new, encoding="utf-8")
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).glob("*.ipynb")):
             if path not in wanted:

@@ -1,7 +1,8 @@
 """From a lesson's source to its two notebooks.
 
 A lesson's ``lesson.py`` is a jupytext ``py:percent`` file. Its header states ``title``,
-``t4_seconds`` (an estimate) and, if needed, ``extras`` (further packages for Colab). In it:
+``afterwards`` (what one can do then, for the README's table), ``t4_seconds`` (an estimate) and, if
+needed, ``extras`` (further packages for Colab). In it:
 
 * a code cell with ``exercise="01.2"`` holds an exercise. Between ``### BEGIN SOLUTION`` and
   ``### END SOLUTION`` stands the solution: a function's body, or one assignment. The student's

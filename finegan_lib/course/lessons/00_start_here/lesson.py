@@ -2,6 +2,7 @@
 # jupyter:
 #   lesson:
 #     title: Start here
+#     afterwards: say why sorting pictures without labels finds backgrounds
 #     t4_seconds: 30
 # ---
 # ruff: noqa: E402, F821

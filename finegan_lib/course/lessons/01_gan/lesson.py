@@ -2,6 +2,7 @@
 # jupyter:
 #   lesson:
 #     title: Generative adversarial networks
+#     afterwards: write down the game, and see saturation and mode collapse
 #     t4_seconds: 40
 # ---
 # ruff: noqa: F821

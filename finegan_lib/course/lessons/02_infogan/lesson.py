@@ -2,6 +2,7 @@
 # jupyter:
 #   lesson:
 #     title: InfoGAN
+#     afterwards: derive the bound on mutual information, and measure its gap
 #     t4_seconds: 60
 # ---
 # ruff: noqa: E402, F821

@@ -2,6 +2,7 @@
 # jupyter:
 #   lesson:
 #     title: The background
+#     afterwards: train on patches, so that nobody paints a bird
 #     t4_seconds: 60
 # ---
 # ruff: noqa: F821

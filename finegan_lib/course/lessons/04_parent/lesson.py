@@ -2,6 +2,7 @@
 # jupyter:
 #   lesson:
 #     title: The parent
+#     afterwards: let a mask become a shape
 #     t4_seconds: 45
 # ---
 # ruff: noqa: F821

@@ -2,6 +2,7 @@
 # jupyter:
 #   lesson:
 #     title: The child
+#     afterwards: put the three stages and their losses together
 #     t4_seconds: 40
 # ---
 # ruff: noqa: F821

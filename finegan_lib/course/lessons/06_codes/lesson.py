@@ -2,6 +2,7 @@
 # jupyter:
 #   lesson:
 #     title: Codes
+#     afterwards: vary b, p, c and z, and measure what each one moves
 #     t4_seconds: 20
 # ---
 # ruff: noqa: F821

@@ -2,6 +2,7 @@
 # jupyter:
 #   lesson:
 #     title: Training
+#     afterwards: run, resume and read a training, and recognise a failing one
 #     t4_seconds: 60
 # ---
 # ruff: noqa: F821

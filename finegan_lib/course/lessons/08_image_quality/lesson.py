@@ -2,6 +2,7 @@
 # jupyter:
 #   lesson:
 #     title: Image quality
+#     afterwards: compute IS and FID, and distrust them
 #     t4_seconds: 40
 #     extras: [torchmetrics, lightning-utilities]
 # ---

@@ -2,6 +2,7 @@
 # jupyter:
 #   lesson:
 #     title: Discovery
+#     afterwards: find species in real pictures, and score what you found
 #     t4_seconds: 40
 # ---
 # ruff: noqa: F821

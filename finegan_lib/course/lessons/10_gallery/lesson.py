@@ -2,6 +2,7 @@
 # jupyter:
 #   lesson:
 #     title: Gallery
+#     afterwards: mix birds by hand; what FineGAN cannot do, what came after
 #     t4_seconds: 40
 # ---
 # ruff: noqa: F821
