@@ -320,7 +320,9 @@ def _add_demo(commands) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("runs/demo"), metavar="FOLDER", help="folder"
     )
-    parser.add_argument("--minutes", type=float, help="of training (none: the preset's)")
+    parser.add_argument(
+        "--minutes", type=float, help="stop the training after so many (none: when it is done)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the training")
     parser.add_argument(
         "--checkpoint", metavar="NAME|FILE", help="show this one only, train nothing"
@@ -328,7 +330,7 @@ def _add_demo(commands) -> None:
 
 
 def _demo(parsed) -> dict:
-    from .experiments.demo import demo, show, summary
+    from .experiments.demo import TOY, demo, in_words, show, summary
 
     progress = not parsed.no_progress
     if parsed.checkpoint:
@@ -337,6 +339,9 @@ def _demo(parsed) -> dict:
         results = demo(parsed.out, minutes=parsed.minutes, seed=parsed.seed, progress=progress)
     for name, scores in results.items():
         print(f"\n{name}\n{summary(scores)}")
+    if "from_scratch" in results:
+        sizes = TOY.model.n_parents, TOY.model.n_children
+        print("\n" + in_words(results["from_scratch"], *sizes))
     print(f"\nPictures and scores: {parsed.out}")
     return results
 

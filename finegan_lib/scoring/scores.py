@@ -12,7 +12,7 @@ import torch
 from tqdm.auto import tqdm
 
 from ..base.errors import InputError
-from ..discovery.code_classifiers import DiscoveryConfig, discover_categories, shrink
+from ..discovery.code_classifiers import TRAININGS, DiscoveryConfig, discover_categories, shrink
 from ..metrics.clustering import (
     CONTROL_FEATURES,
     control_features,
@@ -43,6 +43,8 @@ def evaluate_generator(
     z_dim=None,
     seeds=(0, 1, 2),
     config=None,
+    trainings=TRAININGS,
+    tell=lambda line: None,
     progress=True,
 ) -> dict:
     """All scores of a generator trained on ToyBirds.
@@ -54,6 +56,8 @@ def evaluate_generator(
         judges: `Judges` of the generator's image size.
         z_dim: length of z; None: ``generator.config.z_dim``.
         seeds: sampling seeds.
+        trainings: of the classifiers: the method itself, "generated", and which controls.
+        tell: called with a line of text as soon as a part of the scores is there.
 
     Returns:
         A dictionary that ``json.dumps`` accepts. Numbers, each the mean over the seeds:
@@ -86,13 +90,22 @@ def evaluate_generator(
     runs = []
     for seed in tqdm(seeds, "sampling seeds", disable=not progress):
         scores = judge_images(generator, hierarchy, judges, z_dim, config, seed=seed)
+        tell(
+            f"drawn birds: mask IoU {scores['mask_iou']:.2f}, {scores['children_found']:g} of "
+            f"{hierarchy.n_children} kinds, {scores['parents_found']:g} of "
+            f"{hierarchy.n_parents} shapes"
+        )
         factors = factor_matrix(
             generator, hierarchy, judges, z_dim=z_dim, n_images=config.n_pairs, seed=seed
         )
-        found = discover_categories(
-            generator, hierarchy, z_dim, *real, config.discovery, seed=seed, progress=progress
-        )
+        tell(f"the shape code moves the plumage by {factors['matrix'][1, 2]:.2f} (0 is best)")
+        options = {"seed": seed, "trainings": trainings, "progress": progress}
+        found = discover_categories(generator, hierarchy, z_dim, *real, config.discovery, **options)
         scores |= _flat_real_scores(found.pop("generated"))
+        tell(
+            f"new pictures, sorted by classifiers of drawn ones: NMI of the kind "
+            f"{scores['real_child_nmi']:.2f}, of the shape {scores['real_parent_nmi']:.2f}"
+        )
         controls = {name: _flat_real_scores(result) for name, result in found.items()}
         controls |= {name: control_scores(real, name, seed) for name in CONTROL_FEATURES}
         runs.append({"scores": scores, "factors": factors, "controls": controls})
