@@ -19,7 +19,7 @@ from ..discovery import DiscoveryConfig, cover
 from ..metrics import Judges
 from ..models import FineGANGenerator, InfoGANBaselineGenerator, LRGANGenerator, StackGANGenerator
 from ..presets import TOY
-from ..pretrained import load_finegan, load_generator
+from ..pretrained import load_finegan, load_generator, need_toybirds
 from ..scoring.scores import EvaluationConfig, evaluate_generator
 from ..training import build_system, train
 
@@ -171,8 +171,10 @@ def evaluate(
         options: ``config``, ``trainings`` and ``tell`` of :func:`evaluate_generator`.
 
     Raises:
-        InputError: if there is no such checkpoint, or the judges know another world than its codes.
+        InputError: if there is no such checkpoint, it was trained on photographs, or the judges
+            know another world than its codes.
     """
+    need_toybirds(checkpoint, "this score")
     generator = load_finegan(checkpoint)
     config = generator.config
     judges = Judges.load("toy", config.image_size)

@@ -15,6 +15,7 @@ from ..base.errors import InputError
 from ..discovery.code_classifiers import TRAININGS, DiscoveryConfig, discover_categories, shrink
 from ..metrics.clustering import (
     CONTROL_FEATURES,
+    ami,
     control_features,
     hungarian_accuracy,
     kmeans_labels,
@@ -70,13 +71,13 @@ def evaluate_generator(
         ``parents_found``       real shapes that are the majority of some parent code's images
         ``children_found``      real children that are the majority of some child code's images
         ``leak``                share of the background stage's pixels that the segmenter calls bird
-        ``real_child_nmi``, ``real_child_accuracy``, ``real_parent_nmi``, ``real_parent_accuracy``
+        ``real_child_nmi``, ``real_child_ami``, ``real_child_accuracy``, and the same of the parent
                                 of classifiers trained on generated images, on real ones, by
                                 argmax; with ``_kmeans`` appended, by k-means on their features
 
         ``factor_matrix`` is a 4 × 4 list of lists (rows ``code_names``, columns
         ``factor_names``), with ``factor_floor`` and ``factor_movement`` beside it
-        (see `factors`). ``controls`` holds, for each control, the four scores on real images that
+        (see `factors`). ``controls`` holds, for each control, the scores on real images that
         it reaches. ``per_seed`` and ``sd`` hold every number's values and their standard
         deviation (n − 1).
 
@@ -174,6 +175,7 @@ def control_scores(real, kind: str, seed: int) -> dict:
     for level, truth in (("child", true_child), ("parent", true_parent)):
         clusters = kmeans_labels(features, len(np.unique(truth)), seed)
         scores[f"real_{level}_nmi"] = nmi(truth, clusters)
+        scores[f"real_{level}_ami"] = ami(truth, clusters)
         scores[f"real_{level}_accuracy"] = hungarian_accuracy(truth, clusters)
     return scores
 
