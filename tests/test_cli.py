@@ -324,7 +324,7 @@ def test_the_readme_has_the_ablation_as_it_was_printed():
     from finegan_lib.experiments import ablation
 
     measured = json.loads((files.RESULTS / "ablation.json").read_text())["results"]
-    readme = (files.PACKAGE.parent / "README.md").read_text()
+    readme = (files.RESULTS / "README.md").read_text()
     assert ablation.table(measured) in readme
 
 
