@@ -7,6 +7,7 @@ from .. import losses
 from ..codes import one_hot
 from ..data.example import TrainingExample
 from ..models.infogan import InfoGANConfig, InfoGANDiscriminator, InfoGANGenerator
+from ..speed import distributed
 from .judging import refuse_additions
 from .parts import System, adam, average_of, descend, follow, frozen, image_grid
 from .recipe import Recipe
@@ -41,7 +42,10 @@ class InfoGANSystem(System):
         """One update of D, then of G and Q together. Returns the losses, scalars."""
         real = batch.child_crop
         d_loss, g_loss = losses.adversarial_losses(self.recipe.adversarial)
-        z, index, continuous = (code.to(real.device) for code in self.draw_codes(len(real), random))
+        z, index, continuous = (
+            code.to(real.device)
+            for code in distributed.own_parts(self.draw_codes, len(real), random)
+        )
         code = torch.cat([one_hot(index, self.config.n_categories).to(z), continuous], 1)
         fake = self.generator(z, code)
         discriminator = self.discriminator

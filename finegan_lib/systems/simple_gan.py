@@ -27,6 +27,7 @@ from ..models.simple_gan import (
     InfoGANBaselineGenerator,
     SimpleGANGenerator,
 )
+from ..speed import distributed
 from .gan import GANSystem
 from .judging import deceive, judge
 from .parts import System, adam, average_of, descend, follow, frozen, image_grid
@@ -43,7 +44,7 @@ class SimpleGANSystem(GANSystem):
     def step(self, batch: TrainingExample, random: torch.Generator, hard=False) -> dict:
         """One update of D, then of G. Returns the losses, scalars."""
         real = batch.child_crop
-        (z,) = self.generator.draw_codes(len(real), random)
+        (z,) = distributed.own_parts(self.generator.draw_codes, len(real), random)
         output = self.generator(z.to(real))
         fake = self.finished(output)
         loss_d = judge(self, self.discriminator, real, fake, random)
@@ -89,7 +90,8 @@ class InfoGANBaselineSystem(System):
     def step(self, batch: TrainingExample, random: torch.Generator, hard=False) -> dict:
         """One update of D, then of G and the code head together. Returns the losses, scalars."""
         real, recipe, discriminator = batch.child_crop, self.recipe, self.discriminator
-        z, c = (code.to(real) for code in self.generator.draw_codes(len(real), random))
+        codes = distributed.own_parts(self.generator.draw_codes, len(real), random)
+        z, c = (code.to(real) for code in codes)
         fake = self.generator(z, c)
         loss_d = judge(self, discriminator.real_fake_logits, real, fake, random)
         descend(self.optimisers["D"], loss_d)

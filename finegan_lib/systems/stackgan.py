@@ -8,6 +8,7 @@ from .. import losses
 from ..data.example import TrainingExample
 from ..models.gan import GANDiscriminator
 from ..models.stackgan import StackGANConfig, StackGANGenerator, image_pyramid
+from ..speed import distributed
 from .judging import deceive, judge
 from .parts import System, adam, average_of, descend, follow, frozen, image_grid
 from .recipe import Recipe
@@ -34,7 +35,8 @@ class StackGANSystem(System):
         """One update of every D, then of G. Returns the losses, scalars."""
         sizes = self.config.sizes
         real = image_pyramid(batch.child_crop, sizes)
-        (z,) = self.generator.draw_codes(len(batch.child_crop), random)
+        n = len(batch.child_crop)
+        (z,) = distributed.own_parts(self.generator.draw_codes, n, random)
         fake = self.generator(z.to(batch.child_crop))
         report, terms = {}, {}
         for i, size in enumerate(sizes):

@@ -24,9 +24,17 @@ def build_system(config: RunConfig) -> torch.nn.Module:
     return families.of(config.model).system(config.model, config.recipe)
 
 
-def build_dataset(config: RunConfig, progress: bool = True) -> Dataset:
-    """The images that a run trains on."""
+def build_dataset(config: RunConfig, progress: bool = True, data=None) -> Dataset:
+    """The images that a run trains on; ``data``: a data set in place of the one that it names."""
     model, loop = config.model, config.loop
+    if data is not None:
+        if data.image_size != model.image_size:
+            raise InputError(
+                "the data set has another image size than the model",
+                seen=f"{data.image_size}, not {model.image_size}",
+                cure="Make it with the model's image_size.",
+            )
+        return data
     if loop.data != "toybirds":
         return CachedBirds(
             loop.data,

@@ -43,7 +43,9 @@ class LoopConfig:
         "folders only: shorter side of the stored full image, in units of the background "
         "discriminator's input (0: the paper's 76/64)",
     )
-    device: str = option("auto", '"auto" (CUDA when present), "cpu" or "cuda"')
+    device: str = option(
+        "auto", '"auto" (CUDA or Apple\'s GPU where present), "cpu", "cuda", "mps", …'
+    )
     precision: str = option(
         "auto",
         "of convolutions (auto: fp32 on a CPU; bf16, or fp16 before Ampere, on a GPU)",

@@ -30,7 +30,15 @@ def anneal(system, step: int, stop: int) -> None:
 
 
 @distributed.joined()
-def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = True) -> Path:
+def train(
+    config: RunConfig,
+    folder,
+    *,
+    resume: bool = False,
+    progress: bool = True,
+    picture: Path | None = None,
+    data=None,
+) -> Path:
     """Train, and return the newest checkpoint.
 
     Args:
@@ -39,6 +47,10 @@ def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = T
         resume: go on from the folder's newest intact checkpoint (from the start if there is none).
             A damaged one is set aside under another name.
         progress: show a progress bar.
+        picture: a PNG that always shows the newest sample picture (None: none but those in
+            ``samples/``).
+        data: a :class:`~finegan_lib.data.PictureSet`, or another data set whose items are training
+            examples, in place of the one that ``config`` names.
 
     Raises:
         InputError: if the folder holds another run, the data are too few or an image cannot be
@@ -46,7 +58,8 @@ def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = T
         TrainingDiverged: if a loss or a weight becomes infinite or NaN, or a loss explodes.
         TrainingStopped: after SIGINT or SIGTERM, when the step was finished and is on the disk.
     """
-    run = Run(config, folder, resume, progress and distributed.is_first())
+    first = progress and distributed.is_first()
+    run = Run(config, folder, resume, first, picture, data)
     loop, system = config.loop, run.system
     batches = DataLoader(
         run.dataset,

@@ -7,6 +7,7 @@ by (seed, i), so a run that was stopped goes on exactly as if it had not been.
 
 import dataclasses
 import json
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -31,8 +32,11 @@ COMPARE_EVERY = 5  # lines of the history between two looks at D on kept-out pho
 class Run:
     """The folder of a run: where it stands, and what it writes."""
 
-    def __init__(self, config: RunConfig, folder, resume: bool, progress: bool):
+    def __init__(
+        self, config: RunConfig, folder, resume: bool, progress: bool, picture=None, data=None
+    ):
         self.config, self.folder, self.progress = config, Path(folder), progress
+        self.picture = picture and Path(picture)
         self.device = devices.pick_device(config.loop.device)
         self.step, self.newest, self.seconds_before = 0, None, 0.0
         self._check_folder(resume)
@@ -52,7 +56,9 @@ class Run:
         elif config.loop.start_from:
             start_from(config.loop.start_from, self.system, config)
         # Last of all: it may have to be drawn, and by one process only.
-        self.dataset = distributed.in_turn(lambda: build_dataset(config, progress))
+        self.dataset = distributed.in_turn(lambda: build_dataset(config, progress, data))
+        if progress and hasattr(self.dataset, "tell_background"):
+            self.dataset.tell_background()
         loop, self.compared = config.loop, {}
         if loop.keep_out:
             self.dataset, kept_out = kept_out_split(self.dataset, loop.keep_out)
@@ -263,6 +269,10 @@ class Run:
         folder.mkdir(exist_ok=True)
         partial = folder / ".partial.png"
         save_image(picture, partial)
+        if self.picture:
+            self.picture.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(partial, self.picture.with_suffix(".partial"))
+            self.picture.with_suffix(".partial").replace(self.picture)
         partial.replace(folder / f"step_{self.step:08d}.png")
         self.board.add_image("samples", picture, self.step)
 

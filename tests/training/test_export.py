@@ -36,9 +36,9 @@ CONFIGS = {
     "view": FineGANConfig(**TINY, **STAGES, **CODES, view=True),
     "gan": GANConfig(**TINY | {"z_dim": 200}),  # many weights in few layers
     "infogan": InfoGANConfig(**TINY, n_categories=3, n_continuous=2),
-    "simplegan": SimpleGANConfig(**TINY, **STAGES),
-    "infoganbaseline": InfoGANBaselineConfig(**TINY, **STAGES, n_children=7),
-    "lrgan": LRGANConfig(**TINY, layers=3),
+    "simple_gan": SimpleGANConfig(**TINY, **STAGES),
+    "infogan_baseline": InfoGANBaselineConfig(**TINY, **STAGES, n_children=7),
+    "lr_gan": LRGANConfig(**TINY, layers=3),
     "stackgan": StackGANConfig(**TINY, **STAGES),
 }
 THREE = ("foreground", "mask", "image")
@@ -48,9 +48,9 @@ NAMES = {  # inputs, outputs
     "finegan": (list("zbpc"), FINEGAN),
     "gan": (["z"], ["image"]),
     "infogan": (["z", "code"], ["image"]),
-    "simplegan": (["z"], ["image"]),
-    "infoganbaseline": (["z", "c"], ["image"]),
-    "lrgan": (["z"], LR_GAN),
+    "simple_gan": (["z"], ["image"]),
+    "infogan_baseline": (["z", "c"], ["image"]),
+    "lr_gan": (["z"], LR_GAN),
     "stackgan": (["z"], ["image_16", "image_32"]),
 }
 NAMES["view"] = NAMES["finegan"]
@@ -81,7 +81,7 @@ def as_numpy(inputs, codes):
 @pytest.mark.parametrize("family", CONFIGS)
 def test_onnx_says_what_pytorch_says(checkpoints, family, precision, tmp_path):
     """In float16 too: PyTorch then has the same weights, rounded."""
-    if precision == "float16" and family not in ("view", "lrgan", "infogan"):
+    if precision == "float16" and family not in ("view", "lr_gan", "infogan"):
         pytest.skip("the layers are those of the three")
     source = checkpoints / f"{family}.safetensors"
     path = export(source, tmp_path / "g.onnx", precision=precision)
@@ -196,3 +196,13 @@ def test_without_the_packages(checkpoints, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"needs PyTorch 2\.6 or newer; got 2\.5\.1"):
         export(checkpoints / "gan.safetensors", tmp_path / "g.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_no_file_tells_where_the_photographs_lay(tmp_path):
+    loop = LoopConfig(data=str(tmp_path / "at home" / "birds"))
+    run = RunConfig(CONFIGS["view"], Recipe(), loop).to_dict()
+    weights = families.named("finegan").generator(CONFIGS["view"]).state_dict()
+    source = save_checkpoint(tmp_path / "run.safetensors", {"generator": weights}, config=run)
+    out = export(source, tmp_path / "out.safetensors")
+    assert b"at home" in source.read_bytes() and b"at home" not in out.read_bytes()
+    assert b'"data": "birds"' in out.read_bytes().replace(b"\\", b"")

@@ -44,7 +44,7 @@ INDEX = """\
 # FineGAN, the course
 
 How can a network that nobody ever told what a species is learn to paint a heron in striped plumage
-before a sunset, and to change any one of the three without touching the others? Eleven notebooks
+before a sunset, and to change any one of the three without touching the others? The notebooks
 build the answer: a GAN, InfoGAN's bound, FineGAN's three stages, and what they are worth. Here they
 are to be read; [the repository]({repository}) (release {tag}) has them to be worked through.
 
@@ -111,9 +111,8 @@ def write_sources(folder: Path) -> None:
     pages = {"notebooks": [], "solutions": []}
     for name, listed in pages.items():
         (folder / name).mkdir()
-        guide = ROOT / name / "README.md"
-        if guide.exists():
-            shutil.copy(guide, folder / name)
+        if name == "solutions":  # the leader's guide; notebooks/README.md is about the repository
+            shutil.copy(ROOT / name / "README.md", folder / name)
             listed.append(f"{name}/README")
         for lesson in lesson_names():
             shutil.copy(ROOT / name / f"{lesson}.ipynb", folder / name)
