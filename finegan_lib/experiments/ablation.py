@@ -143,8 +143,14 @@ def switches(config: RunConfig) -> dict[str, dict]:
     rows = {name: changes for name, changes in rows.items() if changes}
     rows = {WHOLE: {}} | rows
     rows[PAPERS] = {k: v for changes in rows.values() for k, v in changes.items()}
-    added = {name: _changing(config, changes) for name, changes in PHOTO_WITH.items()}
-    return rows | {name: changes for name, changes in added.items() if changes}
+    added = {name: changes for name, changes in PHOTO_WITH.items() if _adds(config, changes)}
+    return rows | added
+
+
+def _adds(config: RunConfig, changes: dict) -> bool:
+    """Whether changes switch something on; another weight of what is on already is no addition."""
+    changing = _changing(config, changes)
+    return any(not isinstance(v, float) or _value(config, k) == 0 for k, v in changing.items())
 
 
 def _changing(config: RunConfig, changes: dict) -> dict:
