@@ -140,7 +140,7 @@ def test_train_refuses_an_option_of_another_family(capsys):
         (["--n-images", "3"], "3 images for batch_size=4"),
         (["--batch-size", "1"], "batch_size"),
         (["--n-parents", "30"], "n_parents=30, n_children=20"),
-        (["--image-size", "48"], "48"),
+        (["--image-size", "50"], "50"),
         (["--device", "abacus"], "abacus"),
         (["--learning-rate", "-1"], "learning_rate must be above 0; got -1.0"),
         (["--ema-decay", "2"], "ema_decay"),

@@ -200,7 +200,7 @@ def test_without_the_packages(checkpoints, tmp_path, monkeypatch):
 def test_no_file_tells_where_the_photographs_lay(tmp_path):
     loop = LoopConfig(data=str(tmp_path / "at home" / "birds"))
     run = RunConfig(CONFIGS["view"], Recipe(), loop).to_dict()
-    weights = GENERATORS[FineGANConfig](CONFIGS["view"]).state_dict()
+    weights = GENERATORS["finegan"](CONFIGS["view"]).state_dict()
     source = save_checkpoint(tmp_path / "run.safetensors", {"generator": weights}, config=run)
     out = export(source, tmp_path / "out.safetensors")
     assert b"at home" in source.read_bytes() and b"at home" not in out.read_bytes()
