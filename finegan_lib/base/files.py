@@ -1,9 +1,12 @@
-"""Small files: read with care, written whole or not at all; and where caches are."""
+"""Small files, read with care, written whole or not at all; where caches are; plain terminals."""
 
+import codecs
 import errno
 import json
 import os
 import shutil
+import sys
+import unicodedata
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +17,46 @@ WEIGHTS = PACKAGE / "weights"  # the shipped networks
 RESULTS = PACKAGE / "results"  # figures of runs, each with its command
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+READ_CURE = "Look at the path, and at whether you may read it."
 CURE = "Free some space there, or name a place that can be written to."
+
+
+# What is printed where a terminal does not have the character.
+PLAIN = {"→": "->", "←": "<-", "…": "...", "×": "x", "−": "-", "–": "-", "—": "-", "·": "*"}
+PLAIN |= {"’": "'", "‘": "'", "“": '"', "”": '"', "≤": "<=", "≥": ">=", "±": "+-", "∞": "inf"}
+
+
+def print_anywhere(*streams) -> None:
+    """Let texts be printed to terminals and files of any encoding (cp1252, cp437, ascii, …).
+
+    A character that the encoding does not have is written in others: "→" as "->", "é" as "e", "σ"
+    as "sigma", all else as its number. Streams in UTF-8 stay as they are.
+
+    Args:
+        streams: texts' streams; by default standard output and error.
+    """
+    codecs.register_error("plainly", _plainly)
+    for stream in streams or (sys.stdout, sys.stderr):
+        encoding = (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "")
+        if hasattr(stream, "reconfigure") and not encoding.startswith("utf"):
+            stream.reconfigure(errors="plainly")
+
+
+def _plainly(error):
+    """An error handler of codecs: other characters for those that cannot be encoded."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_plain, error.object[error.start : error.end])), error.end
+
+
+def _plain(character):
+    greek = unicodedata.name(character, "").split(" LETTER ")
+    if character in PLAIN:
+        return PLAIN[character]
+    if greek[0] in ("GREEK SMALL", "GREEK CAPITAL") and " " not in greek[-1]:
+        return greek[-1].lower() if greek[0].endswith("SMALL") else greek[-1].capitalize()
+    parts = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return parts or character.encode("ascii", "backslashreplace").decode()
 
 
 def cache_folder() -> Path:
@@ -59,7 +101,9 @@ def disk_error(doing: str, path, error, *, needs: int = 0, cure: str = CURE) -> 
         said += f" ({file})"
     if needs:
         said += f"; it takes {needs / 1e6:.1f} MB"
-    if doing != "read":
+    if doing == "read":
+        cure = READ_CURE if cure == CURE else cure
+    else:
         folder = Path(path).absolute()
         while not folder.is_dir() and folder != folder.parent:
             folder = folder.parent

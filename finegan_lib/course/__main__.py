@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from ..base.errors import InputError
+from ..base.files import print_anywhere
 
 
 def main(arguments=None) -> int:
@@ -13,6 +14,7 @@ def main(arguments=None) -> int:
         The exit status: 0; 1 when sources and notebooks differ, or an answer is wrong or open;
         2 when the input cannot be used.
     """
+    print_anywhere()
     parsed = build_parser().parse_args(arguments)
     try:
         return parsed.command(parsed)

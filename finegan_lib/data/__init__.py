@@ -4,11 +4,12 @@ from importlib import import_module
 
 _HOMES = {
     "BirdsFolder": "folder",
+    "PictureSet": "memory",
     "ToyBirds": "toybirds",
     "TrainingExample": "example",
     "background_size": "example",
 }
-__all__ = ["BirdsFolder", "ToyBirds", "TrainingExample", "background_size"]
+__all__ = ["BirdsFolder", "PictureSet", "ToyBirds", "TrainingExample", "background_size"]
 
 
 def __getattr__(name):

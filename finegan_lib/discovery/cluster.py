@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..base.errors import InputError
 from ..data import BirdsFolder, ToyBirds
-from ..data.folder import read_rgb, resize_shorter_side
+from ..data.pictures import middle_square, need_pictures, read_rgb
 from ..metrics.clustering import agreement, kmeans_labels, raw_pixels
 from ..pretrained import load_finegan
 from ..training import pick_device
@@ -20,7 +20,6 @@ from .depict import DEPICT, DEPICT_LARGE, depict
 from .jule import JULEConfig, jule
 
 METHODS = ("finegan", "jule", "jule_resnet50", "depict", "depict_large", "kmeans")
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 
 JULE = JULEConfig()
 JULE_RESNET50 = replace(JULE, backbone="resnet50")
@@ -88,10 +87,11 @@ def read_images(source, image_size: int = 64, *, n_images: int = 2000, seed: int
     """Images to be sorted.
 
     Args:
-        source: "toybirds"; a folder in CUB's layout, of which the crops round the boxes are taken;
-            or any folder, with whatever images lie in it at any depth, of which the middle square
-            is taken.
-        image_size: S, pixels; 32, 64 or 128 for the first two.
+        source: a :class:`~finegan_lib.data.PictureSet` or another data set of this library, at its
+            own size; "toybirds"; a folder in CUB's layout, of which the crops round the boxes are
+            taken; or any folder, with whatever images lie in it at any depth, of which the middle
+            square is taken.
+        image_size: S, pixels; one of ``data.example.IMAGE_SIZES`` for the first two.
         n_images, seed: of ToyBirds.
 
     Returns:
@@ -101,6 +101,9 @@ def read_images(source, image_size: int = 64, *, n_images: int = 2000, seed: int
     Raises:
         InputError: for a folder without images, or a file that cannot be read.
     """
+    if hasattr(source, "evaluation_crops"):
+        names = [f"item {i}" for i in range(len(source))]
+        return source.evaluation_crops(), names, source.child_index
     if source == "toybirds":
         birds = ToyBirds(n_images, image_size=image_size, seed=seed, progress=False)
         names = [f"toybird {i}" for i in range(len(birds))]
@@ -117,14 +120,9 @@ def read_images(source, image_size: int = 64, *, n_images: int = 2000, seed: int
         raise InputError(
             "no such folder", seen=str(source), cure='Give a folder of images, or "toybirds".'
         )
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    if not paths:
-        raise InputError(
-            "no image in this folder",
-            seen=str(folder),
-            cure=f"Images end in {', '.join(sorted(SUFFIXES))}.",
-        )
-    images = torch.stack([middle_square(read_rgb(path), image_size) for path in paths])
+    paths = need_pictures(folder)
+    squares = np.stack([middle_square(read_rgb(path), image_size) for path in paths])
+    images = torch.from_numpy(squares)
     names = [path.relative_to(folder) for path in paths]
     return images, [str(name) for name in names], folder_labels(names)
 
@@ -143,14 +141,6 @@ def folder_labels(names) -> np.ndarray | None:
     if "" in kinds or len(kinds) < 2:
         return None
     return np.searchsorted(kinds, parents).astype(np.int64)
-
-
-def middle_square(image: Image.Image, size: int) -> Tensor:
-    """(3, size, size) uint8: the shorter side resized to ``size``, the middle cut out."""
-    image = resize_shorter_side(image, size)
-    left, top = ((side - size) // 2 for side in image.size)
-    square = image.crop((left, top, left + size, top + size))
-    return torch.from_numpy(np.array(square)).permute(2, 0, 1)
 
 
 # ------------------------------------------------------------------------- a sheet and a table out
@@ -213,7 +203,7 @@ def cluster(
     title = f"{len(images)} images in {found} categories, sorted by {method}; largest first"
     with_title(sheet, title).save(out / "clusters.png")
     result = {
-        "source": str(source),
+        "source": type(source).__name__ if hasattr(source, "evaluation_crops") else str(source),
         "method": method,
         "n_clusters": n_clusters,
         "seed": seed,

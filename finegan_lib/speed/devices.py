@@ -9,8 +9,10 @@ statistics, softmaxes, resampling and weight updates in float32; the losses in
 :mod:`finegan_lib.losses` ask for it themselves.
 """
 
+import contextlib
 import ctypes
 import gc
+import os
 import platform
 import warnings
 from dataclasses import dataclass
@@ -20,6 +22,66 @@ from torch import Tensor, nn
 
 from ..base.errors import InputError
 from ..data.example import TrainingExample
+
+# What torch does not compute on Apple's GPUs and a training asks for: done on the CPU in its place
+# (PYTORCH_ENABLE_MPS_FALLBACK, which finegan_lib/__init__.py sets). torch's own list grows shorter
+# from release to release; nobody has tried this library on such a GPU yet.
+MPS_FALLBACK = ("aten::grid_sampler_2d_backward", "aten::special_ndtr")
+ABSENT = {"cuda": "no NVIDIA or AMD GPU", "mps": "no GPU of Apple's", "xpu": "no GPU of Intel's"}
+
+
+def pick_device(name: str) -> torch.device:
+    """Where to compute: the one answer for every command.
+
+    "auto" means CUDA where there is one, else Apple's GPU ("mps"), else the CPU. On Apple's GPUs
+    everything is float32, what torch lacks there is computed on the CPU (``MPS_FALLBACK``), and
+    several processes take the CPU.
+
+    Args:
+        name: "auto", "cpu", "cuda", "cuda:1", "mps", "xpu".
+
+    Raises:
+        InputError: if there is no such device, or this torch does not see it.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
+        return torch.device("mps" if alone and _is_there("mps") else "cpu")
+    try:
+        device = torch.device(name)
+        known = device.type in ("cpu", *ABSENT)
+    except (RuntimeError, TypeError):
+        known = False
+    if not known:
+        cure = 'Use "auto", "cpu", "cuda", "mps" or "xpu".'
+        raise InputError("no such device", seen=name, cure=cure)
+    if device.type != "cpu" and not _is_there(device.type, device.index or 0):
+        number = f" number {device.index}" if device.index else ""
+        called = device.type.upper() if device.type == "cuda" else device.type
+        raise InputError(
+            f"this torch sees no {called} device{number}",
+            seen=f"{name} ({ABSENT[device.type]}, or a torch that was built without it)",
+            cure='Use device "auto" or "cpu".',
+        )
+    return device
+
+
+def device_name(device: torch.device) -> str:
+    """What the device is called."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name()
+    return (
+        "Apple's GPU (untried: --device cpu is the safe choice)" if device.type == "mps" else "CPU"
+    )
+
+
+def _is_there(kind: str, number: int = 0) -> bool:
+    """Whether torch sees that many devices of a kind."""
+    if kind == "mps":
+        return torch.backends.mps.is_available() and number == 0
+    module = getattr(torch, kind, None)
+    return module is not None and module.is_available() and number < module.device_count()
 
 
 @dataclass(frozen=True)
@@ -44,8 +106,10 @@ class Execution:
     pinned: bool
     graphs: bool
 
-    def autocast(self) -> torch.autocast:
+    def autocast(self):
         """The context that a training step runs in."""
+        if self.half is None and self.device.type not in ("cpu", "cuda"):
+            return contextlib.nullcontext()  # not every torch has an autocast for every device
         return torch.autocast(
             self.device.type, self.half or torch.bfloat16, enabled=self.half is not None
         )
@@ -135,6 +199,10 @@ def choose(
     if precision == "fp16" and not cuda:
         raise InputError(
             "fp16 is for GPUs only", seen=str(device), cure="Use fp32, or bf16 where it is fast."
+        )
+    if precision == "bf16" and device.type not in ("cpu", "cuda"):
+        raise InputError(
+            "half precision is tried on CUDA and on CPUs only", seen=str(device), cure="Use fp32."
         )
     if precision == "bf16" and not cuda and not has_bfloat16():
         warnings.warn(
