@@ -1,4 +1,4 @@
-"""The page that runs the shipped networks in a browser: its scripts, `site/`, and what builds it."""
+"""The page that runs the shipped networks in a browser: its scripts, `site/`, and its builder."""
 
 from .build import build_page
 

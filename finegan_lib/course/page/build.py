@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ...checkpoints import WEIGHTS
-from ...errors import InputError
+from ...base.checkpoints import WEIGHTS
+from ...base.errors import InputError
 from ...export import export
 from ...figures import draw, noise, spread
 from ...models import FineGANGenerator
@@ -35,6 +35,7 @@ NETWORKS = {  # shipped name → title on the page; those whose weights are ther
 }
 SEED = 3  # of the first bird's z, and of the pictures of the codes
 TILE = 64  # pixels of a code's picture at most
+BEGIN, END = "<!-- the playground -->", "<!-- its end -->"
 MARK = "networks.js"  # a folder that holds it is an earlier page
 
 
@@ -72,7 +73,7 @@ def write_page(folder: Path) -> str:
     Without npm there is no runtime: the page then shows the grid as a picture and says so.
     """
     folder.mkdir(parents=True)
-    for file in [*SITE.glob("*.js"), SITE / "playground.css"]:
+    for file in [*SITE.glob("*.js"), SITE / "playground.css", SITE / "bird.svg"]:
         shutil.copy(file, folder)
     try:
         runtime, problem = fetch_runtime(), ""
@@ -89,11 +90,10 @@ def write_page(folder: Path) -> str:
             shutil.copy(file, folder / "ort" / name)
         for file in [*folder.glob("*.onnx"), *(folder / "ort").glob("ort-*")]:
             pack(file, folder)
-    (folder / "playground.html").write_text(fragment(facts, problem), encoding="utf-8")
     page = (SITE / "standalone.html").read_text(encoding="utf-8")
     page = page.replace("@SCRIPTS@", script_tags(SCRIPTS if runtime else ()))
     page = page.replace("@REPOSITORY@", repository())
-    page = page.replace("@PLAYGROUND@", placed(folder, ""))
+    page = page.replace("@PLAYGROUND@", "\n".join([BEGIN, fragment(facts, problem), END]))
     (folder / "index.html").write_text(page, encoding="utf-8")
     return problem
 
@@ -109,12 +109,19 @@ def script_tags(names, root: str = "") -> str:
 
 
 def placed(folder: Path, root: str) -> str:
-    """The playground as HTML for a document from which the page's folder is ``root``: "", "page/"."""
-    return (folder / "playground.html").read_text(encoding="utf-8").replace("@ROOT@", root)
+    """The playground of a built page as HTML for another document.
+
+    Args:
+        folder: the built page.
+        root: the way from the document to the page's folder, such as "page/".
+    """
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    inside = page.partition(BEGIN)[2].partition(END)[0].strip()
+    return inside.replace('data-root=""', f'data-root="{root}"').replace('src="', f'src="{root}')
 
 
 def fragment(facts: list[dict], problem: str) -> str:
-    """The playground as HTML; ``@ROOT@`` stands for the way to the page's folder."""
+    """The playground as HTML, for a document in the page's folder."""
     text = (SITE / "playground.html").read_text(encoding="utf-8")
     status = "Loading the network …"
     if problem:
@@ -122,6 +129,7 @@ def fragment(facts: list[dict], problem: str) -> str:
         text = text.replace("Scripts are off in this browser, so the", "The")
     words = "A grid of generated birds: every row has one shape, every column one appearance."
     for name, value in {
+        "ROOT": "",
         "STATUS": html.escape(status),
         "GRID": f"{facts[0]['name']}_grid.png",
         "GRID_WORDS": words,

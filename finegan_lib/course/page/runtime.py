@@ -11,8 +11,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from ...errors import InputError
-from ...files import cache_folder, disk_errors
+from ...base.errors import InputError
+from ...base.files import cache_folder, disk_errors
 
 PAGE = Path(__file__).parent
 FILES = ("ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")

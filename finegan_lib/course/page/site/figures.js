@@ -62,7 +62,9 @@
         const bound = f.informationBound(table, [[q, 1 - q], [1 - q, q]]);
         const values = { "H(c)": Math.log(2), "I(c; x)": information, "bound L": bound };
         const why = Math.abs(a - q) < 0.01 ? "Q believes what is true." : "It closes where Q believes what is true.";
-        return [bars(values, 0.75, ["nats", ""]), `The gap is ${(information - bound).toFixed(3)} nats. ${why}`];
+        return [bars(values, 0.75, ["nats", ""]),
+          `P(c, x) = (${table.flat().map((v) => v.toFixed(3)).join(", ")}), row by row.
+          The gap is ${(information - bound).toFixed(3)} nats. ${why}`];
       },
     },
     background: {
