@@ -113,7 +113,7 @@ def test_a_lesson_s_figure_to_play_with_ends_its_section(pages):
         figure = facts["play"]
         box = 'class="finegan playground"' if figure == "playground" else f'data-figure="{figure}"'
         assert text.count(box) == 1
-        headings = [at for at in re.finditer("<h2[^>]*>(.*?)<a", text)]
+        headings = list(re.finditer("<h2[^>]*>(.*?)<a", text))
         titles = [re.sub("<.*?>", "", heading[1]).strip() for heading in headings]
         before = [heading.start() < text.index(box) for heading in headings].count(True)
         assert titles[before - 1].replace("’", "'") == facts["play_in"]

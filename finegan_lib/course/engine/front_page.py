@@ -10,7 +10,7 @@ from ...base.errors import InputError
 from ..page.build import FIGURE_SCRIPTS, SCRIPTS, placed, script_tags
 from .colab import COLAB_BADGE, ROOT, release_tag, repository
 from .contents import lesson_facts
-from .folders import lesson_names
+from .folders import find_lesson, lesson_names
 from .guide import sections
 
 BADGE = Path(__file__).with_name("colab_badge.svg")
@@ -92,8 +92,8 @@ PLAYGROUND = """\
 # Mix a bird
 
 Nobody told this network what a species is. It learnt from pictures alone to draw a background, a
-shape and an appearance, one upon the other. [Lesson 05](notebooks/05_child) builds it; everything
-here runs in your browser.
+shape and an appearance, one upon the other. [Lesson {number}](notebooks/{lesson}) builds it.
+Everything here runs in your browser.
 
 ```{{raw}} html
 <p><a href="page/index.html">The playground on a page of its own</a></p>
@@ -132,7 +132,8 @@ def write_front_page(folder: Path, page: Path, pages: dict[str, list[str]]) -> N
         solutions="\n".join(pages["solutions"]),
     )
     (folder / "index.md").write_text(front, encoding="utf-8")
-    text = PLAYGROUND.format(playground=in_book(page, "page/"))
+    whole = find_lesson("child")  # the lesson that has all three stages
+    text = PLAYGROUND.format(number=whole[:2], lesson=whole, playground=in_book(page, "page/"))
     (folder / "playground.md").write_text(text, encoding="utf-8")
 
 
