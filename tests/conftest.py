@@ -1,8 +1,8 @@
 """Settings that hold for every test, and which tests are slow.
 
-``tests/slow.json`` lists the slow tests with their seconds of CPU time; ``make test-fast`` leaves them
-out. ``make test ARGS=--write-slow`` measures them anew. CPU time, not the clock: a busy machine
-measures the same.
+``tests/slow.json`` lists the slow tests with their seconds of CPU time; ``make test-fast`` leaves
+them out. ``make test ARGS=--write-slow`` measures them anew. CPU time, not the clock: a busy
+machine measures the same.
 """
 
 import json
