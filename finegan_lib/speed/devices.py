@@ -1,9 +1,10 @@
 """The fastest settings of a device: number formats, layout, compilation, recording, transfers.
 
-On a CPU nothing changes: float32, and channels before pixels. (:mod:`finegan_lib.models.blocks`
-changes the layout itself where the other one is faster.) On a GPU, "auto" means:
+On a CPU nothing changes: float32, and channels before pixels (:mod:`finegan_lib.models.blocks`
+changes the layout itself where the other one is faster). On a GPU, "auto" means:
 
-- half precision for what may be rounded: bfloat16 from Ampere on, float16 with scaled losses before;
+- half precision for what may be rounded: bfloat16 from Ampere on, float16 with scaled losses
+  before;
 - TF32 for what stays float32;
 - channels after pixels;
 - a batch is copied while the previous step runs;
