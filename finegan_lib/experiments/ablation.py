@@ -1,4 +1,4 @@
-"""What each addition to the paper's recipe is worth: one left out at a time, at equal budget.
+"""The effect of each addition to the paper's recipe: one is left out at a time, at equal budget.
 
 On ToyBirds (:func:`ablate`) the additions of the preset ``toy``, against the truth; on photographs
 (:func:`ablate_photographs`) those of ``birds32``, or of any preset, by the scores that need none.
