@@ -5,6 +5,7 @@ On ToyBirds (:func:`ablate`) the additions of the preset ``toy``, against the tr
 """
 
 import dataclasses
+import json
 from pathlib import Path
 
 from ..base.errors import InputError
@@ -217,6 +218,8 @@ def _photo_row(folder: Path, name: str, config: RunConfig, preset, networks, pro
     """One training of the ablation and its scores, unless they are there."""
     result = _result(folder, name, config.loop.seed)
     asked = {"preset": preset, "data": Path(config.loop.data).name, "steps": config.loop.steps}
+    for part in ("model", "recipe"):  # a preset may have changed since
+        asked[part] = json.loads(json.dumps(dataclasses.asdict(getattr(config, part))))
     if result.exists():
         had = read_json(result, "seed", *asked)
         differ = [key for key in asked if had[key] != asked[key]]
@@ -236,8 +239,11 @@ def _photo_row(folder: Path, name: str, config: RunConfig, preset, networks, pro
 
 
 def kept_scores(scores: dict) -> dict[str, float]:
-    """The columns of the ablation out of
-    :func:`~finegan_lib.scoring.photographs.evaluate_photographs`'s answer; NaN is left out."""
+    """The columns of the ablation, as far as the scores on photographs have them.
+
+    Args:
+        scores: of :func:`~finegan_lib.scoring.photographs.evaluate_photographs`.
+    """
     found, quality = scores.get("discovery", {}), list(scores["quality"].values())
     part = found.get("all", {})
     kept = {"ami": part.get("ami"), "nmi": part.get("nmi_arithmetic")}
