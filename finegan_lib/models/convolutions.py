@@ -63,8 +63,8 @@ WORTHWHILE = 2**15  # pixels in a batch; with fewer, a layer from few to 16 chan
 
 
 def few_channels(x: Tensor, weight: Tensor) -> bool:
-    """Whether :class:`_ConvolveFew` is faster: in the forward pass if there are few output channels,
-    in the backward pass also if there are few input channels, as the input's gradient has few."""
+    """Whether :class:`_ConvolveFew` is faster: in the forward pass if few channels come out, in the
+    backward pass also if few come in, because the input's gradient then has few channels."""
     out_channels, in_channels = weight.shape[:2]
     if out_channels <= FEW:
         return True
@@ -119,7 +119,7 @@ def conv_in_groups(x: Tensor, weight: Tensor) -> Tensor:
 
 
 class _ConvolveFew(torch.autograd.Function):
-    """3×3, padding 1, with few input or output channels. Its input and output have torch's layout."""
+    """3×3, padding 1, with few input or output channels. Input and output have torch's layout."""
 
     @staticmethod
     def forward(ctx, x, weight):
