@@ -1,12 +1,17 @@
-"""What a device does quickest: number formats, memory layout, compilation, recording, transfers.
+"""The fastest settings of a device: number formats, layout, compilation, recording, transfers.
 
-On a CPU everything stays as it is: float32, and channels before pixels (what is quicker the other
-way round, :mod:`.models.blocks` lays out anew for itself). On a GPU "auto" means half precision for
-what may be rounded (bfloat16 from Ampere on, float16 with scaled losses before), TF32 for what
-stays float32, channels after pixels, batches copied while the step before runs, and a step's
-thousand small kernels recorded once and started together (a CUDA graph). Autocast keeps BatchNorm's
-statistics, softmaxes, resampling and weight updates in float32; the losses in
-:mod:`finegan_lib.losses` ask for it themselves.
+On a CPU nothing changes: float32, and channels before pixels (:mod:`finegan_lib.models.blocks`
+changes the layout itself where the other one is faster). On a GPU, "auto" means:
+
+- half precision for what may be rounded: bfloat16 from Ampere on, float16 with scaled losses
+  before;
+- TF32 for what stays float32;
+- channels after pixels;
+- a batch is copied while the previous step runs;
+- the thousand small kernels of a step are recorded once and started together (a CUDA graph).
+
+Autocast keeps BatchNorm's statistics, softmaxes, resampling and weight updates in float32. The
+losses in :mod:`finegan_lib.losses` convert to float32 themselves.
 """
 
 import contextlib

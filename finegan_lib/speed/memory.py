@@ -10,12 +10,13 @@ LARGEST = 2**30  # bytes; the arrays of a training step are smaller
 def keep_memory(largest: int = LARGEST) -> bool:
     """Let this process keep the memory of arrays that it has freed, up to ``largest`` bytes each.
 
-    The C library asks the system for every array of 32 MiB or more, and gives it back at once when
-    it is freed. At the paper's sizes a training step makes hundreds of such arrays, and clearing
-    them takes the system a good part of the step, of sampling even more (``bench memory``). What is
-    kept, the next array uses: the process becomes no larger than it is at its largest anyway.
+    The C library requests the memory of every array of 32 MiB or more from the system, and returns
+    it when the array is freed. At the paper's sizes a training step makes hundreds of such arrays.
+    The system clears each of them, which takes a good part of the step, and more of sampling
+    (``bench memory``). The next array uses the kept memory, so the process never becomes larger
+    than its peak without this.
 
-    Does something on Linux with glibc only; elsewhere nothing. Returns whether it did.
+    It works on Linux with glibc only. Returns whether it did something.
     """
     if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
         return False

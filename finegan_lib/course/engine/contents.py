@@ -1,9 +1,11 @@
-"""The table of contents: what every lesson's header says of it, and the tables made of that.
+"""The table of contents: the header of every lesson, and the tables made from the headers.
 
 A header, ``lesson:`` in the first lines of ``lesson.py``, states ``title`` (a word or two),
 ``part`` (of the course), ``about`` (a few words for the map), ``question`` (that it answers),
 ``afterwards`` (what one can do then: "afterwards you can …"), ``t4_seconds`` (an estimate) and, if
-needed, ``extras`` (further packages for Colab).
+needed, ``extras`` (further packages for Colab). For the book it may state ``card`` (a part of the
+cell that draws the picture of its card; without it, the lesson's first picture), ``play`` (a figure
+of ``page/site/figures.js``, or "playground") and ``play_in`` (the section that the figure ends).
 """
 
 import jupytext

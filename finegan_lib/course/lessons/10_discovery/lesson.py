@@ -6,6 +6,9 @@
 #     about: "sorting birds; Table 3"
 #     question: "How good are the species that it found?"
 #     afterwards: "find species in real pictures, and score what you found"
+#     card: "shown = np.argsort(-np.bincount"
+#     play: discovery
+#     play_in: "Two scores by hand"
 #     t4_seconds: 40
 # ---
 # ruff: noqa: F821
