@@ -1,4 +1,4 @@
-"""Small files, read with care, written whole or not at all; where caches are; plain terminals."""
+"""Small files that are written whole or not at all; the cache folder; text for any terminal."""
 
 import codecs
 import errno
@@ -21,7 +21,7 @@ READ_CURE = "Look at the path, and at whether you may read it."
 CURE = "Free some space there, or name a place that can be written to."
 
 
-# What is printed where a terminal does not have the character.
+# What is printed if the terminal's encoding does not have the character.
 PLAIN = {"→": "->", "←": "<-", "…": "...", "×": "x", "−": "-", "–": "-", "—": "-", "·": "*"}
 PLAIN |= {"’": "'", "‘": "'", "“": '"', "”": '"', "≤": "<=", "≥": ">=", "±": "+-", "∞": "inf"}
 
@@ -29,11 +29,11 @@ PLAIN |= {"’": "'", "‘": "'", "“": '"', "”": '"', "≤": "<=", "≥": ">
 def print_anywhere(*streams) -> None:
     """Let texts be printed to terminals and files of any encoding (cp1252, cp437, ascii, …).
 
-    A character that the encoding does not have is written in others: "→" as "->", "é" as "e", "σ"
-    as "sigma", all else as its number. Streams in UTF-8 stay as they are.
+    A character that the encoding does not have is replaced: "→" by "->", "é" by "e", "σ" by
+    "sigma", any other by its number. Streams in UTF-8 stay as they are.
 
     Args:
-        streams: texts' streams; by default standard output and error.
+        streams: text streams; by default standard output and standard error.
     """
     codecs.register_error("plainly", _plainly)
     for stream in streams or (sys.stdout, sys.stderr):
@@ -67,10 +67,10 @@ def cache_folder() -> Path:
 
 @contextmanager
 def disk_errors(doing: str, path, *, cure: str = CURE, only: tuple = ()):
-    """Turns an :class:`OSError` of the body (full, read-only or failing disk) into our own.
+    """Turn an :class:`OSError` of the body (full, read-only or failing disk) into an InputError.
 
     Args:
-        doing: what was tried, e.g. ``"write the archive"``.
+        doing: what the body does, e.g. ``"write the archive"``.
         path: the file or folder that it is about.
         cure: what the user can do.
         only: errors of these numbers, such as DISK_FULL; others pass.
@@ -89,7 +89,7 @@ def disk_errors(doing: str, path, *, cure: str = CURE, only: tuple = ()):
 
 
 def disk_error(doing: str, path, error, *, needs: int = 0, cure: str = CURE) -> InputError:
-    """What is said of an error of the disk: the system's own words, and how much room there is.
+    """The InputError for an error of the disk: the system's words, and how much space is free.
 
     Args:
         doing, path, cure: as for :func:`disk_errors`.
@@ -119,10 +119,10 @@ def write_json(path, values) -> Path:
 def write_text(path, text: str) -> Path:
     """Write a text file in UTF-8, whole or not at all; its folder is made.
 
-    A path that exists and is no regular file, such as ``/dev/stdout``, is written to directly.
+    A path that exists and is not a regular file, such as ``/dev/stdout``, is written directly.
 
     Raises:
-        InputError: if the disk is full or cannot be written to; an old file then stays as it was.
+        InputError: if the disk is full or cannot be written. An old file then stays unchanged.
     """
     path = Path(path)
     with disk_errors("write", path):
@@ -135,10 +135,10 @@ def write_text(path, text: str) -> Path:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file in UTF-8, whole or not at all, below a folder that is there.
+    """Write a text file in UTF-8, whole or not at all. Its folder must exist.
 
     Raises:
-        OSError: as the system says it; an old file then stays as it was.
+        OSError: the system's error. An old file then stays unchanged.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -152,7 +152,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def slug(name: str) -> str:
-    """A name as a file's: small letters and digits, all else an underscore."""
+    """A name for a file: lower-case letters and digits; every other character is an underscore."""
     return "".join(c if c.isalnum() else "_" for c in name.lower())
 
 
@@ -172,7 +172,7 @@ def read_json(path, *keys: str) -> dict:
         keys: that it must have.
 
     Raises:
-        InputError: if it cannot be read, is no JSON object, or lacks a key.
+        InputError: if it cannot be read, is not a JSON object, or lacks a key.
     """
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))

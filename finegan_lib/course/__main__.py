@@ -58,6 +58,10 @@ def build_parser() -> argparse.ArgumentParser:
     book.add_argument("--external", action="store_true", help="also check links to other sites")
     book.set_defaults(command=_book)
 
+    page = commands.add_parser("page", help="write the page that mixes birds in a browser")
+    page.add_argument("--out", default="runs/page", help="folder (default: runs/page)")
+    page.set_defaults(command=_page)
+
     drawn = commands.add_parser("map", help="draw the README's two pictures anew")
     drawn.set_defaults(command=_map)
     return parser
@@ -107,6 +111,16 @@ def _book(parsed) -> int:
 
     print(f"the book: {build_book(parsed.out, external=parsed.external)}")
     return 0
+
+
+def _page(parsed) -> int:
+    from .page import build_page
+
+    start, problem = build_page(parsed.out)
+    print(f"the page: {start} (open it in a browser, or put its folder on any web server)")
+    if problem:
+        print(f"error: the page stands still: {problem}", file=sys.stderr)
+    return int(bool(problem))
 
 
 def _map(parsed) -> int:

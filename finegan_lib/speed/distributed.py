@@ -1,4 +1,4 @@
-"""One training on several devices, one process for each: what the loop and the step need for that.
+"""One training on several devices, with one process for each.
 
 ``torchrun --local-addr localhost --nproc-per-node 2 -m -- finegan_lib train …`` starts the
 processes. Each builds the same networks from the same seed, takes every size-th image of each
@@ -6,11 +6,11 @@ batch, and averages its gradients with the others', so that all make the same st
 parallelism; Li et al., *PyTorch Distributed*, VLDB 2020). ``batch_size`` stays the number of images
 of a step, however many share it, and the run equals the run of a single process up to rounding:
 
-* random numbers are drawn for the whole batch in every process, and each takes its own rows;
+* every process draws the random numbers of the whole batch and takes its own rows;
 * BatchNorm's mean and variance are those of the whole batch;
 * an average over a number that differs between the processes is divided by the number's mean.
 
-Without torchrun every function here does nothing, and costs nothing.
+Without torchrun every function here does nothing.
 """
 
 import contextlib
@@ -47,7 +47,7 @@ def is_first() -> bool:
 
 @contextlib.contextmanager
 def joined():
-    """Within it the processes that torchrun started know of each other.
+    """A context in which the processes that torchrun started are connected.
 
     Raises:
         InputError: if they do not find each other within MEETING.
@@ -96,7 +96,7 @@ def _meet(backend: str) -> None:
     try:
         meeting = dist.rendezvous("env://", timeout=timedelta(seconds=seconds))
         store, number, together = next(meeting)
-        # All are here before the group starts, which would wait for the rest as long as a step may.
+        # Count the processes first: the group would wait for a missing one as long as for a step.
         here = f"here-{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}"
         store.set(f"{here}/{number}", "yes")
         store.wait([f"{here}/{k}" for k in range(together)], timedelta(seconds=seconds))
@@ -135,7 +135,7 @@ def check_batch(batch_size: int, system: nn.Module) -> None:
 
 
 def own(rows):
-    """This process's rows of what is there for the whole batch: every size-th, from its rank on."""
+    """This process's rows of the whole batch's tensor: every size-th row, from its rank on."""
     return rows[rank() :: size()]
 
 
@@ -195,7 +195,7 @@ def averaged(report: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def agree(wish: bool) -> bool:
-    """Whether any process has the wish: so that all stop after the same step."""
+    """Whether any process has the wish, so that all of them stop after the same step."""
     if size() == 1:
         return wish
     wishes = torch.tensor(float(wish), device=_device())
@@ -204,7 +204,7 @@ def agree(wish: bool) -> bool:
 
 
 def in_turn(function):
-    """``function()``, in the first process before the others: what it caches is there for them."""
+    """``function()`` in the first process, then in the others, which use what the first cached."""
     result = function() if is_first() else None
     if size() > 1:
         dist.barrier()
@@ -238,7 +238,7 @@ def gather(values) -> list:
 def synchronise_batch_norms(module: nn.Module) -> None:
     """Let every BatchNorm of a module see the whole batch, in training. Names stay as they are.
 
-    On a GPU as on a CPU; ``torch.nn.SyncBatchNorm`` knows GPUs only.
+    This works on CPUs and GPUs; ``torch.nn.SyncBatchNorm`` works on GPUs only.
     """
     if size() == 1:
         return
@@ -265,7 +265,7 @@ class _Mean(torch.autograd.Function):
 
 @contextlib.contextmanager
 def all_have_the_whole_batch():
-    """Within it every process computes the same on all rows: BatchNorm needs nobody else's."""
+    """A context in which every process has all rows, so that BatchNorm exchanges nothing."""
     before, _WholeBatch.shared = _WholeBatch.shared, False
     try:
         yield

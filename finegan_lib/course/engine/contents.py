@@ -3,7 +3,9 @@
 A header, ``lesson:`` in the first lines of ``lesson.py``, states ``title`` (a word or two),
 ``part`` (of the course), ``about`` (a few words for the map), ``question`` (that it answers),
 ``afterwards`` (what one can do then: "afterwards you can …"), ``t4_seconds`` (an estimate) and, if
-needed, ``extras`` (further packages for Colab).
+needed, ``extras`` (further packages for Colab). For the book it may state ``card`` (a part of the
+cell that draws the picture of its card; without it, the lesson's first picture), ``play`` (a figure
+of ``page/site/figures.js``, or "playground") and ``play_in`` (the section that the figure ends).
 """
 
 import jupytext
