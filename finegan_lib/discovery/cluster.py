@@ -11,22 +11,15 @@ from torch import Tensor
 
 from ..base.errors import InputError
 from ..data import BirdsFolder, ToyBirds
-from ..data.folder import read_rgb, resize_shorter_side
-from ..metrics.clustering import ari, hungarian_accuracy, kmeans_labels, nmi, raw_pixels
+from ..data.pictures import middle_square, need_pictures, read_rgb
+from ..metrics.clustering import agreement, kmeans_labels, raw_pixels
 from ..pretrained import load_finegan
 from ..training import pick_device
-from .code_classifiers import (
-    DiscoveryConfig,
-    classify,
-    generate_labelled_images,
-    real_inputs,
-    train_code_classifier,
-)
+from .code_classifiers import code_readers, reader_features
 from .depict import DEPICT, DEPICT_LARGE, depict
 from .jule import JULEConfig, jule
 
 METHODS = ("finegan", "jule", "jule_resnet50", "depict", "depict_large", "kmeans")
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 
 JULE = JULEConfig()
 JULE_RESNET50 = replace(JULE, backbone="resnet50")
@@ -83,22 +76,8 @@ def finegan_features(images, generator, config=None, *, seed=0, progress=False) 
         generator: a FineGAN in evaluation mode.
         config: `DiscoveryConfig`.
     """
-    config = config or DiscoveryConfig()
-    hierarchy = generator.config.hierarchy()
-    made, child, parent = generate_labelled_images(
-        generator, hierarchy, generator.config.z_dim, config, seed=seed, progress=progress
-    )
-    real = real_inputs(images, config.image_size)
-    features = []
-    for name, codes, n in (
-        ("parent", parent, hierarchy.n_parents),
-        ("child", child, hierarchy.n_children),
-    ):
-        classifier = train_code_classifier(
-            made, codes, n, config, seed=seed, name=name, progress=progress
-        )
-        features.append(classify(classifier, real)[1])
-    return torch.cat(features, 1)
+    readers = code_readers(generator, config, seed=seed, progress=progress)
+    return reader_features(readers, images, config)
 
 
 # ------------------------------------------------------------------------- a folder in
@@ -108,18 +87,23 @@ def read_images(source, image_size: int = 64, *, n_images: int = 2000, seed: int
     """Images to be sorted.
 
     Args:
-        source: "toybirds"; a folder in CUB's layout, of which the crops round the boxes are taken;
-            or any folder, with whatever images lie in it at any depth, of which the middle square
-            is taken.
-        image_size: S, pixels; 32, 64 or 128 for the first two.
+        source: a :class:`~finegan_lib.data.PictureSet` or another data set of this library, at its
+            own size; "toybirds"; a folder in CUB's layout, of which the crops round the boxes are
+            taken; or any folder, with whatever images lie in it at any depth, of which the middle
+            square is taken.
+        image_size: S, pixels; one of ``data.example.IMAGE_SIZES`` for the first two.
         n_images, seed: of ToyBirds.
 
     Returns:
-        images (N, 3, S, S) uint8; names, one per image; and the true categories (N,), or None.
+        images (N, 3, S, S) uint8; names, one per image; and the true categories (N,), or None: of
+        ``image_class_labels.txt``, else of one folder a category (:func:`folder_labels`).
 
     Raises:
         InputError: for a folder without images, or a file that cannot be read.
     """
+    if hasattr(source, "evaluation_crops"):
+        names = [f"item {i}" for i in range(len(source))]
+        return source.evaluation_crops(), names, source.child_index
     if source == "toybirds":
         birds = ToyBirds(n_images, image_size=image_size, seed=seed, progress=False)
         names = [f"toybird {i}" for i in range(len(birds))]
@@ -128,28 +112,35 @@ def read_images(source, image_size: int = 64, *, n_images: int = 2000, seed: int
     if (folder / "images.txt").is_file():
         birds = BirdsFolder(folder, image_size=image_size)
         names = [str(path.relative_to(folder)) for path in birds.paths]
-        return birds.evaluation_crops(), names, birds.child_index
+        truth = birds.child_index
+        if truth is None:
+            truth = folder_labels([path.relative_to(folder / "images") for path in birds.paths])
+        return birds.evaluation_crops(), names, truth
     if not folder.is_dir():
         raise InputError(
             "no such folder", seen=str(source), cure='Give a folder of images, or "toybirds".'
         )
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    if not paths:
-        raise InputError(
-            "no image in this folder",
-            seen=str(folder),
-            cure=f"Images end in {', '.join(sorted(SUFFIXES))}.",
-        )
-    images = torch.stack([middle_square(read_rgb(path), image_size) for path in paths])
-    return images, [str(path.relative_to(folder)) for path in paths], None
+    paths = need_pictures(folder)
+    squares = np.stack([middle_square(read_rgb(path), image_size) for path in paths])
+    images = torch.from_numpy(squares)
+    names = [path.relative_to(folder) for path in paths]
+    return images, [str(name) for name in names], folder_labels(names)
 
 
-def middle_square(image: Image.Image, size: int) -> Tensor:
-    """(3, size, size) uint8: the shorter side resized to ``size``, the middle cut out."""
-    image = resize_shorter_side(image, size)
-    left, top = ((side - size) // 2 for side in image.size)
-    square = image.crop((left, top, left + size, top + size))
-    return torch.from_numpy(np.array(square)).permute(2, 0, 1)
+def folder_labels(names) -> np.ndarray | None:
+    """Categories of pictures that lie in one folder a category, (N,) int64; None if they do not.
+
+    The category is the name of the folder that a picture lies in, so that ``train/robin`` and
+    ``test/robin`` are one. Pictures that lie in no folder, or all in one, have no category.
+
+    Args:
+        names: paths of the pictures, relative to what holds them all.
+    """
+    parents = [Path(name).parent.name for name in names]
+    kinds = sorted(set(parents))
+    if "" in kinds or len(kinds) < 2:
+        return None
+    return np.searchsorted(kinds, parents).astype(np.int64)
 
 
 # ------------------------------------------------------------------------- a sheet and a table out
@@ -203,7 +194,7 @@ def cluster(
         writer.writerows(zip(names, labels.tolist(), strict=True))
     contact_sheet(images, labels, n_clusters).save(out / "clusters.png")
     result = {
-        "source": str(source),
+        "source": type(source).__name__ if hasattr(source, "evaluation_crops") else str(source),
         "method": method,
         "n_clusters": n_clusters,
         "seed": seed,
@@ -213,15 +204,6 @@ def cluster(
         "sizes": np.bincount(labels, minlength=n_clusters).tolist(),
     }
     return result | ({} if truth is None else {"agreement": agreement(truth, labels)})
-
-
-def agreement(truth, labels) -> dict:
-    """Every score of a clustering at once: NMI by three means, best-mapping accuracy, ARI."""
-    return {
-        **{f"nmi_{mean}": nmi(truth, labels, mean) for mean in ("arithmetic", "geometric", "max")},
-        "accuracy": hungarian_accuracy(truth, labels),
-        "ari": ari(truth, labels),
-    }
 
 
 def contact_sheet(images: Tensor, labels, n_clusters: int, columns: int = 12) -> Image.Image:

@@ -3,7 +3,7 @@
 A trained generator is scored in :mod:`finegan_lib.scoring`.
 """
 
-from .clustering import ari, hungarian_accuracy, kmeans_labels, nmi
+from .clustering import ami, ari, hungarian_accuracy, kmeans_labels, nmi
 from .judges import Judges
 
-__all__ = ["Judges", "ari", "hungarian_accuracy", "kmeans_labels", "nmi"]
+__all__ = ["Judges", "ami", "ari", "hungarian_accuracy", "kmeans_labels", "nmi"]

@@ -593,14 +593,16 @@ def table2_figure(tables: dict, shipped: dict, table1: dict | None, table2: dict
     left.legend(fontsize=8)
     if table1 is not None:
         axis = others.pop(0)
-        _fid_against_score(axis, table1["systems"], "ToyBirds, all systems (our Table 1)")
+        drawn = {name: s for name, s in table1["systems"].items() if "fid" in s}  # not dice
+        _fid_against_score(axis, drawn, "ToyBirds, all systems (our Table 1)")
         axis.legend(fontsize=8)
     if table2 is not None:
         axis = others.pop(0)
-        for i, found in enumerate(table2["systems"].values()):
+        drawn = {n: s for n, s in table2["systems"].items() if "inception_score" in s}
+        for i, found in enumerate(drawn.values()):
             values = found["inception_score"]
             axis.plot([i] * len(values), values, "o", color=style.REAL)
-        axis.set_xticks(range(len(table2["systems"])), labels=table2["systems"])
+        axis.set_xticks(range(len(drawn)), labels=drawn)
         axis.set(title="ToyBirds (our Table 2)", xlabel="parents $N_p$", ylabel="Inception Score")
         axis.margins(y=0.15)
         axis.set_ylim(0, None)
