@@ -52,9 +52,9 @@ def optimal_discriminator(p: Tensor, q: Tensor) -> Tensor:
 
 
 def found(points: Tensor) -> str:
-    """How many modes are found, and the share of the fullest: "8 of 8 modes, 14 % in one"."""
-    fullest = mode_shares(points).max().item()
-    return f"{modes_found(points)} of 8 modes,\n{fullest:.0%} of the points in one"
+    """How many modes are found, and the share of the points that lie in any: for a title."""
+    inside = mode_shares(points).sum().item()
+    return f"{modes_found(points)} of 8 modes,\n{inside:.0%} of the points in them"
 
 
 def ring_gan(

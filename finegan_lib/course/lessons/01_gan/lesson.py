@@ -108,9 +108,9 @@ course.check("{{number}}.1", my_discriminator_loss)
 # same bones.
 #
 # A mode counts as *found* if at least a quarter of its fair share of the points lie within three
-# widths of its centre (`lab.modes_found`). That says nothing about the *shares*: a mode may be
-# found and get far too much. So each title also says which share of all points lies in the fullest
-# mode (`lab.mode_shares`; a fair one is 12 %).
+# widths of its centre (`lab.modes_found`). That says nothing of the points that lie *between* the
+# modes. So each title also says which share of all points lies in one of the modes; of real points
+# nearly all do (`lab.mode_shares`).
 
 # %%
 moments = [100, 300, 700, 1500]
@@ -131,8 +131,8 @@ sliders.slide(lambda step: lab.ring_figure(snapshots, step), "step", sorted(snap
 
 # %% [markdown]
 # Nobody told the generator that there are eight heaps, nor where. What it knows of the data it
-# learnt through the slope of $D$ at its own points. It has not finished: all eight are found, but
-# one of them holds far more points than the others.
+# learnt through the slope of $D$ at its own points. It has not finished: all eight modes are found,
+# and yet many points lie on the way from one mode to the next, where no real point is.
 #
 # ## Two ways to lose
 #

@@ -103,7 +103,8 @@ for axis, values, name in zip(axes, (stamped, convolved), names, strict=True):
     for (row, column), value in zip(
         [(r, c) for r in range(8) for c in range(8)], values.flatten().tolist(), strict=True
     ):
-        axis.text(column, row, f"{value:.0f}", ha="center", va="center", color="white", fontsize=8)
+        colour = "black" if value > 6 else "white"
+        axis.text(column, row, f"{value:.0f}", ha="center", va="center", color=colour, fontsize=8)
     axis.set(title=name, xlabel="column", ylabel="row")
 figure.suptitle("A constant map, enlarged: how often each pixel is painted")
 plt.show()
