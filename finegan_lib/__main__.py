@@ -469,7 +469,12 @@ def _add_cluster(commands) -> None:
     )
     parser.add_argument("source", metavar="FOLDER|toybirds", help="images; CUB's layout is known")
     parser.add_argument("--method", choices=METHODS, default="finegan", help="how to sort")
-    parser.add_argument("--n-clusters", type=int, required=True, metavar="K", help="how many")
+    parser.add_argument(
+        "--n-clusters",
+        type=int,
+        metavar="K",
+        help="how many (none: the children of the checkpoint)",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for the result")
     parser.add_argument("--image-size", type=int, default=64, help="pixels that the method sees")
     parser.add_argument("--n-images", type=int, default=2000, help="of toybirds")

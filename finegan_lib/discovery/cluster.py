@@ -68,8 +68,8 @@ def cluster_images(
 def finegan_features(images, generator, config=None, *, seed=0, progress=False) -> Tensor:
     """(N, D) features of real images, from two classifiers that saw generated images only.
 
-    φ_p learns the parent code of generated images, φ_c the child code; the features of both stand
-    side by side (paper, section 3.3).
+    φ_p learns the parent code of generated images, φ_c the child code. The features of both are
+    concatenated (paper, section 3.3).
 
     Args:
         images: (N, 3, S, S) uint8.
@@ -128,7 +128,7 @@ def read_images(source, image_size: int = 64, *, n_images: int = 2000, seed: int
 
 
 def folder_labels(names) -> np.ndarray | None:
-    """Categories of pictures that lie in one folder a category, (N,) int64; None if they do not.
+    """Categories of pictures in folders, one folder for each category, (N,) int64; else None.
 
     The category is the name of the folder that a picture lies in, so that ``train/robin`` and
     ``test/robin`` are one. Pictures that lie in no folder, or all in one, have no category.
@@ -149,7 +149,7 @@ def folder_labels(names) -> np.ndarray | None:
 def cluster(
     source,
     method: str,
-    n_clusters: int,
+    n_clusters: int | None,
     out,
     *,
     checkpoint="toy",
@@ -165,14 +165,20 @@ def cluster(
     ``out`` gets ``clusters.csv`` (file, cluster), ``clusters.png`` (`contact_sheet`), and, for JULE
     and DEPICT, ``state/``, from which the same call goes on after a stop.
 
+    Args:
+        n_clusters: None: as many as the checkpoint has children, for "finegan" alone.
+
     Returns:
         What was done, the size of every cluster, and, where the truth is known, how well the
         clusters agree with it (never used for sorting).
 
     Raises:
-        InputError: for input that cannot be used, or an ``out`` that is a file.
+        InputError: for input that cannot be used, an ``out`` that is a file, or a method that has
+            no number of clusters of its own where none is given.
     """
     out = Path(out)
+    if n_clusters is None:
+        n_clusters = children_of(checkpoint, method)
     if out.exists() and not out.is_dir():
         raise InputError("this is a file", seen=str(out), cure="Give a folder.")
     images, names, truth = read_images(source, image_size, n_images=n_images, seed=seed)
@@ -192,7 +198,10 @@ def cluster(
         writer = csv.writer(file)
         writer.writerow(["file", "cluster"])
         writer.writerows(zip(names, labels.tolist(), strict=True))
-    contact_sheet(images, labels, n_clusters).save(out / "clusters.png")
+    sheet = contact_sheet(images, labels, n_clusters)
+    found = int((np.bincount(labels, minlength=n_clusters) > 0).sum())
+    title = f"{len(images)} images in {found} categories, sorted by {method}; largest first"
+    with_title(sheet, title).save(out / "clusters.png")
     result = {
         "source": type(source).__name__ if hasattr(source, "evaluation_crops") else str(source),
         "method": method,
@@ -204,6 +213,31 @@ def cluster(
         "sizes": np.bincount(labels, minlength=n_clusters).tolist(),
     }
     return result | ({} if truth is None else {"agreement": agreement(truth, labels)})
+
+
+def children_of(checkpoint, method: str) -> int:
+    """How many children a FineGAN has: the number of clusters where none is given.
+
+    Raises:
+        InputError: for a method that uses no checkpoint.
+    """
+    if method != "finegan":
+        raise InputError(
+            "this method needs a number of clusters",
+            seen=method,
+            cure="Give --n-clusters, for instance how many kinds you expect.",
+        )
+    return load_finegan(checkpoint).config.n_children
+
+
+def with_title(sheet: Image.Image, title: str) -> Image.Image:
+    """A picture with a line of text above it."""
+    band = 30
+    whole = Image.new("RGB", (sheet.width, sheet.height + band), "white")
+    whole.paste(sheet, (0, band))
+    draw = ImageDraw.Draw(whole)
+    draw.text((6, 7), title, fill="black", font=ImageFont.load_default(15))
+    return whole
 
 
 def contact_sheet(images: Tensor, labels, n_clusters: int, columns: int = 12) -> Image.Image:

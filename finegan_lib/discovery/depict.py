@@ -1,11 +1,12 @@
 """DEPICT: an autoencoder whose code is read by a softmax (Ghasedi Dizaji et al., ICCV 2017).
 
-The softmax says to which cluster an image belongs. It has no teacher but itself: targets Q are made
-from its own answers P, sharpened so that no cluster may swallow the others; a decoder that must
-rebuild the image keeps the code honest (arXiv 1704.06327, section 3).
+The softmax gives the cluster of an image. It has no labels: targets Q are made from its own answers
+P. They are sharper than P, and give small clusters more weight, so that no cluster takes all
+images. A decoder has to rebuild the image, so the code keeps the image's content (arXiv 1704.06327,
+section 3).
 
 Four steps: (1) the autoencoder alone; (2) k-means on its codes; (3) the softmax learns k-means's
-labels; (4) targets and network take turns.
+labels; (4) new targets and training alternate.
 
 Where this departs from the authors' Theano code (github.com/herandy/DEPICT), and why:
 
@@ -57,7 +58,7 @@ class DEPICTConfig:
 
 
 DEPICT = DEPICTConfig()
-# FineGAN's table 3 has a larger DEPICT and does not describe it; this is a guess, and said so.
+# FineGAN's table 3 has a larger DEPICT and does not describe it. These sizes are our guess.
 DEPICT_LARGE = replace(DEPICT, widths=(64, 128, 256, 512))
 
 
@@ -65,7 +66,7 @@ DEPICT_LARGE = replace(DEPICT, widths=(64, 128, 256, 512))
 
 
 def balanced_targets(p: Tensor, form: str = "paper") -> Tensor:
-    """The targets Q for answers P: sharper, and fair to small clusters.
+    """The targets Q for answers P: sharper, and with more weight for small clusters.
 
     ``q_ik ∝ p_ik / √(Σ_i' p_i'k)``, rows normalised to 1 (paper, section 3.1: the minimum over Q of
     KL(Q ‖ P) plus a penalty for clusters of unequal size). A large cluster's column is divided by
@@ -93,7 +94,7 @@ class DEPICTNet(nn.Module):
     """Encoder, decoder and softmax.
 
     The encoder runs twice with the same weights: a *noisy* path with dropout, from which the
-    decoder rebuilds, and a *clean* one that says what each layer should have been. The embedding
+    decoder rebuilds, and a *clean* one that gives the decoder's target at each layer. The embedding
     has K = ``n_clusters`` units, as in the authors' code.
     """
 
@@ -249,7 +250,7 @@ class Training:
         self.step, self.epoch = self.step + 1, 0
         self.best, self.waited, self.kept = float("inf"), 0, {}
 
-    # The steps. Each does a little and says whether it is finished.
+    # The steps. Each method does one part of a step and returns whether the step is finished.
 
     def pretrain(self) -> bool:
         """Step 1, one epoch: the autoencoder alone."""

@@ -1,9 +1,10 @@
 """The fastest settings of a device: number formats, layout, compilation, recording, transfers.
 
-On a CPU nothing changes: float32, and channels before pixels. (:mod:`finegan_lib.models.blocks`
-changes the layout itself where the other one is faster.) On a GPU, "auto" means:
+On a CPU nothing changes: float32, and channels before pixels (:mod:`finegan_lib.models.blocks`
+changes the layout itself where the other one is faster). On a GPU, "auto" means:
 
-- half precision for what may be rounded: bfloat16 from Ampere on, float16 with scaled losses before;
+- half precision for what may be rounded: bfloat16 from Ampere on, float16 with scaled losses
+  before;
 - TF32 for what stays float32;
 - channels after pixels;
 - a batch is copied while the previous step runs;
@@ -27,10 +28,11 @@ from torch import Tensor, nn
 from ..base.errors import InputError
 from ..data.example import TrainingExample
 
-# What torch does not compute on Apple's GPUs and a training asks for: done on the CPU in its place
-# (PYTORCH_ENABLE_MPS_FALLBACK, which finegan_lib/__init__.py sets). torch's own list grows shorter
-# from release to release; nobody has tried this library on such a GPU yet.
-MPS_FALLBACK = ("aten::grid_sampler_2d_backward", "aten::special_ndtr")
+# What a training asks for and some releases of torch do not compute on Apple's GPUs (pytorch issues
+# 77764 and 141287): done on the CPU in its place (PYTORCH_ENABLE_MPS_FALLBACK, which
+# finegan_lib/__init__.py sets). Float64 and a sampled grid's border are not there at all: no step
+# asks for them. Nobody has tried this library on such a GPU yet.
+MPS_FALLBACK = ("aten::grid_sampler_2d_backward",)
 ABSENT = {"cuda": "no NVIDIA or AMD GPU", "mps": "no GPU of Apple's", "xpu": "no GPU of Intel's"}
 
 
