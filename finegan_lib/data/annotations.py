@@ -1,4 +1,4 @@
-"""Files of annotations, opened and parsed: tables, JSON, XML; and what one says of a box.
+"""Open and parse files of annotations: tables, JSON, XML; and the record of one box in them.
 
 Texts are parsed by Python's ``csv``, ``json`` and ``expat``. Which layout a file has, :mod:`.boxes`
 knows.
@@ -28,7 +28,7 @@ SPLITS |= dict.fromkeys(("tst", "dev", "eval"), False)
 
 
 class Entry(NamedTuple):
-    """What a file says of one box, or of a picture without any.
+    """The record of one box in a file, or of a picture without a box.
 
     Attributes:
         names: the picture's name, and others to try where there is no such picture.
@@ -73,7 +73,7 @@ class Table(NamedTuple):
 
 
 class Node(NamedTuple):
-    """An element of XML; ``text`` is what stands directly in it."""
+    """An element of XML; ``text`` is the text directly in it."""
 
     tag: str
     attributes: dict
@@ -175,7 +175,7 @@ def why(error) -> str:
 
 
 def bad_file(path, error, cure="Fetch it again.") -> InputError:
-    """What is said of an annotation that cannot be parsed."""
+    """The error for an annotation that cannot be parsed."""
     return InputError(f"cannot use the annotation {path}", seen=why(error), cure=cure)
 
 
@@ -196,7 +196,7 @@ def split_of(word) -> bool | None:
 
 
 def safely(make, where, names=(), beside=()) -> list[Entry]:
-    """The entries that ``make()`` gives, or one that says why there are none."""
+    """The entries that ``make()`` gives, or one entry with the reason why there are none."""
     try:
         return make()
     except InputError as error:
@@ -245,7 +245,7 @@ def picture_folders(label: Path) -> tuple[Path, ...]:
 
 
 def names_in(folder: Path) -> list[str]:
-    """What a folder holds; nothing if it is none."""
+    """The contents of a folder; empty if it is not a folder."""
     return os.listdir(folder) if folder.is_dir() else []
 
 

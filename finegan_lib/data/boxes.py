@@ -1,4 +1,4 @@
-"""Boxes as labelling tools and data sets write them: :data:`LAYOUTS` is one table, a row a layout.
+"""Boxes in the layouts of labelling tools and data sets: :data:`LAYOUTS` has one row per layout.
 
 A row knows its layout by its content (``fits``) and gives its boxes as entries. :func:`recognise`
 asks the rows in turn; what becomes of the entries, :mod:`.own` decides. PyYAML reads YOLO's
@@ -378,7 +378,7 @@ KNOWN = f"Known are: {'; '.join(row.title for row in LAYOUTS)}."
 
 
 def find_boxes(folder: Path) -> list[tuple[Layout, list[Source]]]:
-    """The boxes that lie in a folder, a group for each layout and name of file.
+    """The boxes in a folder, one group for each layout and file name.
 
     Files that differ in the split alone (``train/x.csv`` and ``valid/x.csv``) are one group.
 

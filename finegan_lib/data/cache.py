@@ -84,7 +84,7 @@ class CachedBirds(BirdsFolder):
         return TrainingExample(*(field[0] for field in batch[:3]), int(batch.index[0]))
 
     def __getitems__(self, keys) -> list[TrainingExample]:
-        """What a ``DataLoader`` asks for: the examples of one batch, as a list."""
+        """The examples of one batch, as a list. A ``DataLoader`` calls this."""
         batch = self.batch(keys)
         return [TrainingExample(a, b, c, int(i)) for a, b, c, i in zip(*batch, strict=True)]
 

@@ -294,7 +294,7 @@ def _drawn_class_names(birds):
 
 
 def read_manifest(folder) -> dict | None:
-    """The manifest of a folder that is intact; None if there is none, or if anything is amiss.
+    """The manifest of an intact folder; None if it has none, or if a file differs from it.
 
     Every list's checksum and every image's presence and size are compared: some 10,000 images take
     a fraction of a second.
@@ -318,7 +318,7 @@ def read_manifest(folder) -> dict | None:
 
 
 def summary(manifest: dict, folder) -> str:
-    """What a data set holds, in a few lines."""
+    """The contents of a data set, in a few lines."""
     folder = Path(folder)
     classes = manifest["classes"] or "no"
     lines = [

@@ -1,4 +1,4 @@
-"""What every data set of this library hands to the trainer, and which sizes there are."""
+"""The example that every data set gives to the training, and the possible image sizes."""
 
 from typing import NamedTuple
 

@@ -304,7 +304,7 @@ class ToyBirds(Dataset):
         return TrainingExample(*(field[0] for field in batch[:3]), int(batch.index[0]))
 
     def __getitems__(self, keys):
-        """What a ``DataLoader`` asks for: the examples of one batch, as a list."""
+        """The examples of one batch, as a list. A ``DataLoader`` calls this."""
         batch = self.batch(*split_keys(keys))
         return [TrainingExample(a, b, c, int(i)) for a, b, c, i in zip(*batch, strict=True)]
 
