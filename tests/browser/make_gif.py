@@ -20,15 +20,15 @@ from finegan_lib.course.page import build_page
 
 FILE = Path(__file__).resolve().parents[2] / "notebooks" / "playground.gif"
 WIDTH, HEIGHT = 900, 610  # of the window, pixels
-SHOWN = 600  # pixels of the film's width
+SHOWN = 480  # pixels of the film's width
 SETTLED = "document.querySelector('.playground').playground.shown"
 # What is clicked, or how far the bird is dragged; and the seconds to look at what has become of it.
 MOVES = [
-    *((f"input[name=fg-c][value='{c}']", 0.9) for c in (6, 12, 18)),
-    *((f"input[name=fg-p][value='{p}']", 0.9) for p in (3, 2, 1)),
+    *((f"input[name=fg-c][value='{c}']", 0.9) for c in (6, 12)),
+    *((f"input[name=fg-p][value='{p}']", 0.9) for p in (4, 2)),
     *((f"input[name=fg-b][value='{b}']", 0.9) for b in (7, 10)),
-    *(((dx, dy), 0.15) for dx, dy in [(9, 4)] * 5 + [(-12, -6)] * 6),
-    *(("[data-do=random]", 0.9) for _ in range(3)),
+    *(((dx, dy), 0.15) for dx, dy in [(12, 5)] * 3 + [(-14, -6)] * 4),
+    *(("[data-do=random]", 0.9) for _ in range(2)),
 ]
 
 
@@ -54,7 +54,7 @@ def photograph(page: Page) -> Image.Image:
     """What the window shows, made smaller, in few colours."""
     image = Image.open(io.BytesIO(page.picture())).convert("RGB")
     size = (SHOWN, round(image.height * SHOWN / image.width))
-    return image.resize(size, Image.Resampling.LANCZOS).quantize(96, dither=Image.Dither.NONE)
+    return image.resize(size, Image.Resampling.LANCZOS).quantize(64, dither=Image.Dither.NONE)
 
 
 def main() -> None:
