@@ -155,7 +155,7 @@ def draw(function, *shape: int, generator: torch.Generator, batch_dim: int = 0) 
     Args:
         function: ``torch.rand`` or ``torch.randn``.
         shape: of what is returned.
-        generator: in the same state in every process; or :class:`.devices.Redrawn`.
+        generator: in the same state in every process; or :class:`.recording.Redrawn`.
         batch_dim: which dimension counts the images.
     """
     shape = list(shape)
