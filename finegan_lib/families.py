@@ -78,7 +78,7 @@ ROWS = [
     ),
     Family(
         key="infogan",
-        title="InfoGAN of the lesson",
+        title="InfoGAN of the course",
         config=models.InfoGANConfig,
         generator=models.InfoGANGenerator,
         system=systems.InfoGANSystem,

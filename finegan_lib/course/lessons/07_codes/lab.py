@@ -19,7 +19,7 @@ from ....models.finegan import (
 from ....systems import siblings
 from ... import style
 
-# ------------------------------------------------------------------------------------- 06: codes
+# ------------------------------------------------------------------------------------- codes
 
 
 def code_bits(sizes: Sequence[int]) -> tuple[float, float]:
@@ -126,7 +126,7 @@ def between(start: Codes, end: Codes, names: str, steps: int = 7) -> Codes:
     return Codes(**moved)
 
 
-# ------------------------------------------------------------------------------------- 06: a riddle
+# ------------------------------------------------------------------------------------- a riddle
 
 HIDDEN = {"b": 4, "p": 3, "c": 6}
 RIDDLE_SEED = 5
