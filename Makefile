@@ -27,7 +27,7 @@ install: $(STAMP) ## make .venv and install the package, once
 demo: $(STAMP) ## train a small FineGAN and show what its codes do (about 16 minutes on two cores)
 	$(BIN) -m finegan_lib demo $(ARGS)
 
-# GOMP_SPINCOUNT: see share_processors in finegan_lib/threads.py.
+# GOMP_SPINCOUNT: see share_processors in finegan_lib/speed/threads.py.
 lab: $(STAMP) ## open the course's notebooks in JupyterLab
 	GOMP_SPINCOUNT=$${GOMP_SPINCOUNT:-3000} $(BIN) -m jupyterlab $(ARGS) notebooks
 

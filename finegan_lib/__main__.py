@@ -5,10 +5,10 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from .errors import InputError, TrainingDiverged, TrainingStopped, WorkerLost
-from .files import write_json
-from .options import add_options, with_options
-from .threads import share_processors
+from .base.errors import InputError, TrainingDiverged, TrainingStopped, WorkerLost
+from .base.files import write_json
+from .base.options import add_options, with_options
+from .speed.threads import share_processors
 
 
 def main(arguments=None) -> int:
@@ -24,7 +24,7 @@ def main(arguments=None) -> int:
         parser = build_parser()
     except (ImportError, OSError, RuntimeError, TypeError, AttributeError) as error:
         # A broken installation: say what to mend, on any command.
-        from .checkup import problems
+        from .base.checkup import problems
 
         found = problems() or [f"the library cannot be imported: {error}"]
         print(f"error: {found[0]}", file=sys.stderr)
@@ -53,14 +53,14 @@ def main(arguments=None) -> int:
 
 
 def _keep_memory() -> None:
-    from .devices import keep_memory
+    from .speed.devices import keep_memory
 
     keep_memory()
 
 
 def _is_first() -> bool:
     """Whether this process is the one that writes, of those that torchrun started."""
-    from .distributed import is_first
+    from .speed.distributed import is_first
 
     return is_first()
 
@@ -193,7 +193,7 @@ def _add_sample(commands) -> None:
 
 
 def _sample(parsed) -> dict:
-    from .sampling import write_samples
+    from .experiments.sampling import write_samples
 
     fixed = {name: getattr(parsed, name) for name in "bpc" if getattr(parsed, name) is not None}
     rows = write_samples(
@@ -212,7 +212,7 @@ def _add_figures(commands) -> None:
 
 
 def _figures(parsed) -> dict:
-    from .demo import draw_figures
+    from .experiments.demo import draw_figures
 
     paths = [str(path) for path in draw_figures(parsed.checkpoint, parsed.out, parsed.seed)]
     print(*paths, sep="\n")
@@ -229,7 +229,7 @@ def _add_evaluate(commands) -> None:
 
 
 def _evaluate(parsed) -> dict:
-    from .demo import evaluate, summary
+    from .experiments.demo import evaluate, summary
 
     scores = evaluate(
         parsed.checkpoint,
@@ -254,11 +254,7 @@ def _add_disentangle(commands) -> None:
 
 
 def _disentangle(parsed) -> dict:
-    from .evaluation.disentanglement import (
-        DisentanglementConfig,
-        evaluate_disentanglement,
-        summary,
-    )
+    from .scoring.disentanglement import DisentanglementConfig, evaluate_disentanglement, summary
 
     scores = evaluate_disentanglement(
         parsed.checkpoint,
@@ -298,7 +294,7 @@ def _add_quality(commands) -> None:
 
 
 def _quality(parsed) -> dict:
-    from .evaluation.quality import evaluate_quality, quality_table
+    from .scoring.quality import evaluate_quality, quality_table
 
     scores = evaluate_quality(
         parsed.checkpoint,
@@ -332,7 +328,7 @@ def _add_demo(commands) -> None:
 
 
 def _demo(parsed) -> dict:
-    from .demo import demo, show, summary
+    from .experiments.demo import demo, show, summary
 
     progress = not parsed.no_progress
     if parsed.checkpoint:
@@ -358,7 +354,7 @@ def _add_ablate(commands) -> None:
 
 
 def _ablate(parsed) -> dict:
-    from .ablation import ablate, table
+    from .experiments.ablation import ablate, table
 
     results = ablate(
         parsed.out,
@@ -510,7 +506,7 @@ def _add_table(commands) -> None:
 
 
 def _table(parsed) -> dict:
-    from .tables import Settings, run_table, table_text
+    from .experiments.tables import Settings, run_table, table_text
 
     names = ("data", "image_size", "steps", "folder", "network", "n_images", "n_real", "device")
     summary = run_table(
@@ -536,7 +532,7 @@ def _add_judges(commands) -> None:
 
 
 def _judges(parsed) -> dict:
-    from .evaluation.judge_training import train_and_save_judges
+    from .scoring.judge_training import train_and_save_judges
 
     return train_and_save_judges(
         parsed.out,
@@ -548,7 +544,7 @@ def _judges(parsed) -> dict:
 
 
 def _add_classifier(commands) -> None:
-    from .evaluation.feature_networks import BACKBONES
+    from .metrics.feature_networks import BACKBONES
 
     parser = _command(
         commands,
@@ -577,7 +573,7 @@ def _add_classifier(commands) -> None:
 
 
 def _classifier(parsed) -> dict:
-    from .evaluation.classifier_training import train_and_save_classifier
+    from .scoring.classifier_training import train_and_save_classifier
 
     facts = train_and_save_classifier(
         parsed.out,
@@ -701,7 +697,7 @@ def _add_doctor(commands) -> None:
 
 
 def _doctor(parsed) -> dict:
-    from .doctor import doctor
+    from .bench.doctor import doctor
 
     facts = doctor(seconds=parsed.seconds, checkpoint=parsed.checkpoint)
     for name, value in facts.items():
@@ -744,7 +740,7 @@ def _add_bench(commands) -> None:
 
 
 def _bench(parsed) -> dict:
-    from .bench import bench, summary
+    from .bench.run import bench, summary
 
     result = bench(
         parsed.what,

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .distributed import draw
+from .speed.distributed import draw
 
 SHIFT = 1 / 8  # largest shift, as a fraction of the side (DiffAugment's translation)
 HOLE = 1 / 2  # side of the square that is cut out, as a fraction of the side (its cutout)

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .errors import InputError
+from .base.errors import InputError
 
 
 class Codes(NamedTuple):

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import register_parametrization
 
-from .checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
+from .base.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
+from .base.errors import InputError
+from .base.files import disk_errors, refuse_to_overwrite
 from .codes import Codes
-from .errors import InputError
-from .files import disk_errors, refuse_to_overwrite
 from .models import FineGANGenerator, FineGANOutput, LRGANOutput
 from .pretrained import averaged_weights, load_generator
 from .training import RunConfig

@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from .codes import Codes
-from .generators import final_image, random_output
 from .losses import colour_statistics
 from .models import (
     FineGANGenerator,
@@ -24,6 +23,7 @@ from .models import (
     LRGANGenerator,
     StackGANGenerator,
 )
+from .models.generators import final_image, random_output
 
 
 @torch.no_grad()
@@ -248,8 +248,8 @@ def ablation(results: dict) -> Figure:
     """What is left without each addition to the paper's recipe, a dot for each training.
 
     Args:
-        results: of :func:`finegan_lib.ablation.read_results`; the first row is the whole recipe,
-            whose range over its seeds is shaded: what lies in there may be chance.
+        results: of :func:`finegan_lib.experiments.ablation.read_results`; the first row is the
+            whole recipe, whose range over its seeds is shaded: what lies in there may be chance.
     """
     names, base = list(results), next(iter(results.values()))
     figure, axes = plt.subplots(

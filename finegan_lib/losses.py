@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .base.errors import InputError
 from .codes import Codes
-from .errors import InputError
 from .models.blocks import PatchGeometry
 
 # ------------------------------------------------------------------------------------- GAN

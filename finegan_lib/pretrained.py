@@ -5,9 +5,9 @@ from pathlib import Path
 
 import torch
 
-from .checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
-from .errors import InputError
-from .files import refuse_to_overwrite
+from .base.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
+from .base.errors import InputError
+from .base.files import refuse_to_overwrite
 from .models import (
     FineGANGenerator,
     GANGenerator,

@@ -13,12 +13,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.utils import make_grid
 
-from . import distributed, losses, siblings
+from . import losses, siblings
 from .augmentation import POLICIES, augment, next_strength, overfitting
+from .base.errors import InputError
+from .base.options import option
 from .codes import Codes, one_hot
 from .data.example import TrainingExample
-from .distributed import draw, draw_signs
-from .errors import InputError
 from .models.convolutions import differentiable_twice
 from .models.finegan import (
     ContrastiveHead,
@@ -31,7 +31,8 @@ from .models.finegan import (
 )
 from .models.gan import GANConfig, GANDiscriminator, GANGenerator
 from .models.infogan import InfoGANConfig, InfoGANDiscriminator, InfoGANGenerator
-from .options import option
+from .speed import distributed
+from .speed.distributed import draw, draw_signs
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.utils import save_image
 from tqdm.auto import tqdm
 
-from . import devices, distributed
-from .baselines import InfoGANBaselineSystem, LRGANSystem, SimpleGANSystem, StackGANSystem
-from .checkpoints import (
+from .base.checkpoints import (
     checkpoint_path,
     load_checkpoint,
     newest_intact,
@@ -28,12 +26,14 @@ from .checkpoints import (
     save_checkpoint,
     step_of,
 )
+from .base.errors import InputError, TrainingDiverged, TrainingStopped
+from .base.files import DISK_FULL, disk_errors, write_whole
+from .base.options import from_dict, option
+from .baselines import InfoGANBaselineSystem, LRGANSystem, SimpleGANSystem, StackGANSystem
 from .data import ToyBirds
 from .data.cache import CachedBirds
 from .data.folder import MARGIN
 from .data.kept_out import split as kept_out_split
-from .errors import InputError, TrainingDiverged, TrainingStopped
-from .files import DISK_FULL, disk_errors, write_whole
 from .models import (
     FineGANConfig,
     GANConfig,
@@ -43,7 +43,7 @@ from .models import (
     SimpleGANConfig,
     StackGANConfig,
 )
-from .options import from_dict, option
+from .speed import devices, distributed
 from .stopping import StopRequest, ignore_interrupts
 from .systems import FineGANSystem, GANSystem, InfoGANSystem, Recipe
 from .watch import Watch

@@ -4,11 +4,11 @@ import dataclasses
 
 import torch
 
-from finegan_lib import distributed
+from finegan_lib.bench.doctor import random_batch
 from finegan_lib.codes import Codes
 from finegan_lib.data.example import TrainingExample
-from finegan_lib.doctor import random_batch
 from finegan_lib.presets import TOY
+from finegan_lib.speed import distributed
 from finegan_lib.systems import FineGANSystem
 
 MODEL = dataclasses.replace(TOY.model, g_dim=4, d_dim=4)
@@ -46,8 +46,8 @@ def two_steps(system):
 
 def statistics():
     """Feature statistics of 50 pictures of noise, in batches of 8."""
-    from finegan_lib.evaluation.feature_networks import ToyClassifier
-    from finegan_lib.evaluation.quality import read_statistics
+    from finegan_lib.metrics.feature_networks import ToyClassifier
+    from finegan_lib.scoring.quality import read_statistics
 
     torch.manual_seed(0)
     network = ToyClassifier(32, 4, 2).eval()

@@ -13,8 +13,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from distributed_cases import double_system, statistics, two_steps
 
-from finegan_lib import distributed
 from finegan_lib.__main__ import main
+from finegan_lib.speed import distributed
 from finegan_lib.systems import FineGANSystem
 
 

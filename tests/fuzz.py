@@ -49,15 +49,15 @@ if "--one" in sys.argv:  # only for atheris are the library's branches traced: t
     tracing = atheris.instrument_imports(include=["finegan_lib"])
 
 with tracing:
-    from finegan_lib import checkpoints
-    from finegan_lib.checkpoints import load_checkpoint, read_metadata, save_checkpoint
+    from finegan_lib.base import checkpoints
+    from finegan_lib.base.checkpoints import load_checkpoint, read_metadata, save_checkpoint
+    from finegan_lib.base.errors import InputError
+    from finegan_lib.base.files import read_json
     from finegan_lib.course.engine import compare as comparing
     from finegan_lib.data import BirdsFolder, cub_folder, layouts, matlab
-    from finegan_lib.errors import InputError
-    from finegan_lib.evaluation import Judges
-    from finegan_lib.evaluation.feature_networks import load_network
-    from finegan_lib.evaluation.judges import JudgesConfig
-    from finegan_lib.files import read_json
+    from finegan_lib.metrics import Judges
+    from finegan_lib.metrics.feature_networks import load_network
+    from finegan_lib.metrics.judges import JudgesConfig
     from finegan_lib.models import FineGANConfig, FineGANGenerator
     from finegan_lib.models.official import load_official_generator, to_official_generator
     from finegan_lib.presets import PRESETS

@@ -39,7 +39,8 @@ class Mutation(NamedTuple):
 
 LOSSES, SYSTEMS, CODES = "losses.py", "systems.py", "codes.py"
 GENERATOR, BLOCKS, TRAINING = "models/finegan.py", "models/blocks.py", "training.py"
-CLUSTERING, FACTORS, QUALITY = (f"evaluation/{x}.py" for x in ("clustering", "factors", "quality"))
+CLUSTERING, FACTORS = "metrics/clustering.py", "metrics/factors.py"
+QUALITY = "scoring/quality.py"
 
 MUTATIONS = (
     # 00, 01: two networks play

@@ -29,12 +29,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 import torch.utils.tensorboard
 
-from finegan_lib import checkpoints, training
+from finegan_lib import training
 from finegan_lib.__main__ import build_parser
 from finegan_lib.__main__ import main as command_line
-from finegan_lib.checkpoints import load_checkpoint, run_checkpoints, save_checkpoint, step_of
+from finegan_lib.base import checkpoints
+from finegan_lib.base.checkpoints import load_checkpoint, run_checkpoints, save_checkpoint, step_of
+from finegan_lib.base.errors import InputError
 from finegan_lib.data import ToyBirds
-from finegan_lib.errors import InputError
 
 STEPS = 10
 SAMPLE_EVERY = 4

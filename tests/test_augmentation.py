@@ -9,9 +9,9 @@ from PIL import Image
 
 from finegan_lib import losses
 from finegan_lib.augmentation import POLICIES, augment, next_strength, overfitting
+from finegan_lib.base.errors import InputError
 from finegan_lib.data.example import TrainingExample
 from finegan_lib.data.kept_out import is_kept_out, split
-from finegan_lib.errors import InputError
 from finegan_lib.models import FineGANConfig, GANConfig, SimpleGANConfig, StackGANConfig
 from finegan_lib.models.blocks import Encoder
 from finegan_lib.models.convolutions import differentiable_twice

@@ -7,11 +7,12 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from finegan_lib import baselines, demo, figures, losses, presets
-from finegan_lib.checkpoints import load_checkpoint
+from finegan_lib import baselines, figures, losses, presets
+from finegan_lib.base.checkpoints import load_checkpoint
+from finegan_lib.base.errors import InputError
 from finegan_lib.data import TrainingExample
-from finegan_lib.errors import InputError
-from finegan_lib.generators import final_image, random_codes, random_output
+from finegan_lib.experiments import demo
+from finegan_lib.experiments.sampling import write_samples
 from finegan_lib.models import (
     FineGANConfig,
     InfoGANBaselineConfig,
@@ -19,8 +20,8 @@ from finegan_lib.models import (
     SimpleGANConfig,
     StackGANConfig,
 )
+from finegan_lib.models.generators import final_image, random_codes, random_output
 from finegan_lib.pretrained import GENERATORS, load_generator
-from finegan_lib.sampling import write_samples
 from finegan_lib.systems import Recipe
 from finegan_lib.training import LoopConfig, RunConfig, build_dataset, build_system, train
 

@@ -13,16 +13,17 @@ import pytest
 import torch
 from PIL import Image
 
-from finegan_lib import checkpoints, demo
 from finegan_lib.__main__ import build_parser, main
-from finegan_lib.checkpoints import load_checkpoint, read_metadata, save_checkpoint
+from finegan_lib.base import checkpoints, files
+from finegan_lib.base.checkpoints import load_checkpoint, read_metadata, save_checkpoint
+from finegan_lib.base.errors import InputError
 from finegan_lib.discovery import DiscoveryConfig
-from finegan_lib.errors import InputError
-from finegan_lib.evaluation import judge_training
-from finegan_lib.evaluation.judges import Judges, JudgesConfig
-from finegan_lib.evaluation.scores import EvaluationConfig, evaluate_generator
+from finegan_lib.experiments import demo
+from finegan_lib.metrics.judges import Judges, JudgesConfig
 from finegan_lib.models import FineGANConfig, GANConfig, InfoGANConfig
 from finegan_lib.presets import PRESETS
+from finegan_lib.scoring import judge_training
+from finegan_lib.scoring.scores import EvaluationConfig, evaluate_generator
 from finegan_lib.systems import FineGANSystem, Recipe
 from finegan_lib.training import LoopConfig, RunConfig
 
@@ -221,7 +222,7 @@ def untrained_judges(tmp_path, monkeypatch):
     torch.manual_seed(0)
     judges = Judges(JudgesConfig(32, width=4), {"tilt_spread": 8.0})
     judges.save(tmp_path / "weights" / "judges_32.safetensors")
-    monkeypatch.setattr("finegan_lib.evaluation.judges.WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr("finegan_lib.metrics.judges.WEIGHTS", tmp_path / "weights")
     quick = functools.partial(evaluate_generator, config=QUICK)
     monkeypatch.setattr(demo, "evaluate_generator", quick)
 
@@ -238,7 +239,7 @@ def test_evaluate(run, untrained_judges, capsys):
 
 
 def test_evaluate_without_judges(run, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("finegan_lib.evaluation.judges.WEIGHTS", tmp_path)
+    monkeypatch.setattr("finegan_lib.metrics.judges.WEIGHTS", tmp_path)
     error = fails(capsys, "evaluate", "--checkpoint", run, "--n-images", "40")
     assert "no judges found" in error and "finegan_lib judges" in error
 
@@ -271,7 +272,7 @@ def test_demo_passes_its_options_on(monkeypatch, capsys):
 
 
 def test_ablate_passes_its_options_on(monkeypatch, capsys):
-    from finegan_lib import ablation
+    from finegan_lib.experiments import ablation
 
     seen = []
 
@@ -289,7 +290,7 @@ def test_ablate_passes_its_options_on(monkeypatch, capsys):
 
 
 def test_an_ablation_goes_on_where_it_was_stopped(monkeypatch, tmp_path):
-    from finegan_lib import ablation
+    from finegan_lib.experiments import ablation
 
     trained = []
 
@@ -320,10 +321,10 @@ def test_an_ablation_goes_on_where_it_was_stopped(monkeypatch, tmp_path):
 
 
 def test_the_readme_has_the_ablation_as_it_was_printed():
-    from finegan_lib import ablation
+    from finegan_lib.experiments import ablation
 
-    measured = json.loads((checkpoints.WEIGHTS / "ablation.json").read_text())["results"]
-    readme = (Path(demo.__file__).parents[1] / "README.md").read_text()
+    measured = json.loads((files.RESULTS / "ablation.json").read_text())["results"]
+    readme = (files.PACKAGE.parent / "README.md").read_text()
     assert ablation.table(measured) in readme
 
 
@@ -458,7 +459,7 @@ def test_the_help_of_train_has_every_setting(capsys):
 def test_the_command_of_the_readme_works():
     """Once in a process of its own: python -m finegan_lib."""
     command = [sys.executable, "-m", "finegan_lib"]
-    root = Path(demo.__file__).parents[1]
+    root = files.PACKAGE.parent
     done = subprocess.run(
         [*command, "figures", "--checkpoint", "nowhere"], capture_output=True, text=True, cwd=root
     )

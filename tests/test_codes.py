@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from finegan_lib.base.errors import InputError
 from finegan_lib.codes import CodeHierarchy, one_hot
-from finegan_lib.errors import InputError
 
 quick = settings(max_examples=40, deadline=None, derandomize=True)
 

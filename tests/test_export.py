@@ -10,9 +10,9 @@ import torch
 
 from finegan_lib import export as exporting
 from finegan_lib.__main__ import main
-from finegan_lib.checkpoints import save_checkpoint
+from finegan_lib.base.checkpoints import save_checkpoint
+from finegan_lib.base.errors import InputError
 from finegan_lib.codes import Codes
-from finegan_lib.errors import InputError
 from finegan_lib.export import Named, export, format_of, named_outputs
 from finegan_lib.models import (
     FineGANConfig,

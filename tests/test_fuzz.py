@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 
+from finegan_lib.base.errors import InputError
 from finegan_lib.course.engine import compare
-from finegan_lib.errors import InputError
 
 SPEC = importlib.util.spec_from_file_location("fuzz", Path(__file__).with_name("fuzz.py"))
 fuzz = importlib.util.module_from_spec(SPEC)

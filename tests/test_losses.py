@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from finegan_lib import losses
+from finegan_lib.base.errors import InputError
 from finegan_lib.codes import CodeHierarchy
 from finegan_lib.data.example import background_size
-from finegan_lib.errors import InputError
 from finegan_lib.models.blocks import PatchGeometry
 from finegan_lib.models.finegan import BACKGROUND_LAYERS
 

@@ -14,15 +14,15 @@ import pytest
 import torch
 from nbformat.v4 import new_code_cell, new_notebook
 
-from finegan_lib.checkpoints import load_checkpoint
+from finegan_lib.base.checkpoints import load_checkpoint
+from finegan_lib.base.errors import InputError
 from finegan_lib.course.engine import compare as comparing
 from finegan_lib.course.engine.compare import compare, read_result
 from finegan_lib.course.engine.exercises import OPEN, SOLVED, WRONG, Verdict, lesson_exercises
 from finegan_lib.course.engine.statements import names_used
 from finegan_lib.data import ToyBirds
-from finegan_lib.errors import InputError
-from finegan_lib.evaluation import Judges
-from finegan_lib.evaluation.feature_networks import load_network, only_tensors
+from finegan_lib.metrics import Judges
+from finegan_lib.metrics.feature_networks import load_network, only_tensors
 from finegan_lib.models.official import load_official_discriminators, load_official_generator
 from finegan_lib.pretrained import load_generator
 from finegan_lib.training import start_from

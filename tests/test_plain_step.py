@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn.utils import parametrize
 
+from finegan_lib.bench.doctor import random_batch
 from finegan_lib.codes import Codes
-from finegan_lib.doctor import random_batch
 from finegan_lib.models import FineGANConfig
 from finegan_lib.presets import CUB, TOY
 from finegan_lib.systems import FineGANSystem

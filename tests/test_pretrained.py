@@ -10,15 +10,18 @@ import pytest
 import torch
 from PIL import Image
 
-from finegan_lib import checkpoints, demo, doctor, figures
-from finegan_lib.checkpoints import load_checkpoint, read_metadata, save_checkpoint
+from finegan_lib import figures
+from finegan_lib.base import checkpoints
+from finegan_lib.base.checkpoints import load_checkpoint, read_metadata, save_checkpoint
+from finegan_lib.base.errors import InputError
+from finegan_lib.bench import doctor
 from finegan_lib.discovery import DiscoveryConfig, cover
-from finegan_lib.errors import InputError
-from finegan_lib.evaluation.judges import Judges, JudgesConfig
-from finegan_lib.evaluation.scores import EvaluationConfig, evaluate_generator
+from finegan_lib.experiments import demo
+from finegan_lib.experiments.sampling import write_samples
+from finegan_lib.metrics.judges import Judges, JudgesConfig
 from finegan_lib.models import FineGANConfig, FineGANGenerator, GANConfig, InfoGANConfig
 from finegan_lib.pretrained import export_generator, load_finegan, load_generator
-from finegan_lib.sampling import write_samples
+from finegan_lib.scoring.scores import EvaluationConfig, evaluate_generator
 from finegan_lib.systems import Recipe
 from finegan_lib.training import LoopConfig, RunConfig, train
 
@@ -198,7 +201,7 @@ def quick(tmp_path, monkeypatch):
     weights = tmp_path / "weights"
     torch.manual_seed(0)
     Judges(JudgesConfig(32, width=4), {"tilt_spread": 8.0}).save(weights / "judges_32.safetensors")
-    monkeypatch.setattr("finegan_lib.evaluation.judges.WEIGHTS", weights)
+    monkeypatch.setattr("finegan_lib.metrics.judges.WEIGHTS", weights)
     monkeypatch.setattr(checkpoints, "WEIGHTS", weights)
     monkeypatch.setattr(demo, "WEIGHTS", weights)
     monkeypatch.setattr(demo, "FIGURES", {"stagewise": figures.stagewise})

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from finegan_lib import siblings
+from finegan_lib.base.errors import InputError
 from finegan_lib.data.example import TrainingExample
-from finegan_lib.errors import InputError
 from finegan_lib.models import FineGANConfig
 from finegan_lib.models.finegan import Stage
 from finegan_lib.systems import FineGANSystem, Recipe

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from finegan_lib.base.errors import InputError
 from finegan_lib.codes import CodeHierarchy, Codes
 from finegan_lib.data.example import TrainingExample
-from finegan_lib.errors import InputError
 from finegan_lib.losses import background_discriminator_loss
 from finegan_lib.models import FineGANConfig, FineGANOutput, GANConfig, InfoGANConfig, Stage
 from finegan_lib.systems import (

@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from finegan_lib.checkpoints import load_checkpoint, save_checkpoint
+from finegan_lib.base.checkpoints import load_checkpoint, save_checkpoint
+from finegan_lib.base.errors import InputError, TrainingDiverged
 from finegan_lib.data import ToyBirds
-from finegan_lib.errors import InputError, TrainingDiverged
 from finegan_lib.models import FineGANConfig, GANConfig, InfoGANConfig
 from finegan_lib.pretrained import export_generator
 from finegan_lib.systems import FineGANSystem, GANSystem, Recipe

@@ -9,9 +9,9 @@ import torch
 
 from finegan_lib import losses
 from finegan_lib import watch as watching
+from finegan_lib.base.checkpoints import load_checkpoint, run_checkpoints, step_of
+from finegan_lib.base.errors import TrainingDiverged
 from finegan_lib.baselines import LRGANSystem, SimpleGANSystem
-from finegan_lib.checkpoints import load_checkpoint, run_checkpoints, step_of
-from finegan_lib.errors import TrainingDiverged
 from finegan_lib.models import FineGANConfig, GANConfig, LRGANConfig
 from finegan_lib.systems import FineGANSystem, GANSystem, Recipe, descend
 from finegan_lib.training import LoopConfig, RunConfig, train

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from ..errors import InputError
+from ..base.errors import InputError
 
 
 def main(arguments=None) -> int:

@@ -13,8 +13,8 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
-from ..errors import InputError
-from ..files import disk_errors
+from ..base.errors import InputError
+from ..base.files import disk_errors
 from .files import byte_bar, new_folder
 
 # The largest of the paper's data sets holds 1.2 GB in some 20,000 members.

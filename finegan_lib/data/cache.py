@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from tqdm.auto import tqdm
 
-from ..errors import InputError
+from ..base.errors import InputError
 from .example import TrainingExample
 from .files import cache_folder_for, fill_cache, make_writable
 from .folder import BirdsFolder, _move_box, _random_window, read_rgb, resize_shorter_side

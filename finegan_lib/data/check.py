@@ -40,7 +40,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from ..errors import InputError
+from ..base.errors import InputError
 from .files import printable
 from .folder import (
     Report,

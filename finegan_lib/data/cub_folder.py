@@ -16,8 +16,8 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from ..errors import InputError
-from ..files import write_text
+from ..base.errors import InputError
+from ..base.files import write_text
 from .files import new_folder, printable
 from .layouts import CENTRE, Collection
 

@@ -18,8 +18,8 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InputError
-from ..files import disk_errors, write_text
+from ..base.errors import InputError
+from ..base.files import disk_errors, write_text
 from .files import byte_bar
 
 CHUNK = 1 << 16

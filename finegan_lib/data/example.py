@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from ..errors import InputError
+from ..base.errors import InputError
 
 # Side of the background discriminator's input for each image side S. At 128 it is the paper's
 # 126 (24 x 24 patches of 34 px, stride 4); 62 keeps those patches at half size; at 32 px the

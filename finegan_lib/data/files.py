@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from ..errors import InputError
-from ..files import cache_folder, disk_errors
+from ..base.errors import InputError
+from ..base.files import cache_folder, disk_errors
 
 
 @contextmanager

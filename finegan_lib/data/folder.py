@@ -30,8 +30,8 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ..base.errors import InputError
 from ..codes import CodeHierarchy
-from ..errors import InputError
 from .example import TrainingExample, background_size
 
 # Images are resized to this much more than the window that is then cut out of them at random.

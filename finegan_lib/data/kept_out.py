@@ -4,7 +4,7 @@ import hashlib
 
 from torch.utils.data import Dataset
 
-from ..errors import InputError
+from ..base.errors import InputError
 
 
 def is_kept_out(name: str, share: float) -> bool:

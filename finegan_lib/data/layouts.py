@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
 
-from ..errors import InputError
-from ..files import disk_errors
+from ..base.errors import InputError
+from ..base.files import disk_errors
 from .matlab import read_matlab
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ..errors import InputError
+from ..base.errors import InputError
 
 CHILD = Path(__file__).with_name("matlab_child.py")
 MOST_BYTES = 100 * 10**6

@@ -9,8 +9,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from ..errors import InputError
-from ..files import disk_errors
+from ..base.errors import InputError
+from ..base.files import disk_errors
 from . import cub_folder, layouts
 from .archives import extract_into, is_archive
 from .download import Patience, digests, download

@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from scipy.spatial import ConvexHull
 
-from ..errors import InputError
+from ..base.errors import InputError
 
 MAX_PARENTS = 40
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from ..errors import InputError
-from ..files import disk_errors
+from ..base.errors import InputError
+from ..base.files import disk_errors
 from .layouts import CENTRE, Collection
 
 # The child crop, as a multiple of the longer side of the box (:class:`BirdsFolder`'s default).

@@ -16,7 +16,7 @@ Images have 64 x 64 pixels. Boxes are inclusive corners, counted from 0.
 from collections import Counter, defaultdict
 from pathlib import Path
 
-from ..errors import InputError
+from ..base.errors import InputError
 from .layouts import Collection, Photo, find, read_text
 
 

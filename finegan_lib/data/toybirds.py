@@ -15,8 +15,8 @@ import torch
 from torch.utils.data import Dataset
 from tqdm import tqdm
 
+from ..base.errors import InputError
 from ..codes import CodeHierarchy
-from ..errors import InputError
 from .example import TrainingExample, background_size
 from .files import cache_folder_for, fill_cache, make_writable
 from .plumage import paint, plumages

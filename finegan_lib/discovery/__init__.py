@@ -1,5 +1,5 @@
 """Finding categories without labels."""
 
-from .finegan import DiscoveryConfig, discover_categories
+from .code_classifiers import DiscoveryConfig, discover_categories
 
 __all__ = ["DiscoveryConfig", "discover_categories"]

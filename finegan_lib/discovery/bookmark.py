@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..checkpoints import load_checkpoint, save_checkpoint
-from ..errors import InputError
+from ..base.checkpoints import load_checkpoint, save_checkpoint
+from ..base.errors import InputError
 
 SECONDS = 20.0  # between two saves; whatever is lost by a stop is worked out again, and the same
 

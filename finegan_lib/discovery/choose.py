@@ -19,7 +19,7 @@ the child codes of its images and then see real ones, as in category discovery. 
   can see, and a split is counted here.
 
 None has a setting that depends on the data. Measured on ToyBirds with twice as many codes as
-children, 2,000 steps (``weights/choose_n_children.json``, with its command): of 10, 20 and 40
+children, 2,000 steps (``results/choose_n_children.json``, with its command): of 10, 20 and 40
 children it proposed 5, 19 and 42; silhouettes said 7, 17 and 32, merging 18, 37 and 77. The 5 is
 no accident: those ten children have five shapes, two children each, and sorting by shape is stable,
 too. A hierarchy has more than one right number, and this method names the steadiest. So look at the
@@ -43,14 +43,14 @@ from sklearn.metrics import adjusted_mutual_info_score, silhouette_score
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ..checkpoints import checkpoint_path, read_metadata
+from ..base.checkpoints import checkpoint_path, read_metadata
+from ..base.errors import InputError
+from ..base.files import write_json
 from ..data import ToyBirds
-from ..errors import InputError
-from ..files import write_json
 from ..presets import TOY
 from ..pretrained import load_generator
 from ..training import RunConfig, build_dataset, train
-from .finegan import (
+from .code_classifiers import (
     DiscoveryConfig,
     as_finegan,
     child_images,

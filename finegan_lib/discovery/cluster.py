@@ -9,20 +9,20 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from ..base.errors import InputError
 from ..data import BirdsFolder, ToyBirds
 from ..data.folder import read_rgb, resize_shorter_side
-from ..errors import InputError
-from ..evaluation.clustering import ari, hungarian_accuracy, kmeans_labels, nmi, raw_pixels
+from ..metrics.clustering import ari, hungarian_accuracy, kmeans_labels, nmi, raw_pixels
 from ..pretrained import load_finegan
 from ..training import pick_device
-from .depict import DEPICT, DEPICT_LARGE, depict
-from .finegan import (
+from .code_classifiers import (
     DiscoveryConfig,
     classify,
     generate_labelled_images,
     real_inputs,
     train_code_classifier,
 )
+from .depict import DEPICT, DEPICT_LARGE, depict
 from .jule import JULEConfig, jule
 
 METHODS = ("finegan", "jule", "jule_resnet50", "depict", "depict_large", "kmeans")

@@ -36,13 +36,13 @@ from torch.func import functional_call
 from tqdm.auto import tqdm
 
 from .. import siblings
-from ..checkpoints import checkpoint_path, read_metadata, save_checkpoint
-from ..errors import InputError
-from ..evaluation.clustering import kmeans_labels
-from ..files import refuse_to_overwrite
+from ..base.checkpoints import checkpoint_path, read_metadata, save_checkpoint
+from ..base.errors import InputError
+from ..base.files import refuse_to_overwrite
+from ..metrics.clustering import kmeans_labels
 from ..systems import frozen
 from ..training import RunConfig, build_dataset, build_system, start_from
-from .finegan import (
+from .code_classifiers import (
     DiscoveryConfig,
     augment,
     classify,

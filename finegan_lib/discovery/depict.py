@@ -30,9 +30,9 @@ from sklearn.cluster import KMeans
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from ..errors import InputError
-from ..evaluation.clustering import nmi
-from ..options import option
+from ..base.errors import InputError
+from ..base.options import option
+from ..metrics.clustering import nmi
 from .bookmark import Bookmark, check_images, seed_epoch
 
 

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet50
 from tqdm.auto import tqdm
 
-from ..options import option
+from ..base.options import option
 from .bookmark import Bookmark, check_images, seed_epoch
 
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ..errors import InputError
+from ..base.errors import InputError
 from .convolutions import Conv2d, convolve, innermost, outermost, plain_forms, up_conv
 
 IMAGE_SIZES = (32, 64, 128)

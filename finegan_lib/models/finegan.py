@@ -19,10 +19,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..base.errors import InputError
+from ..base.options import option
 from ..codes import CodeHierarchy, Codes
 from ..data.example import background_size
-from ..errors import InputError
-from ..options import option
 from .blocks import (
     BatchNorm2d,
     CodeConv,

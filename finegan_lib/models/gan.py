@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..options import option
+from ..base.options import option
 from .blocks import Encoder, WholeConv, check_image_size, conv3x3, initialise
 from .finegan import Stem
 

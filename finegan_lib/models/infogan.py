@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ..base.options import option
 from ..codes import one_hot
-from ..options import option
 from .blocks import BatchNorm2d, WholeConv, conv3x3, initialise
 from .gan import GANConfig, GANDiscriminator, GANGenerator
 

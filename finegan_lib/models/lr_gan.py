@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..errors import InputError
-from ..options import option
+from ..base.errors import InputError
+from ..base.options import option
 from .blocks import check_image_size, conv3x3, initialise
 from .finegan import Stage, Stem, stitch
 

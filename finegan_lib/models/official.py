@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ..errors import InputError
+from ..base.errors import InputError
 from .finegan import (
     BackgroundDiscriminator,
     CodeDiscriminator,

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ..base.options import option
 from ..codes import one_hot
-from ..options import option
 from .blocks import check_image_size, conv3x3, initialise
 from .finegan import CodeStage, Stem
 

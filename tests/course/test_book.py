@@ -8,9 +8,9 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from finegan_lib.base.errors import InputError
 from finegan_lib.course.engine import book
 from finegan_lib.course.engine.folders import lesson_names
-from finegan_lib.errors import InputError
 
 
 class Links(HTMLParser):

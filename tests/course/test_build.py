@@ -7,10 +7,10 @@ from nbformat.v4 import new_code_cell, new_notebook
 from torch import nn
 
 from finegan_lib import course
+from finegan_lib.base.errors import InputError
 from finegan_lib.course.engine import parts, probing, source
 from finegan_lib.course.engine.exercises import OPEN, SOLVED, WRONG, Debug, Mistake
 from finegan_lib.course.engine.folders import lesson_names
-from finegan_lib.errors import InputError
 
 NETWORK = '''class Net(nn.Module):
     """Twice."""

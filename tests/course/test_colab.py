@@ -17,9 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from finegan_lib.base.errors import InputError
 from finegan_lib.course.engine import colab, source
 from finegan_lib.course.engine.folders import lesson_names, timings
-from finegan_lib.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = ("torch", "torchvision", "numpy")

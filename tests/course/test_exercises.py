@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from finegan_lib import course
+from finegan_lib.base.errors import InputError
 from finegan_lib.course.engine import checks
 from finegan_lib.course.engine.exercises import (
     OPEN,
@@ -20,7 +21,6 @@ from finegan_lib.course.engine.exercises import (
 )
 from finegan_lib.course.engine.folders import lesson_names
 from finegan_lib.course.engine.observe import observe
-from finegan_lib.errors import InputError
 
 ALL = [e for name in lesson_names() for e in lesson_exercises(name[:2]).values()]
 each = pytest.mark.parametrize("exercise", ALL, ids=lambda e: e.key)

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from finegan_lib import course, losses
+from finegan_lib.base.errors import InputError
 from finegan_lib.data import ToyBirds
-from finegan_lib.errors import InputError
 from finegan_lib.models.blocks import PatchGeometry
 from finegan_lib.models.finegan import (
     BACKGROUND_LAYERS,

@@ -13,8 +13,8 @@ from finegan_lib.codes import CodeHierarchy
 from finegan_lib.course.engine.folders import lesson_module
 from finegan_lib.data import ToyBirds
 from finegan_lib.data.example import TrainingExample, background_size
-from finegan_lib.evaluation.factors import factor_matrix
 from finegan_lib.figures import draw
+from finegan_lib.metrics.factors import factor_matrix
 from finegan_lib.models.finegan import FineGANConfig, FineGANGenerator, stitch
 from finegan_lib.presets import TOY
 from finegan_lib.systems import FineGANSystem, Recipe

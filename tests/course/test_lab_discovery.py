@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from finegan_lib import course
-from finegan_lib.discovery.finegan import shrink
-from finegan_lib.evaluation import hungarian_accuracy, nmi
-from finegan_lib.evaluation.paper import paper_tables
+from finegan_lib.discovery.code_classifiers import shrink
+from finegan_lib.experiments.paper import paper_tables
+from finegan_lib.metrics import hungarian_accuracy, nmi
 from finegan_lib.models import FineGANConfig, FineGANGenerator
 
 lab = course.lab("discovery")
@@ -116,7 +116,7 @@ def test_the_tables_elsewhere():
 
 def test_results_on_digits_say_how_they_were_made():
     results = lab.digits_results()
-    assert results["command"].startswith("python -m finegan_lib.discovery.digits")
+    assert results["command"].startswith("python -m finegan_lib.experiments.digits")
     pixels = results["methods"]["k-means on pixels"]["nmi_arithmetic"]
     for method in ("JULE", "DEPICT"):
         values = results["methods"][method]["nmi_arithmetic"]

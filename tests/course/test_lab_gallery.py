@@ -3,9 +3,9 @@ import torch
 
 from finegan_lib import course
 from finegan_lib.codes import CodeHierarchy
-from finegan_lib.evaluation import Judges
-from finegan_lib.evaluation.judges import JudgesConfig
 from finegan_lib.figures import draw
+from finegan_lib.metrics import Judges
+from finegan_lib.metrics.judges import JudgesConfig
 from finegan_lib.models import (
     FineGANConfig,
     FineGANGenerator,

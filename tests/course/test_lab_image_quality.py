@@ -9,9 +9,9 @@ from matplotlib import pyplot as plt
 from torch import nn
 
 from finegan_lib import course
-from finegan_lib.evaluation.feature_networks import Reading
-from finegan_lib.evaluation.paper import paper_tables, toy_table
-from finegan_lib.evaluation.quality import FeatureSums, fid
+from finegan_lib.experiments.paper import paper_tables, toy_table
+from finegan_lib.metrics.feature_networks import Reading
+from finegan_lib.scoring.quality import FeatureSums, fid
 
 lab = course.lab("image_quality")
 

@@ -7,10 +7,11 @@ import math
 import pytest
 import torch
 
-from finegan_lib import bench, course, training
-from finegan_lib.checkpoints import load_checkpoint
+from finegan_lib import course, training
+from finegan_lib.base.checkpoints import load_checkpoint
+from finegan_lib.base.errors import TrainingDiverged
+from finegan_lib.bench import run as bench
 from finegan_lib.data import TrainingExample
-from finegan_lib.errors import TrainingDiverged
 from finegan_lib.presets import PRESETS
 from finegan_lib.systems import FineGANSystem, Recipe, follow, update_average
 
@@ -251,7 +252,7 @@ def test_a_step_takes_time(precision):
 
 def test_the_bars_are_what_was_measured():
     figure = lab.gpu_figure()
-    measured = json.loads((lab.WEIGHTS / "bench_gpu.json").read_text())["sizes"]
+    measured = json.loads((lab.RESULTS / "bench_gpu.json").read_text())["sizes"]
     assert [axis.get_title() for axis in figure.axes] == [f"{size} pixels" for size in measured]
     for axis, size in zip(figure.axes, measured.values(), strict=True):
         widths = [bar.get_width() for bar in axis.patches]
@@ -261,7 +262,7 @@ def test_the_bars_are_what_was_measured():
 def test_sustained_speeds_are_those_of_the_benches():
     speeds = lab.sustained_speeds()
     assert list(speeds) == ["2 CPU cores", "T4 (estimate)", "A100 (estimate)", "H100"]
-    step = json.loads((lab.WEIGHTS / "bench_gpu.json").read_text())["sizes"]["128"]["step_s"]
+    step = json.loads((lab.RESULTS / "bench_gpu.json").read_text())["sizes"]["128"]["step_s"]
     tflop = bench.gpu_model()["step_tflop"]
     assert speeds["H100"] == pytest.approx(tflop / step["auto"], rel=1e-3)
     assert speeds["2 CPU cores"] < speeds["T4 (estimate)"] < speeds["A100 (estimate)"]

@@ -10,12 +10,12 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from finegan_lib.base.errors import InputError
 from finegan_lib.course.__main__ import main
 from finegan_lib.course.engine import colab, notebooks, source
 from finegan_lib.course.engine.compare import needed_for, top_level
 from finegan_lib.course.engine.exercises import lesson_exercises, lesson_hints
 from finegan_lib.course.engine.folders import lesson_names
-from finegan_lib.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 

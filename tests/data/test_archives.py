@@ -11,8 +11,8 @@ import zipfile
 
 import pytest
 
+from finegan_lib.base.errors import InputError
 from finegan_lib.data.archives import extract, is_archive
-from finegan_lib.errors import InputError
 
 FILES = {"birds/a.txt": b"a" * 3000, "birds/b/c.txt": b"c", "empty": b"", "./dotted": b"d"}
 KINDS = {"tgz": "w:gz", "tar": "w:", "tar.xz": "w:xz", "tar.bz2": "w:bz2", "zip": None}

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from finegan_lib.base.errors import InputError
 from finegan_lib.data.cache import CachedBirds
 from finegan_lib.data.folder import BirdsFolder
-from finegan_lib.errors import InputError
 
 BOXES = [
     ((200, 150), (60, 40, 50, 30)),

@@ -8,9 +8,9 @@ import shutil
 import numpy as np
 import pytest
 
+from finegan_lib.base.errors import InputError
 from finegan_lib.data import download as module
 from finegan_lib.data.download import Patience, digests, download
-from finegan_lib.errors import InputError
 
 BODY = np.random.default_rng(0).integers(0, 256, 200_000, dtype=np.uint8).tobytes()
 SHA256 = {"sha256": hashlib.sha256(BODY).hexdigest()}

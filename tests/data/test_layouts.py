@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from finegan_lib import losses
+from finegan_lib.base.errors import InputError
 from finegan_lib.data import BirdsFolder, layouts
 from finegan_lib.data.folder import read_rgb, upright_box
 from finegan_lib.data.obtain import prepare, prepare_main
-from finegan_lib.errors import InputError
 from finegan_lib.models.blocks import PatchGeometry
 
 # ------------------------------------------------------------------------------------ Dogs' XML

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from finegan_lib.base.errors import InputError
 from finegan_lib.data import matlab
 from finegan_lib.data.matlab import read_matlab
-from finegan_lib.errors import InputError
 
 
 @pytest.fixture

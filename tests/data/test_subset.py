@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from finegan_lib.base.errors import InputError
 from finegan_lib.data import BirdsFolder
 from finegan_lib.data.layouts import Collection, Photo
 from finegan_lib.data.obtain import main
 from finegan_lib.data.subset import Subset, choose_classes, shrink
-from finegan_lib.errors import InputError
 
 NAMES = ["001.Black_footed_Albatross", "002.Laysan_Albatross", "003.Auk", "004.Auk"]
 

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
+from finegan_lib.base.errors import InputError
 from finegan_lib.codes import CodeHierarchy
 from finegan_lib.data import ToyBirds
 from finegan_lib.data.plumage import PALETTE, plumages
@@ -24,7 +25,6 @@ from finegan_lib.data.toybirds import (
     scene_size,
     stored_crop_size,
 )
-from finegan_lib.errors import InputError
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from finegan_lib.__main__ import main
+from finegan_lib.base.errors import InputError
 from finegan_lib.discovery import choose
-from finegan_lib.discovery.finegan import DiscoveryConfig
-from finegan_lib.errors import InputError
+from finegan_lib.discovery.code_classifiers import DiscoveryConfig
 from finegan_lib.models import InfoGANBaselineConfig, InfoGANBaselineGenerator
 
 

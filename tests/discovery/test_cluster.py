@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from finegan_lib.__main__ import main
+from finegan_lib.base.errors import InputError
 from finegan_lib.discovery.cluster import (
     METHODS,
     agreement,
@@ -16,10 +17,9 @@ from finegan_lib.discovery.cluster import (
     middle_square,
     read_images,
 )
+from finegan_lib.discovery.code_classifiers import DiscoveryConfig
 from finegan_lib.discovery.depict import DEPICTConfig
-from finegan_lib.discovery.finegan import DiscoveryConfig
 from finegan_lib.discovery.jule import JULEConfig
-from finegan_lib.errors import InputError
 from finegan_lib.models import FineGANConfig, FineGANGenerator
 
 QUICK = {

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from finegan_lib.base.errors import InputError
 from finegan_lib.discovery import bookmark
 from finegan_lib.discovery.depict import (
     DEPICT_LARGE,
@@ -15,8 +16,7 @@ from finegan_lib.discovery.depict import (
     embeddings,
     signed,
 )
-from finegan_lib.errors import InputError
-from finegan_lib.evaluation import nmi
+from finegan_lib.metrics import nmi
 
 SMALL = DEPICTConfig(
     widths=(6, 6),

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from finegan_lib.codes import CodeHierarchy
-from finegan_lib.discovery.finegan import (
+from finegan_lib.discovery.code_classifiers import (
     DiscoveryConfig,
     augment,
     discover_categories,

@@ -3,6 +3,7 @@ import pytest
 import torch
 from scipy import sparse
 
+from finegan_lib.base.errors import InputError
 from finegan_lib.discovery import bookmark
 from finegan_lib.discovery.jule import (
     ClusterGraph,
@@ -19,8 +20,7 @@ from finegan_lib.discovery.jule import (
     raw_features,
     weighted_triplet_loss,
 )
-from finegan_lib.errors import InputError
-from finegan_lib.evaluation import nmi
+from finegan_lib.metrics import nmi
 
 SMALL = JULEConfig(
     width=4, padding=2, features=8, neighbours=5, epochs=2, contrast_above=0, unrolling=0.5

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from finegan_lib.base.errors import InputError
 from finegan_lib.data.example import background_size
-from finegan_lib.errors import InputError
 from finegan_lib.models.blocks import (
     GLU,
     BatchNorm2d,

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from finegan_lib.base.errors import InputError
 from finegan_lib.codes import CodeHierarchy
 from finegan_lib.data.example import background_size
-from finegan_lib.errors import InputError
 from finegan_lib.models.finegan import (
     BackgroundDiscriminator,
     CodeDiscriminator,

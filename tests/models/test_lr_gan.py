@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from finegan_lib.errors import InputError
+from finegan_lib.base.errors import InputError
 from finegan_lib.models import LRGANConfig, LRGANGenerator
 from finegan_lib.models.lr_gan import Pose, warp
 

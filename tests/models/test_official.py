@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from finegan_lib.errors import InputError
+from finegan_lib.base.errors import InputError
 from finegan_lib.models import FineGANConfig, FineGANGenerator
 from finegan_lib.models.finegan import build_discriminators
 from finegan_lib.models.official import (

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from finegan_lib.errors import InputError
+from finegan_lib.base.errors import InputError
 from finegan_lib.models import (
     FineGANConfig,
     FineGANGenerator,

@@ -8,7 +8,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from ...errors import InputError
+from ...base.errors import InputError
 from .colab import ROOT, release_tag, repository
 from .folders import lesson_names
 
@@ -111,9 +111,8 @@ def write_sources(folder: Path) -> None:
     pages = {"notebooks": [], "solutions": []}
     for name, listed in pages.items():
         (folder / name).mkdir()
-        guide = ROOT / name / "README.md"
-        if guide.exists():
-            shutil.copy(guide, folder / name)
+        if name == "solutions":  # the leader's guide; notebooks/README.md is about the repository
+            shutil.copy(ROOT / name / "README.md", folder / name)
             listed.append(f"{name}/README")
         for lesson in lesson_names():
             shutil.copy(ROOT / name / f"{lesson}.ipynb", folder / name)

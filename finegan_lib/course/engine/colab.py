@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from ... import __version__
-from ...errors import InputError
+from ...base.errors import InputError
 from .folders import timings
 
 ROOT = Path(__file__).resolve().parents[3]

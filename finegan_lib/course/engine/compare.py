@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from ...errors import InputError
+from ...base.errors import InputError
 from .checks import MARKS
 from .colab import ROOT
 from .exercises import OPEN, SOLVED, WRONG, Exercise, Verdict, lesson_exercises

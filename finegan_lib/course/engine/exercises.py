@@ -13,7 +13,7 @@ from functools import cache
 
 import torch
 
-from ...errors import InputError
+from ...base.errors import InputError
 from .folders import find_lesson, lesson_module, lesson_source
 from .observe import ERROR, STUB, VALUE, observe
 

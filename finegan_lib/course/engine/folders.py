@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from types import ModuleType
 
-from ...errors import InputError
+from ...base.errors import InputError
 
 LESSONS = Path(__file__).resolve().parents[1] / "lessons"
 TIMINGS = LESSONS / "timings.json"

@@ -15,7 +15,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from PIL import Image
 
-from ...errors import InputError
+from ...base.errors import InputError
 from .colab import ROOT
 from .folders import TIMINGS, find_lesson, lesson_names, timings
 from .guide import leader_guide

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ...errors import InputError
+from ...base.errors import InputError
 from .checks import judge
 from .exercises import SOLVED, Exercise, lesson_exercises
 from .folders import find_lesson

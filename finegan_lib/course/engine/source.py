@@ -22,7 +22,7 @@ import jupytext
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from ...errors import InputError
+from ...base.errors import InputError
 from .colab import badge_cell, bootstrap_cell
 from .folders import lesson_source, timings
 

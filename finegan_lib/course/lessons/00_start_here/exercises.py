@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from sklearn.metrics.cluster import contingency_matrix
 
-from ....evaluation import nmi
+from ....metrics import nmi
 from ...engine.exercises import Choice, Exploration, Fill, Mistake
 from ..shared_lab import mean_colour
 

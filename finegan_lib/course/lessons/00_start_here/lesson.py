@@ -30,9 +30,9 @@ import torch
 from finegan_lib.course import style
 from finegan_lib.course.lessons import shared_lab
 from finegan_lib.data import ToyBirds
-from finegan_lib.evaluation import kmeans_labels, nmi
-from finegan_lib.evaluation.clustering import raw_pixels
 from finegan_lib.figures import image_figure
+from finegan_lib.metrics import kmeans_labels, nmi
+from finegan_lib.metrics.clustering import raw_pixels
 
 style.use_style()
 birds = ToyBirds(600, image_size=32, seed=7, progress=False)  # to measure
@@ -171,7 +171,7 @@ course.check("00.1", my_mean_colour)
 # This is the score of the paper's Table 3. (There FineGAN reaches 0.403 on 200 species of birds.
 # Other means than the arithmetic one are in use, and the paper does not say which it took: more in
 # lesson 09.) Mutual information comes back in lesson 02, in the loss itself. The library's version
-# is `finegan_lib.evaluation.nmi`.
+# is `finegan_lib.metrics.nmi`.
 #
 # ### Exercise 00.2 (fill in): NMI
 #
@@ -310,7 +310,7 @@ course.check("00.4", my_window)
 #
 # * **Print the control beside the score.** When lesson 09 reports a high NMI on ToyBirds, the fair
 #   question is what this window scores. The library therefore never prints one without the other
-#   (`finegan_lib.evaluation.clustering.centre_crop`).
+#   (`finegan_lib.metrics.clustering.centre_crop`).
 # * **Separating the bird from its background is most of the work.** The window did it with a box
 #   that a person drew round every bird. But a window four pixels wide cannot see an outline, let
 #   alone paint one. (The orange curve is only borrowed light: whoever knows the species knows the
@@ -328,7 +328,7 @@ course.check("00.4", my_window)
 # since no loss ever asks whether a parent looks real (lesson 04).
 
 # %%
-from finegan_lib.checkpoints import WEIGHTS
+from finegan_lib.base.files import WEIGHTS
 from finegan_lib.figures import stagewise
 from finegan_lib.pretrained import load_finegan
 

@@ -35,7 +35,7 @@ import torch.nn.functional as F
 from finegan_lib import losses
 from finegan_lib.course import style
 from finegan_lib.course.lessons import shared_lab
-from finegan_lib.evaluation import kmeans_labels, nmi
+from finegan_lib.metrics import kmeans_labels, nmi
 
 lab = course.lab("infogan")
 style.use_style()

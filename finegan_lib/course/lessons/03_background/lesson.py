@@ -33,8 +33,8 @@ from torch import nn
 from finegan_lib import losses
 from finegan_lib.course import style
 from finegan_lib.data import ToyBirds
-from finegan_lib.evaluation.judges import Judges
 from finegan_lib.figures import draw, image_figure, show
+from finegan_lib.metrics.judges import Judges
 from finegan_lib.models.blocks import PatchGeometry, UpBlock
 from finegan_lib.models.finegan import BACKGROUND_LAYERS, BackgroundDiscriminator, FineGANConfig
 from finegan_lib.pretrained import load_finegan

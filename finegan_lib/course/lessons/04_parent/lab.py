@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from .... import losses
+from ....base.errors import InputError
 from ....codes import Codes
-from ....errors import InputError
 from ....figures import draw, noise
 from ....models import FineGANConfig, FineGANGenerator
 from ....models.finegan import CodeDiscriminator, Stage

@@ -27,11 +27,10 @@ import torch
 import torch.nn.functional as F
 
 from finegan_lib import figures, losses
-from finegan_lib.checkpoints import WEIGHTS
+from finegan_lib.base.files import RESULTS, read_json
 from finegan_lib.course import style
 from finegan_lib.data import ToyBirds
 from finegan_lib.figures import image_figure, noise, stagewise
-from finegan_lib.files import read_json
 from finegan_lib.models.finegan import FineGANConfig, stitch
 from finegan_lib.presets import TOY
 from finegan_lib.pretrained import load_finegan
@@ -452,8 +451,9 @@ print("L_c_info on C reaches the stages:", lab.stages_reached("image")["child_in
 # of days, it does not keep background, shape and plumage apart. So our preset has additions, each a
 # switch of `Recipe` or of the model (`FineGANConfig`) that is off in the presets of the paper.
 # Lesson 04 has shown some of them, and those two have a line on each. What is each one worth? Leave
-# out one at a time and train anew: same birds, same number of steps (`finegan_lib/ablation.py`; the
-# numbers, and the commands that made them, are in `finegan_lib/weights/ablation.json`).
+# out one at a time and train anew: same birds, same number of steps
+# (`finegan_lib/experiments/ablation.py`; the numbers, and the commands that made them, are in
+# `finegan_lib/results/ablation.json`).
 #
 # Four scores, each 1 at best: how well the child's mask meets the bird that lesson 03's segmenter
 # finds (IoU, *intersection over union*: the area that both cover, divided by the area that either
@@ -465,7 +465,7 @@ print("L_c_info on C reaches the stages:", lab.stages_reached("image")["child_in
 # look like?
 
 # %%
-measured = read_json(WEIGHTS / "ablation.json", "steps", "results")
+measured = read_json(RESULTS / "ablation.json", "steps", "results")
 figures.ablation(measured["results"])
 plt.show()
 print("training steps of each run:", measured["steps"])

@@ -28,8 +28,8 @@ import torch
 from finegan_lib import figures
 from finegan_lib.codes import CodeHierarchy
 from finegan_lib.course import style
-from finegan_lib.evaluation import Judges
-from finegan_lib.evaluation.factors import CODE_NAMES, FACTOR_NAMES, factor_matrix
+from finegan_lib.metrics import Judges
+from finegan_lib.metrics.factors import CODE_NAMES, FACTOR_NAMES, factor_matrix
 from finegan_lib.pretrained import load_finegan
 
 lab = course.lab("codes")
@@ -263,7 +263,7 @@ print("p and c leave B alone:", torch.equal(out.background.image, rest.backgroun
 # {\mathbb{E}\,\lVert f(A) - f(A') \rVert^2}$$
 #
 # says how far code $k$ moves factor $f$, in units of what all codes together can do. (Statisticians
-# know it as a total-effect Sobol index; `finegan_lib.evaluation.factors.factor_matrix`.)
+# know it as a total-effect Sobol index; `finegan_lib.metrics.factors.factor_matrix`.)
 #
 # ### Exercise 06.4 (fill in): one entry of the matrix
 

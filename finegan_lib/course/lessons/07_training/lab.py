@@ -25,14 +25,15 @@ from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
 from .... import losses
-from ....checkpoints import WEIGHTS, load_checkpoint, save_checkpoint
+from ....base.checkpoints import load_checkpoint, save_checkpoint
+from ....base.files import RESULTS
 from ....codes import Codes
 from ....data import TrainingExample
 from ....data.example import background_size
-from ....devices import choose
 from ....figures import draw
 from ....models import FineGANConfig, FineGANGenerator
 from ....presets import PRESETS
+from ....speed.devices import choose
 from ....systems import FineGANSystem, Recipe, follow
 from ....training import (
     LoopConfig,
@@ -572,7 +573,7 @@ def sustained_speeds() -> dict[str, float]:
 
 
 def _measured(what: str) -> dict:
-    return json.loads((WEIGHTS / f"bench_{what.replace('-', '_')}.json").read_text())
+    return json.loads((RESULTS / f"bench_{what.replace('-', '_')}.json").read_text())
 
 
 class _Still:

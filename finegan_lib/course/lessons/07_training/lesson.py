@@ -32,7 +32,8 @@ import numpy as np
 import torch
 from IPython.display import Markdown
 
-from finegan_lib import checkpoints, errors, losses, training
+from finegan_lib import losses, training
+from finegan_lib.base import checkpoints, errors
 from finegan_lib.course import style
 from finegan_lib.figures import image_figure, show
 from finegan_lib.models.blocks import Encoder
@@ -618,8 +619,8 @@ Markdown(lab.preset_table("toy", "cub"))
 # ## On a GPU
 #
 # **Mixed precision** (`--precision`; left alone, it is half precision on a GPU and float32 on a
-# CPU, see `finegan_lib.devices`). A bfloat16 has float32's exponent and 8 instead of 24 bits of
-# mantissa: half the memory traffic, and a GPU's matrix units run many times faster on it.
+# CPU, see `finegan_lib.speed.devices`). A bfloat16 has float32's exponent and 8 instead of 24 bits
+# of mantissa: half the memory traffic, and a GPU's matrix units run many times faster on it.
 # `torch.autocast` casts the inputs of convolutions and matrix products; weights, gradients and Adam
 # stay in float32. So does every loss (`losses.py` calls `.float()` first). Where does what run?
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy import linalg
 
-from ....evaluation.quality import fid, inception_score
+from ....scoring.quality import fid, inception_score
 from ...engine.exercises import Choice, Exploration, Fill, Mistake
 from . import lab
 
@@ -61,7 +61,7 @@ def _entropies(p):
 def _exhibition():
     """What 08.6 is measured on: small real pictures, of one size whatever generator is shipped."""
     from ....data import ToyBirds
-    from ....evaluation.feature_networks import load_network
+    from ....metrics.feature_networks import load_network
 
     network = load_network("toy", 32)
     birds, others = (ToyBirds(1500, image_size=32, seed=s, progress=False) for s in (8, 9))

@@ -16,9 +16,13 @@ from torch.nn import functional as F
 from torchvision.transforms.functional import gaussian_blur
 from torchvision.utils import make_grid
 
-from ....evaluation.feature_networks import Reading, to_uint8
-from ....evaluation.judges import Judges
-from ....evaluation.quality import (
+from ....experiments.tables import slug
+from ....figures import show
+from ....metrics.feature_networks import Reading, to_uint8
+from ....metrics.judges import Judges
+from ....models.generators import final_image, random_output
+from ....pretrained import load_generator
+from ....scoring.quality import (
     FeatureSums,
     Statistics,
     fid,
@@ -26,10 +30,6 @@ from ....evaluation.quality import (
     read_statistics,
     sample_pictures,
 )
-from ....figures import show
-from ....generators import final_image, random_output
-from ....pretrained import load_generator
-from ....tables import slug
 from ... import style
 
 SYSTEMS = ("Simple-GAN", "InfoGAN", "LR-GAN", "StackGAN-v2", "FineGAN")

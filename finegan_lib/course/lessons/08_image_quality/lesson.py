@@ -30,10 +30,10 @@ import torch
 
 from finegan_lib.course import style
 from finegan_lib.data import ToyBirds
-from finegan_lib.evaluation.feature_networks import load_network
-from finegan_lib.evaluation.paper import paper_tables, toy_table
-from finegan_lib.evaluation.quality import fid, inception_score, kid
+from finegan_lib.experiments.paper import paper_tables, toy_table
+from finegan_lib.metrics.feature_networks import load_network
 from finegan_lib.pretrained import load_finegan
+from finegan_lib.scoring.quality import fid, inception_score, kid
 
 lab = course.lab("image_quality")
 style.use_style()
@@ -57,8 +57,9 @@ style.use_style()
 #   critic at all: it only reads the code.
 #
 # All five were trained on our birds, for the same small number of steps and with generators of
-# about the same size (`finegan_lib/tables.py`; the numbers come at the end). On the right is what
-# each paints. Before you run the cell: which of the four others will come nearest to FineGAN?
+# about the same size (`finegan_lib/experiments/tables.py`; the numbers come at the end). On the
+# right is what each paints. Before you run the cell: which of the four others will come nearest to
+# FineGAN?
 
 # %%
 lab.family_portrait()

@@ -9,12 +9,12 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics.cluster import contingency_matrix
 from torch import Tensor
 
-from ....checkpoints import WEIGHTS
+from ....base.files import RESULTS
+from ....discovery.code_classifiers import shrink
 from ....discovery.depict import balanced_targets
-from ....discovery.finegan import shrink
 from ....discovery.jule import ClusterGraph, first_clusters, graph_weights
-from ....evaluation.clustering import ari, nmi
-from ....evaluation.paper import REFERENCE_DATA, paper_tables
+from ....experiments.paper import PUBLISHED, paper_tables
+from ....metrics.clustering import ari, nmi
 from ... import style
 
 MEANS = {"arithmetic": lambda a, b: (a + b) / 2, "max": max, "min": min}
@@ -138,13 +138,13 @@ def merge_story(points: np.ndarray, moments, k: int = 8):
 
 def elsewhere() -> dict:
     """Discovery on the paper's data as measured by the authors of C3-GAN: ``nmi``, ``accuracy``."""
-    path = REFERENCE_DATA / "clustering_elsewhere.json"
+    path = PUBLISHED / "clustering_elsewhere.json"
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def digits_results() -> dict | None:
-    """What ``python -m finegan_lib.discovery.digits`` found, or None if nobody has run it."""
-    path = WEIGHTS / "digits_clustering.json"
+    """What ``python -m finegan_lib.experiments.digits`` found, or None if nobody has run it."""
+    path = RESULTS / "digits_clustering.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 

@@ -28,14 +28,14 @@ import torch
 
 from finegan_lib.course import style
 from finegan_lib.data import ToyBirds
-from finegan_lib.discovery import finegan as discovery
+from finegan_lib.discovery import code_classifiers as discovery
 from finegan_lib.discovery.depict import DEPICTConfig, answers, balanced_targets, depict
-from finegan_lib.discovery.digits import digit_images, table
 from finegan_lib.discovery.jule import JULEConfig, jule
-from finegan_lib.evaluation import hungarian_accuracy, kmeans_labels, nmi
-from finegan_lib.evaluation.clustering import centre_crop, raw_pixels
-from finegan_lib.evaluation.paper import toy_table
+from finegan_lib.experiments.digits import digit_images, table
+from finegan_lib.experiments.paper import toy_table
 from finegan_lib.figures import image_figure
+from finegan_lib.metrics import hungarian_accuracy, kmeans_labels, nmi
+from finegan_lib.metrics.clustering import centre_crop, raw_pixels
 from finegan_lib.pretrained import load_finegan
 
 lab = course.lab("discovery")
@@ -439,13 +439,13 @@ print("DEPICT does better than k-means:", nmi(which, by_depict) > nmi(which, by_
 # The paper's targets take a little from the large clusters and give it to the small. Those of the
 # authors' code, $q \propto p^2 / \sum p$, make every answer **surer** and are no fairer. On the
 # digits that works better, so the live run uses them. A few seconds are no fair trial. Here are the
-# means of three seeds with longer training (`finegan_lib/discovery/digits.py`). Its settings were
+# means of three seeds with longer training (`finegan_lib/experiments/digits.py`). Its settings were
 # chosen by looking at these very digits: good for showing that both methods work, not for
 # saying which is better.
 
 # %%
 results = lab.digits_results()
-print(table(results) if results else "not measured here: python -m finegan_lib.discovery.digits")
+print(table(results) if results else "not measured here: python -m finegan_lib.experiments.digits")
 
 # %% [markdown]
 # Both beat k-means on pixels. For JULE on these small, clean pictures, most of it is the graph; see

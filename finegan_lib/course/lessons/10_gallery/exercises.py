@@ -2,7 +2,7 @@
 
 import torch
 
-from ....applications import inversion_loss
+from ....experiments.applications import inversion_loss
 from ....pretrained import load_finegan
 from ...engine.exercises import Choice, Exploration, Fill, Mistake
 from . import lab

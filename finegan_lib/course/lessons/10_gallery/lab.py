@@ -5,10 +5,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from ....applications import mix
 from ....codes import CodeHierarchy, Codes
-from ....evaluation import Judges
+from ....experiments.applications import mix
 from ....figures import draw, noise
+from ....metrics import Judges
 from ....models import FineGANGenerator, InfoGANGenerator
 
 ORDER = ("b", "p", "c")

@@ -1,0 +1,145 @@
+"""Small files: read with care, written whole or not at all; and where caches are."""
+
+import errno
+import json
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import InputError
+
+PACKAGE = Path(__file__).resolve().parents[1]
+WEIGHTS = PACKAGE / "weights"  # the shipped networks
+RESULTS = PACKAGE / "results"  # figures of runs, each with its command
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+CURE = "Free some space there, or name a place that can be written to."
+
+
+def cache_folder() -> Path:
+    """Where caches and fetched weights are kept: FINEGAN_CACHE, or ~/.cache/finegan_lib."""
+    folder = os.environ.get("FINEGAN_CACHE") or Path.home() / ".cache" / "finegan_lib"
+    return Path(folder).expanduser()
+
+
+@contextmanager
+def disk_errors(doing: str, path, *, cure: str = CURE, only: tuple = ()):
+    """Turns an :class:`OSError` of the body (full, read-only or failing disk) into our own.
+
+    Args:
+        doing: what was tried, e.g. ``"write the archive"``.
+        path: the file or folder that it is about.
+        cure: what the user can do.
+        only: errors of these numbers, such as DISK_FULL; others pass.
+
+    Raises:
+        InputError: see :func:`disk_error`.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except OSError as error:
+        if only and error.errno not in only:
+            raise
+        raise disk_error(doing, path, error, cure=cure) from error
+
+
+def disk_error(doing: str, path, error, *, needs: int = 0, cure: str = CURE) -> InputError:
+    """What is said of an error of the disk: the system's own words, and how much room there is.
+
+    Args:
+        doing, path, cure: as for :func:`disk_errors`.
+        error: what was raised.
+        needs: bytes that are to be written, where that is known.
+    """
+    said, file = getattr(error, "strerror", None) or str(error), getattr(error, "filename", None)
+    if file and str(file) != str(path):
+        said += f" ({file})"
+    if needs:
+        said += f"; it takes {needs / 1e6:.1f} MB"
+    if doing != "read":
+        folder = Path(path).absolute()
+        while not folder.is_dir() and folder != folder.parent:
+            folder = folder.parent
+        said += f", {shutil.disk_usage(folder).free / 1e6:.1f} MB are free"
+    return InputError(f"cannot {doing} {path}", seen=said, cure=cure)
+
+
+def write_json(path, values) -> Path:
+    """:func:`write_text` of values as JSON."""
+    return write_text(path, json.dumps(values, indent=2) + "\n")
+
+
+def write_text(path, text: str) -> Path:
+    """Write a text file in UTF-8, whole or not at all; its folder is made.
+
+    A path that exists and is no regular file, such as ``/dev/stdout``, is written to directly.
+
+    Raises:
+        InputError: if the disk is full or cannot be written to; an old file then stays as it was.
+    """
+    path = Path(path)
+    with disk_errors("write", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+            return path
+        write_whole(path, text)
+    return path
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, whole or not at all, below a folder that is there.
+
+    Raises:
+        OSError: as the system says it; an old file then stays as it was.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with open(partial, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def slug(name: str) -> str:
+    """A name as a file's: small letters and digits, all else an underscore."""
+    return "".join(c if c.isalnum() else "_" for c in name.lower())
+
+
+def refuse_to_overwrite(path) -> None:
+    """Raise :class:`InputError` if there is a file or folder of that name."""
+    if Path(path).exists():
+        raise InputError(
+            "this file exists", seen=str(path), cure="Choose another name, or remove it first."
+        )
+
+
+def read_json(path, *keys: str) -> dict:
+    """The JSON object in a file.
+
+    Args:
+        path: the file.
+        keys: that it must have.
+
+    Raises:
+        InputError: if it cannot be read, is no JSON object, or lacks a key.
+    """
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise ValueError(f"a {type(values).__name__}, not an object")
+        if missing := [key for key in keys if key not in values]:
+            raise ValueError(f"without {missing[0]!r}")
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(
+            "this file of results cannot be read",
+            seen=f"{path} ({error})",
+            cure="Move it away; what it held is then made again.",
+        ) from error
+    return values

@@ -1,0 +1,310 @@
+"""FineGAN's category discovery: classifiers trained on generated images, used on real ones.
+
+A generated image comes with the codes that made it. Two small networks learn to read those codes
+back, one the child code and one the parent code; real images, never seen and never labelled, then
+get a category from the networks' answers, or from k-means on their features (paper, section 3.3).
+
+The paper's classifier code was not released; what it leaves open is decided here and said so:
+the backbone, the augmentation, and whether codes are tied or free (`DiscoveryConfig`).
+"""
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.transforms.functional import gaussian_blur
+from tqdm.auto import tqdm
+
+from ..baselines import whole_image
+from ..codes import CodeHierarchy
+from ..metrics.clustering import hungarian_accuracy, kmeans_labels, nmi
+from ..models import FineGANGenerator, FineGANOutput, InfoGANGenerator
+from ..models.generators import final_image
+
+
+@dataclass(frozen=True)
+class DiscoveryConfig:
+    """How the two classifiers are trained."""
+
+    n_images: int = 4000  # generated images
+    epochs: int = 6  # passes over them, each with new augmentation
+    batch_size: int = 50  # images
+    learning_rate: float = 3e-3  # peak of a one-cycle schedule, AdamW
+    width: int = 16  # channels of the first layer; doubled by every pooling
+    image_size: int = 32  # pixels; what the networks see, larger images are averaged down
+    # The child classifier's images have p the parent of c, as in training; False: p drawn freely.
+    # The parent classifier's always have a free p: else it could read the plumage, not the shape.
+    tied_parent: bool = True
+    tied_background: bool = False  # b = c, as in training; False: b drawn freely
+    n_real: int = 2000  # real images that are labelled
+
+
+class CodeClassifier(nn.Module):
+    """A small CNN: (N, 3, 32, 32) images in [-1, 1] → (N, n_codes) logits."""
+
+    def __init__(self, n_codes: int, width: int = 16):
+        super().__init__()
+        widths = [3, width, 2 * width, 4 * width, 4 * width]
+        layers = []
+        for i, (n_in, n_out) in enumerate(pairwise(widths)):
+            layers += [nn.Conv2d(n_in, n_out, 3, padding=1, bias=False), nn.BatchNorm2d(n_out)]
+            layers += [nn.ReLU(), nn.MaxPool2d(2) if i < 3 else nn.AdaptiveAvgPool2d(1)]
+        self.trunk = nn.Sequential(*layers, nn.Flatten())
+        self.head = nn.Linear(widths[-1], n_codes)
+
+    def features(self, images: Tensor) -> Tensor:
+        """(N, 4·width) penultimate features, not negative."""
+        return self.trunk(images)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, n_codes) logits."""
+        return self.head(self.features(images))
+
+
+@torch.no_grad()
+def generate_labelled_images(generator, hierarchy, z_dim, config=None, *, seed=0, progress=False):
+    """Generated child images with the codes that made them: the training set of the classifiers.
+
+    Returns:
+        ``images`` (N, 3, s, s) float32 in [-1, 1] with s = ``config.image_size``, ``child_codes``
+        and ``parent_codes`` (N,) int64.
+    """
+    config = config or DiscoveryConfig()
+    random = torch.Generator().manual_seed(seed)
+    images, child_codes, parent_codes = [], [], []
+    starts = range(0, config.n_images, config.batch_size)
+    for start in tqdm(starts, "generating", disable=not progress, leave=False):
+        n = min(config.batch_size, config.n_images - start)
+        free = hierarchy.sample(n, z_dim, tied=False, generator=random)
+        codes = hierarchy.codes(
+            free.z,
+            free.c_index,
+            p_index=None if config.tied_parent else free.p_index,
+            b_index=None if config.tied_background else free.b_index,
+        )
+        images.append(shrink(generator(codes).child.image, config.image_size))
+        child_codes.append(codes.c_index)
+        parent_codes.append(codes.p_index)
+    return torch.cat(images), torch.cat(child_codes), torch.cat(parent_codes)
+
+
+def training_sets(generator, hierarchy, z_dim, config, *, seed=0, progress=False):
+    """What the two classifiers learn from, one after the other: yields for "child" and "parent"
+    that name, generated images, their codes at that level, and how many codes there are."""
+    for level in ("child", "parent"):
+        drawn = config if level == "child" else replace(config, tied_parent=False)
+        if level == "child" or config.tied_parent:  # else the child's images serve both
+            images, child_codes, parent_codes = generate_labelled_images(
+                generator, hierarchy, z_dim, drawn, seed=seed, progress=progress
+            )
+        if level == "child":
+            yield level, images, child_codes, hierarchy.n_children
+        else:
+            yield level, images, parent_codes, hierarchy.n_parents
+
+
+def as_finegan(generator, seed: int = 0):
+    """A generator with one child code, called as a FineGAN is: p and b are ignored.
+
+    Returns:
+        ``draw``, from :class:`~finegan_lib.codes.Codes` to a `FineGANOutput` whose three stages
+        are the one image (a FineGAN is returned as it is); and the hierarchy of its codes, one
+        parent of all children. InfoGAN's continuous codes are drawn at random, from ``seed``.
+    """
+    config = generator.config
+    if isinstance(generator, FineGANGenerator):
+        return generator, config.hierarchy()
+    infogan = isinstance(generator, InfoGANGenerator)
+    n_children = config.n_categories if infogan else config.n_children
+    n_continuous = config.n_continuous if infogan else 0
+    random = torch.Generator().manual_seed(seed)
+
+    def draw(codes):
+        continuous = torch.rand(len(codes.z), n_continuous, generator=random) * 2 - 1
+        images = final_image(generator(codes.z, torch.cat([codes.c, continuous], 1)))
+        return FineGANOutput(*[whole_image(images)] * 3)
+
+    return draw, CodeHierarchy.equal(1, n_children)
+
+
+def child_images(generator, config=None, *, seed=0):
+    """Images of a generator of any family with a child code, and that code: what a child
+    classifier learns from.
+
+    Returns:
+        images (N, 3, s, s) in [-1, 1], codes (N,) int64, and how many codes there are.
+    """
+    draw, hierarchy = as_finegan(generator, seed)
+    images, codes, _ = generate_labelled_images(
+        draw, hierarchy, generator.config.z_dim, config, seed=seed
+    )
+    return images, codes, hierarchy.n_children
+
+
+def train_code_classifier(images, codes, n_codes, config=None, *, seed=0, name="", progress=False):
+    """A `CodeClassifier` trained by cross-entropy on augmented images, in evaluation mode.
+
+    Args:
+        images: (N, 3, s, s) in [-1, 1].
+        codes: (N,) int64, the answers.
+    """
+    config = config or DiscoveryConfig()
+    torch.manual_seed(seed)
+    classifier = CodeClassifier(n_codes, config.width).train()
+    optimiser = torch.optim.AdamW(classifier.parameters(), config.learning_rate, weight_decay=1e-2)
+    batch_size = min(config.batch_size, len(images))
+    per_epoch = len(images) // batch_size
+    n_steps = config.epochs * per_epoch
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, n_steps)
+    with tqdm(total=n_steps, desc=f"classifier {name}", disable=not progress, leave=False) as bar:
+        for _ in range(config.epochs):
+            for rows in torch.randperm(len(images))[: per_epoch * batch_size].split(batch_size):
+                loss = F.cross_entropy(classifier(augment(images[rows])), codes[rows])
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                optimiser.step()
+                schedule.step()
+                bar.update()
+                bar.set_postfix(loss=f"{loss.item():.2f}", refresh=False)
+    return classifier.eval()
+
+
+def augment(images: Tensor) -> Tensor:
+    """What may differ between a generated and a real image without changing its category.
+
+    Flip, shift (up to an eighth of the side), turn, scale and shear per image; brightness,
+    contrast and the balance of the colours per image; noise; for the whole batch a random blur.
+    """
+    n, _, size, _ = images.shape
+    images = turn_and_scale(shift_and_flip(images, most=size // 8))
+    gain = 1 + 0.15 * torch.randn(n, 1, 1, 1) + 0.05 * torch.randn(n, 3, 1, 1)
+    offset = 0.1 * torch.randn(n, 1, 1, 1)
+    images = images * gain + offset
+    if torch.rand(()) < 0.5:
+        images = gaussian_blur(images, 3, sigma=float(torch.empty(()).uniform_(0.3, 1.0)))
+    return (images + 0.05 * torch.rand(n, 1, 1, 1) * torch.randn_like(images)).clamp(-1, 1)
+
+
+def shift_and_flip(images: Tensor, most: int) -> Tensor:
+    """Every image moved by its own whole number of pixels in ±``most``, half of them mirrored."""
+    n, _, size, _ = images.shape
+    padded = F.pad(images, [most] * 4, mode="replicate")
+    x, y = torch.randint(2 * most + 1, (2, n, 1)) + torch.arange(size)
+    flip = torch.rand(n) < 0.5
+    x[flip] = x[flip].flip(1)
+    return padded[torch.arange(n)[:, None, None], :, y[:, :, None], x[:, None, :]].movedim(3, 1)
+
+
+def turn_and_scale(images: Tensor) -> Tensor:
+    """Every image turned (sd 7°), scaled (sd 10 %) and sheared (sd 8 %) about its middle."""
+    n = len(images)
+    angle, scale, shear = torch.randn(3, n) * torch.tensor([0.12, 0.1, 0.08])[:, None]
+    scale = 1 + scale
+    theta = torch.zeros(n, 2, 3)
+    theta[:, 0, 0], theta[:, 0, 1] = scale * angle.cos(), shear - scale * angle.sin()
+    theta[:, 1, 0], theta[:, 1, 1] = scale * angle.sin(), scale * angle.cos()
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+
+
+def shrink(images: Tensor, size: int) -> Tensor:
+    """Images averaged down to ``size`` pixels; smaller ones are enlarged bilinearly."""
+    if images.shape[-1] == size:
+        return images
+    return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
+
+
+def real_inputs(images: Tensor, size: int) -> Tensor:
+    """Real images, (N, 3, S, S) uint8, as a classifier reads them: :func:`shrink`, in [-1, 1]."""
+    return shrink(images.float() / 127.5 - 1, size)
+
+
+@torch.no_grad()
+def classify(classifier, images, batch_size=250):
+    """``logits`` (N, n_codes) and ``features`` (N, D) of images in [-1, 1]."""
+    features = torch.cat([classifier.features(batch) for batch in images.split(batch_size)])
+    return classifier.head(features), features
+
+
+def agreement_with_truth(classifier, images, truth, *, seed=0) -> dict:
+    """How well a classifier's answers on real images agree with their true categories.
+
+    Returns:
+        ``nmi`` and ``accuracy`` of the most likely code, ``nmi_kmeans`` and ``accuracy_kmeans``
+        of k-means on the features, with as many clusters as there are true categories.
+    """
+    logits, features = classify(classifier, images)
+    answers = logits.argmax(1).numpy()
+    clusters = kmeans_labels(features, len(np.unique(truth)), seed)
+    return {
+        "nmi": nmi(truth, answers),
+        "accuracy": hungarian_accuracy(truth, answers),
+        "nmi_kmeans": nmi(truth, clusters),
+        "accuracy_kmeans": hungarian_accuracy(truth, clusters),
+    }
+
+
+TRAININGS = ("generated", "shuffled_codes", "untrained")
+
+
+def discover_categories(
+    generator,
+    hierarchy,
+    z_dim,
+    real_images,
+    true_child,
+    true_parent,
+    config=None,
+    *,
+    seed=0,
+    trainings=TRAININGS,
+    progress=False,
+) -> dict:
+    """Train the two classifiers on generated images and score them on real ones.
+
+    Args:
+        real_images: (N, 3, S, S) real child crops in [-1, 1].
+        true_child, true_parent: (N,) categories, used for scoring only.
+        trainings: "generated" is the method; the others are controls, broken on purpose:
+            "shuffled_codes" trains on codes that belong to other images, "untrained" leaves the
+            random weights and only adapts the BatchNorm statistics.
+
+    Returns:
+        For each training ``{"child": scores, "parent": scores}``, scores as in
+        `agreement_with_truth`.
+    """
+    config = config or DiscoveryConfig()
+    real_images = shrink(real_images, config.image_size)
+    scores = {training: {} for training in trainings}
+    truths = {"child": true_child, "parent": true_parent}
+    sets = training_sets(generator, hierarchy, z_dim, config, seed=seed, progress=progress)
+    for level, images, codes, n_codes in sets:
+        for training in trainings:
+            options = {"seed": seed, "name": f"{level}, {training}", "progress": progress}
+            if training == "shuffled_codes":
+                shuffle = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))
+                classifier = train_code_classifier(
+                    images, codes[shuffle], n_codes, config, **options
+                )
+            elif training == "generated":
+                classifier = train_code_classifier(images, codes, n_codes, config, **options)
+            else:
+                classifier = untrained_classifier(images, n_codes, config, seed=seed)
+            scores[training][level] = agreement_with_truth(
+                classifier, real_images, truths[level], seed=seed
+            )
+    return scores
+
+
+@torch.no_grad()
+def untrained_classifier(images, n_codes, config=None, *, seed=0) -> CodeClassifier:
+    """A control: random weights, BatchNorm statistics of ``images``, in evaluation mode."""
+    config = config or DiscoveryConfig()
+    torch.manual_seed(seed)
+    classifier = CodeClassifier(n_codes, config.width).train()
+    for batch in images[: 40 * config.batch_size].split(config.batch_size):
+        classifier(batch)
+    return classifier.eval()

@@ -1,0 +1,1 @@
+"""Whole experiments: the demo, the paper's tables, the ablation, digits."""

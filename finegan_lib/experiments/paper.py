@@ -1,0 +1,49 @@
+"""What the FineGAN paper printed, and what the shipped networks scored: numbers to stand beside."""
+
+import json
+from pathlib import Path
+
+from ..base.files import RESULTS
+
+TABLES = RESULTS / "tables"  # our own, and the results behind them
+PUBLISHED = RESULTS / "published"  # what others printed
+
+
+def paper_tables() -> dict:
+    """Tables 1 to 3 of the paper, the data sets, and reproductions by others, with their sources.
+
+    ``table1_inception_score[system][data]`` is (mean, sd); ``table1_fid[system][data]`` a number;
+    ``table2_inception_score_cub`` maps "20", "10", "40", "5" and "mixed" parents to the score;
+    ``outside_reproductions`` is a list with ``what`` and ``source``.
+    """
+    return json.loads((PUBLISHED / "paper_tables.json").read_text(encoding="utf-8"))
+
+
+def clustering_elsewhere() -> dict:
+    """What C3-GAN's authors measured of FineGAN and of their own method, with its source.
+
+    ``nmi[system][data]`` and ``accuracy[system][data]`` are numbers; their NMI divides by the
+    larger entropy, which makes it smaller than the arithmetic one.
+    """
+    text = (PUBLISHED / "clustering_elsewhere.json").read_text(encoding="utf-8")
+    return json.loads(text)
+
+
+def toy_table(number: int, folder=TABLES) -> dict | None:
+    """Our own table 1, 2 or 3 on ToyBirds, if it was made: ``table1_toy.json`` and so on.
+
+    The file holds ``command``, and ``systems``: for each row a dictionary of its scores, each one
+    number or a list with one for every seed (:func:`finegan_lib.experiments.tables.gather`).
+
+    Returns:
+        The file's content, with every score as a list; None if there is no such file.
+    """
+    path = Path(folder) / f"table{number}_toy.json"
+    if not path.is_file():
+        return None
+    table = json.loads(path.read_text(encoding="utf-8"))
+    for scores in table["systems"].values():
+        for name, value in scores.items():
+            if isinstance(value, int | float):
+                scores[name] = [value]
+    return table

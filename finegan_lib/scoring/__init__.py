@@ -1,0 +1,1 @@
+"""A trained network scored, with the trainings of the networks that judge it."""

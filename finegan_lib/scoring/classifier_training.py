@@ -1,0 +1,194 @@
+"""Training the classifiers in which pictures are scored (see `feature_networks`)."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
+
+from ..base.errors import InputError
+from ..data import BirdsFolder, ToyBirds
+from ..data.toybirds import DRAWING_VERSION, stored_crop_size
+from ..metrics.feature_networks import PhotoClassifier, ToyClassifier, save_network, to_uint8
+from ..metrics.judges import POSE_SPREAD
+
+TILT_SPREAD = 16 / 12**0.5  # degrees: ToyBirds tilt uniformly between −8 and 8
+
+
+def train_and_save_classifier(
+    out: str | Path,
+    *,
+    data="toybirds",
+    image_size=None,
+    backbone="inception_v3",
+    pretrained=True,
+    steps=1000,
+    batch_size=64,
+    n_images=8000,
+    n_test=2000,
+    seed=0,
+    device="auto",
+    progress=True,
+) -> dict:
+    """What ``python -m finegan_lib classifier`` does: train, measure on other pictures, save.
+
+    Args:
+        out: safetensors file to write.
+        data: "toybirds", or a folder in CUB's layout with labels.
+        image_size: of the crops; None: 32 for ToyBirds (or 64), 128 for a folder, as the paper
+            generates. The backbone enlarges them, as it will enlarge generated pictures.
+        backbone, pretrained: of the network for photographs (see `PhotoClassifier`).
+        steps, batch_size: of training.
+        n_images, n_test: ToyBirds to train on, and others to be measured on. Of a folder, every
+            tenth picture is kept for measuring.
+        device: "auto", or a name that torch knows.
+
+    Returns:
+        Accuracies on pictures that were not trained on, and the command.
+
+    Raises:
+        InputError: for a folder without labels, or weights that cannot be fetched.
+    """
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    torch.manual_seed(seed)
+    command = f"python -m finegan_lib classifier --data {data}"
+    if data == "toybirds":
+        image_size = image_size or 32
+        sizes = {"image_size": image_size, "progress": progress}
+        training = ToyBirds(n_images, seed=seed + 11, **sizes)
+        command += f" --image-size {image_size} --steps {steps} --seed {seed} --out FILE"
+        network = ToyClassifier(image_size, training.n_children, training.n_backgrounds)
+        train_toy_classifier(network.to(device), training, steps, batch_size, progress)
+        scores = measure_toy_classifier(network, ToyBirds(n_test, seed=seed + 12, **sizes))
+        scores |= {"n_images": n_images, "drawing_version": DRAWING_VERSION}
+    else:
+        folder = BirdsFolder(data, image_size=image_size or 128, seed=seed)
+        if folder.child_index is None:
+            raise InputError(
+                "a classifier needs labels",
+                seen=f"{data} has no image_class_labels.txt",
+                cure="Give a folder in CUB's layout with that file.",
+            )
+        command += f" --backbone {backbone} --steps {steps} --seed {seed} --out FILE"
+        command += "" if pretrained else " --from-scratch"
+        network = PhotoClassifier(folder.n_children, backbone, pretrained).to(device)
+        scores = train_photo_classifier(network, folder, steps, batch_size, seed, progress)
+    facts = scores | {"command": command}
+    save_network(network, out, **facts)
+    return facts
+
+
+# ------------------------------------------------------------------------------------- toy birds
+
+
+def train_toy_classifier(network, birds: ToyBirds, steps, batch_size=64, progress=True) -> None:
+    """Child, background and pose together, on the same random crops and flips as a GAN sees."""
+    optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, steps)
+    random, device = np.random.default_rng(birds.seed), next(network.parameters()).device
+    bar = tqdm(range(steps), "training the classifier", disable=not progress)
+    network.train()
+    for step in bar:
+        rows = random.integers(len(birds), size=batch_size)
+        images, targets = views_with_truth(birds, rows, draws=step)
+        features = network.embed(images.to(device))
+        child, background, pose = (target.to(device) for target in targets)
+        loss = F.cross_entropy(network.child(features), child)
+        loss = loss + F.cross_entropy(network.background(features), background)
+        loss = loss + F.mse_loss(network.pose(features), pose)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        bar.set_postfix(loss=f"{loss.item():.2f}", refresh=False)
+    network.eval().cpu()
+
+
+def views_with_truth(birds: ToyBirds, rows, draws: int):
+    """Training views of ToyBirds and what they show.
+
+    Returns:
+        images (N, 3, S, S) in [-1, 1], and (child (N,), background (N,), pose (N, 4)): flip, x, y
+        and tilt of the bird *in the view*, in standard deviations (as the judges have them).
+    """
+    images = birds.batch(rows, draws).child_crop
+    margin = (stored_crop_size(birds.image_size) - birds.image_size) / 2
+    pose = np.empty((len(rows), 4), np.float32)
+    for k, row in enumerate(rows.tolist()):
+        corner, flipped, _, _ = birds.random_view(row, draws)
+        side = -1.0 if flipped else 1.0
+        facing = -1.0 if birds.pose["flip"][row] else 1.0
+        # A window further to the right shows the bird further to the left; a flip swaps sides.
+        x, y = (margin - np.array(corner)) / birds.image_size
+        pose[k] = side * facing, side * x, y, birds.pose["tilt"][row] / TILT_SPREAD
+    pose[:, 1:3] /= POSE_SPREAD["x"]
+    truth = (birds.child_index[rows], birds.background_index[rows], pose)
+    return images, tuple(torch.from_numpy(np.asarray(t)) for t in truth)
+
+
+@torch.no_grad()
+def measure_toy_classifier(network, birds: ToyBirds, batch_size=200) -> dict:
+    """Accuracies of child and background, and the share of the pose's variance that is read."""
+    right, background_right, error = 0, 0, torch.zeros(4)
+    for rows in np.array_split(np.arange(len(birds)), -(-len(birds) // batch_size)):
+        images, (child, background, pose) = views_with_truth(birds, rows, draws=0)
+        features = network.embed(images)
+        right += int((network.child(features).argmax(1) == child).sum())
+        background_right += int((network.background(features).argmax(1) == background).sum())
+        error += (network.pose(features) - pose).square().sum(0)
+    return {
+        "child_accuracy": right / len(birds),
+        "background_accuracy": background_right / len(birds),
+        "pose_error": float(error.mean()) / len(birds),
+    }
+
+
+# ------------------------------------------------------------------------------------- photographs
+
+
+def train_photo_classifier(network, folder, steps, batch_size, seed=0, progress=True) -> dict:
+    """Fine-tune on nine tenths of a labelled folder; accuracy on the rest."""
+    order = np.random.default_rng(seed).permutation(len(folder))
+    test, training = np.sort(order[::10]), np.setdiff1d(order, order[::10])
+    device = next(network.parameters()).device
+    optimiser = torch.optim.AdamW(network.parameters(), 1e-4, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, [3e-4], steps + 1, pct_start=0.1)
+    bar = tqdm(total=steps, desc="fine-tuning", disable=not progress)
+    network.train()
+    for images, index in _photo_batches(folder, training, batch_size, steps, seed):
+        labels = torch.from_numpy(folder.child_index[index]).to(device)
+        logits = network(to_uint8(images).to(device)).logits
+        loss = F.cross_entropy(logits, labels, label_smoothing=0.1)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        bar.update()
+        bar.set_postfix(loss=f"{loss.item():.2f}", refresh=False)
+    bar.close()
+    network.eval()
+    right = 0
+    for rows in np.array_split(test, -(-len(test) // batch_size)):
+        crops = folder.evaluation_crops(rows).to(device)
+        with torch.no_grad():
+            seen = network(crops).logits.argmax(1).cpu().numpy()
+        right += int((seen == folder.child_index[rows]).sum())
+    network.cpu()
+    return {"child_accuracy": right / len(test), "n_images": len(training), "n_test": len(test)}
+
+
+def _photo_batches(folder, rows, batch_size, steps, seed) -> tuple[Tensor, Tensor]:
+    """``steps`` batches of (crops, indices), epoch after epoch with new crops and flips."""
+    random, made, epoch = torch.Generator().manual_seed(seed), 0, 0
+    while made < steps:
+        order = torch.from_numpy(rows)[torch.randperm(len(rows), generator=random)]
+        keys = [(int(row), epoch) for row in order]
+        loader = DataLoader(folder, batch_size, sampler=keys, num_workers=0)
+        for example in loader:
+            if len(example.index) > 1 and made < steps:  # BatchNorm needs two
+                made += 1
+                yield example.child_crop, example.index
+        epoch += 1

@@ -1,0 +1,535 @@
+"""How good generated pictures are: Inception Score, FID and KID.
+
+**Inception Score** (Salimans et al. 2016, arXiv 1606.03498). A classifier reads every picture x:
+
+    IS = exp( E_x KL( p(y|x) ‖ p(y) ) ),  p(y) = E_x p(y|x)
+
+between 1 and the number of classes; high when every picture is clearly *something* and all
+together are *many things*. It never looks at a real picture.
+
+**Fréchet Inception distance** (Heusel et al. 2017, arXiv 1706.08500). Features of real and of
+generated pictures, each summed up as a Gaussian (mean μ, covariance Σ):
+
+    FID = |μ_r − μ_g|² + tr(Σ_r + Σ_g − 2 (Σ_r Σ_g)^½)
+
+0 for equal Gaussians. Its estimate is too large by about 1/N, so compare equal N only.
+
+**Kernel Inception distance** (Bińkowski et al. 2018, arXiv 1801.01401): the squared maximum mean
+discrepancy of the features under the kernel (x·y/D + 1)³, estimated without bias; may be negative.
+
+The three formulas are torchmetrics'. Ours is what surrounds them, where most errors are made:
+
+* pictures are **uint8**, rounded (not cut off) from [-1, 1], generated ones and real ones alike;
+* the network resizes them itself, the same way for both (see `feature_networks`);
+* real pictures are what the generator was asked to imitate: training crops, with their random
+  shifts and flips, but of ToyBirds that were not trained on;
+* generated ones have tied codes and the same number for every child, as in the paper (issue 8 of
+  the authors' repository: 30,000 pictures, equal per child);
+* running sums are float64 and can be added, so that shards may be read anywhere.
+"""
+
+import contextlib
+import hashlib
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from ..base.errors import InputError
+from ..base.files import cache_folder
+from ..codes import one_hot
+from ..data import BirdsFolder, ToyBirds
+from ..data.folder import read_rgb, resize_shorter_side
+from ..metrics.feature_networks import load_network, network_digest, to_uint8
+from ..models import FineGANGenerator, InfoGANGenerator
+from ..models.generators import final_image, random_codes
+from ..pretrained import load_generator
+from ..speed import distributed
+
+STATISTICS_VERSION = 1
+KID_ROWS = 10_000  # feature rows kept for the KID, and with a real set's statistics
+TOY_SEED = 100  # of the real ToyBirds: a world of pictures that no preset trains on
+
+
+# ------------------------------------------------------------------------------------- formulas
+
+
+def inception_score(logits: Tensor, splits: int = 10, seed: int = 0) -> tuple[float, float]:
+    """Mean and standard deviation of the Inception Score over random splits.
+
+    Args:
+        logits: (N, K) of a classifier. They are shuffled (by ``seed``) before they are split: in
+            class order, each split would hold a few classes only, and score low.
+        splits: how many parts; each needs many more pictures than there are classes.
+
+    Returns:
+        mean, and the population standard deviation (over n, as the first implementation), which
+        tells how much the parts differ, not how sure the mean is.
+
+    Raises:
+        InputError: if there are fewer pictures than splits.
+    """
+    metrics = _torchmetrics()
+    if not 1 <= splits <= len(logits):
+        raise InputError(
+            "the Inception Score needs between 1 and N splits",
+            seen=f"{splits} splits, N={len(logits)}",
+            cure="Lower the splits or give more pictures.",
+        )
+    with _seeded(seed):
+        metric = metrics.inception.InceptionScore(feature=nn.Identity(), splits=splits)
+        metric.update(logits.double())
+        mean, sd = metric.compute()
+    n = min(splits, len(logits))
+    return float(mean), float(sd) * ((n - 1) / n) ** 0.5 if n > 1 else 0.0  # torch's is over n − 1
+
+
+@dataclass(frozen=True)
+class FeatureSums:
+    """Running sums of (N, D) features in float64, enough for an FID. They can be added.
+
+    ``count`` N; ``total`` (D,) the sum of the rows; ``outer`` (D, D) the sum of their outer
+    products.
+    """
+
+    count: int
+    total: Tensor
+    outer: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor) -> "FeatureSums":
+        """The sums of (N, D) features."""
+        features = features.double().cpu()
+        return cls(len(features), features.sum(0), features.T @ features)
+
+    def __add__(self, other: "FeatureSums") -> "FeatureSums":
+        return FeatureSums(
+            self.count + other.count, self.total + other.total, self.outer + other.outer
+        )
+
+    @property
+    def mean(self) -> Tensor:
+        """(D,)."""
+        return self.total / self.count
+
+    @property
+    def covariance(self) -> Tensor:
+        """(D, D), over N − 1."""
+        return (self.outer - self.count * torch.outer(self.mean, self.mean)) / (self.count - 1)
+
+
+def fid(real: Tensor | FeatureSums, fake: Tensor | FeatureSums) -> float:
+    """The Fréchet distance of two sets of features, (N, D) and (M, D), or of their sums.
+
+    Raises:
+        InputError: for fewer than 2 rows, or different D.
+    """
+    metrics = _torchmetrics()
+    real, fake = (s if isinstance(s, FeatureSums) else FeatureSums.of(s) for s in (real, fake))
+    if min(real.count, fake.count) < 2 or real.total.shape != fake.total.shape:
+        raise InputError(
+            "an FID needs two sets of at least 2 pictures in the same features",
+            seen=f"{real.count} × {len(real.total)} and {fake.count} × {len(fake.total)}",
+            cure="Give more pictures, read by one network.",
+        )
+    identity = nn.Identity()
+    identity.num_features = len(real.total)
+    metric = metrics.fid.FrechetInceptionDistance(feature=identity)
+    metric.orig_dtype = torch.float64  # what the result is cast to; update() would have set it
+    for name, sums in (("real", real), ("fake", fake)):
+        setattr(metric, f"{name}_features_sum", sums.total)
+        setattr(metric, f"{name}_features_cov_sum", sums.outer)
+        setattr(metric, f"{name}_features_num_samples", torch.tensor(sums.count))
+    metric._update_count = 1  # the sums were made elsewhere; keeps compute() from warning
+    return float(metric.compute())
+
+
+def kid(
+    real: Tensor, fake: Tensor, *, subsets: int = 50, subset_size: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """Kernel Inception distance of (N, D) and (M, D) features: mean and sd over random subsets.
+
+    Subsets are no larger than the smaller set; with very few pictures they overlap so much that
+    the sd says nothing.
+    """
+    metrics = _torchmetrics()
+    size = min(subset_size, len(real), len(fake))
+    with _seeded(seed):
+        metric = metrics.kid.KernelInceptionDistance(
+            nn.Identity(), subsets=subsets, subset_size=size
+        )
+        metric.update(real.double(), real=True)
+        metric.update(fake.double(), real=False)
+        mean, sd = metric.compute()
+    return float(mean), float(sd)
+
+
+def _torchmetrics():
+    try:
+        import torchmetrics.image.fid
+        import torchmetrics.image.inception
+        import torchmetrics.image.kid
+    except ImportError as error:
+        raise InputError(
+            "image quality needs torchmetrics",
+            seen="not installed",
+            cure='Install it: pip install "finegan-lib[metrics]".',
+        ) from error
+    return torchmetrics.image
+
+
+@contextlib.contextmanager
+def _seeded(seed: int):
+    """torch's global random numbers set for a while: torchmetrics has no seed of its own."""
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Metric `.*` will save all extracted features")
+        warnings.filterwarnings("ignore", r"std\(\): degrees of freedom")  # one split
+        torch.manual_seed(seed)
+        yield
+
+
+# ------------------------------------------------------------------------------------- pictures
+
+
+def sample_pictures(
+    generator: nn.Module, n: int, *, seed: int = 0, batch_size: int = 100
+) -> Iterator[Tensor]:
+    """n pictures of any generator of this library, in uint8 batches (B, 3, S, S) on the CPU.
+
+    Codes are tied and every child (or category) gets the same number of pictures, up to one. A
+    generator without codes gets noise alone. Of several outputs the finished picture is taken.
+    """
+    for batch in unmade_pictures(generator, n, seed=seed, batch_size=batch_size):
+        yield batch.make()
+
+
+@dataclass(frozen=True)
+class UnmadeBatch:
+    """``n`` pictures whose codes are drawn; ``make()`` draws the pictures."""
+
+    n: int
+    make: Callable[[], Tensor]
+
+    def __len__(self):
+        return self.n
+
+
+def unmade_pictures(
+    generator: nn.Module, n: int, *, seed: int = 0, batch_size: int = 100
+) -> Iterator[UnmadeBatch]:
+    """`sample_pictures`, each batch to be made or left out."""
+    random, device = torch.Generator().manual_seed(seed), next(generator.parameters()).device
+
+    @torch.no_grad()
+    def make(codes) -> Tensor:
+        output = generator(*(code.to(device) for code in codes))
+        return to_uint8(final_image(output).cpu())
+
+    for start in range(0, n, batch_size):
+        index = torch.arange(start, min(start + batch_size, n))
+        codes = balanced_codes(generator, index, random)
+        yield UnmadeBatch(len(index), partial(make, codes))
+
+
+def balanced_codes(generator: nn.Module, index: Tensor, random: torch.Generator) -> tuple:
+    """`random_codes` in which picture i has child (or category) i modulo their number."""
+    codes, config = random_codes(generator, len(index), random), generator.config
+    if isinstance(generator, FineGANGenerator):
+        return (config.hierarchy().codes(codes[0].z, index % config.n_children),)
+    if len(codes) == 1:
+        return codes
+    z, code = codes  # one-hot, and perhaps continuous codes after that
+    n = config.n_categories if isinstance(generator, InfoGANGenerator) else config.n_children
+    return z, torch.cat([one_hot(index % n, n), code[:, n:]], 1)
+
+
+def real_pictures(
+    data, image_size: int, n: int | None = None, *, seed: int = TOY_SEED, progress=True
+) -> Tensor:
+    """Real pictures to compare with: (N, 3, S, S) uint8.
+
+    Args:
+        data: "toybirds" (training views of birds that no preset trains on); a folder in CUB's
+            layout (training views of its crops); or any folder of pictures (shorter side resized
+            to S with antialiasing, then the middle).
+        n: how many; None: 5,000 ToyBirds, or the whole folder.
+
+    Raises:
+        InputError: if the folder holds no pictures, or fewer than n.
+    """
+    if data == "toybirds":
+        birds = ToyBirds(n or 5000, image_size=image_size, seed=seed, progress=progress)
+        parts = np.array_split(np.arange(len(birds)), -(-len(birds) // 500))
+        return torch.cat([to_uint8(birds.batch(rows).child_crop) for rows in parts])
+    folder = Path(data)
+    if (folder / "images.txt").is_file():
+        birds = BirdsFolder(folder, image_size=image_size)
+        rows, read = range(len(birds)), lambda i: to_uint8(birds[i].child_crop)
+    else:
+        rows = _picture_files(folder)
+        read = lambda path: _middle(read_rgb(path), image_size)  # noqa: E731
+    if n is not None and n > len(rows):
+        raise InputError(
+            "the folder holds fewer pictures than asked for",
+            seen=f"{len(rows)} in {folder}, {n} wanted",
+            cure="Lower --n-real.",
+        )
+    rows = rows if n is None else [rows[i] for i in np.linspace(0, len(rows) - 1, n).astype(int)]
+    bar = tqdm(rows, "reading pictures", disable=not progress)
+    return torch.stack([read(row) for row in bar])
+
+
+def _picture_files(folder: Path) -> list[Path]:
+    endings = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
+    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in endings)
+    if len(found) < 2:
+        raise InputError(
+            "there are no pictures to compare with",
+            seen=str(folder),
+            cure="Give a folder of PNG or JPEG files, or of CUB's layout.",
+        )
+    return found
+
+
+def _middle(image: Image.Image, size: int) -> Tensor:
+    image = resize_shorter_side(image, size)
+    x, y = (image.width - size) // 2, (image.height - size) // 2
+    pixels = np.array(image.crop((x, y, x + size, y + size)))
+    return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+# ------------------------------------------------------------------------------------- statistics
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """All that the three scores need of one set of pictures.
+
+    ``sums`` of every second picture, from the first and from the second one on (their FID is what
+    a perfect generator would get at half the number); ``features`` (≤ KID_ROWS, D) float32;
+    ``logits`` (N, K) float32.
+    """
+
+    even: FeatureSums
+    odd: FeatureSums
+    features: Tensor
+    logits: Tensor
+
+    @property
+    def sums(self) -> FeatureSums:
+        """Of all pictures."""
+        return self.even + self.odd
+
+
+@torch.no_grad()
+def read_statistics(network: nn.Module, batches: Iterable[Tensor], n=None, progress=True):
+    """The `Statistics` of uint8 batches (B, 3, H, W), read by a feature network on its device.
+
+    Of several processes each reads every size-th batch (`own_batches`); all get the whole.
+    """
+    halves, features, logits = [None, None], {}, {}
+    device = next(network.parameters()).device
+    bar = tqdm(total=n, desc="reading features", unit="img", disable=not progress)
+    for start, batch in own_batches(batches):
+        reading = network(batch.to(device))
+        for parity in (0, 1):
+            rows = reading.features[(parity + start) % 2 :: 2]
+            if len(rows):
+                sums = FeatureSums.of(rows)
+                halves[parity] = sums if halves[parity] is None else halves[parity] + sums
+        if start < KID_ROWS:
+            features[start] = reading.features.float().cpu()[: KID_ROWS - start]
+        logits[start] = reading.logits.float().cpu()
+        bar.update(len(batch) * distributed.size())
+    bar.close()
+    return _whole(distributed.gather((halves, features, logits)))
+
+
+def own_batches(batches: Iterable) -> Iterator[tuple[int, Tensor]]:
+    """This process's batches, every size-th, each with the number of pictures that come before it.
+
+    Of :class:`UnmadeBatch` those of the other processes are not made.
+    """
+    start = 0
+    for number, batch in enumerate(batches):
+        if number % distributed.size() == distributed.rank():
+            yield start, batch.make() if isinstance(batch, UnmadeBatch) else batch
+        start += len(batch)
+
+
+def _whole(parts) -> Statistics:
+    """The statistics of all processes' pictures, in the pictures' order."""
+    halves = [[part[0][parity] for part in parts if part[0][parity]] for parity in (0, 1)]
+    features, logits = (
+        dict(sorted(item for part in parts for item in part[k].items())) for k in (1, 2)
+    )
+    seen = sum(len(rows) for rows in logits.values())
+    if seen < 4:
+        raise InputError(
+            "too few pictures for a score", seen=seen, cure="Give hundreds at least, better 5,000."
+        )
+    even, odd = (sum(sums[1:], sums[0]) for sums in halves)
+    return Statistics(even, odd, torch.cat([*features.values()]), torch.cat([*logits.values()]))
+
+
+def cached_statistics(
+    network: nn.Module, pictures: Tensor, *, folder=None, batch_size=100, progress=True
+) -> Statistics:
+    """`read_statistics` of a real set, kept on disk under a name made of its content.
+
+    The name is the digest of every pixel and of the network's weights: another picture, another
+    crop or another network is another file, and nothing can go stale.
+
+    Args:
+        pictures: (N, 3, S, S) uint8.
+        folder: of the cache; None: ``statistics`` in the library's cache folder.
+    """
+    folder = Path(folder) if folder else cache_folder() / "statistics"
+    path = folder / f"{pictures_digest(pictures)}-{network_digest(network)}.safetensors"
+    kept = _read_kept(path)
+    if not distributed.agree(kept is None):
+        return kept
+    found = read_statistics(network, pictures.split(batch_size), len(pictures), progress)
+    if distributed.is_first():
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".partial")
+        save_file(_packed(found), unfinished)
+        unfinished.replace(path)
+    return found
+
+
+def _read_kept(path: Path) -> Statistics | None:
+    """None: there is no such file, or it is damaged."""
+    try:
+        return _unpacked(load_file(path))
+    except Exception:  # whatever a damaged file makes its reader say
+        return None
+
+
+def pictures_digest(pictures: Tensor) -> str:
+    """16 hexadecimal digits of the pixels, shape and order of uint8 pictures."""
+    digest = hashlib.sha256(f"{STATISTICS_VERSION} {tuple(pictures.shape)}".encode())
+    for part in pictures.split(1000):
+        digest.update(part.contiguous().numpy())
+    return digest.hexdigest()[:16]
+
+
+def _packed(found: Statistics) -> dict[str, Tensor]:
+    tensors = {"features": found.features.contiguous(), "logits": found.logits.contiguous()}
+    for name in ("even", "odd"):
+        sums = getattr(found, name)
+        tensors[f"{name}.count"] = torch.tensor([sums.count])
+        tensors |= {f"{name}.total": sums.total, f"{name}.outer": sums.outer.contiguous()}
+    return tensors
+
+
+def _unpacked(tensors: dict[str, Tensor]) -> Statistics:
+    even, odd = (
+        FeatureSums(int(tensors[f"{n}.count"]), tensors[f"{n}.total"], tensors[f"{n}.outer"])
+        for n in ("even", "odd")
+    )
+    return Statistics(even, odd, tensors["features"], tensors["logits"])
+
+
+# ------------------------------------------------------------------------------------- all together
+
+
+def compare_statistics(real: Statistics, fake: Statistics, *, splits=10, seed=0) -> dict:
+    """IS, FID and KID of two sets, with the real set's own values beside them.
+
+    Returns:
+        ``inception_score``, ``inception_score_sd``, ``fid``, ``kid``, ``kid_sd``; and the
+        controls ``real_inception_score`` (what real pictures get: more would be suspicious) and
+        ``real_halves_fid`` (of one half of the real pictures to the other).
+    """
+    score, sd = inception_score(fake.logits, splits, seed)
+    distance, distance_sd = kid(real.features, fake.features, seed=seed)
+    return {
+        "inception_score": score,
+        "inception_score_sd": sd,
+        "fid": fid(real.sums, fake.sums),
+        "kid": distance,
+        "kid_sd": distance_sd,
+        "real_inception_score": inception_score(real.logits, splits, seed)[0],
+        "real_halves_fid": fid(real.even, real.odd),
+    }
+
+
+@distributed.joined()
+def evaluate_quality(
+    checkpoint,
+    *,
+    data="toybirds",
+    network="toy",
+    inception=None,
+    n=5000,
+    n_real=None,
+    splits=10,
+    seed=0,
+    device="auto",
+    batch_size=100,
+    progress=True,
+) -> dict:
+    """What ``python -m finegan_lib quality`` does: score one generator.
+
+    Processes that torchrun starts share the pictures out.
+
+    Args:
+        checkpoint: a shipped name, a file or the folder of a run, of any family.
+        data: real pictures, see `real_pictures`.
+        network: see `load_network`.
+        inception: a local file with the standard Inception weights.
+        n, n_real: pictures; compare FIDs of equal numbers only.
+        splits: of the Inception Score.
+        seed: of the codes and of the splits.
+
+    Returns:
+        `compare_statistics`, with what it was made of.
+    """
+    progress = progress and distributed.is_first()
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    generator = load_generator(checkpoint).to(device)
+    size = generator.config.image_size
+    if n < 4:
+        raise InputError("too few pictures for a score", seen=n, cure="Ask for 5,000 or so.")
+    reader = load_network(network, size, inception).to(device).eval()
+    pictures = distributed.in_turn(lambda: real_pictures(data, size, n_real, progress=progress))
+    real = cached_statistics(reader, pictures, batch_size=batch_size, progress=progress)
+    samples = unmade_pictures(generator, n, seed=seed, batch_size=batch_size)
+    fake = read_statistics(reader, samples, n, progress)
+    return {
+        "checkpoint": str(checkpoint),
+        "generator": type(generator).__name__.removesuffix("Generator"),
+        "image_size": size,
+        "data": str(data),
+        "network": reader.name,
+        "network_digest": network_digest(reader),
+        "n": n,
+        "n_real": len(pictures),
+        "splits": splits,
+        "seed": seed,
+    } | compare_statistics(real, fake, splits=splits, seed=seed)
+
+
+def quality_table(scores: dict) -> str:
+    """The scores of `evaluate_quality` as a few lines to print."""
+    return "\n".join(
+        (
+            f"{scores['n']} pictures of {scores['generator']} ({scores['checkpoint']}) against "
+            f"{scores['n_real']} real ones of {scores['data']}, seen by: {scores['network']}",
+            "                       generated           real",
+            f"Inception Score  {scores['inception_score']:9.2f} ± "
+            f"{scores['inception_score_sd']:.2f}  {scores['real_inception_score']:13.2f}",
+            f"FID              {scores['fid']:9.3f}         {scores['real_halves_fid']:13.3f}"
+            "  (two halves)",
+            f"KID              {scores['kid']:9.4f} ± {scores['kid_sd']:.4f}",
+        )
+    )

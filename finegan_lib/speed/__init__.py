@@ -1,0 +1,1 @@
+"""What makes a step quick: devices, recording, several processes, threads. Changes no result."""

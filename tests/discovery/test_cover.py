@@ -1,0 +1,215 @@
+"""Idle children and missing kinds: matched, led, and nothing else touched."""
+
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from finegan_lib.__main__ import main
+from finegan_lib.base.checkpoints import checkpoint_path, read_metadata
+from finegan_lib.base.errors import InputError
+from finegan_lib.codes import CodeHierarchy
+from finegan_lib.data import ToyBirds
+from finegan_lib.discovery import cover
+from finegan_lib.discovery.code_classifiers import (
+    DiscoveryConfig,
+    real_inputs,
+    train_code_classifier,
+)
+from finegan_lib.metrics.clustering import nmi
+from finegan_lib.models import FineGANConfig
+from finegan_lib.pretrained import export_generator, load_finegan
+from finegan_lib.systems import FineGANSystem, Recipe
+from finegan_lib.training import LoopConfig, RunConfig, train
+
+SMALL = FineGANConfig(
+    image_size=32, n_parents=2, n_children=4, z_dim=4, g_dim=4, d_dim=4, residual_blocks=1
+)
+QUICK = cover.CoverConfig(
+    n_real=600, steps=40, discovery=DiscoveryConfig(n_images=1500, epochs=3, n_real=600)
+)
+
+
+class Redness(nn.Module):
+    """A classifier of two kinds: 1 if a picture is red on the average, 0 if it is blue."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(1, 2)
+        with torch.no_grad():
+            self.head.weight.copy_(torch.tensor([[-40.0], [40.0]]))
+            self.head.bias.zero_()
+
+    def features(self, images):
+        return images.mean((2, 3))[:, :1] - images.mean((2, 3))[:, 2:]
+
+    def forward(self, images):
+        return self.head(self.features(images))
+
+
+@pytest.fixture
+def system():
+    torch.manual_seed(0)
+    return FineGANSystem(SMALL, Recipe())
+
+
+def test_children_and_kinds_are_paired_off():
+    hierarchy = CodeHierarchy([0, 0, 1, 1])
+    # rows: kinds; children 0 and 3 draw kinds 2 and 1, children 1 and 2 draw nothing of their own
+    child = np.array([[0.1, 0.2, 0.3, 0.4], [0, 0, 0, 1.0], [0.9, 0.1, 0, 0], [0.6, 0.3, 0.1, 0]])
+    parent = np.array([[0.2, 0.8], [0, 1.0], [1.0, 0], [0.6, 0.4]])
+    sorting = cover.Sorting(torch.arange(4), child, parent)
+    drawn, led = cover.match(sorting, hierarchy)
+    assert drawn == {0: 2, 3: 1}
+    assert led == {1: 3, 2: 0}  # kind 0 has parent 1's shape, kind 3 parent 0's
+    swapped = cover.Sorting(torch.arange(4), child, parent[:, ::-1])
+    assert cover.match(swapped, hierarchy)[1] == {1: 0, 2: 3}
+    assert cover.match(sorting, hierarchy, claimed=0.0)[1] == {}
+    assert cover.match(sorting, hierarchy, claimed=0.95)[0] == {3: 1}
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_leading_goes_where_the_classifier_says(system, kind):
+    generator, classifier = system.average, Redness()
+    config = replace(QUICK, steps=60, realism=0.0)
+    before = {name: value.clone() for name, value in generator.state_dict().items()}
+    column = cover.lead(generator, lambda images: images.sum(), classifier, 1, kind, config)
+    assert column.shape == generator.get_parameter(cover.COLUMNS)[:, 1].shape
+    assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
+    own, painter = [], cover.Painter(generator, 1, seed=3)
+    with torch.no_grad():
+        for weights in (*painter.columns.unbind(1), column):
+            images = painter.draw(weights, 64)
+            own.append(classifier(images).softmax(1)[:, kind].mean().item())
+    assert own[-1] > max(own[:-1]) + 0.1  # better than any column there was
+
+
+def test_the_same_seed_leads_to_the_same_column(system):
+    classifier = Redness()
+
+    def led(seed):
+        config = replace(QUICK, steps=5)
+        judge = system.d_child.eval().real_fake_logits
+        return cover.lead(system.average, judge, classifier, 2, 1, config, seed=seed)
+
+    state = torch.random.get_rng_state()
+    first, again, other = led(0), led(0), led(1)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.equal(torch.random.get_rng_state(), state)  # nobody else's numbers are used up
+
+
+def test_realism_listens_to_the_judge(system):
+    def dark(images):  # a judge that takes dark pictures for real ones
+        return -20 * images.mean((1, 2, 3))
+
+    def judged(realism):
+        config = replace(QUICK, steps=40, realism=realism)
+        column = cover.lead(system.average, dark, Redness(), 1, 1, config)
+        with torch.no_grad():
+            return dark(cover.Painter(system.average, 1, seed=3).draw(column, 64)).mean().item()
+
+    assert judged(5.0) > judged(0.0)
+
+
+def test_a_child_that_drew_what_its_sibling_draws_is_led_to_what_it_drew_before():
+    generator, birds = load_finegan("toy"), ToyBirds(600, image_size=64, seed=1, progress=False)
+    real, truth = real_inputs(birds.evaluation_crops(range(600)), 32), birds.child_index
+    kinds = torch.as_tensor(truth).long()
+    classifier = train_code_classifier(real, kinds, 20, DiscoveryConfig(epochs=15))
+    lost, sibling = 0, 1
+
+    def seen(column=None):  # the mean of what the classifier says of the child's pictures
+        painter = cover.Painter(generator, lost, seed=9)
+        column = painter.columns[:, lost] if column is None else column
+        with torch.no_grad():
+            return classifier(cover.shrink(painter.draw(column, 32), 32)).softmax(1).mean(0)
+
+    kind = int(seen().argmax())
+    with torch.no_grad():
+        columns = generator.get_parameter(cover.COLUMNS)
+        columns[:, lost] = columns[:, sibling]
+    assert seen()[kind] < 0.2
+    assert cover.share(generator, classifier, lost, kind) < 0.2
+    config = replace(QUICK, steps=40, batch_size=8)
+    column = cover.lead(generator, lambda images: torch.zeros(1), classifier, lost, kind, config)
+    assert seen(column)[kind] > 0.5
+    assert cover.share(generator, classifier, lost, kind, column) > 0.5
+
+
+def test_a_system_changes_in_the_led_children_s_entries_and_no_others(system, monkeypatch):
+    said = cover.Sorting(
+        torch.arange(64) % 4,
+        np.array([[0.9, 0.1, 0, 0], [0, 0, 1.0, 0], [0.5, 0.1, 0.4, 0], [0, 0.4, 0.6, 0]]),
+        np.array([[1.0, 0], [0, 1.0], [0.9, 0.1], [0.2, 0.8]]),
+    )
+    monkeypatch.setattr(cover, "sort_real", lambda *_, **__: said)
+    images = torch.randint(0, 256, (64, 3, 32, 32), dtype=torch.uint8)
+    system.d_child.code[-1].bias.data.normal_()
+    before = {name: value.clone() for name, value in system.state_dict().items()}
+    found = cover.cover_system(system, images, replace(QUICK, steps=3))
+    assert found["n_drawn"] == 2
+    assert [(row["child"], row["kind"], row["images"]) for row in found["led"]] == [
+        (1, 2, 16),
+        (3, 3, 16),
+    ]
+    for name, value in system.state_dict().items():
+        changed = value != before[name]
+        if name.endswith(cover.COLUMNS):
+            assert changed.flatten(2).any(2).any(0).nonzero().flatten().tolist() == [1, 3]
+        elif name.startswith("d_child.code.3"):
+            assert changed.reshape(4, -1).any(1).nonzero().flatten().tolist() == [1, 3]
+        else:
+            assert not changed.any(), name
+    assert system.training
+    assert not system.average.training
+    assert all(p.requires_grad for p in system.generator.parameters())
+    assert not any(p.requires_grad for p in system.average.parameters())
+
+
+def test_real_images_are_sorted_by_what_generated_ones_taught():
+    generator, birds = load_finegan("toy"), ToyBirds(600, image_size=64, seed=1, progress=False)
+    real = real_inputs(birds.evaluation_crops(range(600)), 32)
+    sorting = cover.sort_real(generator, real, QUICK)
+    assert nmi(birds.child_index, sorting.kinds.numpy()) > 0.6  # pixels: 0.2
+    assert sorting.child.shape == (20, 20)
+    assert sorting.parent.shape == (20, 5)
+    np.testing.assert_allclose(sorting.child.sum(1), 1, rtol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cover") / "run"
+    loop = LoopConfig(n_images=64, batch_size=8, steps=3)
+    train(RunConfig(SMALL, Recipe(), loop), folder, progress=False)
+    return folder
+
+
+def test_the_command_writes_a_checkpoint_to_go_on_from(run, tmp_path, capsys, monkeypatch):
+    quick = partial(cover.CoverConfig, steps=3, discovery=DiscoveryConfig(n_images=200, epochs=1))
+    monkeypatch.setattr(cover, "CoverConfig", quick)
+    out, result = tmp_path / "covered.safetensors", tmp_path / "result.json"
+    arguments = ["cover", "--checkpoint", str(run), "--out", str(out), "--n-real", "64"]
+    assert main([*arguments, "--json", str(result), "--no-progress"]) == 0
+    assert "children draw a kind of their own" in capsys.readouterr().out
+    assert read_metadata(out)["covered"]["led"] is not None
+    sizes = "--image-size 32 --n-parents 2 --n-children 4 --z-dim 4 --g-dim 4 --d-dim 4"
+    sizes += " --residual-blocks 1 --steps 2 --batch-size 8 --n-images 64"
+    go_on = ["train", "--preset", "cub", "--data", "toybirds", "--hard-steps", "0", *sizes.split()]
+    go_on += ["--start-from", str(out), "--run", str(tmp_path / "next"), "--no-progress"]
+    assert main(go_on) == 0
+    assert main([*arguments, "--no-progress"]) == 2  # the file is there, and stays
+    assert "exists" in capsys.readouterr().err
+
+
+def test_what_cannot_be_covered_says_so(run, tmp_path, system):
+    exported = export_generator(run, tmp_path / "generator.safetensors")
+    with pytest.raises(InputError, match="with its discriminators"):
+        cover.cover(exported, tmp_path / "out.safetensors", progress=False)
+    with pytest.raises(InputError, match="fewer real images than children"):
+        cover.cover_system(system, torch.zeros(3, 3, 32, 32, dtype=torch.uint8))
+    assert not (tmp_path / "out.safetensors").exists()
+    assert checkpoint_path(run).exists()

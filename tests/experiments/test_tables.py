@@ -1,0 +1,347 @@
+"""The tables: which rows, at which budget, what is done once, and what is printed."""
+
+import dataclasses
+import functools
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from finegan_lib import presets
+from finegan_lib.__main__ import build_parser, main
+from finegan_lib.base.checkpoints import read_metadata
+from finegan_lib.base.errors import InputError
+from finegan_lib.codes import CodeHierarchy
+from finegan_lib.discovery import DiscoveryConfig
+from finegan_lib.discovery.depict import DEPICTConfig
+from finegan_lib.discovery.jule import JULEConfig
+from finegan_lib.experiments import tables
+from finegan_lib.experiments.paper import TABLES, toy_table
+from finegan_lib.experiments.tables import Settings
+from finegan_lib.models import InfoGANBaselineConfig, InfoGANBaselineGenerator
+from finegan_lib.pretrained import GENERATORS, load_generator
+
+SYSTEMS = ["Simple-GAN", "InfoGAN", "LR-GAN", "StackGAN-v2", "FineGAN"]
+QUICK = Settings(steps=2, n_images=40, n_real=60, device="cpu")
+TINY = {"g_dim": 4, "d_dim": 4, "z_dim": 3}
+
+
+@pytest.fixture(autouse=True)
+def quick(tmp_path, tmp_path_factory, monkeypatch):
+    """Small networks and few images; everything else is the real path."""
+    monkeypatch.setenv("FINEGAN_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    toy = presets.TOY
+    model = dataclasses.replace(toy.model, **TINY, min_head_channels=4, background_gain=1.0)
+    loop = dataclasses.replace(toy.loop, n_images=40, batch_size=4)
+    toy = dataclasses.replace(toy, model=model, loop=loop)
+    monkeypatch.setattr(presets, "TOY", toy)
+    monkeypatch.setitem(presets.PRESETS, "toy", toy)
+    quality = functools.partial(tables.evaluate_quality, n_real=40, splits=2)
+    monkeypatch.setattr(tables, "evaluate_quality", quality)
+    quick_discovery = DiscoveryConfig(n_images=100, epochs=1, width=2)
+    monkeypatch.setattr(tables, "DISCOVERY", quick_discovery)
+    sorting = {
+        "finegan": quick_discovery,
+        "jule": JULEConfig(width=4, padding=2, features=8, neighbours=5, epochs=1),
+        "depict": DEPICTConfig(
+            widths=(4, 4), pretrain_epochs=1, warm_epochs=1, epochs=1, kmeans_starts=1
+        ),
+    }
+    monkeypatch.setattr(tables, "TOY_SORTING", sorting)
+
+
+# ------------------------------------------------------------------------------ rows and budgets
+
+
+@pytest.mark.parametrize("image_size", [32, 64])
+def test_equal_budget(image_size):
+    """Steps, images and world the same; the generators' weights within a tenth."""
+    systems = tables.generation_systems(Settings(image_size=image_size))
+    assert list(systems) == SYSTEMS
+    ours = systems["FineGAN"]
+    weights = {
+        name: tables.count_parameters(GENERATORS[c.family], c.model) for name, c in systems.items()
+    }
+    for name, config in systems.items():
+        assert weights[name] == pytest.approx(weights["FineGAN"], rel=0.1)
+        assert config.loop == ours.loop
+        assert config.model.image_size == image_size
+        assert config.model.d_dim == ours.model.d_dim
+    assert systems["InfoGAN"].model.n_children == ours.model.n_children
+
+
+def test_the_toy_presets_are_the_tables_rows():
+    systems = tables.generation_systems(Settings())
+    names = ("simple_gan", "infogan_baseline", "lr_gan", "stackgan")
+    for name, preset in zip(SYSTEMS, names, strict=False):
+        assert systems[name].model == presets.PRESETS[preset].model
+
+
+def test_counting_allocates_nothing_and_is_right():
+    model = presets.LR_GAN.model
+    expected = sum(p.numel() for p in GENERATORS["lrgan"](model).parameters())
+    assert tables.count_parameters(GENERATORS["lrgan"], model) == expected
+
+
+def test_hard_negatives_are_ordinary_steps_for_the_others():
+    systems = tables.generation_systems(Settings(data="cub"))
+    ours = systems.pop("FineGAN").loop
+    assert (ours.steps, ours.hard_steps) == (442_000, 1_500)
+    assert all((c.loop.steps, c.loop.hard_steps) == (443_500, 0) for c in systems.values())
+    assert all(c.loop.batch_size == 16 for c in systems.values())
+
+
+def test_other_photographs_have_their_own_codes():
+    systems = tables.generation_systems(Settings(data="dogs", folder="my/dogs", steps=7))
+    assert systems["InfoGAN"].model.n_children == 120
+    assert {c.loop.data for c in systems.values()} == {"my/dogs"}
+    assert {c.loop.steps + c.loop.hard_steps for c in systems.values()} == {1507}
+
+
+def test_numbers_of_parents():
+    """The paper's 5, 10, 20 and 40 of 200, and as many for ToyBirds' 20."""
+    paper = tables.hierarchy_systems(Settings(data="cub"))
+    assert list(paper) == ["5", "10", "20", "40", "mixed"]
+    assert paper["mixed"].model.hierarchy() == CodeHierarchy.mixed()
+    toy = tables.hierarchy_systems(Settings())
+    assert {name: c.model.n_parents for name, c in toy.items()} == {
+        "1": 1,
+        "2": 2,
+        "5": 5,
+        "10": 10,
+        "mixed": 5,
+    }
+    assert sorted(toy["mixed"].model.children_per_parent) == [2, 2, 4, 4, 8]
+    assert toy["5"] == tables.base_config(Settings())
+    for config in toy.values():  # other codes, the same birds
+        assert (config.loop.world_parents, config.loop.world_children) == (5, 20)
+
+
+def test_mixed_sizes_by_hand():
+    assert tables.mixed_sizes(5, 20) == (2, 2, 8, 4, 4)
+    assert tables.mixed_sizes(12, 120) == (5,) * 4 + (20,) * 2 + (10,) * 6
+    cars = tables.mixed_sizes(20, 196)  # mean 9: 4, 18 and 9 make 177; 19 more, one each
+    assert cars == (5,) * 6 + (19,) * 3 + (10,) * 10 + (9,)
+    assert sum(cars) == 196
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [({"data": "cats"}, "cats"), ({"image_size": 128}, "128")],
+)
+def test_unknown_settings_are_named(settings, named):
+    with pytest.raises(InputError, match=f"got {named}"):
+        tables.base_config(Settings(**settings))
+
+
+# ------------------------------------------------------------------------------ running
+
+
+def test_table_1_runs_goes_on_and_prints(small, tmp_path, capsys, monkeypatch):
+    only = ("InfoGAN", "FineGAN")
+    summary = tables.run_table(1, QUICK, tmp_path, seeds=(0, 1), only=only, progress=False)
+    assert list(summary["systems"]) == list(only)
+    for scores in summary["systems"].values():
+        assert scores["seed"] == [0, 1]
+        for name in ("inception_score", "fid", "kid", "real_child_nmi"):
+            assert len(scores[name]) == 2 and all(np.isfinite(scores[name]))
+    assert json.loads((tmp_path / "table1_toy.json").read_text()) == summary
+    one = json.loads((tmp_path / "results" / "images_finegan_seed1.json").read_text())
+    assert one["config"]["loop"]["seed"] == one["seed"] == 1
+    assert {"commit", "device", "torch", "seconds_training", "seconds_scoring"} <= one.keys()
+    ours = summary["systems"]["FineGAN"]
+    assert one["parameters"]["generator"] == ours["parameters"]
+    assert one["parameters"]["discriminators"] == ours["discriminator_parameters"]
+
+    # What is there is not done again; what is new joins it.
+    monkeypatch.setattr(tables, "train", None)
+    again = tables.run_table(1, QUICK, tmp_path, seeds=(0, 1), only=only, progress=False)
+    assert again == summary
+    with pytest.raises(TypeError):
+        tables.run_table(1, QUICK, tmp_path, seeds=(2,), only=only, progress=False)
+
+    text = tables.table_text(summary)
+    assert "52.53 ± 0.45" in text and "13.20" in text  # the paper's FineGAN and InfoGAN
+    assert f"{np.mean(summary['systems']['FineGAN']['fid']):.2f} ±" in text
+    assert f"| {ours['discriminator_parameters']:,} |" in text
+    assert "Every generator: 2 steps" in text
+    assert "FID: FineGAN is" in text and "Child NMI: FineGAN is" in text
+
+
+def test_a_stopped_training_goes_on(small, tmp_path, monkeypatch):
+    """Killed while it scores: the run is not trained again from the start."""
+    with monkeypatch.context() as patch:
+        patch.setattr(tables, "evaluate_quality", lambda *a, **k: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            tables.run_table(1, QUICK, tmp_path, seeds=(0,), only=("LR-GAN",), progress=False)
+    assert not list((tmp_path / "results").glob("*"))
+    newest = next((tmp_path / "runs" / "lr_gan_seed0" / "checkpoints").glob("*2.safetensors"))
+    before = newest.stat().st_mtime_ns
+    tables.run_table(1, QUICK, tmp_path, seeds=(0,), only=("LR-GAN",), progress=False)
+    assert newest.stat().st_mtime_ns == before
+    assert [p.name for p in (tmp_path / "results").iterdir()] == ["images_lr_gan_seed0.json"]
+
+
+def test_tables_1_and_2_share_the_usual_finegan(small, tmp_path, monkeypatch):
+    tables.run_table(1, QUICK, tmp_path, seeds=(0,), only=("FineGAN",), progress=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(tables, "train", None)
+        summary = tables.run_table(2, QUICK, tmp_path, seeds=(0,), only=("5",), progress=False)
+    summary = tables.run_table(2, QUICK, tmp_path, seeds=(0,), only=("mixed",), progress=False)
+    assert list(summary["systems"]) == ["5", "mixed"]
+    text = tables.table_text(summary).splitlines()
+    assert [line.split("|")[1].strip() for line in text[2:4]] == ["5", "mixed"]
+    assert "52.53 (20)" in text[2] and "51.83 (mixed)" in text[3]
+
+
+def test_table_3_sorts(small, tmp_path):
+    only = ("k-means on pixels", "JULE", "DEPICT", "FineGAN", "FineGAN, contrastive")
+    only += ("JULE, middle of the crop",)
+    summary = tables.run_table(3, QUICK, tmp_path, seeds=(0,), only=only, progress=False)
+    assert set(summary["systems"]) == set(only)
+    for scores in summary["systems"].values():
+        assert 0 <= scores["nmi_arithmetic"][0] <= 1 and 0 < scores["accuracy"][0] <= 1
+    text = tables.table_text(summary)
+    assert "0.403" in text and "0.126" in text  # the paper's FineGAN on birds
+    assert "0.37 (FineGAN)" in text and "0.53 (C3-GAN)" in text  # as C3-GAN's authors have it
+    assert (tmp_path / "runs" / "jule_seed0" / "sorting").is_dir()
+    whole, middle = (
+        json.loads((tmp_path / "results" / f"sorting_jule{part}_seed0.json").read_text())
+        for part in ("", "__middle_of_the_crop")
+    )
+    assert "centre" not in whole["asked"] and middle["asked"]["centre"]
+    contrastive = tmp_path / "results/sorting_finegan_contrastive_seed0.json"
+    contrastive = json.loads(contrastive.read_text())
+    assert contrastive["training"]["recipe"]["contrastive_child"] == 1
+    assert contrastive["seconds_training"] > 0 and contrastive["parameters"]["generator"] > 0
+
+
+def test_the_middle_of_a_crop_is_what_is_sorted(monkeypatch):
+    """Birds whose middle tells them apart, on backgrounds that do not."""
+    truth = np.arange(40) % 2
+    images = torch.randint(256, (40, 3, 32, 32), generator=torch.Generator().manual_seed(0)).byte()
+    images[:, :, 8:24, 8:24] = torch.tensor([0, 200], dtype=torch.uint8)[truth].view(-1, 1, 1, 1)
+    monkeypatch.setattr(tables, "real_images", lambda settings: (images, truth))
+    seen = []
+
+    def watch(images, *args, **options):
+        seen.append(images.shape)
+        return truth
+
+    monkeypatch.setattr(tables, "cluster_images", watch)
+    tables.sort_images("kmeans", QUICK, 0, None, centre=True)
+    tables.sort_images("kmeans", QUICK, 0, None)
+    assert seen == [(40, 3, 16, 16), (40, 3, 32, 32)]
+
+
+def test_a_result_of_other_settings_is_not_taken(small, tmp_path):
+    only = ("Simple-GAN",)
+    tables.run_table(1, QUICK, tmp_path, seeds=(0,), only=only, progress=False)
+    longer = dataclasses.replace(QUICK, steps=3)
+    with pytest.raises(InputError, match=r"another steps.*simple_gan_seed0"):
+        tables.run_table(1, longer, tmp_path, seeds=(0,), only=only, progress=False)
+
+
+def test_a_sorting_of_other_sizes_is_not_taken(small, tmp_path):
+    only = ("k-means on pixels",)
+    tables.run_table(3, QUICK, tmp_path, seeds=(0,), only=only, progress=False)
+    larger = dataclasses.replace(QUICK, image_size=64)
+    with pytest.raises(InputError, match="another image_size"):
+        tables.run_table(3, larger, tmp_path, seeds=(0,), only=only, progress=False)
+
+
+def test_an_unknown_row_is_named(tmp_path):
+    with pytest.raises(InputError, match="no such row; got BigGAN"):
+        tables.run_table(1, QUICK, tmp_path, only=("BigGAN",))
+    with pytest.raises(InputError, match="1, 2 and 3; got 4"):
+        tables.run_table(4, QUICK, tmp_path)
+
+
+def test_the_command(small, tmp_path, capsys):
+    arguments = "table 1 --steps 2 --seeds 0 --only Simple-GAN --n-images 40 --n-real 60"
+    arguments += " --device cpu --no-progress --json result.json"
+    assert main(arguments.split()) == 0
+    shown = capsys.readouterr().out
+    assert "| Simple-GAN |" in shown and "16.69" in shown
+    found = json.loads((tmp_path / "result.json").read_text())
+    assert found == json.loads((tmp_path / "runs/tables/toy/table1_toy.json").read_text())
+    assert main([*arguments.split(), "--steps", "3"]) == 2
+    assert "another steps" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------ scores, text
+
+
+def test_a_code_that_is_the_truth_is_discovered():
+    """An InfoGAN baseline that paints its code's colour, and real images of these colours."""
+    config = InfoGANBaselineConfig(image_size=32, n_children=4, g_dim=4, d_dim=4, z_dim=3)
+    colours = torch.tensor([[1.0, -1, -1], [-1, 1, -1], [-1, -1, 1], [1, 1, -1]]) * 0.8
+
+    class Painter(InfoGANBaselineGenerator):
+        def forward(self, z, code):
+            flat = (code @ colours)[:, :, None, None].expand(-1, -1, 32, 32)
+            return flat + 0.1 * z[:, :1, None, None]
+
+    truth = np.arange(80) % 4
+    real = ((colours[truth] + 1) * 127.5).round().byte()[:, :, None, None].expand(-1, -1, 32, 32)
+    found = tables.child_discovery(
+        Painter(config).eval(), real, truth, DiscoveryConfig(n_images=400, epochs=2, width=4)
+    )
+    assert found["nmi"] > 0.9 and found["accuracy"] > 0.9
+
+
+def test_mean_and_sd():
+    assert tables.mean_and_sd([0.5, 0.7]) == "0.600 ± 0.141"
+    assert tables.mean_and_sd([12.0, 14.0, 16.0]) == "14.00 ± 2.00"
+    assert tables.mean_and_sd([3.14159]) == "3.14"
+    assert tables.mean_and_sd(None) == "–"
+
+
+def test_the_verdict_says_who_leads_and_by_how_much():
+    systems = {
+        "Simple-GAN": {"fid": [9.0, 11.0]},
+        "InfoGAN": {"fid": [20.0, 22.0], "real_child_nmi": [0.5, 0.6]},
+        "FineGAN": {"fid": [5.0, 7.0], "real_child_nmi": [0.4, 0.5]},
+    }
+    fid, nmi = tables.verdict(systems).splitlines()
+    assert fid.startswith("FID: FineGAN is ahead of Simple-GAN, the best other, by 4, ")
+    assert "2.8 standard deviations" in fid  # 4 / √2
+    assert nmi.startswith("Child NMI: FineGAN is behind InfoGAN, the best other, by 0.1, ")
+    assert tables.verdict({"FineGAN": {"fid": [1.0]}}) == ""
+
+
+def test_where_it_was_made():
+    assert tables.commit() is None or len(tables.commit().rstrip("+")) == 40
+    assert "thread" in tables.device_name("cpu")
+
+
+# ------------------------------------------------------------------------------ what is shipped
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_the_shipped_table_is_that_of_its_results(number, tmp_path):
+    """The file that lessons print follows from the results beside it, and says its command."""
+    shutil.copytree(TABLES / "results", tmp_path / "results")
+    shipped = json.loads((TABLES / f"table{number}_toy.json").read_text())
+    asked = Settings(**{name: shipped[name] for name in dataclasses.asdict(Settings())})
+    assert tables.gather(number, asked, tmp_path) == shipped
+    words = shipped["command"].split()
+    parsed = build_parser().parse_args(words[3:])
+    assert (parsed.number, parsed.steps) == (number, shipped["steps"])
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_shipped_networks_are_those_of_table_1(system):
+    generator = load_generator(f"tables/{tables.slug(system)}")
+    count = sum(p.numel() for p in generator.parameters())
+    assert [count] == toy_table(1)["systems"][system]["parameters"]
+    config = read_metadata(TABLES / f"{tables.slug(system)}.safetensors")["config"]
+    result = TABLES / "results" / f"images_{tables.slug(system)}_seed0.json"
+    assert config == json.loads(result.read_text())["config"]
