@@ -69,6 +69,8 @@ def look_at(module, *inputs: Tensor, more: dict | None = None):
     Returns:
         A dictionary of plain values; ``...`` if the module returns that.
     """
+    if module is ...:
+        return ...
     if not isinstance(module, nn.Module):
         return {"what it is": f"a {type(module).__name__}, no nn.Module"}
     set_weights(module).train()

@@ -486,8 +486,8 @@ EXERCISES = (
                 "a patch that starts before the box may reach into it: where is the field?",
             ),
             Mistake(
-                lambda *a: _patch_weights(*a) > 0,
-                "it returns true and false: the losses multiply by numbers, so add .float()",
+                lambda *a: 0.5 + _patch_weights(*a) / 2,
+                "a forbidden patch counts for nothing: its weight is 0",
             ),
         ),
         alternative=_by_the_formula,
@@ -681,7 +681,8 @@ EXERCISES = (
             Mistake(BACKGROUND_LAYERS[32], "at least 18 are wanted"),
             Mistake(((4, 2), (4, 1), (4, 1)), "at least 18 are wanted"),
             Mistake(((5, 2), (4, 1), (5, 1)), "pixels of every row unseen"),
-            Mistake(((4, 2), (4, 2), (3, 1)), "where is the stride spent"),
+            Mistake(((4, 2), (4, 2), (3, 1)), "pixels of every row unseen"),
+            Mistake(((6, 2), (4, 2), (3, 1)), "where is the stride spent"),
             Mistake(((8, 1), (8, 1), (8, 1)), "are free of the box"),
             Mistake(((16, 4), (16, 1)), "larger than the window"),
             Mistake((4, 2), "pairs"),
@@ -699,7 +700,7 @@ EXERCISES = (
         probe="probe_step",
         broken=lab.deaf_step,
         inputs=_batch,
-        mistakes=STEP_MISTAKES,
+        mistakes=tuple(m for m in STEP_MISTAKES if m.hint != DEAF),
         alternative=_step(),
         praise="A detached picture is right for one of the two players only.",
     ),
@@ -718,7 +719,7 @@ EXERCISES = (
                 "half a field is not enough: the patch's last pixel may touch the box",
             ),
             Mistake(
-                _corner(-1, -1), "the wrong direction: patches that start *before* the box reach in"
+                _corner(2, 2), "two fields: a patch that ends before the box begins is innocent"
             ),
             Mistake(
                 lambda box, geometry: torch.ones(len(box), geometry.cells, geometry.cells),

@@ -220,7 +220,7 @@ for axis, image, box, kept in zip(axes, windows.full_image, windows.box, weights
     axis.set(title=f"{kept.mean():.0%} kept", xticks=[], yticks=[])
 figure.suptitle("Which patches may teach $D_b$ what background is (dots), and which not (crosses)")
 plt.show()
-lab.box_slider(windows.full_image[0], geometry)  # in Jupyter: move the box
+lab.box_slider(windows.full_image[0], geometry)  # in Jupyter: a box to move
 
 # %% tags=["nbval-check-output"]
 everywhere = large.batch(range(20))
@@ -382,8 +382,8 @@ course.check("03.6", MyPatchCritic)
 # %% [markdown]
 # ### Exercise 03.7 (build): one training step
 #
-# Two updates. First $D_b$ learns to tell the kept patches from painted ones; $G_b$ stands still,
-# so the picture goes to $D_b$ *detached*. Then $G_b$ learns to please the new $D_b$. Each update has
+# Two updates. First $D_b$ learns to tell the kept patches from painted ones. $G_b$ stands still,
+# so the picture goes to $D_b$ *detached*. Then $G_b$ learns to please the new $D_b$. Each has
 # its own optimiser: `move["D_b"]` and `move["G"]`.
 #
 # Use the library's losses, and pass `**recipe` on to both: the training below has the weight 1 in
@@ -486,9 +486,9 @@ print("at least twice as much without:", without_box > 2 * with_box)
 #
 # By lesson 01, the real/fake head alone should do: where $G_b$ wins, its patches are distributed
 # like real background patches, and those hold no bird. But remember the far right of the figure
-# there, where neither real nor painted points fell: nothing tells $D$ what to say at such places, so
-# it may say anything. No patch with a bird was ever among the
-# real ones that this head was shown, nor, in a good run, among the fakes. So ask it. Below are
+# there, where neither real nor painted points fell: nothing tells $D$ what to say at such places.
+# No patch with a bird was ever among the real ones that this head was shown, nor, in a good run,
+# among the fakes. So ask it. Below are
 # windows that no network here was trained on, with the verdicts of both heads on each patch.
 
 # %%
