@@ -417,7 +417,9 @@ def probe_step(answer, real: Tensor, weights: Tensor, b: Tensor, z: Tensor):
     seen = {"the order of the updates": ", ".join(name for name, *_ in log)}
     seen["whether G has gradients when D_b first moves"] = bool(log) and log[0][2].get("G", False)
     seen["what it returns"] = [
-        {k: float(v) for k, v in made.items()} if isinstance(made, dict) else repr(type(made))
+        {k: torch.as_tensor(v).item() for k, v in made.items()}
+        if isinstance(made, dict)
+        else f"a {type(made).__name__}"
         for made in returned
     ]
     seen["the size of the gradients, update by update"] = [size for _, size, _ in log]
