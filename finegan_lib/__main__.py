@@ -108,9 +108,12 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
         return super()._get_help_string(action)
 
 
-def _command(commands, name: str, function, help: str, more: str = "", checkpoint: bool = True):
+def _command(
+    commands, name: str, function, help: str, more: str = "", checkpoint: bool = True, **options
+):
     about = f"{help[0].upper()}{help[1:]}. {more}"
-    parser = commands.add_parser(name, help=help, description=about, formatter_class=_Help)
+    options |= {"help": help, "description": about, "formatter_class": _Help}
+    parser = commands.add_parser(name, **options)
     parser.set_defaults(command=function, status=0)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there as JSON")
     parser.add_argument("--no-progress", action="store_true", help="show no progress bars")
@@ -223,18 +226,59 @@ def _figures(parsed) -> dict:
 
 
 def _add_evaluate(commands) -> None:
-    parser = _command(commands, "evaluate", _evaluate, "score a FineGAN against ToyBirds' truth")
-    parser.add_argument("--n-images", type=int, default=2000, help="real birds to score on")
+    parser = _command(
+        commands,
+        "evaluate",
+        _evaluate,
+        "score a FineGAN against ToyBirds' truth, or any generator on photographs",
+        "On photographs (--data): KID, FID and IS; the categories that it finds, on trained and on "
+        "kept-out photographs; whether they stay when the background is swapped; twins; masks.",
+    )
+    parser.add_argument("--n-images", type=int, default=2000, help="ToyBirds to score on")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="sampling seeds")
+    parser.add_argument("--data", metavar="FOLDER", help="photographs in CUB's layout")
+    parser.add_argument(
+        "--networks",
+        nargs="+",
+        default=["own", "pretrained"],
+        metavar="NAME|FILE",
+        help="photographs only: whose features; own is the folder's own classifier, pretrained "
+        "knows ImageNet's labels, inception is the standard network",
+    )
+    parser.add_argument(
+        "--keep-out",
+        type=float,
+        help="photographs only: share that the training did not see (none: as the run says)",
+    )
+    parser.add_argument("--device", default="auto", help="photographs only: auto, cpu or cuda")
 
 
 def _evaluate(parsed) -> dict:
     from .experiments.demo import evaluate, summary
 
+    if parsed.data not in (None, "toybirds"):
+        return _evaluate_photographs(parsed)
     scores = evaluate(
         parsed.checkpoint,
         n_images=parsed.n_images,
         seeds=tuple(parsed.seeds),
+        progress=not parsed.no_progress,
+    )
+    print(summary(scores))
+    return scores
+
+
+def _evaluate_photographs(parsed) -> dict:
+    from .scoring.photographs import check_folder_given, evaluate_photographs, summary
+
+    check_folder_given(parsed.data)
+    scores = evaluate_photographs(
+        parsed.checkpoint,
+        parsed.data,
+        networks=tuple(parsed.networks),
+        keep_out=parsed.keep_out,
+        seeds=tuple(parsed.seeds),
+        device=parsed.device,
         progress=not parsed.no_progress,
     )
     print(summary(scores))
@@ -320,7 +364,9 @@ def _add_demo(commands) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("runs/demo"), metavar="FOLDER", help="folder"
     )
-    parser.add_argument("--minutes", type=float, help="of training (none: the preset's)")
+    parser.add_argument(
+        "--minutes", type=float, help="stop the training after so many (none: when it is done)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the training")
     parser.add_argument(
         "--checkpoint", metavar="NAME|FILE", help="show this one only, train nothing"
@@ -328,7 +374,7 @@ def _add_demo(commands) -> None:
 
 
 def _demo(parsed) -> dict:
-    from .experiments.demo import demo, show, summary
+    from .experiments.demo import TOY, demo, in_words, show, summary
 
     progress = not parsed.no_progress
     if parsed.checkpoint:
@@ -337,34 +383,75 @@ def _demo(parsed) -> dict:
         results = demo(parsed.out, minutes=parsed.minutes, seed=parsed.seed, progress=progress)
     for name, scores in results.items():
         print(f"\n{name}\n{summary(scores)}")
+    if "from_scratch" in results:
+        sizes = TOY.model.n_parents, TOY.model.n_children
+        print("\n" + in_words(results["from_scratch"], *sizes))
     print(f"\nPictures and scores: {parsed.out}")
     return results
 
 
 def _add_ablate(commands) -> None:
     parser = _command(
-        commands, "ablate", _ablate, "leave out each addition of the toy preset", checkpoint=False
+        commands,
+        "ablate",
+        _ablate,
+        "leave out each addition of the toy preset; with --data, of one for photographs",
+        "One addition at a time, the same steps for all. What is finished is not done again.",
+        checkpoint=False,
+        aliases=["ablation"],
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("runs/ablation"), metavar="FOLDER", help="folder"
+        "--out", type=Path, metavar="FOLDER", help="folder (none: runs/ablation, or with --data's)"
     )
     parser.add_argument("--steps", type=int, default=4000, help="training steps of each run")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the trainings")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", help="of the trainings (none: 0; of photographs 0 1)"
+    )
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these rows only")
+    parser.add_argument("--data", metavar="FOLDER", help="photographs in CUB's layout")
+    parser.add_argument(
+        "--preset", default="birds32", help="photographs only: whose switches are changed"
+    )
+    parser.add_argument(
+        "--more-seeds",
+        type=int,
+        default=1,
+        help="photographs only: further seeds of the whole and of the paper's recipe",
+    )
 
 
 def _ablate(parsed) -> dict:
-    from .experiments.ablation import ablate, table
+    from .experiments.ablation import PHOTO_COLUMNS, ablate, ablate_photographs, table
 
-    results = ablate(
-        parsed.out,
-        steps=parsed.steps,
-        seeds=tuple(parsed.seeds),
-        only=tuple(parsed.only),
-        progress=not parsed.no_progress,
-    )
+    options = {"steps": parsed.steps, "only": tuple(parsed.only)}
+    options["progress"] = not parsed.no_progress
+    if parsed.data:
+        _check_photo_preset(parsed.preset)
+        found = ablate_photographs(
+            parsed.out or Path("runs/ablation") / Path(parsed.data).name,
+            parsed.data,
+            preset=parsed.preset,
+            seeds=tuple(parsed.seeds or (0, 1)),
+            more_seeds=parsed.more_seeds,
+            **options,
+        )
+        print(table(found["results"], PHOTO_COLUMNS, digits=3, title="changed"))
+        return found
+    seeds = tuple(parsed.seeds or (0,))
+    results = ablate(parsed.out or Path("runs/ablation"), seeds=seeds, **options)
     print(table(results))
     return {"steps": parsed.steps, "results": results}
+
+
+def _check_photo_preset(name: str) -> None:
+    from .models import FineGANConfig
+    from .presets import PRESETS
+
+    known = [key for key, run in PRESETS.items() if isinstance(run.model, FineGANConfig)]
+    if name not in known:
+        raise InputError(
+            "no such preset of a FineGAN", seen=name, cure=f"Choose one of {', '.join(known)}."
+        )
 
 
 def _add_cluster(commands) -> None:
@@ -470,33 +557,38 @@ def _cover(parsed) -> dict:
 
 
 def _add_table(commands) -> None:
+    from .experiments.table_systems import DATA
+
     parser = _command(
         commands,
         "table",
         _table,
-        "run one of the paper's tables",
-        "Trains and scores what the folder does not hold yet. 1: generators; 2: numbers of "
-        "parents; 3: categories of real images.",
+        "show one of the paper's tables, or run it",
+        "1: generators; 2: numbers of parents; 3: categories of real images. Shows the committed "
+        "results at once where they answer what is asked for; else, or with --run, trains and "
+        "scores what the folder does not hold yet.",
         checkpoint=False,
     )
     parser.add_argument("number", type=int, choices=(1, 2, 3), help="of the table")
-    parser.add_argument(
-        "--data", choices=("toy", "cub", "dogs", "cars"), default="toy", help="data set"
-    )
-    parser.add_argument("--folder", default="", metavar="FOLDER", help="of the photographs")
-    parser.add_argument("--image-size", type=int, default=32, help="pixels of toy: 32 or 64")
-    parser.add_argument("--steps", type=int, help="of each training (none: the preset's)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the trainings")
+    parser.add_argument("--run", action="store_true", help="make the results anew")
+    parser.add_argument("--data", choices=tuple(DATA), default="toy", help="data set")
+    parser.add_argument("--folder", metavar="FOLDER", help="of the photographs")
+    known = "(none: as the committed results, else"
+    parser.add_argument("--image-size", type=int, help=f"pixels of toy: 32 or 64 {known} 32)")
+    parser.add_argument("--steps", type=int, help=f"of each training {known} the preset's)")
+    parser.add_argument("--seeds", type=int, nargs="+", help=f"of the trainings {known} 0 1)")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these rows only")
-    parser.add_argument("--n-images", type=int, default=5000, help="generated, for IS and FID")
-    parser.add_argument("--n-real", type=int, default=2000, help="ToyBirds that are sorted")
+    parser.add_argument(
+        "--n-images", type=int, help=f"generated {known} 5000; of cub50 as many as photographs)"
+    )
+    parser.add_argument("--n-real", type=int, help=f"ToyBirds that are sorted {known} 2000)")
     parser.add_argument(
         "--network",
-        default="",
         metavar="NAME|FILE",
-        help="that IS and FID are made with (none: toy for ToyBirds, inception for photographs)",
+        help="that IS and FID are made with (none: toy for ToyBirds, inception for the paper's "
+        "data; cub50 has its own classifier and a pretrained network)",
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    parser.add_argument("--device", help="auto, cpu or cuda (none: auto)")
     parser.add_argument(
         "--out",
         type=Path,
@@ -506,14 +598,30 @@ def _add_table(commands) -> None:
 
 
 def _table(parsed) -> dict:
+    from dataclasses import fields
+
+    from .experiments.committed_tables import committed, cost, nothing_new
     from .experiments.tables import Settings, run_table, table_text
 
-    names = ("data", "image_size", "steps", "folder", "network", "n_images", "n_real", "device")
+    names = [field.name for field in fields(Settings)]
+    asked = {name: getattr(parsed, name) for name in names}
+    had = committed(parsed.number, parsed.data)
+    here = not parsed.run and not parsed.out
+    if had and here and nothing_new(had, asked, parsed.seeds, parsed.only):
+        hours, machine = cost(parsed.number, parsed.data)
+        print(table_text(had))
+        print(f"\nCommitted results of: {had['command']}")
+        print(f"To make them anew takes about {hours:.1f} hours on one such machine: {machine}.")
+        return had
+    settings = {name: had[name] for name in names if name != "folder"} if had else {}
+    settings |= {name: value for name, value in asked.items() if value is not None}
+    rows = had["systems"].values() if had else [{"seed": [0, 1]}]
+    seeds = parsed.seeds or sorted({seed for row in rows for seed in row["seed"]})
     summary = run_table(
         parsed.number,
-        Settings(**{name: getattr(parsed, name) for name in names}),
+        Settings(**settings),
         parsed.out or Path("runs/tables") / parsed.data,
-        seeds=tuple(parsed.seeds),
+        seeds=tuple(seeds),
         only=tuple(parsed.only),
         progress=not parsed.no_progress,
     )
@@ -557,10 +665,15 @@ def _add_classifier(commands) -> None:
         "--data", default="toybirds", metavar="NAME|FOLDER", help="toybirds, or a labelled folder"
     )
     parser.add_argument(
-        "--image-size", type=int, help="of the crops (none: 32 for ToyBirds, 128 for a folder)"
+        "--image-size",
+        type=int,
+        help="of the crops (none: 32 for ToyBirds, 128 for a folder, 64 for small)",
     )
     parser.add_argument(
-        "--backbone", choices=tuple(BACKBONES), default="inception_v3", help="for a folder"
+        "--backbone",
+        choices=("small", *BACKBONES),
+        default="inception_v3",
+        help="for a folder; small is trained from nothing",
     )
     parser.add_argument(
         "--from-scratch", action="store_true", help="for a folder: without ImageNet's weights"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from .base.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
+from .base.checkpoints import checkpoint_path, load_checkpoint, read_metadata, save_checkpoint
 from .base.errors import InputError
 from .base.files import refuse_to_overwrite
 from .models import (
@@ -84,6 +84,27 @@ def load_finegan(name_or_file) -> FineGANGenerator:
             cure="Give the checkpoint of a run of the finegan family.",
         )
     return generator
+
+
+def need_toybirds(name_or_file, what: str) -> None:
+    """Refuse a network that was trained on photographs where ToyBirds' truth is needed.
+
+    Args:
+        name_or_file: of the checkpoint.
+        what: needs it, for the message.
+
+    Raises:
+        InputError: if its run read a folder.
+    """
+    metadata = read_metadata(checkpoint_path(name_or_file))
+    data = RunConfig.from_dict(metadata.get("config", {})).loop.data
+    if data != "toybirds":
+        raise InputError(
+            f"{what} needs ToyBirds' truth, and this network was trained on photographs",
+            seen=f"{name_or_file}, trained on {data}",
+            cure="Score it on photographs: python -m finegan_lib evaluate --checkpoint "
+            f"{name_or_file} --data FOLDER.",
+        )
 
 
 def averaged_weights(state: dict) -> dict:

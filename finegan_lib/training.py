@@ -7,6 +7,7 @@ generator seeded by (seed, i), so a run that was stopped goes on exactly as if i
 
 import dataclasses
 import json
+import shutil
 import sys
 import time
 from contextlib import closing
@@ -330,7 +331,14 @@ def anneal(system, step: int, stop: int) -> None:
 
 
 @distributed.joined()
-def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = True) -> Path:
+def train(
+    config: RunConfig,
+    folder,
+    *,
+    resume: bool = False,
+    progress: bool = True,
+    picture: Path | None = None,
+) -> Path:
     """Train, and return the newest checkpoint.
 
     Args:
@@ -339,6 +347,8 @@ def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = T
         resume: go on from the folder's newest intact checkpoint (from the start if there is none).
             A damaged one is set aside under another name.
         progress: show a progress bar.
+        picture: a PNG that always shows the newest sample picture (None: none but those in
+            ``samples/``).
 
     Raises:
         InputError: if the folder holds another run, the data are too few or an image cannot be
@@ -346,7 +356,7 @@ def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = T
         TrainingDiverged: if a loss or a weight becomes infinite or NaN, or a loss explodes.
         TrainingStopped: after SIGINT or SIGTERM, when the step was finished and is on the disk.
     """
-    run = Run(config, folder, resume, progress and distributed.is_first())
+    run = Run(config, folder, resume, progress and distributed.is_first(), picture)
     loop, system = config.loop, run.system
     batches = DataLoader(
         run.dataset,
@@ -384,8 +394,9 @@ def train(config: RunConfig, folder, *, resume: bool = False, progress: bool = T
 class Run:
     """The folder of a run: where it stands, and what it writes."""
 
-    def __init__(self, config: RunConfig, folder, resume: bool, progress: bool):
+    def __init__(self, config: RunConfig, folder, resume: bool, progress: bool, picture=None):
         self.config, self.folder, self.progress = config, Path(folder), progress
+        self.picture = picture and Path(picture)
         self.device = pick_device(config.loop.device)
         self.step, self.newest, self.seconds_before = 0, None, 0.0
         self._check_folder(resume)
@@ -616,6 +627,10 @@ class Run:
         folder.mkdir(exist_ok=True)
         partial = folder / ".partial.png"
         save_image(picture, partial)
+        if self.picture:
+            self.picture.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(partial, self.picture.with_suffix(".partial"))
+            self.picture.with_suffix(".partial").replace(self.picture)
         partial.replace(folder / f"step_{self.step:08d}.png")
         self.board.add_image("samples", picture, self.step)
 

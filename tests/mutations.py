@@ -43,216 +43,216 @@ CLUSTERING, FACTORS = "metrics/clustering.py", "metrics/factors.py"
 QUALITY = "scoring/quality.py"
 
 MUTATIONS = (
-    # 00, 01: two networks play
+    # start_here, gan: two networks play
     Mutation(
         "nmi-of-the-larger-entropy",
         CLUSTERING,
         "labels_b, average_method=average_method))",
         'labels_b, average_method="max"))',
-        ("00",),
+        ("start_here",),
     ),
     Mutation(
         "discriminator-loss-sign",
         LOSSES,
         "F.softplus(-real_logits.float()).mean() + F.softplus(fake_logits.float()).mean()",
         "F.softplus(-real_logits.float()).mean() - F.softplus(fake_logits.float()).mean()",
-        ("01",),
+        ("gan",),
     ),
     Mutation(
         "discriminator-loss-real-and-fake-swapped",
         LOSSES,
         "F.softplus(-real_logits.float()).mean() + F.softplus(fake_logits.float()).mean()",
         "F.softplus(real_logits.float()).mean() + F.softplus(-fake_logits.float()).mean()",
-        ("01",),
+        ("gan",),
     ),
     Mutation(
         "minimax-generator-loss-sign",
         LOSSES,
         "return -F.softplus(fake_logits.float()).mean()",
         "return F.softplus(fake_logits.float()).mean()",
-        ("01",),
+        ("gan",),
     ),
     Mutation(
         "non-saturating-loss-softplus-swapped",
         LOSSES,
         "return F.softplus(-fake_logits.float()).mean()",
         "return F.softplus(fake_logits.float()).mean()",
-        ("01",),
+        ("gan",),
     ),
-    # 02: information
+    # infogan: information
     Mutation(
         "information-loss-sign",
         LOSSES,
         "return F.cross_entropy(logits.float(), index)",
         "return -F.cross_entropy(logits.float(), index)",
-        ("02",),
+        ("infogan",),
     ),
     Mutation(
         "information-loss-without-log-softmax",
         LOSSES,
         "return F.cross_entropy(logits.float(), index)",
         "return F.nll_loss(logits.float(), index)",
-        ("02",),
+        ("infogan",),
     ),
     Mutation(
         "information-bound-without-log-k",
         LOSSES,
         "return math.log(logits.shape[1]) - information_loss(logits, index)",
         "return -information_loss(logits, index)",
-        ("02",),
+        ("infogan",),
     ),
     Mutation(
         "gaussian-information-loss-sign-of-log-variance",
         LOSSES,
         "(squared + log_variance + math.log(2 * math.pi))",
         "(squared - log_variance + math.log(2 * math.pi))",
-        ("02",),
+        ("infogan",),
     ),
     Mutation(
         "infogan-q-head-never-learns",
         SYSTEMS,
         "adam([*self.generator.parameters(), *head.parameters()], recipe)",
         "adam(self.generator.parameters(), recipe)",
-        ("02",),
+        ("infogan",),
     ),
-    # 03: background
+    # background: background
     Mutation(
         "patch-weights-inverted",
         LOSSES,
         "return 1 - (covered & ~empty[:, None, None]).float()",
         "return (covered & ~empty[:, None, None]).float()",
-        ("03",),
+        ("background",),
     ),
     Mutation(
         "patch-weights-off-by-one-field",
         LOSSES,
         "((box[:, :2] - field) / stride).ceil()",
         "(box[:, :2] / stride).ceil()",
-        ("03",),
+        ("background",),
     ),
     Mutation(
         "background-loss-on-the-bird-too",
         LOSSES,
         "real = (weights * real).sum() / n_background.clamp(min=1)",
         "real = real.mean()",
-        ("03",),
+        ("background",),
     ),
     Mutation(
         "receptive-field-without-strides",
         BLOCKS,
         "field += (kernel - 1) * jump",
         "field += kernel - 1",
-        ("03",),
+        ("background",),
     ),
-    # 04, 05: parent and child
+    # parent, child: parent and child
     Mutation(
         "stitch-mask-swapped",
         GENERATOR,
         "masked_foreground + (1 - mask) * behind)",
         "masked_foreground + mask * behind)",
-        ("04", "05"),
+        ("parent", "child"),
     ),
     Mutation(
         "masked-foreground-without-mask",
         GENERATOR,
         "Stage(foreground, mask, masked_foreground, masked_foreground +",
         "Stage(foreground, mask, foreground, masked_foreground +",
-        ("04", "05"),
+        ("parent", "child"),
     ),
     Mutation(
         "codes-read-from-the-whole-image",
         SYSTEMS,
         "images, n = stage.masked_foreground, len(stage.mask)",
         "images, n = stage.image, len(stage.mask)",
-        ("04", "05"),
+        ("parent", "child"),
     ),
     Mutation(
         "child-information-forgotten",
         LOSSES,
         "information_weight * information_loss(child_code_logits, codes.c_index)",
         "0 * information_loss(child_code_logits, codes.c_index)",
-        ("05",),
+        ("child",),
     ),
-    # 06: codes
+    # codes: codes
     Mutation(
         "parent-of-another-child",
         CODES,
         "p_index = self.parent_of[c_index.cpu()]",
         "p_index = self.parent_of.flip(0)[c_index.cpu()]",
-        ("06",),
+        ("codes",),
     ),
     Mutation(
         "background-not-tied",
         CODES,
         "b_index = c_index if b_index is None",
         "b_index = c_index.roll(1) if b_index is None",
-        ("06",),
+        ("codes",),
     ),
     Mutation(
         "factor-matrix-changes-the-other-codes",
         FACTORS,
         "before._replace(**{name: getattr(after, name)})",
         "after._replace(**{name: getattr(before, name)})",
-        ("06",),
+        ("codes",),
     ),
-    # 07: training
+    # training: training
     Mutation(
         "average-decay-swapped",
         SYSTEMS,
         "zip(*pairs, strict=True)), 1 - decay)",
         "zip(*pairs, strict=True)), decay)",
-        ("07",),
+        ("training",),
     ),
     Mutation(
         "resume-begins-the-random-stream-again",
         TRAINING,
         "hash_seed(loop.seed, run.step, 2)",
         "hash_seed(loop.seed, run.step - run.sampler.start, 2)",
-        ("07",),
+        ("training",),
     ),
     Mutation(
         "hard-codes-are-the-easy-ones",
         SYSTEMS,
         "torch.cat(confidence).argsort(stable=True)",
         "torch.cat(confidence).argsort(stable=True, descending=True)",
-        ("07",),
+        ("training",),
     ),
-    # 08: image quality
+    # image_quality: image quality
     Mutation(
         "fid-without-covariances",
         QUALITY,
         'features_cov_sum", sums.outer)',
         'features_cov_sum", sums.count * torch.outer(sums.mean, sums.mean))',
-        ("08",),
+        ("image_quality",),
     ),
     Mutation(
         "inception-score-of-softened-answers",
         QUALITY,
         "metric.update(logits.double())",
         "metric.update(logits.double() / 2)",
-        ("08",),
+        ("image_quality",),
     ),
-    # 09: discovery
+    # discovery: discovery
     Mutation(
         "hungarian-worst-mapping",
         CLUSTERING,
         "linear_sum_assignment(counts, maximize=True)",
         "linear_sum_assignment(counts)",
-        ("09",),
+        ("discovery",),
     ),
     Mutation(
         "hungarian-surplus-clusters-not-counted",
         CLUSTERING,
         "counts[rows, columns].sum() / counts.sum())",
         "counts[rows, columns].sum() / counts[:, columns].sum())",
-        ("09",),
+        ("discovery",),
     ),
     Mutation(
         "depict-targets-too-fair",
         "discovery/depict.py",
         "q = p / sizes.sqrt()",
         "q = p / sizes",
-        ("09",),
+        ("discovery",),
     ),
 )
 
@@ -274,8 +274,8 @@ def mutated(mutation: Mutation) -> str:
 
 
 def worked_notebook(lesson: str) -> Path | None:
-    """The worked notebook of lesson "01", if it is there and has outputs to compare with."""
-    for path in (ROOT / "solutions").glob(f"{lesson}_*.ipynb"):
+    """The worked notebook of lesson "gan", if it is there and has outputs to compare with."""
+    for path in (ROOT / "solutions").glob(f"[0-9][0-9]_{lesson}.ipynb"):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         checked = [c for c in cells if "nbval-check-output" in c["metadata"].get("tags", [])]
         if checked and all(cell["outputs"] for cell in checked):

@@ -26,7 +26,7 @@ def test_it_changes_what_the_code_does_and_is_python(mutation):
     compile(changed, mutation.file, "exec")
     assert ast.dump(ast.parse(changed)) != ast.dump(ast.parse(sound))
     assert mutation.lessons
-    assert set(mutation.lessons) <= {name[:2] for name in lesson_names()}
+    assert set(mutation.lessons) <= {name[3:] for name in lesson_names()}
 
 
 def test_a_text_that_is_gone_is_an_error(capsys, monkeypatch):

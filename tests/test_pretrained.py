@@ -21,7 +21,7 @@ from finegan_lib.experiments.sampling import write_samples
 from finegan_lib.metrics.judges import Judges, JudgesConfig
 from finegan_lib.models import FineGANConfig, FineGANGenerator, GANConfig, InfoGANConfig
 from finegan_lib.pretrained import export_generator, load_finegan, load_generator
-from finegan_lib.scoring.scores import EvaluationConfig, evaluate_generator
+from finegan_lib.scoring.scores import EvaluationConfig
 from finegan_lib.systems import Recipe
 from finegan_lib.training import LoopConfig, RunConfig, train
 
@@ -207,17 +207,15 @@ def quick(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "FIGURES", {"stagewise": figures.stagewise})
     loop = dataclasses.replace(LOOP, n_images=24)  # more than there are children
     monkeypatch.setattr(demo, "TOY", RunConfig(FINEGAN, Recipe(), loop))
-    monkeypatch.setattr(
-        demo, "evaluate_generator", functools.partial(evaluate_generator, config=QUICK)
-    )
+    monkeypatch.setattr(demo, "QUICK", QUICK)
     monkeypatch.setattr(demo, "evaluate", functools.partial(demo.evaluate, n_images=40))
-    monkeypatch.setattr(demo, "show", functools.partial(demo.show, seeds=(0,)))
     few = cover.CoverConfig(steps=2, n_real=60, discovery=QUICK.discovery)
     monkeypatch.setattr(cover, "CoverConfig", lambda: few)
     return weights
 
 
-def test_the_demo_trains_draws_and_scores(quick, tmp_path, capsys):
+def test_the_demo_trains_draws_and_scores(quick, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "PICTURE_EVERY", 1)
     results = demo.demo(tmp_path / "demo", progress=False)
     assert list(results) == ["from_scratch"]
     scores = results["from_scratch"]
@@ -236,26 +234,48 @@ def test_the_demo_trains_draws_and_scores(quick, tmp_path, capsys):
     assert (first / "config.json").exists()
     covered = tmp_path / "demo" / "covered.safetensors"
     assert json.loads((second / "config.json").read_text())["loop"]["start_from"] == str(covered)
-    assert "children draw a kind of their own" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "children draw a kind of their own" in out
+    assert "about 0 minutes at the speed" in out and str(tmp_path / "demo" / "training.png") in out
+    for part in ("drawn birds: mask IoU", "the shape code moves", "new pictures, sorted by"):
+        assert out.count(part) == 1  # told as soon as it is there
+    assert Image.open(tmp_path / "demo" / "training.png").width > 100
+    words = demo.in_words(scores, 5, 20)
+    assert f"{scores['mask_iou']:.0%}" in words and "dice name about 5%" in words
 
 
-def test_the_demo_goes_on_and_shows_the_shipped_one(quick, tmp_path, monkeypatch):
+def test_the_demo_shows_the_shipped_network_first(quick, runs, tmp_path, monkeypatch, capsys):
+    export_generator(runs["finegan"], quick / "toy.safetensors")
+    seen = []
+
+    def stop(*_, **__):
+        seen.append({path.name for path in (tmp_path / "demo").rglob("*.png")})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "train", stop)
+    with pytest.raises(KeyboardInterrupt):
+        demo.demo(tmp_path / "demo", progress=False)
+    assert seen == [{"stagewise.png"}]
+    assert "look at: the background" in capsys.readouterr().out
+
+
+def test_the_demo_goes_on_where_it_stood(quick, tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr(demo, "show", lambda name, folder, **_: shown.append((str(name), folder)))
     demo.demo(tmp_path / "demo", progress=False)
-    ((first, _),) = shown
-    shown.clear()
-    shipped = export_generator(first, quick / "toy.safetensors")
     history = tmp_path / "demo" / "training" / "history.jsonl"
     before = history.read_text(), (tmp_path / "demo" / "training" / "config.json").read_text()
-    results = demo.demo(tmp_path / "demo", progress=False)
-    assert list(results) == ["from_scratch", "shipped"]
-    assert shown == [
-        (first, tmp_path / "demo" / "from_scratch"),
-        ("toy", tmp_path / "demo" / "shipped"),
-    ]
+    demo.demo(tmp_path / "demo", progress=False)
+    first, again = shown
+    assert first == again and first[1] == tmp_path / "demo" / "from_scratch"
     assert before == (history.read_text(), history.with_name("config.json").read_text())
-    assert checkpoints.checkpoint_path("toy") == shipped
+
+
+def test_the_demo_says_when_the_limit_of_time_stops_it(quick, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(demo, "show", lambda *_, **__: {})
+    monkeypatch.setattr(demo, "STEPS", (50.0, 20.0))
+    demo.demo(tmp_path / "demo", minutes=1e-6, progress=False)
+    assert capsys.readouterr().out.count("what follows is worse than it would be") == 2
 
 
 def test_scores_need_judges_that_know_the_codes(quick, runs, tmp_path):

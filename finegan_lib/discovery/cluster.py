@@ -12,16 +12,10 @@ from torch import Tensor
 from ..base.errors import InputError
 from ..data import BirdsFolder, ToyBirds
 from ..data.folder import read_rgb, resize_shorter_side
-from ..metrics.clustering import ari, hungarian_accuracy, kmeans_labels, nmi, raw_pixels
+from ..metrics.clustering import agreement, kmeans_labels, raw_pixels
 from ..pretrained import load_finegan
 from ..training import pick_device
-from .code_classifiers import (
-    DiscoveryConfig,
-    classify,
-    generate_labelled_images,
-    real_inputs,
-    train_code_classifier,
-)
+from .code_classifiers import code_readers, reader_features
 from .depict import DEPICT, DEPICT_LARGE, depict
 from .jule import JULEConfig, jule
 
@@ -83,22 +77,8 @@ def finegan_features(images, generator, config=None, *, seed=0, progress=False) 
         generator: a FineGAN in evaluation mode.
         config: `DiscoveryConfig`.
     """
-    config = config or DiscoveryConfig()
-    hierarchy = generator.config.hierarchy()
-    made, child, parent = generate_labelled_images(
-        generator, hierarchy, generator.config.z_dim, config, seed=seed, progress=progress
-    )
-    real = real_inputs(images, config.image_size)
-    features = []
-    for name, codes, n in (
-        ("parent", parent, hierarchy.n_parents),
-        ("child", child, hierarchy.n_children),
-    ):
-        classifier = train_code_classifier(
-            made, codes, n, config, seed=seed, name=name, progress=progress
-        )
-        features.append(classify(classifier, real)[1])
-    return torch.cat(features, 1)
+    readers = code_readers(generator, config, seed=seed, progress=progress)
+    return reader_features(readers, images, config)
 
 
 # ------------------------------------------------------------------------- a folder in
@@ -115,7 +95,8 @@ def read_images(source, image_size: int = 64, *, n_images: int = 2000, seed: int
         n_images, seed: of ToyBirds.
 
     Returns:
-        images (N, 3, S, S) uint8; names, one per image; and the true categories (N,), or None.
+        images (N, 3, S, S) uint8; names, one per image; and the true categories (N,), or None: of
+        ``image_class_labels.txt``, else of one folder a category (:func:`folder_labels`).
 
     Raises:
         InputError: for a folder without images, or a file that cannot be read.
@@ -128,7 +109,10 @@ def read_images(source, image_size: int = 64, *, n_images: int = 2000, seed: int
     if (folder / "images.txt").is_file():
         birds = BirdsFolder(folder, image_size=image_size)
         names = [str(path.relative_to(folder)) for path in birds.paths]
-        return birds.evaluation_crops(), names, birds.child_index
+        truth = birds.child_index
+        if truth is None:
+            truth = folder_labels([path.relative_to(folder / "images") for path in birds.paths])
+        return birds.evaluation_crops(), names, truth
     if not folder.is_dir():
         raise InputError(
             "no such folder", seen=str(source), cure='Give a folder of images, or "toybirds".'
@@ -141,7 +125,24 @@ def read_images(source, image_size: int = 64, *, n_images: int = 2000, seed: int
             cure=f"Images end in {', '.join(sorted(SUFFIXES))}.",
         )
     images = torch.stack([middle_square(read_rgb(path), image_size) for path in paths])
-    return images, [str(path.relative_to(folder)) for path in paths], None
+    names = [path.relative_to(folder) for path in paths]
+    return images, [str(name) for name in names], folder_labels(names)
+
+
+def folder_labels(names) -> np.ndarray | None:
+    """Categories of pictures that lie in one folder a category, (N,) int64; None if they do not.
+
+    The category is the name of the folder that a picture lies in, so that ``train/robin`` and
+    ``test/robin`` are one. Pictures that lie in no folder, or all in one, have no category.
+
+    Args:
+        names: paths of the pictures, relative to what holds them all.
+    """
+    parents = [Path(name).parent.name for name in names]
+    kinds = sorted(set(parents))
+    if "" in kinds or len(kinds) < 2:
+        return None
+    return np.searchsorted(kinds, parents).astype(np.int64)
 
 
 def middle_square(image: Image.Image, size: int) -> Tensor:
@@ -213,15 +214,6 @@ def cluster(
         "sizes": np.bincount(labels, minlength=n_clusters).tolist(),
     }
     return result | ({} if truth is None else {"agreement": agreement(truth, labels)})
-
-
-def agreement(truth, labels) -> dict:
-    """Every score of a clustering at once: NMI by three means, best-mapping accuracy, ARI."""
-    return {
-        **{f"nmi_{mean}": nmi(truth, labels, mean) for mean in ("arithmetic", "geometric", "max")},
-        "accuracy": hungarian_accuracy(truth, labels),
-        "ari": ari(truth, labels),
-    }
 
 
 def contact_sheet(images: Tensor, labels, n_clusters: int, columns: int = 12) -> Image.Image:

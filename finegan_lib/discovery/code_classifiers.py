@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from ..baselines import whole_image
 from ..codes import CodeHierarchy
-from ..metrics.clustering import hungarian_accuracy, kmeans_labels, nmi
+from ..metrics.clustering import ami, hungarian_accuracy, kmeans_labels, nmi
 from ..models import FineGANGenerator, FineGANOutput, InfoGANGenerator
 from ..models.generators import final_image
 
@@ -144,6 +144,39 @@ def child_images(generator, config=None, *, seed=0):
     return images, codes, hierarchy.n_children
 
 
+def code_readers(generator, config=None, *, seed=0, progress=False) -> dict:
+    """The paper's classifiers (section 3.3), trained on one set of generated images.
+
+    Args:
+        generator: of any family with a child code, in evaluation mode.
+        config: `DiscoveryConfig`.
+
+    Returns:
+        ``{"parent": φ_p, "child": φ_c}``, each a `CodeClassifier`; without the first for a family
+        that has no parent code.
+    """
+    config = config or DiscoveryConfig()
+    draw, hierarchy = as_finegan(generator, seed)
+    images, child, parent = generate_labelled_images(
+        draw, hierarchy, generator.config.z_dim, config, seed=seed, progress=progress
+    )
+    levels = {"child": (child, hierarchy.n_children)}
+    if isinstance(generator, FineGANGenerator):
+        levels = {"parent": (parent, hierarchy.n_parents)} | levels
+    return {
+        name: train_code_classifier(
+            images, codes, n, config, seed=seed, name=name, progress=progress
+        )
+        for name, (codes, n) in levels.items()
+    }
+
+
+def reader_features(readers: dict, images: Tensor, config=None) -> Tensor:
+    """The features of all classifiers side by side: (N, D) of real images (N, 3, S, S) uint8."""
+    real = real_inputs(images, (config or DiscoveryConfig()).image_size)
+    return torch.cat([classify(reader, real)[1] for reader in readers.values()], 1)
+
+
 def train_code_classifier(images, codes, n_codes, config=None, *, seed=0, name="", progress=False):
     """A `CodeClassifier` trained by cross-entropy on augmented images, in evaluation mode.
 
@@ -233,16 +266,18 @@ def agreement_with_truth(classifier, images, truth, *, seed=0) -> dict:
     """How well a classifier's answers on real images agree with their true categories.
 
     Returns:
-        ``nmi`` and ``accuracy`` of the most likely code, ``nmi_kmeans`` and ``accuracy_kmeans``
-        of k-means on the features, with as many clusters as there are true categories.
+        ``nmi``, ``ami`` and ``accuracy`` of the most likely code, and the same with ``_kmeans``
+        appended of k-means on the features, with as many clusters as there are true categories.
     """
     logits, features = classify(classifier, images)
     answers = logits.argmax(1).numpy()
     clusters = kmeans_labels(features, len(np.unique(truth)), seed)
     return {
         "nmi": nmi(truth, answers),
+        "ami": ami(truth, answers),
         "accuracy": hungarian_accuracy(truth, answers),
         "nmi_kmeans": nmi(truth, clusters),
+        "ami_kmeans": ami(truth, clusters),
         "accuracy_kmeans": hungarian_accuracy(truth, clusters),
     }
 

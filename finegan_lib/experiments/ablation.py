@@ -1,11 +1,16 @@
-"""What each addition to the paper's recipe is worth: one left out at a time, at equal budget."""
+"""What each addition to the paper's recipe is worth: one left out at a time, at equal budget.
+
+On ToyBirds (:func:`ablate`) the additions of the preset ``toy``, against the truth; on photographs
+(:func:`ablate_photographs`) those of ``birds32``, or of any preset, by the scores that need none.
+"""
 
 import dataclasses
 from pathlib import Path
 
 from ..base.errors import InputError
 from ..base.files import read_json, slug, write_json
-from ..presets import TOY
+from ..presets import PRESETS, TOY
+from ..scoring.photographs import PhotoConfig, evaluate_photographs
 from ..training import RunConfig, train
 from .demo import evaluate
 
@@ -36,6 +41,33 @@ WITHOUT = {
 WITHOUT["all of them (the paper's recipe)"] = {
     name: value for changes in WITHOUT.values() for name, value in changes.items()
 }
+
+WHOLE = "everything on"
+PAPERS = "all of them (the paper's recipe)"
+# What photographs' presets add to those, each set back to what the paper does.
+PHOTO_WITHOUT = {
+    "augmentation": {"augment": ()},
+    "strength that follows D's overfitting": {"augment_target": 0.0, "augment_strength": 1.0},
+    "R1 and R2": {"r1": 0.0, "r2": 0.0},
+    "pairs (relativistic)": {"relativistic": False},
+    "contrastive child": {"contrastive_child": 0.0},
+    "children that start anew": {"child_restart": 0.0},
+    "pose read from z": {"pose_info": 0.0},
+    "code colour": {"code_colour": 0.0},
+    "slower discriminators": {"slower_d": 1.0},
+}
+# What they could add and do not, each switched on (a preset that has it on has no such row).
+PHOTO_WITH = {
+    "with strength that follows D's overfitting": {"augment_target": 0.6},
+    "with cutout": {"augment": ("colour", "translation", "cutout")},
+    "with R1": {"r1": 0.1},
+    "with R1 and R2": {"r1": 0.1, "r2": 0.1},
+    "with pairs (relativistic), R1 and R2": {"relativistic": True, "r1": 0.1, "r2": 0.1},
+    "with a contrastive child": {"contrastive_child": 1.0},
+    "with children that start anew": {"child_restart": 0.3},
+    "with twice the weights": {"g_dim": 17},
+}
+PHOTOS = PhotoConfig()  # of the scores on photographs
 
 COLUMNS = (
     "mask_iou",
@@ -82,18 +114,182 @@ def ablate(folder, *, steps: int = 4000, seeds=(0,), only=(), progress: bool = T
     return read_results(folder)
 
 
-def read_results(folder) -> dict:
+PHOTO_COLUMNS = (
+    "ami",
+    "nmi",
+    "accuracy",
+    "ami_kept_out",
+    "ami_as_many",
+    "kid",
+    "kid_kept_out",
+    "fid",
+    "kept_by_code",
+    "kept_surroundings",
+    "children_differ",
+    "parents_differ",
+    "mask_area",
+)
+
+
+def switches(config: RunConfig) -> dict[str, dict]:
+    """The rows of an ablation of a preset: what is changed in each, by name.
+
+    The first row changes nothing. Then every row of :data:`WITHOUT` and :data:`PHOTO_WITHOUT` that
+    would change the preset, then one that has all of these changes, and at last the additions of
+    :data:`PHOTO_WITH`.
+    """
+    out = {n: c for n, c in (WITHOUT | PHOTO_WITHOUT).items() if n not in (WHOLE, PAPERS)}
+    rows = {name: _changing(config, changes) for name, changes in out.items()}
+    rows = {name: changes for name, changes in rows.items() if changes}
+    rows = {WHOLE: {}} | rows
+    rows[PAPERS] = {k: v for changes in rows.values() for k, v in changes.items()}
+    added = {name: _changing(config, changes) for name, changes in PHOTO_WITH.items()}
+    return rows | {name: changes for name, changes in added.items() if changes}
+
+
+def _changing(config: RunConfig, changes: dict) -> dict:
+    """Those changes that make a difference to a run."""
+    return {name: value for name, value in changes.items() if _value(config, name) != value}
+
+
+def ablate_photographs(
+    folder,
+    data,
+    *,
+    preset: str = "birds32",
+    steps: int = 4000,
+    seeds=(0, 1),
+    more_seeds: int = 1,
+    only=(),
+    networks=("own", "pretrained"),
+    progress: bool = True,
+) -> dict:
+    """Train and score a preset on photographs, one switch of its recipe changed at a time.
+
+    Runs that are finished already are not trained again, and scores not made again, so a stopped
+    ablation goes on.
+
+    Args:
+        folder: for the runs, a file of scores for each, and ``ablation.json`` with all of them and
+            the command.
+        data: folder in CUB's layout.
+        preset: whose switches are changed (:func:`switches`).
+        steps: of each training.
+        seeds: of the trainings, one after the other.
+        more_seeds: further ones of the whole and of the paper's recipe alone.
+        only: names of :func:`switches` to do; empty: all.
+        networks: of the quality, see
+            :func:`~finegan_lib.scoring.photographs.evaluate_photographs`; KID and FID are through
+            the last one.
+
+    Returns:
+        ``command``, ``preset``, ``data``, ``steps``, ``columns`` and ``results``, as
+        :func:`read_results` has them.
+
+    Raises:
+        InputError: for a name that is no row, or a folder with results of another budget.
+    """
+    folder = Path(folder)
+    rows = switches(PRESETS[preset])
+    unknown = sorted(set(only) - rows.keys())
+    if unknown:
+        raise InputError(
+            "no such row of the ablation", seen=unknown[0], cure=f"Choose of: {', '.join(rows)}."
+        )
+    further = range(max(seeds) + 1, max(seeds) + 1 + more_seeds)
+    for seed in (*seeds, *further):
+        for name, changes in rows.items():
+            if (only and name not in only) or (seed in further and name not in (WHOLE, PAPERS)):
+                continue
+            loop = {"data": str(data), "steps": steps, "minutes": 0.0, "seed": seed}
+            config = changed(PRESETS[preset], **changes, **loop)
+            _photo_row(folder, name, config, preset, networks, progress)
+    return photo_results(folder, preset, Path(data).name, steps)
+
+
+def _photo_row(folder: Path, name: str, config: RunConfig, preset, networks, progress) -> None:
+    """One training of the ablation and its scores, unless they are there."""
+    result = _result(folder, name, config.loop.seed)
+    asked = {"preset": preset, "data": Path(config.loop.data).name, "steps": config.loop.steps}
+    if result.exists():
+        had = read_json(result, "seed", *asked)
+        differ = [key for key in asked if had[key] != asked[key]]
+        if differ:
+            raise InputError(
+                f"the folder holds a result with another {', '.join(differ)}",
+                seen=str(result),
+                cure="Give another folder with --out, or the settings that it was made with.",
+            )
+        return
+    if progress:
+        print(f"{name}, seed {config.loop.seed}", flush=True)
+    newest = train(config, result.with_suffix(""), resume=True, progress=progress)
+    options = {"networks": networks, "seeds": (0,), "config": PHOTOS, "progress": progress}
+    scores = evaluate_photographs(newest, config.loop.data, **options)
+    write_json(result, {"changed": name, "seed": config.loop.seed, **asked, **kept_scores(scores)})
+
+
+def kept_scores(scores: dict) -> dict[str, float]:
+    """The columns of the ablation out of
+    :func:`~finegan_lib.scoring.photographs.evaluate_photographs`'s answer; NaN is left out."""
+    found, quality = scores.get("discovery", {}), list(scores["quality"].values())
+    part = found.get("all", {})
+    kept = {"ami": part.get("ami"), "nmi": part.get("nmi_arithmetic")}
+    kept |= {"accuracy": part.get("accuracy")}
+    kept |= {"ami_kept_out": found.get("kept_out", {}).get("ami")}
+    kept |= {"ami_as_many": found.get("trained_as_many", {}).get("ami")}
+    seen = quality[-1] if quality else {}
+    kept |= {name: seen.get(name) for name in ("kid", "kid_kept_out", "fid")}
+    background = scores["background"]
+    kept["kept_by_code"] = background["code_generated"]["kept"]
+    kept["kept_surroundings"] = background["surroundings_generated"]["kept"]
+    kept |= {name: scores["variety"][name] for name in ("children_differ", "parents_differ")}
+    kept["mask_area"] = scores["masks"]["area"]
+    return {name: value for name, value in kept.items() if value is not None}
+
+
+def photo_results(folder, preset: str, data: str, steps: int) -> dict:
+    """All that a folder of :func:`ablate_photographs` holds; also written to ``ablation.json``."""
+    rows = switches(PRESETS[preset])
+    results = read_results(folder, rows, PHOTO_COLUMNS)
+    seeds = {n: [r["seed"] for r in _rows(folder, n, ())] for n in results}
+    most = max((len(found) for found in seeds.values()), default=0)
+    usual = min((found for found in seeds.values()), key=len, default=[])
+    words = f"python -m finegan_lib ablation --data {data} --preset {preset} --steps {steps}"
+    words += f" --seeds {' '.join(map(str, usual))} --more-seeds {most - len(usual)}"
+    summary = {"command": words, "preset": preset, "data": data, "steps": steps}
+    summary |= {"columns": list(PHOTO_COLUMNS), "seeds": seeds, "results": results}
+    write_json(Path(folder) / "ablation.json", summary)
+    return summary
+
+
+def read_results(folder, names=tuple(WITHOUT), columns=COLUMNS) -> dict:
     """The scores of every finished run: ``{name: {column: one value for each seed}}``.
 
-    The names in the order of :data:`WITHOUT`, the values in that of the seeds.
+    The names in their order, the values in that of the seeds; columns that a result lacks are left
+    out.
     """
     results = {}
-    for name in WITHOUT:
-        files = Path(folder).glob(_result(Path(folder), name, "*").name)
-        rows = sorted((read_json(f, "seed", *COLUMNS) for f in files), key=lambda row: row["seed"])
+    for name in names:
+        rows = _rows(folder, name, columns if columns is COLUMNS else ())
         if rows:
-            results[name] = {key: [row[key] for row in rows] for key in COLUMNS}
+            held = [key for key in columns if all(key in row for row in rows)]
+            results[name] = {key: [row[key] for row in rows] for key in held}
     return results
+
+
+def _rows(folder, name: str, keys) -> list[dict]:
+    """The results of one row, in the order of their seeds."""
+    files = Path(folder).glob(_result(Path(folder), name, "*").name)
+    return sorted((read_json(file, "seed", *keys) for file in files), key=lambda r: r["seed"])
+
+
+def _value(config: RunConfig, name: str):
+    """A field of a run's model, recipe or loop; a KeyError if none has it."""
+    for part in (config.model, config.recipe, config.loop):
+        if name in {field.name for field in dataclasses.fields(part)}:
+            return getattr(part, name)
+    raise KeyError(name)
 
 
 def changed(config: RunConfig, **changes) -> RunConfig:
@@ -108,16 +304,21 @@ def changed(config: RunConfig, **changes) -> RunConfig:
     return config
 
 
-def table(results: dict) -> str:
+def table(results: dict, columns=COLUMNS, digits: int = 2, title: str = "left out") -> str:
     """The ablation as a Markdown table: means over the seeds."""
+    columns = [key for key in columns if any(key in scores for scores in results.values())]
     lines = [
-        "| left out | seeds | " + " | ".join(COLUMNS) + " |",
-        "| --- " * (len(COLUMNS) + 2) + "|",
+        f"| {title} | seeds | " + " | ".join(columns) + " |",
+        "| --- " * (len(columns) + 2) + "|",
     ]
     for name, scores in results.items():
-        numbers = " | ".join(f"{sum(scores[key]) / len(scores[key]):.2f}" for key in COLUMNS)
-        lines.append(f"| {name} | {len(scores[COLUMNS[0]])} | {numbers} |")
+        numbers = " | ".join(_mean_text(scores.get(key), digits) for key in columns)
+        lines.append(f"| {name} | {max(map(len, scores.values()))} | {numbers} |")
     return "\n".join(lines)
+
+
+def _mean_text(values, digits: int) -> str:
+    return f"{sum(values) / len(values):.{digits}f}" if values else "–"
 
 
 def _result(folder: Path, name: str, seed) -> Path:

@@ -1,22 +1,27 @@
 """The main job: train a small FineGAN from nothing and show what it has taken apart."""
 
 import dataclasses
+import statistics
+import time
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import torch
 
 from .. import figures
+from ..base.checkpoints import step_of
 from ..base.errors import InputError
 from ..base.files import WEIGHTS, write_json
 from ..codes import CodeHierarchy
 from ..data import ToyBirds
-from ..discovery import cover
+from ..data.example import TrainingExample, background_size
+from ..discovery import DiscoveryConfig, cover
 from ..metrics import Judges
 from ..models import FineGANGenerator, InfoGANBaselineGenerator, LRGANGenerator, StackGANGenerator
 from ..presets import TOY
-from ..pretrained import load_finegan, load_generator
-from ..scoring.scores import evaluate_generator
-from ..training import train
+from ..pretrained import load_finegan, load_generator, need_toybirds
+from ..scoring.scores import EvaluationConfig, evaluate_generator
+from ..training import build_system, train
 
 FIGURES = {
     "stagewise": figures.stagewise,
@@ -24,9 +29,15 @@ FIGURES = {
     "parent_by_child": figures.parent_by_child,
     "background_swap": figures.background_swap,
 }
-# The demo trains in two parts, with idle children led in between, and cuts both off in time for all
-# to be done in 12 minutes on two cores: (share of the preset's steps, share of its minutes).
-FIRST, SECOND = (1.0, 0.68), (0.4, 0.28)
+# The demo trains in two parts, with idle children led in between: shares of the preset's steps,
+# and of the time after which a training that has not ended is stopped.
+STEPS = (0.6, 0.2)
+SHARES = (0.75, 0.25)
+SAFETY_MINUTES = 90.0  # several times what two busy cores need
+PICTURE_EVERY = 200  # steps
+# One sampling seed, and classifiers that stop when they hardly gain any more: a tenth of the
+# training's time. `evaluate` takes three seeds and longer trainings.
+QUICK = EvaluationConfig(n_pairs=300, discovery=DiscoveryConfig(n_images=3000, epochs=4))
 BASELINE_FIGURES = {
     InfoGANBaselineGenerator: {"infogan_codes": figures.infogan_codes},
     LRGANGenerator: {"lr_gan_layers": figures.lr_gan_layers},
@@ -35,58 +46,120 @@ BASELINE_FIGURES = {
 
 
 def demo(folder, *, minutes: float | None = None, seed: int = 0, progress: bool = True) -> dict:
-    """Train the ``toy`` preset, draw its figures and score it; then the same for the shipped one.
+    """Show the shipped network, then train the ``toy`` preset from nothing, draw and score it.
 
     The training has two parts. In between, children that draw nothing of their own are led to kinds
     of bird that none draws (:mod:`finegan_lib.discovery.cover`).
 
     Args:
-        folder: where everything goes: ``training/``, ``covered.safetensors``, ``training_on/``,
-            ``from_scratch/``, ``shipped/``. A demo that was interrupted goes on where it stood.
-        minutes: of training; None: the preset's.
+        folder: where everything goes: ``shipped/``, ``training/``, ``covered.safetensors``,
+            ``training_on/``, ``training.png``, ``from_scratch/``. A demo that was interrupted goes
+            on where it stood.
+        minutes: of training, after which it is stopped wherever it is; None: a limit that only a
+            very busy machine reaches.
         seed: of the training.
 
     Returns:
-        The scores, ``{"from_scratch": …, "shipped": …}``.
+        The scores, ``{"from_scratch": …}``.
     """
     folder = Path(folder)
-    loop = dataclasses.replace(TOY.loop, seed=seed)
-    if minutes is not None:
-        loop = dataclasses.replace(loop, minutes=minutes)
-    print(f"1/4  training the toy preset, at most {loop.minutes:g} minutes in all")
-    trained = _train_part(FIRST, loop, folder / "training", progress)
-    print("2/4  leading children that draw nothing of their own, and training on")
+    if (WEIGHTS / "toy.safetensors").exists():
+        print("1/4  what the shipped network, trained for longer, has taken apart")
+        for path in draw_figures("toy", folder / "shipped"):
+            print(f"     {path}{LOOK_AT.get(path.stem, '')}", flush=True)
+    loop = dataclasses.replace(
+        TOY.loop,
+        seed=seed,
+        minutes=SAFETY_MINUTES if minutes is None else minutes,
+        sample_every=min(PICTURE_EVERY, TOY.loop.sample_every),
+    )
+    steps = [max(1, round(share * TOY.loop.steps)) for share in STEPS]
+    wait = sum(steps) * seconds_per_step(TOY) / 60
+    picture = folder / "training.png"
+    print(
+        f"2/4  training from nothing: {sum(steps):,} steps, about {wait:.0f} minutes at the speed "
+        f"that this machine has now\n     {picture} shows every {loop.sample_every} steps what it "
+        "draws: backgrounds, parents, children, masks",
+        flush=True,
+    )
+    trained = _train_part(0, steps, loop, folder / "training", picture, progress)
+    print("3/4  leading children that draw nothing of their own, and training on", flush=True)
     covered = folder / "covered.safetensors"
     if not covered.exists():
         print(cover.summary(cover.cover(trained, covered, seed=seed, progress=progress)))
     loop = dataclasses.replace(loop, start_from=str(covered), seed=seed + 1)
-    trained = _train_part(SECOND, loop, folder / "training_on", progress)
-    print("3/4  what it learnt")
-    results = {"from_scratch": show(trained, folder / "from_scratch", progress=progress)}
-    if (WEIGHTS / "toy.safetensors").exists():
-        print("4/4  the same for the shipped checkpoint")
-        results["shipped"] = show("toy", folder / "shipped", progress=progress)
-    return results
+    trained = _train_part(1, steps, loop, folder / "training_on", picture, progress)
+    print("4/4  what it learnt", flush=True)
+    scores = show(
+        trained,
+        folder / "from_scratch",
+        seeds=(0,),
+        config=QUICK,
+        trainings=("generated",),
+        tell=lambda line: print(f"     {line}", flush=True),
+        progress=progress,
+    )
+    return {"from_scratch": scores}
 
 
-def _train_part(part, loop, folder, progress) -> Path:
-    steps, minutes = round(part[0] * loop.steps), part[1] * loop.minutes
-    config = dataclasses.replace(TOY, loop=dataclasses.replace(loop, steps=steps, minutes=minutes))
-    return train(config, folder, resume=True, progress=progress)
+LOOK_AT = {
+    "stagewise": "\n       look at: the background, the parent's shape on it, the child's colours",
+    "parent_by_child": "\n       look at: one shape a row, one plumage a column, mixed freely",
+}
 
 
-def show(checkpoint, folder, *, seeds=(0, 1, 2), progress: bool = True) -> dict:
-    """Draw every figure of a FineGAN trained on ToyBirds, score it, and write both to a folder."""
+def _train_part(part: int, steps, loop, folder, picture, progress) -> Path:
+    limit = SHARES[part] * loop.minutes
+    loop = dataclasses.replace(loop, steps=steps[part], minutes=limit)
+    config = dataclasses.replace(TOY, loop=loop)
+    newest = train(config, folder, resume=True, progress=progress, picture=picture)
+    if step_of(newest) < loop.steps:
+        print(
+            f"     the limit of {limit:g} minutes stopped this part after step "
+            f"{step_of(newest)} of {loop.steps}: what follows is worse than it would be. Start "
+            "the demo again with more --minutes, and it goes on from here."
+        )
+    return newest
+
+
+def seconds_per_step(config, steps: int = 5) -> float:
+    """Seconds that a training step takes on this machine now: the median of a few, after two.
+
+    The images are noise: a step takes as long on them as on birds.
+    """
+    side, n = config.model.image_size, config.loop.batch_size
+    system, times = build_system(config), []
+    box = torch.tensor([[0.3, 0.3, 0.6, 0.6]]).repeat(n, 1) * side
+    images = torch.rand(n, 3, side, side), torch.rand(n, 3, *[background_size(side)] * 2)
+    batch = TrainingExample(*images, box, torch.arange(n))
+    for step in range(steps + 2):
+        start = time.perf_counter()
+        system.step(batch, torch.Generator().manual_seed(step))
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[2:])
+
+
+def show(checkpoint, folder, *, progress: bool = True, **options) -> dict:
+    """Draw every figure of a FineGAN trained on ToyBirds, score it, and write both to a folder.
+
+    ``options`` are those of :func:`evaluate`.
+    """
     folder = Path(folder)
-    scores = evaluate(checkpoint, seeds=seeds, progress=progress)
     draw_figures(checkpoint, folder)
+    scores = evaluate(checkpoint, progress=progress, **options)
     save_figure(figures.factor_matrix(scores["factor_matrix"]), folder / "factor_matrix.png")
     write_json(folder / "scores.json", scores)
     return scores
 
 
 def evaluate(
-    checkpoint, *, n_images: int = 2000, data_seed: int = 1, seeds=(0, 1, 2), progress: bool = True
+    checkpoint,
+    *,
+    n_images: int = 2000,
+    data_seed: int = 1,
+    seeds=(0, 1, 2),
+    progress: bool = True,
+    **options,
 ) -> dict:
     """Scores against ground truth of a FineGAN trained on ToyBirds.
 
@@ -95,10 +168,13 @@ def evaluate(
         n_images: real ToyBirds that are scored, none of which was trained on.
         data_seed: of those birds; differs from the training's.
         seeds: sampling seeds; the scores are means over them.
+        options: ``config``, ``trainings`` and ``tell`` of :func:`evaluate_generator`.
 
     Raises:
-        InputError: if there is no such checkpoint, or the judges know another world than its codes.
+        InputError: if there is no such checkpoint, it was trained on photographs, or the judges
+            know another world than its codes.
     """
+    need_toybirds(checkpoint, "this score")
     generator = load_finegan(checkpoint)
     config = generator.config
     judges = Judges.load("toy", config.image_size)
@@ -117,7 +193,9 @@ def evaluate(
         seed=data_seed,
         progress=progress,
     )
-    scores = evaluate_generator(generator, hierarchy, birds, judges, seeds=seeds, progress=progress)
+    scores = evaluate_generator(
+        generator, hierarchy, birds, judges, seeds=seeds, progress=progress, **options
+    )
     return {"checkpoint": str(checkpoint), "image_size": config.image_size, **scores}
 
 
@@ -139,6 +217,27 @@ def save_figure(figure, path: Path) -> Path:
     figure.savefig(path, dpi=130)
     plt.close(figure)
     return path
+
+
+def in_words(scores: dict, n_parents: int, n_children: int) -> str:
+    """What the scores of a FineGAN on ToyBirds say, in plain words."""
+    found = f"{scores['children_found']:g} of {n_children}"
+    return "\n".join(
+        [
+            "What the numbers mean:",
+            "- The masks cut the birds out: of what the mask or a trained judge calls bird, "
+            f"{scores['mask_iou']:.0%} is called bird by both.",
+            f"- The child codes draw {found} kinds of plumage, the parent codes "
+            f"{scores['parents_found']:g} of {n_parents} shapes. Nobody told the network which "
+            "kinds there are.",
+            "- A classifier that has seen drawn birds only names the kind of "
+            f"{scores['real_child_accuracy']:.0%} of new pictures rightly; dice name about "
+            f"{1 / n_children:.0%}.",
+            "- Another shape code changes the plumage by "
+            f"{scores['factor_matrix'][1][2]:.2f} of what two random birds differ by. With 0 shape "
+            "and plumage would be quite separate.",
+        ]
+    )
 
 
 def summary(scores: dict) -> str:

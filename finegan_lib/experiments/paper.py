@@ -1,12 +1,16 @@
 """What the FineGAN paper printed, and what the shipped networks scored: numbers to stand beside."""
 
 import json
+from functools import lru_cache
 from pathlib import Path
 
 from ..base.files import RESULTS
+from ..metrics.chance import chance_scores, equal_sizes, resampled, shared_out
 
 TABLES = RESULTS / "tables"  # our own, and the results behind them
 PUBLISHED = RESULTS / "published"  # what others printed
+# How JULE shared out 2,308 photographs of 50 species, with the command.
+JULES_CLUSTERS = RESULTS / "jule_cub50.json"
 
 
 def paper_tables() -> dict:
@@ -27,6 +31,33 @@ def clustering_elsewhere() -> dict:
     """
     text = (PUBLISHED / "clustering_elsewhere.json").read_text(encoding="utf-8")
     return json.loads(text)
+
+
+@lru_cache
+def dice_at_the_papers_sizes(unequal: bool = False) -> dict[str, dict[str, float]]:
+    """What labels that know nothing score at the sizes of the paper's Table 3.
+
+    As many images and classes as the paper states (CUB 11,788 of 200, Dogs 12,000 of 120, Cars
+    8,144 of 196), classes of equal size. Where more images were sorted, dice score less: for all
+    20,580 dogs, NMI .084.
+
+    Args:
+        unequal: clusters as unequal as JULE's on photographs of birds (:data:`JULES_CLUSTERS`), in
+            place of a fair die. They carry less information, so chance gives them less NMI.
+
+    Returns:
+        ``{"birds": {"nmi_arithmetic": …, "accuracy": …}, "dogs": …, "cars": …}``, means over
+        three draws.
+    """
+    found = {}
+    for name, facts in paper_tables()["datasets"].items():
+        n, k = facts.get("images") or facts["train_images"], facts["classes"]
+        clusters = None
+        if unequal:
+            sizes = json.loads(JULES_CLUSTERS.read_text(encoding="utf-8"))["sizes"]
+            clusters = shared_out(n, resampled(sizes, k))
+        found[name] = chance_scores(equal_sizes(n, k), clusters, draws=3, full=False)
+    return found
 
 
 def toy_table(number: int, folder=TABLES) -> dict | None:

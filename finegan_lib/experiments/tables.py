@@ -3,41 +3,38 @@
 =====  ==============================================  ===========================================
 table  rows                                            scores
 =====  ==============================================  ===========================================
-1      Simple-GAN, InfoGAN, LR-GAN, StackGAN-v2,       Inception Score, FID, and for those with a
-       FineGAN                                         child code what it finds in real images
+1      Simple-GAN, InfoGAN, LR-GAN, StackGAN-v2,       Inception Score, FID, on photographs KID
+       FineGAN                                         first; and for those with a child code what
+                                                       it finds in real images
 2      FineGAN with other numbers of parents           the same
 3      JULE, DEPICT, each in two sizes, FineGAN, and   agreement with the true categories
        ours: sorting by the crop's middle, FineGAN
-       with a contrastive child head
+       with a contrastive child head; on photographs
+       k-means on pretrained features
 =====  ==============================================  ===========================================
 
-**Equal budget.** All generators of one table get as many steps of as many images. On ToyBirds they
-also get as many weights, to within a tenth (:func:`match_width`), and the same recipe but for what
-only FineGAN has. The discriminators are not matched: whatever judges a finished image is equally
-wide in all systems, and FineGAN's D_b and D_p come on top (the table counts them). On photographs,
-where the paper's numbers are to be met, their authors' widths.
+Every table has a row of labels by dice, and AMI, for which dice count nothing, beside NMI. What is
+trained, and at which equal budget, is said in :mod:`.table_systems`.
 
 A folder holds everything: ``runs/`` (one run a system and seed), ``results/`` (one file a system
 and seed, written when it is complete) and ``table1_toy.json`` (all seeds together). Whatever is
 there is not done again, so a table that was stopped goes on.
 """
 
-import itertools
 import json
 import platform
 import subprocess
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from .. import presets
 from ..base.checkpoints import read_metadata
 from ..base.errors import InputError
 from ..base.files import PACKAGE, read_json, slug, write_json
-from ..discovery.cluster import agreement, cluster_images, read_images
+from ..discovery.cluster import cluster_images, read_images
 from ..discovery.code_classifiers import (
     DiscoveryConfig,
     agreement_with_truth,
@@ -46,28 +43,56 @@ from ..discovery.code_classifiers import (
     train_code_classifier,
 )
 from ..discovery.depict import DEPICT_LARGE
-from ..models import FineGANGenerator, InfoGANBaselineConfig, InfoGANBaselineGenerator
-from ..pretrained import GENERATORS, load_generator
+from ..metrics.chance import dice_labels
+from ..metrics.clustering import agreement, kmeans_labels
+from ..metrics.feature_networks import load_network
+from ..models import FineGANGenerator, InfoGANBaselineGenerator
+from ..pretrained import load_generator
+from ..scoring.photographs import PhotoConfig, evaluate_photographs
 from ..scoring.quality import evaluate_quality
-from ..training import RunConfig, build_system, family_of, pick_device, train
+from ..training import RunConfig, pick_device, train
 from .digits import DEPICT_DIGITS, JULE_DIGITS
-from .paper import clustering_elsewhere, paper_tables
+from .table_systems import (
+    DATA,
+    DICE,
+    Row,
+    Settings,
+    base_config,
+    count_parameters,
+    generation_systems,
+    hierarchy_systems,
+    match_width,
+    mixed_sizes,
+    parameter_counts,
+    result_path,
+    table_rows,
+)
+from .table_text import budget, mean_and_sd, paper_columns, table_text, verdict
 
-DATA = {"toy": "birds", "cub": "birds", "dogs": "dogs", "cars": "cars"}  # the paper's column
-CLUSTERINGS = {
-    "JULE": "jule",
-    "JULE-ResNet-50": "jule_resnet50",
-    "DEPICT": "depict",
-    "DEPICT-Large": "depict_large",
-    "k-means on pixels": "kmeans",  # ours: what needs no learning
-}
-# Ours, too: the same methods told where the bird is. A crop's middle half holds little background;
-# on whole crops it is mostly the background that they sort by.
-CENTRED = ("JULE", "DEPICT", "k-means on pixels")
-PAPER_PARENTS = ("5", "10", "20", "40", "mixed")  # table 2's rows, of 200 children
+__all__ = [
+    "DATA",
+    "Row",
+    "Settings",
+    "base_config",
+    "budget",
+    "count_parameters",
+    "gather",
+    "generation_systems",
+    "hierarchy_systems",
+    "match_width",
+    "mean_and_sd",
+    "mixed_sizes",
+    "paper_columns",
+    "run_table",
+    "slug",
+    "table_text",
+    "verdict",
+]
+
 QUALITY = ("inception_score", "inception_score_sd", "fid", "kid", "kid_sd")
 QUALITY += ("real_inception_score", "real_halves_fid")
 DISCOVERY = DiscoveryConfig()  # of the classifiers that read child codes
+PHOTOS = PhotoConfig()  # of the scores on photographs
 # The authors' thousands of epochs would take days on a CPU. These settings were chosen on other
 # images, so they favour no method on ToyBirds.
 TOY_SORTING = {
@@ -77,125 +102,9 @@ TOY_SORTING = {
     "depict_large": replace(DEPICT_DIGITS, widths=DEPICT_LARGE.widths),
     "finegan": DISCOVERY,
 }
+# On photographs the authors' own, but for the larger DEPICT, which would take days with these.
+PHOTO_SORTING = {"depict_large": TOY_SORTING["depict_large"]}
 DISCOVERY_SEED = 1  # of the real ToyBirds that are sorted: a world of pictures not trained on
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What holds for all rows of a table."""
-
-    data: str = "toy"  # a key of DATA
-    image_size: int = 32  # pixels, of "toy"; the photographs' is the preset's
-    steps: int | None = None  # of each training; None: the preset's
-    folder: str = ""  # of the photographs; "": the preset's
-    network: str = ""  # of IS and FID; "": "toy" for ToyBirds, "inception" for photographs
-    n_images: int = 5000  # generated images of IS and FID
-    n_real: int = 2000  # ToyBirds to be sorted
-    device: str = "auto"
-
-
-# ------------------------------------------------------------------------------- what is trained
-
-
-def base_config(settings: Settings) -> RunConfig:
-    """FineGAN's own configuration, which sets the budget of all others."""
-    if settings.data not in DATA:
-        raise InputError(
-            "unknown data", seen=settings.data, cure=f"Choose one of {', '.join(DATA)}."
-        )
-    base = presets.PRESETS[settings.data]
-    if settings.data == "toy":
-        sizes = {c.model.image_size: c for c in (presets.TOY, presets.TOY64)}
-        if settings.image_size not in sizes:
-            raise InputError(
-                "there is no toy preset of this size",
-                seen=settings.image_size,
-                cure=f"Choose one of {', '.join(map(str, sizes))}.",
-            )
-        base = sizes[settings.image_size]
-    loop = replace(base.loop, minutes=0.0, device=settings.device)
-    if settings.data == "toy":  # one world, whatever the codes of a row are
-        model = base.model
-        loop = replace(loop, world_parents=model.n_parents, world_children=model.n_children)
-    if settings.folder:
-        loop = replace(loop, data=settings.folder)
-    if settings.steps is not None:
-        loop = replace(loop, steps=settings.steps)
-    return replace(base, loop=loop)
-
-
-def generation_systems(settings: Settings) -> dict[str, RunConfig]:
-    """Table 1: every system's run, by the paper's name."""
-    base, toy = base_config(settings), settings.data == "toy"
-    named = {
-        "Simple-GAN": presets.SIMPLE_GAN if toy else presets.CUB_SIMPLE_GAN,
-        "InfoGAN": presets.INFOGAN_BASELINE if toy else presets.CUB_INFOGAN,
-        "LR-GAN": presets.LR_GAN if toy else presets.CUB_LR_GAN,
-        "StackGAN-v2": presets.STACKGAN if toy else presets.CUB_STACKGAN,
-    }
-    # Hard negatives are FineGAN's: the others get their steps as ordinary ones.
-    loop = replace(base.loop, steps=base.loop.steps + base.loop.hard_steps, hard_steps=0)
-    systems = {}
-    for name, preset in named.items():
-        model = replace(preset.model, image_size=base.model.image_size, d_dim=base.model.d_dim)
-        if isinstance(model, InfoGANBaselineConfig):
-            model = replace(model, n_children=base.model.n_children)
-        if toy:
-            model = match_width(model, count_parameters(GENERATORS["finegan"], base.model))
-        recipe = replace(base.recipe, **dict.fromkeys(presets.FINEGANS_OWN, 0.0))
-        systems[name] = RunConfig(model, recipe, loop)
-    return systems | {"FineGAN": base}
-
-
-def hierarchy_systems(settings: Settings) -> dict[str, RunConfig]:
-    """Table 2: FineGAN with other numbers of parents, by that number; as :data:`PAPER_PARENTS`.
-
-    The paper's 5, 10, 20 and 40 parents are for 200 children, and 20 is its usual number. Other
-    data get the same multiples of their own usual number: ToyBirds, with 5 for 20 children, get
-    1, 2, 5 and 10. "mixed" has as many as usual, of unequal size (:func:`mixed_sizes`).
-    """
-    base = base_config(settings)
-    usual, n_children = base.model.n_parents, base.model.n_children
-    systems = {}
-    for paper in PAPER_PARENTS[:-1]:
-        n_parents = max(1, int(paper) * usual // 20)
-        model = replace(base.model, n_parents=n_parents, children_per_parent=())
-        systems[str(n_parents)] = replace(base, model=model)
-    sizes = mixed_sizes(usual, n_children)
-    model = replace(base.model, n_parents=len(sizes), children_per_parent=sizes)
-    return systems | {"mixed": replace(base, model=model)}
-
-
-def mixed_sizes(n_parents: int, n_children: int) -> tuple[int, ...]:
-    """Table 2's unequal hierarchy: some parents have twice the mean, twice as many have half of it.
-
-    "Some" are 3 in 20, as in the paper (:meth:`finegan_lib.codes.CodeHierarchy.mixed`); children
-    that are left over when the mean is not even go to the first parents.
-    """
-    mean, many = n_children // n_parents, round(0.15 * n_parents)
-    sizes = [mean // 2] * (2 * many) + [2 * mean] * many + [mean] * (n_parents - 3 * many)
-    for i in range(n_children - sum(sizes)):
-        sizes[i % n_parents] += 1
-    return tuple(sizes)
-
-
-def count_parameters(network_class, config) -> int:
-    """How many weights a network of these sizes has; nothing is allocated."""
-    with torch.device("meta"):
-        return sum(p.numel() for p in network_class(config).parameters())
-
-
-def match_width(model, n_parameters: int):
-    """A generator's sizes with the ``g_dim`` that brings its weights nearest to a number."""
-    generator = GENERATORS[family_of(type(model))]
-    best, best_error = model, float("inf")
-    for g_dim in itertools.count(4):
-        candidate = replace(model, g_dim=g_dim)
-        count = count_parameters(generator, candidate)
-        if abs(count - n_parameters) < best_error:
-            best, best_error = candidate, abs(count - n_parameters)
-        if count >= n_parameters:
-            return best
 
 
 # ------------------------------------------------------------------------------- one row, one seed
@@ -205,6 +114,19 @@ def generate(config: RunConfig, settings: Settings, folder, progress=True) -> di
     """Train one system, and score its images."""
     newest = train(config, folder, resume=True, progress=progress)
     trained = time.monotonic()
+    score = photograph_scores if settings.photographs else image_scores
+    scores = score(newest, config, settings, progress)
+    return {
+        "config": portable(config.to_dict(), settings),
+        "parameters": parameter_counts(config),
+        "seconds_training": read_metadata(newest)["seconds"],
+        "seconds_scoring": time.monotonic() - trained,
+        "scores": scores,
+    }
+
+
+def image_scores(newest, config: RunConfig, settings: Settings, progress=True) -> dict:
+    """IS, FID and KID of a trained system, and what its child code finds in real images."""
     scores = evaluate_quality(
         newest,
         data=config.loop.data,
@@ -221,20 +143,64 @@ def generate(config: RunConfig, settings: Settings, folder, progress=True) -> di
         if truth is not None:
             found = child_discovery(generator, images, truth, DISCOVERY, seed=config.loop.seed)
             scores |= {f"real_child_{name}": value for name, value in found.items()}
-    return {
-        "config": config.to_dict(),
-        "parameters": parameter_counts(config),
-        "seconds_training": read_metadata(newest)["seconds"],
-        "seconds_scoring": time.monotonic() - trained,
-        "scores": scores,
-    }
+    return scores
 
 
-def real_images(settings: Settings):
-    """Real images to be sorted, (N, 3, S, S) uint8, and their categories, or None."""
+def photograph_scores(newest, config: RunConfig, settings: Settings, progress=True) -> dict:
+    """The scores of :func:`~finegan_lib.scoring.photographs.evaluate_photographs`, in one list.
+
+    KID and FID through the pretrained network (``own_…`` through the set's own classifier), IS
+    through the own one; categories by the paper's route as ``real_child_…``.
+    """
+    asked = None if settings.n_images == Settings.n_images else settings.n_images
+    found = evaluate_photographs(
+        newest,
+        config.loop.data,
+        networks=("own", "pretrained"),
+        seeds=(config.loop.seed,),
+        config=replace(PHOTOS, n_generated=asked),
+        device=settings.device,
+        progress=progress,
+    )
+    own, seen = found["quality"]["own"], found["quality"]["pretrained"]
+    scores = {name: own[name] for name in QUALITY if "inception" in name}
+    scores |= {name: seen[name] for name in (*QUALITY, "kid_kept_out") if name in seen} | scores
+    scores |= {f"own_{name}": own[name] for name in ("kid", "fid")}
+    if "discovery" in found:
+        scores |= as_child_scores(found["discovery"]["all"])
+        for part in ("trained_as_many", "kept_out"):
+            if part in found["discovery"]:
+                scores[f"{part}_ami"] = found["discovery"][part]["ami"]
+    for name, swapped in found.get("background", {}).items():
+        scores[f"kept_{name}"] = swapped["kept"]
+    kinds = found.get("variety", found.get("told_apart", {}))
+    names = ("children_differ", "parents_differ", "children_told_apart")
+    scores |= {name: kinds[name] for name in names if name in kinds}
+    return scores | ({"mask_area": found["masks"]["area"]} if "masks" in found else {})
+
+
+def as_child_scores(found: dict) -> dict:
+    """Scores of a sorting under the names that tables 1 and 2 have for a child code's."""
+    names = {"nmi_arithmetic": "nmi", "ami": "ami", "ari": "ari", "accuracy": "accuracy"}
+    return {f"real_child_{short}": found[name] for name, short in names.items()}
+
+
+def portable(values: dict, settings: Settings) -> dict:
+    """A configuration to be kept: of the photographs' folder only its name."""
+    if settings.data == "toy":
+        return values
+    loop = values["loop"] | {"data": Path(values["loop"]["data"]).name}
+    return values | {"loop": loop}
+
+
+def real_images(settings: Settings, side: int = 0):
+    """Real images to be sorted, (N, 3, S, S) uint8, and their categories, or None.
+
+    ``side`` is S; 0: the generators' image size.
+    """
     base = base_config(settings)
     images, _, truth = read_images(
-        base.loop.data, base.model.image_size, n_images=settings.n_real, seed=DISCOVERY_SEED
+        base.loop.data, side or base.model.image_size, n_images=settings.n_real, seed=DISCOVERY_SEED
     )
     return images, truth
 
@@ -267,14 +233,16 @@ def sort_images(
     checkpoint=None,
     progress=True,
     centre: bool = False,
+    side: int = 0,
 ) -> dict:
     """Sort real images with one method and one seed, and compare with the truth.
 
     The clustering methods learn from the very images that they sort, FineGAN's classifiers from
-    generated ones. With ``centre`` the method sees the middle half of each image.
+    generated ones. With ``centre`` the method sees the middle half of each image; ``side`` is the
+    images' in pixels (0: the generators').
     """
     started = time.monotonic()
-    images, truth = real_images(settings)
+    images, truth = real_images(settings, **({"side": side} if side else {}))
     if centre:
         quarter = images.shape[-1] // 4
         images = images[..., quarter:-quarter, quarter:-quarter].contiguous()
@@ -284,76 +252,41 @@ def sort_images(
             seen=base_config(settings).loop.data,
             cure="Add image_class_labels.txt to the folder.",
         )
-    config = TOY_SORTING.get(method) if settings.data == "toy" else None
-    labels = cluster_images(
-        images,
-        method,
-        len(np.unique(truth)),
-        config=config,
-        checkpoint=checkpoint,
-        seed=seed,
-        folder=folder,
-        device=settings.device,
-        progress=progress,
-    )
+    k, config = len(np.unique(truth)), None
+    if method == "dice":
+        labels = dice_labels(len(images), k, seed)
+    elif method == "pretrained":
+        labels = kmeans_labels(pretrained_features(images), k, seed)
+    else:
+        config = (TOY_SORTING if settings.data == "toy" else PHOTO_SORTING).get(method)
+        labels = cluster_images(
+            images,
+            method,
+            k,
+            config=config,
+            checkpoint=checkpoint,
+            seed=seed,
+            folder=folder,
+            device=settings.device,
+            progress=progress,
+        )
     return {
         "config": config and asdict(config),
         "images": len(images),
+        "sizes": np.bincount(labels, minlength=k).tolist(),
         "seconds_scoring": time.monotonic() - started,
         "scores": agreement(truth, labels),
     }
 
 
-def parameter_counts(config: RunConfig) -> dict[str, int]:
-    """Weights of the generator and of all its discriminators together."""
-    system = build_system(config)
-    networks = {name: sum(p.numel() for p in n.parameters()) for name, n in system.named_children()}
-    networks.pop("average")
-    generator = networks.pop("generator")
-    return {"generator": generator, "discriminators": sum(networks.values())}
+@torch.no_grad()
+def pretrained_features(images: torch.Tensor) -> np.ndarray:
+    """(N, 1280) features of uint8 images, by a network that knows ImageNet's labels."""
+    network = load_network("pretrained")
+    return torch.cat([network(part).features for part in images.split(100)]).numpy()
 
 
 # ------------------------------------------------------------------------------- a whole table
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of a table.
-
-    ``name`` as printed; ``files``, what its files are called (a FineGAN of two tables is one run);
-    ``config`` of what is trained, if anything; ``method`` that sorts real images, if one does;
-    ``centre``, whether it sees their middle only.
-    """
-
-    name: str
-    files: str
-    config: RunConfig | None = None
-    method: str = ""
-    centre: bool = False
-
-
-def table_rows(number: int, settings: Settings) -> list[Row]:
-    """The rows of a table, in the paper's order."""
-    base = base_config(settings)
-    if number == 1:
-        return [Row(name, slug(name), c) for name, c in generation_systems(settings).items()]
-    if number == 2:
-        return [
-            Row(name, "finegan" if config == base else f"finegan_{name}_parents", config)
-            for name, config in hierarchy_systems(settings).items()
-        ]
-    if number == 3:
-        sorters = [Row(name, slug(name), None, method) for name, method in CLUSTERINGS.items()]
-        for name in CENTRED:
-            title = f"{name}, middle of the crop"
-            sorters.append(Row(title, slug(title), None, CLUSTERINGS[name], centre=True))
-        contrast = replace(base, recipe=replace(base.recipe, contrastive_child=1.0))
-        return [
-            *sorters,
-            Row("FineGAN", "finegan", base, "finegan"),
-            Row("FineGAN, contrastive", "finegan_contrastive", contrast, "finegan"),
-        ]
-    raise InputError("the paper has tables 1, 2 and 3", seen=number, cure="Choose one of them.")
 
 
 def run_table(
@@ -399,7 +332,7 @@ def run_row(row: Row, settings: Settings, seed: int, folder, progress=True) -> d
     path = result_path(folder, row, seed)
     asked = json.loads(json.dumps(describe(row, settings, seed)))
     if path.exists():
-        result = read_json(path, "asked")
+        result = read_json(path, "asked", "scores")
         differ = [key for key in asked if result["asked"].get(key) != asked[key]]
         if differ:
             raise InputError(
@@ -407,7 +340,8 @@ def run_row(row: Row, settings: Settings, seed: int, folder, progress=True) -> d
                 seen=str(path),
                 cure="Give another folder with --out, or the settings that it was made with.",
             )
-        return result
+        if not made_before_ami(result):
+            return result
     if progress:
         print(f"{row.name}, seed {seed}", flush=True)
     config = row.config and replace(row.config, loop=replace(row.config.loop, seed=seed))
@@ -415,10 +349,11 @@ def run_row(row: Row, settings: Settings, seed: int, folder, progress=True) -> d
     if row.method:
         newest = config and train(config, run, resume=True, progress=progress)
         sorting = run / "sorting"
-        result = sort_images(row.method, settings, seed, sorting, newest, progress, row.centre)
+        options = {"centre": row.centre, "side": row.side}
+        result = sort_images(row.method, settings, seed, sorting, newest, progress, **options)
         if config:
             result |= {
-                "training": config.to_dict(),
+                "training": portable(config.to_dict(), settings),
                 "parameters": parameter_counts(config),
                 "seconds_training": read_metadata(newest)["seconds"],
             }
@@ -431,11 +366,19 @@ def run_row(row: Row, settings: Settings, seed: int, folder, progress=True) -> d
     return result
 
 
+def made_before_ami(result: dict) -> bool:
+    """Whether a result has an NMI without the AMI that now stands beside it: it is made again."""
+    names = result["scores"].keys()
+    return any("nmi" in name for name in names) and not any("ami" in name for name in names)
+
+
 def describe(row: Row, settings: Settings, seed: int) -> dict:
     """What a result depends on, so that one made otherwise is not taken for it."""
     asked = {"data": settings.data, "n_real": settings.n_real, "method": row.method, "seed": seed}
     if row.centre:
         asked["centre"] = True
+    if row.side:
+        asked["side"] = row.side
     if not row.config and settings.image_size != Settings.image_size:
         asked["image_size"] = settings.image_size  # else it is the model's
     if not row.method:
@@ -443,13 +386,9 @@ def describe(row: Row, settings: Settings, seed: int) -> dict:
     if row.config:
         asked |= {"model": asdict(row.config.model), "recipe": asdict(row.config.recipe)}
         asked |= {name: getattr(row.config.loop, name) for name in ("steps", "hard_steps", "data")}
+        if settings.data != "toy":
+            asked["data"] = Path(asked["data"]).name
     return asked
-
-
-def result_path(folder, row: Row, seed: int) -> Path:
-    """Where the result of a row lies."""
-    kind = "sorting" if row.method else "images"
-    return Path(folder) / "results" / f"{kind}_{row.files}_seed{seed}.json"
 
 
 def gather(number: int, settings: Settings, folder) -> dict:
@@ -458,16 +397,24 @@ def gather(number: int, settings: Settings, folder) -> dict:
     for row in table_rows(number, settings):
         paths = Path(folder).glob(result_path("", row, 0).as_posix().replace("seed0", "seed*"))
         results = sorted((read_json(p, "seed", "scores") for p in paths), key=lambda r: r["seed"])
-        if results:
-            numbers = [name for name, v in results[0]["scores"].items() if not isinstance(v, str)]
-            systems[row.name] = {n: [r["scores"][n] for r in results] for n in numbers}
-            systems[row.name]["seed"] = [r["seed"] for r in results]
-            if "parameters" in results[0] and number < 3:
-                count = results[0]["parameters"]
-                systems[row.name]["parameters"] = count["generator"]
-                systems[row.name]["discriminator_parameters"] = count["discriminators"]
+        if not results:
+            continue
+        scores = [r["scores"] for r in results]
+        if row.method == "dice" and number < 3:
+            scores = [as_child_scores(one) for one in scores]
+        names = [n for n, v in scores[0].items() if not isinstance(v, str)]
+        names = [n for n in names if all(n in one for one in scores)]
+        systems[row.name] = {n: [one[n] for one in scores] for n in names}
+        systems[row.name]["seed"] = [r["seed"] for r in results]
+        if "parameters" in results[0] and number < 3:
+            count = results[0]["parameters"]
+            systems[row.name]["parameters"] = count["generator"]
+            systems[row.name]["discriminator_parameters"] = count["discriminators"]
+    kept = asdict(settings)
+    if settings.folder:
+        kept["folder"] = Path(settings.folder).name
     steps = base_config(settings).loop.steps
-    summary = {"command": command(number, settings, systems), "table": number, **asdict(settings)}
+    summary = {"command": command(number, settings, systems), "table": number, **kept}
     summary |= {"steps": steps, "systems": systems}
     write_json(Path(folder) / f"table{number}_{settings.data}.json", summary)
     return summary
@@ -475,117 +422,13 @@ def gather(number: int, settings: Settings, folder) -> dict:
 
 def command(number: int, settings: Settings, systems: dict) -> str:
     """What to type for a table with these results."""
-    seeds = sorted({seed for scores in systems.values() for seed in scores["seed"]})
-    words = [f"python -m finegan_lib table {number}"]
+    seeds = sorted({s for name in systems if name != DICE for s in systems[name]["seed"]})
+    words = [f"python -m finegan_lib table {number} --run"]
     for name, value in asdict(settings).items():
         if value != getattr(Settings, name):
+            value = "FOLDER" if name == "folder" else value
             words.append(f"--{name.replace('_', '-')} {value}")
     return " ".join([*words, "--seeds", *map(str, seeds)])
-
-
-# ------------------------------------------------------------------------------- as text
-
-COLUMNS = {
-    1: {"IS": "inception_score", "FID": "fid", "child NMI": "real_child_nmi"},
-    2: {"IS": "inception_score", "FID": "fid", "child NMI": "real_child_nmi"},
-    3: {"NMI": "nmi_arithmetic", "accuracy": "accuracy", "ARI": "ari"},
-}
-
-
-def table_text(summary: dict) -> str:
-    """A table as Markdown: ours, mean ± standard deviation over the seeds, beside the paper's."""
-    number, systems = summary["table"], summary["systems"]
-    settings = Settings(**{name: summary[name] for name in asdict(Settings())})
-    columns, printed = COLUMNS[number], paper_columns(number, settings)
-    weights = {"weights of G": "parameters", "of all D": "discriminator_parameters"}
-    weights = weights if number < 3 else {}
-    header = ["N_p" if number == 2 else "", *weights, *columns, *printed]
-    lines = [" | ".join(header), " | ".join(["---"] * len(header))]
-    for name, scores in systems.items():
-        cells = [name, *(f"{scores[count]:,}" for count in weights.values())]
-        cells += [mean_and_sd(scores.get(score)) for score in columns.values()]
-        cells += [column.get(name, "") for column in printed.values()]
-        lines.append(" | ".join(cells))
-    any_scores = next(iter(systems.values()), {})
-    if "real_inception_score" in any_scores:
-        controls = [mean_and_sd(any_scores[f"real_{n}"]) for n in ("inception_score", "halves_fid")]
-        empty = [""] * (len(header) - 1 - len(weights) - len(controls))
-        row = ["real images (FID: two halves)", *[""] * len(weights), *controls, *empty]
-        lines.append(" | ".join(row))
-    text = "\n".join(f"| {line} |" for line in lines)
-    if number == 1:
-        text += f"\n\n{budget(summary)}\n{verdict(systems)}"
-    return text
-
-
-def budget(summary: dict) -> str:
-    """What the generators of a table have in common, and what they have not."""
-    equal = "as many weights to within a tenth" if summary["data"] == "toy" else "authors' widths"
-    return (
-        f"Every generator: {summary['steps']:,} steps of the preset's batches, {equal}. A judge of "
-        "finished images is equally wide everywhere; FineGAN's D_b and D_p, which judge backgrounds"
-        " and read p, and StackGAN's judges of coarser scales come on top."
-    )
-
-
-def mean_and_sd(values: list[float] | None) -> str:
-    """Mean ± standard deviation (n − 1) of one value a seed."""
-    if not values:
-        return "–"
-    mean = float(np.mean(values))
-    digits = 3 if abs(mean) < 2 else 2
-    if len(values) == 1:
-        return f"{mean:.{digits}f}"
-    return f"{mean:.{digits}f} ± {np.std(values, ddof=1):.{digits}f}"
-
-
-def paper_columns(number: int, settings: Settings) -> dict[str, dict[str, str]]:
-    """The paper's numbers as text: {column: {row: cell}}; of its birds, if ours are ToyBirds."""
-    tables, column = paper_tables(), DATA[settings.data]
-    of = f"paper ({column})"
-    if number == 1:
-        scores, fids = tables["table1_inception_score"], tables["table1_fid"]
-        return {
-            f"IS, {of}": {n: f"{v[column][0]:.2f} ± {v[column][1]:.2f}" for n, v in scores.items()},
-            f"FID, {of}": {n: f"{v[column]:.2f}" for n, v in fids.items()},
-        }
-    if number == 2:
-        scores = tables["table2_inception_score_cub"]
-        pairs = zip(hierarchy_systems(settings), PAPER_PARENTS, strict=True)
-        cells = {ours: f"{scores[paper]:.2f} ({paper})" for ours, paper in pairs}
-        return {"IS, paper (its N_p, of 200 children)": cells}
-    pairs = {"NMI": tables["table3_nmi"], "accuracy": tables["table3_accuracy"]}
-    printed = {
-        f"{name}, {of}": {n: f"{v[column]:.3f}" for n, v in values.items()}
-        for name, values in pairs.items()
-    }
-    later = clustering_elsewhere()["nmi"]
-    own = {"FineGAN": "FineGAN", "FineGAN, contrastive": "C3-GAN"}
-    cells = {row: f"{later[name][column]:.2f} ({name})" for row, name in own.items()}
-    return printed | {f"NMI, C3-GAN's paper ({column})": cells}
-
-
-def verdict(systems: dict) -> str:
-    """How far FineGAN is ahead in FID and in what its child code finds, and whether seeds matter.
-
-    One sentence a score: the distance to the best other system, in the score's unit and in
-    standard deviations of one training (n − 1, both systems pooled).
-    """
-    lines = []
-    for title, score, sign in (("FID", "fid", -1), ("Child NMI", "real_child_nmi", 1)):
-        values = {name: s[score] for name, s in systems.items() if score in s}
-        ours = values.pop("FineGAN", None)
-        if ours is None or not values:
-            continue
-        best = max(values, key=lambda name: sign * np.mean(values[name]))
-        margin = sign * float(np.mean(ours) - np.mean(values[best]))
-        line = f"{title}: FineGAN is {'ahead of' if margin > 0 else 'behind'} {best}, "
-        line += f"the best other, by {abs(margin):.3g}"
-        if min(len(ours), len(values[best])) > 1:
-            noise = np.sqrt((np.var(ours, ddof=1) + np.var(values[best], ddof=1)) / 2)
-            line += f", {abs(margin) / max(noise, 1e-12):.1f} standard deviations of a training"
-        lines.append(line + ".")
-    return "\n".join(lines)
 
 
 # ------------------------------------------------------------------------------- small things

@@ -1,12 +1,18 @@
-"""How well a clustering agrees with the true categories: NMI, best-mapping accuracy, ARI.
+"""How well a clustering agrees with the true categories: NMI, AMI, best-mapping accuracy, ARI.
 
-None of the three cares how the clusters are numbered.
+None of them cares how the clusters are numbered. AMI and ARI are 0 for labels by dice; NMI and the
+accuracy are not, and the more clusters there are for the images, the more dice get
+(:mod:`finegan_lib.metrics.chance`).
 """
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+from sklearn.metrics import (
+    adjusted_mutual_info_score,
+    adjusted_rand_score,
+    normalized_mutual_info_score,
+)
 from sklearn.metrics.cluster import contingency_matrix
 from torch import Tensor
 
@@ -27,14 +33,29 @@ def nmi(labels_a, labels_b, average_method: str = "arithmetic") -> float:
     Raises:
         InputError: for labels of different length or an unknown mean.
     """
+    _check_mean(average_method)
+    labels_a, labels_b = _label_pair(labels_a, labels_b)
+    return float(normalized_mutual_info_score(labels_a, labels_b, average_method=average_method))
+
+
+def ami(labels_a, labels_b, average_method: str = "arithmetic") -> float:
+    """Adjusted mutual information, at most 1; 0 is what chance gives. Arguments as in `nmi`.
+
+    ``(I(A; B) − E[I]) / (mean(H(A), H(B)) − E[I])``, with E[I] the mean over all orders of one of
+    the two labellings (Vinh, Epps and Bailey, JMLR 2010).
+    """
+    _check_mean(average_method)
+    labels_a, labels_b = _label_pair(labels_a, labels_b)
+    return float(adjusted_mutual_info_score(labels_a, labels_b, average_method=average_method))
+
+
+def _check_mean(average_method: str) -> None:
     if average_method not in AVERAGE_METHODS:
         raise InputError(
             "unknown mean for the NMI",
             seen=average_method,
             cure=f"Choose one of {', '.join(AVERAGE_METHODS)}.",
         )
-    labels_a, labels_b = _label_pair(labels_a, labels_b)
-    return float(normalized_mutual_info_score(labels_a, labels_b, average_method=average_method))
 
 
 def ari(labels_a, labels_b) -> float:
@@ -52,6 +73,16 @@ def hungarian_accuracy(true, predicted) -> float:
     counts = contingency_matrix(*_label_pair(true, predicted))
     rows, columns = linear_sum_assignment(counts, maximize=True)
     return float(counts[rows, columns].sum() / counts.sum())
+
+
+def agreement(truth, labels) -> dict:
+    """Every score of a clustering at once: NMI by three means, AMI, best-mapping accuracy, ARI."""
+    return {
+        **{f"nmi_{mean}": nmi(truth, labels, mean) for mean in ("arithmetic", "geometric", "max")},
+        "ami": ami(truth, labels),
+        "accuracy": hungarian_accuracy(truth, labels),
+        "ari": ari(truth, labels),
+    }
 
 
 def kmeans_labels(features, k: int, seed: int, n_init: int = 4) -> np.ndarray:

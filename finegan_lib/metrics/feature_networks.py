@@ -7,8 +7,12 @@ network                         features        logits  used for
 ==============================  ==============  ======  =========================================
 `ToyClassifier`                 64              20      ToyBirds; shipped, trained by
                                                         ``python -m finegan_lib classifier``
+`SmallClassifier`               192             K       a folder of photographs; trained from
+                                                        nothing by that command or ``evaluate``
 `PhotoClassifier`               512 or 2048     K       a folder of photographs; fine-tuned by the
                                                         same command. The paper's IS is of this kind
+`ImageNetFeatures`              1280            1000    photographs; knows ImageNet's labels
+                                                        (:mod:`.imagenet_features`)
 `StandardInception`             2048            1008    FID as everybody reports it, the paper too
 ==============================  ==============  ======  =========================================
 
@@ -102,6 +106,42 @@ class ToyClassifier(nn.Module):
 
 
 # ------------------------------------------------------------------------------------- photographs
+
+
+class SmallClassifier(nn.Module):
+    """A convolutional network for photographs of 32 to 128 pixels, to be trained from nothing.
+
+    Two convolutions at each of four resolutions, 32 × 32 to 4 × 4, and the mean over the places.
+    The features are batch-normalised without gain: each has variance 1 over real training crops.
+
+    Args:
+        image_size: S; pictures of another size are resized to it (`resized`).
+        n_classes: K.
+    """
+
+    n_features = 192
+
+    def __init__(self, image_size: int = 64, n_classes: int = 50):
+        super().__init__()
+        self.config = {"image_size": image_size, "n_classes": n_classes}
+        self.name = f"classifier of {n_classes} classes, {image_size} px"
+        layers, before = [], 3
+        for width in (24, 48, 96, self.n_features):
+            stride = image_size // 32 if before == 3 else 2
+            layers += [conv_block(before, width, stride), conv_block(width, width)]
+            before = width
+        self.trunk = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.norm = nn.BatchNorm1d(self.n_features, affine=False)
+        self.child = nn.Linear(self.n_features, n_classes)
+
+    def embed(self, images: Tensor) -> Tensor:
+        """(N, 192) features of (N, 3, S, S) float images in [-1, 1]."""
+        return self.norm(self.trunk(images))
+
+    def forward(self, images: Tensor) -> Reading:
+        size = self.config["image_size"]
+        features = self.embed(resized(images, size).div(127.5).sub(1))
+        return Reading(features, self.child(features))
 
 
 class PhotoClassifier(nn.Module):
@@ -246,8 +286,10 @@ def load_network(name: str | Path = "toy", image_size: int = 32, inception=None)
     """A feature network, in evaluation mode.
 
     Args:
-        name: "toy", the shipped classifier of ToyBirds; "inception", the standard one; or a file
-            that ``python -m finegan_lib classifier`` wrote.
+        name: "toy", the shipped classifier of ToyBirds; "inception", the standard one;
+            "pretrained", a small one that knows ImageNet's labels
+            (:class:`~finegan_lib.metrics.imagenet_features.ImageNetFeatures`); or a file that
+            ``python -m finegan_lib classifier`` wrote.
         image_size: of the pictures, for "toy".
         inception: a local file with the standard weights.
 
@@ -256,6 +298,10 @@ def load_network(name: str | Path = "toy", image_size: int = 32, inception=None)
     """
     if name == "inception":
         return StandardInception(inception)
+    if name == "pretrained":
+        from .imagenet_features import ImageNetFeatures  # its packages are an extra
+
+        return ImageNetFeatures().eval().requires_grad_(False)
     path = WEIGHTS / f"classifier_{image_size}.safetensors" if name == "toy" else Path(name)
     try:
         with safe_open(path, "pt") as file:
@@ -267,7 +313,7 @@ def load_network(name: str | Path = "toy", image_size: int = 32, inception=None)
         raise InputError(
             "no feature network could be read",
             seen=f"{path} ({type(error).__name__})",
-            cure='Choose "toy" (32 or 64 pixels), "inception", or train one: '
+            cure='Choose "toy" (32 or 64 pixels), "inception", "pretrained", or train one: '
             "python -m finegan_lib classifier --data FOLDER --out FILE.",
         ) from error
     network.metadata = header
@@ -286,7 +332,7 @@ def save_network(network: nn.Module, path: str | Path, **facts) -> None:
     save_file(tensors, path, {"classifier": json.dumps(header)})
 
 
-KINDS = {"toy": ToyClassifier, "photo": PhotoClassifier}
+KINDS = {"toy": ToyClassifier, "small": SmallClassifier, "photo": PhotoClassifier}
 
 
 def network_digest(network: nn.Module) -> str:

@@ -1,1 +1,4 @@
-"""A trained network scored, with the trainings of the networks that judge it."""
+"""A trained network scored, with the trainings of the networks that judge it.
+
+Against ToyBirds' truth, or on photographs, where there is none (:mod:`.photographs`).
+"""

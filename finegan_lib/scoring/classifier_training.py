@@ -11,8 +11,16 @@ from tqdm.auto import tqdm
 
 from ..base.errors import InputError
 from ..data import BirdsFolder, ToyBirds
+from ..data.cache import CachedBirds
 from ..data.toybirds import DRAWING_VERSION, stored_crop_size
-from ..metrics.feature_networks import PhotoClassifier, ToyClassifier, save_network, to_uint8
+from ..discovery.code_classifiers import augment
+from ..metrics.feature_networks import (
+    PhotoClassifier,
+    SmallClassifier,
+    ToyClassifier,
+    save_network,
+    to_uint8,
+)
 from ..metrics.judges import POSE_SPREAD
 
 TILT_SPREAD = 16 / 12**0.5  # degrees: ToyBirds tilt uniformly between −8 and 8
@@ -39,8 +47,10 @@ def train_and_save_classifier(
         out: safetensors file to write.
         data: "toybirds", or a folder in CUB's layout with labels.
         image_size: of the crops; None: 32 for ToyBirds (or 64), 128 for a folder, as the paper
-            generates. The backbone enlarges them, as it will enlarge generated pictures.
-        backbone, pretrained: of the network for photographs (see `PhotoClassifier`).
+            generates, but 64 for "small". The backbone enlarges them, as it will enlarge generated
+            pictures.
+        backbone, pretrained: of the network for photographs (see `PhotoClassifier`); "small" is a
+            `SmallClassifier`, which is trained from nothing.
         steps, batch_size: of training.
         n_images, n_test: ToyBirds to train on, and others to be measured on. Of a folder, every
             tenth picture is kept for measuring.
@@ -65,7 +75,9 @@ def train_and_save_classifier(
         scores = measure_toy_classifier(network, ToyBirds(n_test, seed=seed + 12, **sizes))
         scores |= {"n_images": n_images, "drawing_version": DRAWING_VERSION}
     else:
-        folder = BirdsFolder(data, image_size=image_size or 128, seed=seed)
+        small = backbone == "small"
+        kind, size = (CachedBirds, image_size or 64) if small else (BirdsFolder, image_size or 128)
+        folder = kind(data, image_size=size, seed=seed)
         if folder.child_index is None:
             raise InputError(
                 "a classifier needs labels",
@@ -73,9 +85,16 @@ def train_and_save_classifier(
                 cure="Give a folder in CUB's layout with that file.",
             )
         command += f" --backbone {backbone} --steps {steps} --seed {seed} --out FILE"
-        command += "" if pretrained else " --from-scratch"
-        network = PhotoClassifier(folder.n_children, backbone, pretrained).to(device)
-        scores = train_photo_classifier(network, folder, steps, batch_size, seed, progress)
+        if small:
+            network = SmallClassifier(size, folder.n_children).to(device)
+            order = np.random.default_rng(seed).permutation(len(folder))
+            rows, options = np.sort(np.delete(order, slice(None, None, 10))), {"seed": seed}
+            options |= {"steps": steps, "batch_size": batch_size, "progress": progress}
+            scores = train_small_classifier(network, folder, folder.child_index, rows, **options)
+        else:
+            command += "" if pretrained else " --from-scratch"
+            network = PhotoClassifier(folder.n_children, backbone, pretrained).to(device)
+            scores = train_photo_classifier(network, folder, steps, batch_size, seed, progress)
     facts = scores | {"command": command}
     save_network(network, out, **facts)
     return facts
@@ -178,6 +197,52 @@ def train_photo_classifier(network, folder, steps, batch_size, seed=0, progress=
         right += int((seen == folder.child_index[rows]).sum())
     network.cpu()
     return {"child_accuracy": right / len(test), "n_images": len(training), "n_test": len(test)}
+
+
+def train_small_classifier(
+    network, birds, labels, rows, *, steps=400, batch_size=64, seed=0, progress=True
+) -> dict:
+    """Train a `SmallClassifier` from nothing on some photographs; accuracy on the others.
+
+    The crops are a GAN's, random windows and flips, and augmented as generated images are before a
+    reader learns from them (:func:`finegan_lib.discovery.code_classifiers.augment`).
+
+    Args:
+        network: on its device; left in evaluation mode on the CPU.
+        birds: `CachedBirds` of the network's image size.
+        labels: (N,) classes of all its photographs.
+        rows: those to learn from; with every other one left out the accuracy is NaN.
+
+    Returns:
+        ``child_accuracy``, ``n_images`` and ``n_test``.
+    """
+    device, random = next(network.parameters()).device, np.random.default_rng(seed)
+    optimiser = torch.optim.AdamW(network.parameters(), 3e-3, weight_decay=5e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, steps + 1)
+    labels = torch.as_tensor(np.asarray(labels))
+    bar = tqdm(range(steps), "training the set's own classifier", disable=not progress)
+    network.train()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for step in bar:
+            chosen = random.choice(rows, size=batch_size)
+            images = birds.batch([(int(row), step) for row in chosen]).child_crop
+            logits = network.child(network.embed(augment(images).to(device)))
+            loss = F.cross_entropy(logits, labels[chosen].to(device), label_smoothing=0.1)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            bar.set_postfix(loss=f"{loss.item():.2f}", refresh=False)
+    network.eval().cpu()
+    test, right = np.setdiff1d(np.arange(len(birds)), rows), 0
+    for part in np.array_split(test, -(-len(test) // 250) or 1):
+        if len(part):
+            with torch.no_grad():
+                seen = network(birds.evaluation_crops(part)).logits.argmax(1)
+            right += int((seen == labels[part]).sum())
+    accuracy = right / len(test) if len(test) else float("nan")
+    return {"child_accuracy": accuracy, "n_images": len(rows), "n_test": len(test)}
 
 
 def _photo_batches(folder, rows, batch_size, steps, seed) -> tuple[Tensor, Tensor]:

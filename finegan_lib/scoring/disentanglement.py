@@ -49,7 +49,7 @@ from ..discovery.code_classifiers import (
 from ..metrics.judges import POSE_NAMES, Judges
 from ..models import FineGANGenerator
 from ..models.generators import draw_freely, final_image
-from ..pretrained import load_generator
+from ..pretrained import load_generator, need_toybirds
 from .scores import mask_iou
 
 BINS = 20
@@ -329,10 +329,11 @@ def evaluate_disentanglement(
         ``per_seed`` has the same for every seed.
 
     Raises:
-        InputError: for a generator without a categorical code, or one of an image size that there
-            are no judges for.
+        InputError: for a generator without a categorical code, one that was trained on
+            photographs, or one of an image size that there are no judges for.
     """
     config = config or DisentanglementConfig()
+    need_toybirds(checkpoint, "disentanglement")
     generator = load_generator(checkpoint)
     draw_freely(generator, 2, torch.Generator().manual_seed(0))  # refuses other families
     size = generator.config.image_size

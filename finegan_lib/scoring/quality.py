@@ -51,7 +51,7 @@ from ..data.folder import read_rgb, resize_shorter_side
 from ..metrics.feature_networks import load_network, network_digest, to_uint8
 from ..models import FineGANGenerator, InfoGANGenerator
 from ..models.generators import final_image, random_codes
-from ..pretrained import load_generator
+from ..pretrained import load_generator, need_toybirds
 from ..speed import distributed
 
 STATISTICS_VERSION = 1
@@ -496,6 +496,8 @@ def evaluate_quality(
     """
     progress = progress and distributed.is_first()
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    if data == "toybirds":
+        need_toybirds(checkpoint, "the comparison with ToyBirds")
     generator = load_generator(checkpoint).to(device)
     size = generator.config.image_size
     if n < 4:

@@ -12,9 +12,10 @@ import torch
 from tqdm.auto import tqdm
 
 from ..base.errors import InputError
-from ..discovery.code_classifiers import DiscoveryConfig, discover_categories, shrink
+from ..discovery.code_classifiers import TRAININGS, DiscoveryConfig, discover_categories, shrink
 from ..metrics.clustering import (
     CONTROL_FEATURES,
+    ami,
     control_features,
     hungarian_accuracy,
     kmeans_labels,
@@ -43,6 +44,8 @@ def evaluate_generator(
     z_dim=None,
     seeds=(0, 1, 2),
     config=None,
+    trainings=TRAININGS,
+    tell=lambda line: None,
     progress=True,
 ) -> dict:
     """All scores of a generator trained on ToyBirds.
@@ -54,6 +57,8 @@ def evaluate_generator(
         judges: `Judges` of the generator's image size.
         z_dim: length of z; None: ``generator.config.z_dim``.
         seeds: sampling seeds.
+        trainings: of the classifiers: the method itself, "generated", and which controls.
+        tell: called with a line of text as soon as a part of the scores is there.
 
     Returns:
         A dictionary that ``json.dumps`` accepts. Numbers, each the mean over the seeds:
@@ -66,13 +71,13 @@ def evaluate_generator(
         ``parents_found``       real shapes that are the majority of some parent code's images
         ``children_found``      real children that are the majority of some child code's images
         ``leak``                share of the background stage's pixels that the segmenter calls bird
-        ``real_child_nmi``, ``real_child_accuracy``, ``real_parent_nmi``, ``real_parent_accuracy``
+        ``real_child_nmi``, ``real_child_ami``, ``real_child_accuracy``, and the same of the parent
                                 of classifiers trained on generated images, on real ones, by
                                 argmax; with ``_kmeans`` appended, by k-means on their features
 
         ``factor_matrix`` is a 4 × 4 list of lists (rows ``code_names``, columns
         ``factor_names``), with ``factor_floor`` and ``factor_movement`` beside it
-        (see `factors`). ``controls`` holds, for each control, the four scores on real images that
+        (see `factors`). ``controls`` holds, for each control, the scores on real images that
         it reaches. ``per_seed`` and ``sd`` hold every number's values and their standard
         deviation (n − 1).
 
@@ -86,13 +91,22 @@ def evaluate_generator(
     runs = []
     for seed in tqdm(seeds, "sampling seeds", disable=not progress):
         scores = judge_images(generator, hierarchy, judges, z_dim, config, seed=seed)
+        tell(
+            f"drawn birds: mask IoU {scores['mask_iou']:.2f}, {scores['children_found']:g} of "
+            f"{hierarchy.n_children} kinds, {scores['parents_found']:g} of "
+            f"{hierarchy.n_parents} shapes"
+        )
         factors = factor_matrix(
             generator, hierarchy, judges, z_dim=z_dim, n_images=config.n_pairs, seed=seed
         )
-        found = discover_categories(
-            generator, hierarchy, z_dim, *real, config.discovery, seed=seed, progress=progress
-        )
+        tell(f"the shape code moves the plumage by {factors['matrix'][1, 2]:.2f} (0 is best)")
+        options = {"seed": seed, "trainings": trainings, "progress": progress}
+        found = discover_categories(generator, hierarchy, z_dim, *real, config.discovery, **options)
         scores |= _flat_real_scores(found.pop("generated"))
+        tell(
+            f"new pictures, sorted by classifiers of drawn ones: NMI of the kind "
+            f"{scores['real_child_nmi']:.2f}, of the shape {scores['real_parent_nmi']:.2f}"
+        )
         controls = {name: _flat_real_scores(result) for name, result in found.items()}
         controls |= {name: control_scores(real, name, seed) for name in CONTROL_FEATURES}
         runs.append({"scores": scores, "factors": factors, "controls": controls})
@@ -161,6 +175,7 @@ def control_scores(real, kind: str, seed: int) -> dict:
     for level, truth in (("child", true_child), ("parent", true_parent)):
         clusters = kmeans_labels(features, len(np.unique(truth)), seed)
         scores[f"real_{level}_nmi"] = nmi(truth, clusters)
+        scores[f"real_{level}_ami"] = ami(truth, clusters)
         scores[f"real_{level}_accuracy"] = hungarian_accuracy(truth, clusters)
     return scores
 

@@ -40,7 +40,7 @@ def test_minutes_of_a_section(tmp_path, monkeypatch):
     words = " ".join(["word"] * 170)
     (tmp_path / "01_gan" / "lesson.py").write_text(
         f"# ---\n# jupyter:\n# ---\n# %% [markdown]\n# {words}\n"
-        '# ## A part\n# %%\nx = 1\n# %% exercise="01.1"\ndef f(): ...\n'
+        '# ## A part\n# %%\nx = 1\n# %% exercise="1"\ndef f(): ...\n'
         '# %% tags=["solution"] [markdown]\n# not counted\n',
         encoding="utf-8",
     )

@@ -14,6 +14,7 @@ from finegan_lib.discovery.cluster import (
     cluster_images,
     contact_sheet,
     finegan_features,
+    folder_labels,
     middle_square,
     read_images,
 )
@@ -62,6 +63,18 @@ def test_every_method_sorts_a_folder(method, colours, tmp_path):
     assert all((colours / row["file"]).is_file() for row in rows)
     with Image.open(tmp_path / "clusters.png") as sheet:
         assert sheet.size[0] > 800
+
+
+def test_one_folder_a_category_is_scored(colours, tmp_path):
+    result = cluster(colours, "kmeans", 3, tmp_path, image_size=32, progress=False)
+    assert result["agreement"]["ami"] == pytest.approx(1)
+
+
+def test_labels_of_folders():
+    names = ["train/robin/1.jpg", "test/robin/2.jpg", "train/wren/1.jpg"]
+    assert folder_labels(names).tolist() == [0, 0, 1]
+    assert folder_labels([*names, "stray.jpg"]) is None
+    assert folder_labels(["all/1.jpg", "all/2.jpg"]) is None
 
 
 def test_colours_are_told_apart(colours, tmp_path):

@@ -13,11 +13,13 @@ from finegan_lib import presets
 from finegan_lib.__main__ import build_parser, main
 from finegan_lib.base.checkpoints import read_metadata
 from finegan_lib.base.errors import InputError
+from finegan_lib.base.files import WEIGHTS
 from finegan_lib.codes import CodeHierarchy
+from finegan_lib.data import ToyBirds
 from finegan_lib.discovery import DiscoveryConfig
 from finegan_lib.discovery.depict import DEPICTConfig
 from finegan_lib.discovery.jule import JULEConfig
-from finegan_lib.experiments import tables
+from finegan_lib.experiments import committed_tables, table_systems, tables
 from finegan_lib.experiments.paper import TABLES, toy_table
 from finegan_lib.experiments.tables import Settings
 from finegan_lib.models import InfoGANBaselineConfig, InfoGANBaselineGenerator
@@ -276,6 +278,89 @@ def test_the_command(small, tmp_path, capsys):
     assert "another steps" in capsys.readouterr().err
 
 
+# ------------------------------------------------------------------------------ photographs
+
+
+@pytest.fixture
+def photographs(small, tmp_path, monkeypatch):
+    """40 drawn birds of three kinds that pass for photographs, and a budget for them."""
+    birds = presets.PRESETS["birds32"]
+    model = dataclasses.replace(birds.model, **TINY, n_parents=2, n_children=6)
+    model = dataclasses.replace(model, min_head_channels=4, background_gain=1.0)
+    loop = dataclasses.replace(birds.loop, batch_size=4, keep_out=0.2)
+    birds = dataclasses.replace(birds, model=model, loop=loop)
+    monkeypatch.setitem(presets.PRESETS, "birds32", birds)
+    monkeypatch.setattr(table_systems, "PARENTS_OF", {"cub50": (2, 3)})
+    quick = DiscoveryConfig(n_images=60, epochs=1, width=2)
+    config = {"n_swapped": 20, "n_masks": 12, "classifier_steps": 2, "splits": 2, "draws": 2}
+    monkeypatch.setattr(tables, "PHOTOS", tables.PhotoConfig(**config, discovery=quick))
+    monkeypatch.setattr(tables, "PHOTO_SORTING", tables.TOY_SORTING)
+    folder = tmp_path / "birds_of_mine"
+    drawn = ToyBirds(40, image_size=32, n_parents=1, n_children=3, progress=False)
+    drawn.write_cub(folder, progress=False)
+    return Settings(data="cub50", steps=2, folder=str(folder), n_images=24, device="cpu")
+
+
+def test_generators_of_photographs_have_one_budget_too():
+    systems = tables.generation_systems(Settings(data="cub50", folder="f"))
+    ours = systems["FineGAN"]
+    for config in systems.values():
+        weights = tables.count_parameters(GENERATORS[config.family], config.model)
+        expected = tables.count_parameters(GENERATORS["finegan"], ours.model)
+        assert weights == pytest.approx(expected, rel=0.1)
+        assert config.loop == ours.loop and config.loop.keep_out == 0.1
+        assert config.recipe.augment == ours.recipe.augment != ()
+    parents = tables.hierarchy_systems(Settings(data="cub50", folder="f"))
+    assert list(parents) == ["5", "10", "25", "mixed"]
+    assert sum(parents["mixed"].model.children_per_parent) == 50
+    columns = tables.paper_columns(2, Settings(data="cub50", folder="f"))
+    (cells,) = columns.values()  # 10 and 5 children a parent, as 20 and 40 parents of 200 have
+    assert {name: cell.split()[1] for name, cell in cells.items()} == {
+        "5": "(20)",
+        "10": "(40)",
+        "mixed": "(mixed)",
+    }
+    with pytest.raises(InputError, match="--folder"):
+        tables.base_config(Settings(data="cub50"))
+
+
+def test_table_1_on_photographs(photographs, tmp_path, monkeypatch):
+    pytest.importorskip("efficientnet_lite_pytorch")
+    only = ("InfoGAN", "FineGAN", "labels by dice")
+    out = tmp_path / "out"
+    summary = tables.run_table(1, photographs, out, seeds=(0,), only=only, progress=False)
+    assert list(summary["systems"]) == list(only)
+    ours = summary["systems"]["FineGAN"]
+    for name in ("kid", "fid", "inception_score", "real_child_ami", "kept_out_ami"):
+        assert np.isfinite(ours[name]).all()
+    assert "children_differ" in ours and "children_told_apart" in summary["systems"]["InfoGAN"]
+    assert "fid" not in summary["systems"]["labels by dice"]
+    one = (out / "results" / "images_finegan_seed0.json").read_text()
+    assert json.loads(one)["config"]["loop"]["data"] == summary["folder"] == "birds_of_mine"
+    assert str(tmp_path) not in one + json.dumps(summary)
+    text = tables.table_text(summary)
+    assert text.splitlines()[0].startswith("|  | weights of G | of all D | KID | FID | IS")
+    assert "KID: FineGAN is" in text and "Child AMI: FineGAN is" in text
+    monkeypatch.setattr(tables, "train", None)
+    again = tables.run_table(1, photographs, out, seeds=(0,), only=only, progress=False)
+    assert again == summary
+
+
+def test_table_3_on_photographs(photographs, tmp_path):
+    pytest.importorskip("efficientnet_lite_pytorch")
+    rows = [row.name for row in tables.table_rows(3, photographs)]
+    pretrained = [name for name in rows if "ImageNet's labels" in name]
+    only = ("labels by dice", "k-means on pixels", *pretrained)
+    summary = tables.run_table(3, photographs, tmp_path / "o", seeds=(0,), only=only)
+    assert len(pretrained) == 2 and list(summary["systems"]) == list(only)
+    for scores in summary["systems"].values():
+        assert {"ami", "ari", "accuracy"} <= scores.keys()
+    asked = json.loads((tmp_path / "o/results/sorting_pretrained_128_seed0.json").read_text())
+    assert asked["asked"]["side"] == 128 and sum(asked["sizes"]) == 40
+    text = tables.table_text(summary)
+    assert "0.266 (ours)" in text and "as unequal as JULE's" in text
+
+
 # ------------------------------------------------------------------------------ scores, text
 
 
@@ -326,6 +411,43 @@ def test_where_it_was_made():
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
+def test_committed_results_are_shown_at_once(number, monkeypatch, capsys):
+    """Without trainings, and with what these would cost."""
+    monkeypatch.setattr(tables, "run_table", None)
+    summary = committed_tables.committed(number, "toy")
+    for arguments in ("", "--seeds 0", "--steps 3000", "--only FineGAN"):
+        if number != 2 or "only" not in arguments:
+            assert main(["table", str(number), *arguments.split()]) == 0
+            shown = capsys.readouterr().out
+            assert tables.table_text(summary) in shown
+            assert summary["command"] in shown and "| labels by dice |" in shown
+    hours, machine = committed_tables.cost(number, "toy")
+    assert f"takes about {hours:.1f} hours" in shown and machine in shown
+    seconds = [json.loads(p.read_text()) for p in (TABLES / "results").glob("images_*")]
+    seconds = sum(r["seconds_training"] + r["seconds_scoring"] for r in seconds)
+    if number == 1:
+        assert 0 < hours < seconds / 3600 + 0.1
+    for new in ("--run", "--steps 7", "--seeds 5", "--out elsewhere", "--only BigGAN"):
+        with pytest.raises(TypeError):
+            main(["table", str(number), *new.split()])
+
+
+def test_what_was_made_before_ami_is_made_again(small, tmp_path):
+    only = ("k-means on pixels",)
+    tables.run_table(3, QUICK, tmp_path, seeds=(0,), only=only, progress=False)
+    path = tmp_path / "results/sorting_k_means_on_pixels_seed0.json"
+    result = json.loads(path.read_text())
+    ami = result["scores"].pop("ami")
+    path.write_text(json.dumps(result))
+    before = tables.gather(3, QUICK, tmp_path)
+    assert "| k-means on pixels | " in tables.table_text(before) and " – " in tables.table_text(
+        before
+    )
+    after = tables.run_table(3, QUICK, tmp_path, seeds=(0,), only=only, progress=False)
+    assert after["systems"]["k-means on pixels"]["ami"] == [ami]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
 def test_the_shipped_table_is_that_of_its_results(number, tmp_path):
     """The file that lessons print follows from the results beside it, and says its command."""
     shutil.copytree(TABLES / "results", tmp_path / "results")
@@ -342,6 +464,6 @@ def test_the_shipped_networks_are_those_of_table_1(system):
     generator = load_generator(f"tables/{tables.slug(system)}")
     count = sum(p.numel() for p in generator.parameters())
     assert [count] == toy_table(1)["systems"][system]["parameters"]
-    config = read_metadata(TABLES / f"{tables.slug(system)}.safetensors")["config"]
+    config = read_metadata(WEIGHTS / "tables" / f"{tables.slug(system)}.safetensors")["config"]
     result = TABLES / "results" / f"images_{tables.slug(system)}_seed0.json"
     assert config == json.loads(result.read_text())["config"]

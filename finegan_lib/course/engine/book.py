@@ -44,7 +44,7 @@ INDEX = """\
 # FineGAN, the course
 
 How can a network that nobody ever told what a species is learn to paint a heron in striped plumage
-before a sunset, and to change any one of the three without touching the others? Eleven notebooks
+before a sunset, and to change any one of the three without touching the others? The notebooks
 build the answer: a GAN, InfoGAN's bound, FineGAN's three stages, and what they are worth. Here they
 are to be read; [the repository]({repository}) (release {tag}) has them to be worked through.
 

@@ -1,5 +1,8 @@
 """The two pictures of the README, drawn: the map of the course, and what its network draws."""
 
+from collections import Counter
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import torch
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
@@ -8,26 +11,10 @@ from ... import figures
 from ...pretrained import load_finegan
 from .. import style
 from .colab import ROOT
+from .contents import lesson_facts
+from .folders import lesson_names
 
-# Number, name, what it is about, column, row.
-STATIONS = (
-    ("00", "Start here", "the question, ToyBirds", 0, 2),
-    ("01", "GAN", "painter and critic", 1, 2),
-    ("02", "InfoGAN", "codes that mean a thing", 2, 2),
-    ("03", "Background", "patches, and no birds", 0, 1),
-    ("04", "Parent", "a mask: the shape", 1, 1),
-    ("05", "Child", "looks; the whole model", 2, 1),
-    ("06", "Codes", "sweeps and factors", 3, 1),
-    ("07", "Training", "the loop, its failures", 0, 0),
-    ("08", "Image quality", "IS, FID; Tables 1 and 2", 1, 0),
-    ("09", "Discovery", "sorting birds; Table 3", 2, 0),
-    ("10", "Gallery", "play; what came after", 3, 0),
-)
-ROWS = {
-    2: ("the ancestors", style.SKY),
-    1: ("FineGAN", style.GREEN),
-    0: ("is it any good?", style.ORANGE),
-}
+COLOURS = (style.SKY, style.GREEN, style.ORANGE, style.PURPLE)  # of the parts of the course
 WIDTH, HEIGHT, STEP_X, STEP_Y = 2.5, 1.0, 2.95, 1.75
 
 
@@ -55,40 +42,60 @@ def draw_stages(checkpoint: str = "toy", columns: int = 9) -> plt.Figure:
     return figures.image_figure([list(row) for row in rows.values()], list(rows), None, title, 1.0)
 
 
+def stations() -> list[tuple[str, str, str, str, int, int]]:
+    """Every lesson: number, title, what it is about, part; and its column and row on the map.
+
+    A part of the course is a row, the first on top. Read from the lessons' headers.
+    """
+    headers = {lesson: lesson_facts(lesson) for lesson in lesson_names()}
+    parts = list(dict.fromkeys(facts["part"] for facts in headers.values()))
+    placed, columns = [], Counter()
+    for lesson, facts in headers.items():
+        part = facts["part"]
+        row = len(parts) - 1 - parts.index(part)
+        placed.append((lesson[:2], facts["title"], facts["about"], part, columns[part], row))
+        columns[part] += 1
+    return placed
+
+
 def draw_map(checkpoint: str = "toy") -> plt.Figure:
-    """The eleven lessons in reading order, and in the corner a bird in its three stages.
+    """The lessons in reading order, a row for each part, and a bird in its three stages.
 
     Args:
         checkpoint: whose bird.
     """
-    figure, axis = plt.subplots(figsize=(11.6, 5.2))
-    axis.set(xlim=(-1.75, 3 * STEP_X + WIDTH + 0.1), ylim=(-0.45, 2 * STEP_Y + HEIGHT + 0.75))
+    placed = stations()
+    rows = {part: row for *_, part, _, row in placed}
+    columns = max(4, 1 + max(column for *_, column, _ in placed))
+    last = sum(row == 0 for *_, row in placed)  # lessons in the lowest row
+    size = (columns - 1) * STEP_X + WIDTH, (len(rows) - 1) * STEP_Y + HEIGHT
+    figure, axis = plt.subplots(figsize=(0.98 * (size[0] + 1.9), 1.03 * (size[1] + 0.5)))
+    axis.set_axis_off()
     axis.set_aspect("equal")
-    axis.axis("off")
-    axis.set_title("The course: eleven notebooks", fontsize=15)
-    for row, (name, colour) in ROWS.items():
-        axis.text(
-            -0.3,
-            row * STEP_Y + HEIGHT / 2,
-            name,
-            ha="right",
-            va="center",
-            color=colour,
-            fontsize=12,
-        )
-    corners = [(column * STEP_X, row * STEP_Y) for *_, column, row in STATIONS]
-    for (number, name, about, _, row), (x, y) in zip(STATIONS, corners, strict=True):
-        colour = ROWS[row][1]
+    for part, row in rows.items():
+        y = row * STEP_Y + HEIGHT / 2
+        axis.text(-0.3, y, part, ha="right", va="center", color=_colour(rows, row), fontsize=12)
+    corners = [(column * STEP_X, row * STEP_Y) for *_, column, row in placed]
+    for (number, title, about, _, _, row), (x, y) in zip(placed, corners, strict=True):
+        colour = _colour(rows, row)
         box = FancyBboxPatch(
             (x, y), WIDTH, HEIGHT, boxstyle="round,pad=0.06", fc=colour + "33", ec=colour, lw=1.6
         )
         axis.add_patch(box)
-        axis.text(x + 0.1, y + 0.68, f"{number}  {name}", va="center", fontsize=11.5, weight="bold")
+        axis.text(
+            x + 0.1, y + 0.68, f"{number}  {title}", va="center", fontsize=11.5, weight="bold"
+        )
         axis.text(x + 0.1, y + 0.27, about, va="center", fontsize=9)
-    for before, after in zip(range(10), range(1, 11), strict=True):
-        _arrow(axis, corners[before], corners[after])
-    _bird(axis, checkpoint)
+    for before, after in pairwise(corners):
+        _arrow(axis, before, after)
+    if last < columns:
+        _bird(axis, checkpoint, (columns - 1) * STEP_X - 0.1, 0.12)
+    axis.set(xlim=(-1.75, size[0] + 0.2), ylim=(-0.25, size[1] + 0.2))
     return figure
+
+
+def _colour(rows, row) -> str:
+    return COLOURS[(len(rows) - 1 - row) % len(COLOURS)]
 
 
 def _arrow(axis, start, end):
@@ -102,7 +109,7 @@ def _arrow(axis, start, end):
 
 
 @torch.no_grad()
-def _bird(axis, checkpoint):
+def _bird(axis, checkpoint, left, bottom):
     generator = load_finegan(checkpoint)
     hierarchy = generator.config.hierarchy()
     z = torch.zeros(1, generator.config.z_dim)
@@ -114,10 +121,9 @@ def _bird(axis, checkpoint):
         "shape": out.parent.mask,
         "finished": out.child.image,
     }
-    left, side = 3 * STEP_X - 0.1, 0.88
+    side = 0.88
     for i, (name, picture) in enumerate(pictures.items()):
-        x, y = left + i * (side + 0.06), 2 * STEP_Y + 0.12
+        x, y = left + i * (side + 0.06), bottom
         place = (x, x + side, y, y + side)
         figures.show(axis, picture[0], extent=place, interpolation="nearest", zorder=3)
         axis.text(x + side / 2, y - 0.14, name, ha="center", va="center", fontsize=8.5)
-    axis.set(xlim=(-1.75, 3 * STEP_X + WIDTH + 0.2), ylim=(-0.25, 2 * STEP_Y + HEIGHT + 0.2))

@@ -8,13 +8,13 @@ told apart; the tests go through them all.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import torch
 
 from ...base.errors import InputError
-from .folders import find_lesson, lesson_module, lesson_source
+from .folders import find_lesson, lesson_module, lesson_source, with_numbers
 from .observe import ERROR, STUB, VALUE, observe
 
 OPEN, WRONG, SOLVED = "open", "wrong", "solved"
@@ -41,7 +41,7 @@ class Exercise:
     """Common to all kinds.
 
     Args:
-        key: lesson and number, "01.2".
+        key: its number in the lesson, "2"; :func:`lesson_exercises` makes "01.2" of it.
         title: a few words for the progress board.
         name: of the function or variable in the notebook.
         solution: the reference: a function, or a value.
@@ -291,12 +291,18 @@ def _compare_collections(got, want, tolerance):
 
 @cache
 def lesson_exercises(number: str) -> dict[str, Exercise]:
-    """The exercises of lesson "01" by key, in order."""
+    """The exercises of lesson "01" by key ("01.1", …), in order; numbers of lessons filled in."""
     try:
-        module = lesson_module(number, "exercises")
+        exercises = lesson_module(number, "exercises").EXERCISES
     except InputError:
         return {}
-    return {exercise.key: exercise for exercise in module.EXERCISES}
+    return {e.key: e for e in (_numbered(e, find_lesson(number)) for e in exercises)}
+
+
+def _numbered(exercise: Exercise, lesson: str) -> Exercise:
+    texts = {name: with_numbers(getattr(exercise, name), lesson) for name in ("title", "praise")}
+    mistakes = tuple(replace(m, hint=with_numbers(m.hint, lesson)) for m in exercise.mistakes)
+    return replace(exercise, key=f"{lesson[:2]}.{exercise.key}", mistakes=mistakes, **texts)
 
 
 def find_exercise(key) -> Exercise:
@@ -321,8 +327,8 @@ def lesson_hints(number: str) -> dict[str, tuple[str, ...]]:
     hints, key = {}, None
     for line in lesson_source(find_lesson(number)).splitlines():
         if line.startswith("# %%"):
-            found = re.search(r'exercise="([\d.]+)"', line)
-            key = found and found[1]
+            found = re.search(r'exercise="(\d+)"', line)
+            key = found and f"{number}.{found[1]}"
         elif key and line.strip().startswith("### HINT "):
             hints.setdefault(key, []).append(line.strip().removeprefix("### HINT "))
         elif key and line.strip().startswith("###   "):

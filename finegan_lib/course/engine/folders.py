@@ -2,11 +2,13 @@
 
 In it: ``lesson.py`` (the text and code of its notebook), ``exercises.py`` (what is right, what is
 wrong and what to say) and, where it needs one, ``lab.py`` (its laboratory: small worlds, meters and
-drawings). A lesson's number and name are those of its folder, and are written nowhere else.
+drawings). A lesson's number and name are those of its folder, and are written nowhere else: a text
+says ``{{number}}`` for its own lesson's and ``{{infogan}}`` for another's.
 """
 
 import importlib
 import json
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -15,6 +17,7 @@ from ...base.errors import InputError
 LESSONS = Path(__file__).resolve().parents[1] / "lessons"
 TIMINGS = LESSONS / "timings.json"
 PACKAGE = "finegan_lib.course.lessons"
+OTHER_FIELDS = ("runtime", "minutes", "mistakes", "lessons")  # filled in by others
 
 
 def lesson_names() -> list[str]:
@@ -23,8 +26,35 @@ def lesson_names() -> list[str]:
 
 
 def lesson_source(lesson: str) -> str:
-    """The text of ``lesson.py`` of a lesson given by its full name."""
-    return (LESSONS / lesson / "lesson.py").read_text(encoding="utf-8")
+    """The text of ``lesson.py`` of a lesson given by its full name, with its numbers filled in."""
+    return with_numbers((LESSONS / lesson / "lesson.py").read_text(encoding="utf-8"), lesson)
+
+
+def with_numbers(text: str, lesson: str | None = None) -> str:
+    """A text with ``{{infogan}}`` replaced by that lesson's number.
+
+    Args:
+        lesson: the full name of the lesson that the text is in; its number replaces ``{{number}}``.
+
+    Raises:
+        InputError: for a name in such braces that is no lesson's.
+    """
+    numbers = {name[3:]: name[:2] for name in lesson_names()}
+    if lesson:
+        numbers["number"] = lesson[:2]
+
+    def number(match):
+        if match[1] in OTHER_FIELDS:
+            return match[0]
+        if match[1] not in numbers:
+            raise InputError(
+                "no lesson has this name",
+                seen=f"{match[0]} in {lesson or 'a text of the course'}",
+                cure=f"Choose one of {', '.join(numbers)}.",
+            )
+        return numbers[match[1]]
+
+    return re.sub(r"\{\{([a-z_]+)\}\}", number, text)
 
 
 def find_lesson(name: str) -> str:

@@ -11,7 +11,7 @@ from .exercises import (
     Fill,
     lesson_exercises,
 )
-from .folders import LESSONS, lesson_names, lesson_source, timings
+from .folders import LESSONS, lesson_names, lesson_source, timings, with_numbers
 
 TEMPLATE = LESSONS / "leader_guide.md"
 WORDS_PER_MINUTE = 170
@@ -28,7 +28,7 @@ KINDS = {
 
 def leader_guide() -> str:
     """The text of ``solutions/README.md``."""
-    text = TEMPLATE.read_text(encoding="utf-8")
+    text = with_numbers(TEMPLATE.read_text(encoding="utf-8"))
     return text.replace("{{minutes}}", minutes_table()).replace("{{mistakes}}", mistakes_lists())
 
 
@@ -44,8 +44,8 @@ def sections(lesson: str) -> list[tuple[str, float]]:
         if 'tags=["solution"]' in head:
             continue
         if "[markdown]" not in head:
-            key = re.search(r'exercise="([\d.]+)"', head)
-            exercise = exercises[key[1]] if key else None
+            key = re.search(r'exercise="(\d+)"', head)
+            exercise = exercises[f"{lesson[:2]}.{key[1]}"] if key else None
             found[-1][1] += MINUTES_PER_EXERCISE.get(type(exercise), MINUTES_PER_CELL)
             continue
         for line in body.splitlines():

@@ -17,6 +17,7 @@ from PIL import Image
 
 from ...base.errors import InputError
 from .colab import ROOT
+from .contents import with_table
 from .folders import TIMINGS, find_lesson, lesson_names, timings
 from .guide import leader_guide
 from .source import make_notebook
@@ -31,7 +32,7 @@ def notebook_path(lesson: str, solved: bool) -> Path:
 
 
 def build(check: bool = False) -> list[str]:
-    """Write every notebook anew from its lesson, and the leader's guide.
+    """Write every notebook anew from its lesson, the leader's guide and the README's table.
 
     Outputs of unchanged cells stay.
 
@@ -43,6 +44,8 @@ def build(check: bool = False) -> list[str]:
     """
     different = []
     wanted = {notebook_path(n, s): (n, s) for n in lesson_names() for s in FOLDERS.values()}
+    if not check:
+        _renumber(wanted)
     for path, (lesson, solved) in wanted.items():
         old = read(path) if path.exists() else None
         new = keep_outputs(make_notebook(lesson, solved), old)
@@ -50,16 +53,30 @@ def build(check: bool = False) -> list[str]:
             different.append(str(path.relative_to(ROOT)))
             if not check:
                 write(new, path)
-    guide, new = ROOT / "solutions" / "README.md", leader_guide()
-    if not guide.exists() or guide.read_text(encoding="utf-8") != new:
-        different.append(str(guide.relative_to(ROOT)))
-        if not check:
-            guide.write_text(new, encoding="utf-8")
+    front = ROOT / "README.md"
+    pages = {ROOT / "solutions" / "README.md": leader_guide()}
+    pages[front] = with_table(front.read_text(encoding="utf-8"))
+    for page, new in pages.items():
+        if not page.exists() or page.read_text(encoding="utf-8") != new:
+            different.append(str(page.relative_to(ROOT)))
+            if not check:
+                page.write_text(new, encoding="utf-8")
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).glob("*.ipynb")):
             if path not in wanted:
                 different.append(f"{path.relative_to(ROOT)} (has no lesson)")
     return different
+
+
+def _renumber(wanted) -> None:
+    """Give the notebooks of lessons that got another number their new names."""
+    by_name = {}
+    for path in wanted:
+        others = sorted(path.parent.glob(f"[0-9][0-9]{path.name[2:]}"))
+        by_name[path] = [other for other in others if other not in wanted]
+    moves = {old[0]: path for path, old in by_name.items() if not path.exists() and len(old) == 1}
+    for old, path in moves.items():
+        old.rename(path)
 
 
 def keep_outputs(new, old):

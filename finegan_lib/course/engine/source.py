@@ -1,16 +1,17 @@
 """From a lesson's source to its two notebooks.
 
-A lesson's ``lesson.py`` is a jupytext ``py:percent`` file. Its header states ``title``,
-``t4_seconds`` (an estimate) and, if needed, ``extras`` (further packages for Colab). In it:
+A lesson's ``lesson.py`` is a jupytext ``py:percent`` file (:mod:`.contents` says what its header
+holds). In it:
 
-* a code cell with ``exercise="01.2"`` holds an exercise. Between ``### BEGIN SOLUTION`` and
+* a code cell with ``exercise="2"`` holds the second exercise. Between ``### BEGIN SOLUTION`` and
   ``### END SOLUTION`` stands the solution: a function's body, or one assignment. The student's
   notebook has ``return ...`` (``...`` in ``__init__``) or ``name = ...`` in its place. Lines after
   ``### INSTEAD`` stand in the student's notebook as they are: code with a mistake to be found.
 * ``### HINT`` lines are shown by ``course.hint``, gentlest first; a line that starts with ``###``
   and three spaces goes on with the last. They are in neither notebook.
 * a cell tagged ``solution`` is in the worked notebook alone.
-* ``{{runtime}}`` in the first cell becomes the measured running time.
+* ``{{runtime}}`` in the first cell becomes the measured running time, ``{{number}}`` the lesson's
+  number, ``{{infogan}}`` that of another lesson and ``{{lessons}}`` the table of all.
 
 The badge and the Colab cell are added here, so no lesson repeats them.
 """
@@ -24,6 +25,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from ...base.errors import InputError
 from .colab import badge_cell, bootstrap_cell
+from .contents import facts_in, questions_table
 from .folders import lesson_source, timings
 
 TAGS = {"bootstrap", "nbval-check-output", "nbval-skip", "solution"}
@@ -40,12 +42,13 @@ def make_notebook(lesson: str, solved: bool) -> nbformat.NotebookNode:
         InputError: for marks that do not fit together.
     """
     source = jupytext.reads(lesson_source(lesson), fmt="py:percent")
-    facts = source.metadata.get("lesson")
-    if not facts:
-        raise InputError("a lesson needs a header", seen=lesson, cure="See engine/source.py.")
+    facts = facts_in(source.metadata, lesson)
     cells = [c for c in source.cells if not c.source.startswith("# ruff:")]
     title, *rest = [_derive(cell, lesson, solved) for cell in cells]
     title.source = title.source.replace("{{runtime}}", runtime(lesson, facts))
+    for cell in rest:
+        if cell is not None and "{{lessons}}" in cell.source:
+            cell.source = cell.source.replace("{{lessons}}", questions_table())
     folder = "solutions" if solved else "notebooks"
     first = [
         new_markdown_cell(badge_cell(folder, lesson)),
@@ -88,7 +91,7 @@ def _derive(cell, lesson: str, solved: bool):
         return new_markdown_cell(cell.source, metadata=metadata)
     key = cell.metadata.get("exercise")
     if key:
-        metadata["exercise"] = key
+        metadata["exercise"] = f"{lesson[:2]}.{key}"
     code = without_hints(cell.source)
     code = keep_solution(code) if solved else remove_solution(code, lesson)
     return new_code_cell(code, metadata=metadata)

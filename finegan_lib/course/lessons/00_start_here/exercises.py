@@ -1,4 +1,4 @@
-"""The exercises of lesson 00, with answers that must be told apart."""
+"""The exercises of this lesson, with answers that must be told apart."""
 
 import numpy as np
 import torch
@@ -54,7 +54,7 @@ def _window(value):
 
 EXERCISES = (
     Fill(
-        "00.1",
+        "1",
         "fill in: the mean colour of a picture",
         "my_mean_colour",
         mean_colour,
@@ -82,7 +82,7 @@ EXERCISES = (
         inputs=_crops,
     ),
     Fill(
-        "00.2",
+        "2",
         "fill in: normalised mutual information",
         "my_nmi",
         nmi,
@@ -110,7 +110,7 @@ EXERCISES = (
         inputs=_labels,
     ),
     Choice(
-        "00.3",
+        "3",
         "predict: what k-means on raw pixels finds",
         "my_prediction",
         "c",
@@ -122,7 +122,7 @@ EXERCISES = (
         praise="The distance between two pictures adds up pixels, and most are background.",
     ),
     Exploration(
-        "00.4",
+        "4",
         "explore: what a window in the middle sees",
         "my_window",
         6,

@@ -2,11 +2,15 @@
 # jupyter:
 #   lesson:
 #     title: Start here
+#     part: the ancestors
+#     about: "the question, ToyBirds"
+#     question: "Can a network find species that nobody named?"
+#     afterwards: "say why sorting pictures without labels finds backgrounds"
 #     t4_seconds: 30
 # ---
 # ruff: noqa: E402, F821
 # %% [markdown]
-# # 00 · Start here: can a network find species that nobody named?
+# # {{number}} · Start here: can a network find species that nobody named?
 #
 # Show a child twenty photographs of birds and it will soon say *that one again!*, without knowing a
 # single name. Can a network do the same? It would be worth having: to label two hundred species of
@@ -130,7 +134,7 @@ plt.show()
 # twenty groups of neighbours. Everything depends on the features. The shortest description of a
 # bird is its mean colour.
 #
-# ### Exercise 00.1 (fill in): the mean colour
+# ### Exercise {{number}}.1 (fill in): the mean colour
 #
 # With $x_{nkij}$ the pixel of picture $n$, channel $k$, row $i$ and column $j$, in 0 … 255, and
 # $S$ the side of a picture in pixels:
@@ -140,7 +144,7 @@ plt.show()
 # The library's version is `shared_lab.mean_colour`.
 
 
-# %% exercise="00.1"
+# %% exercise="1"
 def my_mean_colour(crops: torch.Tensor) -> torch.Tensor:
     """(N, 3, S, S) uint8 pictures → (N, 3) float32, the mean of each channel in [0, 1]."""
     ### HINT Which of the four dimensions shall still be there in the end?
@@ -152,7 +156,7 @@ def my_mean_colour(crops: torch.Tensor) -> torch.Tensor:
 
 
 # %% tags=["nbval-check-output"]
-course.check("00.1", my_mean_colour)
+course.check("{{number}}.1", my_mean_colour)
 
 # %% [markdown]
 # ## How good is a sorting?
@@ -170,16 +174,16 @@ course.check("00.1", my_mean_colour)
 #
 # This is the score of the paper's Table 3. (There FineGAN reaches 0.403 on 200 species of birds.
 # Other means than the arithmetic one are in use, and the paper does not say which it took: more in
-# lesson 09.) Mutual information comes back in lesson 02, in the loss itself. The library's version
-# is `finegan_lib.metrics.nmi`.
+# lesson {{discovery}}.) Mutual information comes back in lesson {{infogan}}, in the loss itself.
+# The library's version is `finegan_lib.metrics.nmi`.
 #
-# ### Exercise 00.2 (fill in): NMI
+# ### Exercise {{number}}.2 (fill in): NMI
 #
 # The table of joint shares `joint[a, b]` $= p(a, b)$ is made for you. Beware of empty cells:
 # $0 \log 0$ counts as 0.
 
 
-# %% exercise="00.2"
+# %% exercise="2"
 def my_nmi(a, b) -> float:
     """NMI of two labellings: sequences of N non-negative integers."""
     a, b = np.asarray(a), np.asarray(b)
@@ -198,7 +202,7 @@ def my_nmi(a, b) -> float:
 
 
 # %% tags=["nbval-check-output"]
-course.check("00.2", my_nmi)
+course.check("{{number}}.2", my_nmi)
 
 # %% [markdown]
 # ## Predict before you look
@@ -210,9 +214,9 @@ course.check("00.2", my_nmi)
 # * **(b)** the silhouette: large outlines come before small patterns
 # * **(c)** the background
 #
-# ### Exercise 00.3 (predict)
+# ### Exercise {{number}}.3 (predict)
 
-# %% exercise="00.3"
+# %% exercise="3"
 ### HINT Two pictures are neighbours if the sum of all squared pixel differences is small.
 ### HINT The bird covers a fifth of the crop or so. What do the other pixels show?
 ### BEGIN SOLUTION
@@ -220,7 +224,7 @@ my_prediction = "c"
 ### END SOLUTION
 
 # %% tags=["nbval-check-output"]
-course.check("00.3", my_prediction)
+course.check("{{number}}.3", my_prediction)
 
 # %% [markdown]
 # Now look. Each row shows members of one group. Below, every sorting is scored against the three
@@ -270,7 +274,7 @@ print("groups follow the species:", scores["raw pixels", "species"] > 0.6)
 #
 # Could one look at the middle of the crop only? The box has put the bird there.
 #
-# ### Exercise 00.4 (explore): choose a window
+# ### Exercise {{number}}.4 (explore): choose a window
 #
 # The figure shows NMI for square windows in the middle of the 32-pixel crop, from 2 pixels wide to
 # all of it. The groups are twenty throughout. (So several of them share a background, and the grey
@@ -294,7 +298,7 @@ axis.set_title("What k-means finds in the middle of the crop")
 axis.legend(loc="upper center", ncols=3)
 plt.show()
 
-# %% exercise="00.4"
+# %% exercise="4"
 ### HINT The wider the window, the more background it lets in.
 ### HINT Anything below the crossing of the curves will do, if the grey curve is near 0 there.
 ### BEGIN SOLUTION
@@ -302,15 +306,15 @@ my_window = 6
 ### END SOLUTION
 
 # %% tags=["nbval-check-output"]
-course.check("00.4", my_window)
+course.check("{{number}}.4", my_window)
 
 # %% [markdown]
 # A narrow window does well: better than one would like. The colours in the very middle of the bird
 # nearly give a *toy* species away, once someone has said where the bird is. Two lessons follow.
 #
-# * **Print the control beside the score.** When lesson 09 reports a high NMI on ToyBirds, the fair
-#   question is what this window scores. The library therefore never prints one without the other
-#   (`finegan_lib.metrics.clustering.centre_crop`).
+# * **Print the control beside the score.** When lesson {{discovery}} reports a high NMI on
+#   ToyBirds, the fair question is what this window scores. The library therefore never prints one
+#   without the other (`finegan_lib.metrics.clustering.centre_crop`).
 # * **Separating the bird from its background is most of the work.** The window did it with a box
 #   that a person drew round every bird. But a window four pixels wide cannot see an outline, let
 #   alone paint one. (The orange curve is only borrowed light: whoever knows the species knows the
@@ -325,7 +329,7 @@ course.check("00.4", my_window)
 # strings: b (background), p (parent), c (child), and z, the noise, which ends up with the pose.
 # If the library has come with a trained network, here is what it paints. Two things may puzzle you.
 # It numbers its children in its own way: nobody told it ours. And its parents wear odd colours,
-# since no loss ever asks whether a parent looks real (lesson 04).
+# since no loss ever asks whether a parent looks real (lesson {{parent}}).
 
 # %%
 from finegan_lib.base.files import WEIGHTS
@@ -339,18 +343,7 @@ else:
     print("No trained network here yet: `make demo` trains one in a quarter of an hour.")
 
 # %% [markdown]
-# | lesson | its question |
-# | --- | --- |
-# | 01 GAN | How can a network learn to paint without being told what is wrong with a picture? |
-# | 02 InfoGAN | How does a code get a meaning? |
-# | 03 Background | How to paint what is *behind* a bird, when every picture has a bird in it? |
-# | 04 Parent | Where does a shape come from? |
-# | 05 Child | How does the plumage keep to the shape? |
-# | 06 Codes | What do b, p, c and z each control, and what if the tie between them is cut? |
-# | 07 Training | What does the real training loop look like, and how does it fail? |
-# | 08 Image quality | How good are the pictures? |
-# | 09 Discovery | How good are the species that it found? |
-# | 10 Gallery | What can one do with it, and what came after? |
+# {{lessons}}
 #
 # ## Recap
 #
@@ -360,7 +353,7 @@ else:
 # * Knowing *where* the bird is changes everything. A box says it roughly; the outline will be the
 #   network's first discovery.
 #
-# **Go on with** `01_gan`: two networks play a game, and one of them learns to paint.
+# **Go on with** `{{gan}}_gan`: two networks play a game, and one of them learns to paint.
 
 # %% tags=["nbval-check-output"]
 course.progress()

@@ -1,4 +1,4 @@
-"""The exercises of lesson 01, with answers that must be told apart."""
+"""The exercises of this lesson, with answers that must be told apart."""
 
 import torch
 import torch.nn.functional as F
@@ -49,7 +49,7 @@ def _modes(settings):
 
 EXERCISES = (
     Fill(
-        "01.1",
+        "1",
         "fill in: the discriminator's loss",
         "my_discriminator_loss",
         discriminator_loss,
@@ -92,7 +92,7 @@ EXERCISES = (
         gradients=True,
     ),
     Choice(
-        "01.2",
+        "2",
         "predict: how hard the losses pull",
         "my_ratio",
         "c",
@@ -104,7 +104,7 @@ EXERCISES = (
         praise="(1 − D) / D = 999: where the generator is worst, minimax lets go of it.",
     ),
     Fill(
-        "01.3",
+        "3",
         "fill in: the non-saturating loss",
         "my_generator_loss",
         non_saturating_generator_loss,
@@ -134,7 +134,7 @@ EXERCISES = (
         gradients=True,
     ),
     Fill(
-        "01.4",
+        "4",
         "fill in: the best discriminator",
         "my_best_d",
         lab.optimal_discriminator,
@@ -148,7 +148,7 @@ EXERCISES = (
         inputs=_densities,
     ),
     Choice(
-        "01.5",
+        "5",
         "predict: what a collapsed generator does next",
         "my_guess",
         "b",
@@ -160,7 +160,7 @@ EXERCISES = (
         praise="D learns to distrust the spot, and the generator flees to the next.",
     ),
     Exploration(
-        "01.6",
+        "6",
         "explore: settings that find the modes",
         "my_settings",
         {"g_steps": 1, "d_steps": 1},

@@ -1,19 +1,23 @@
 # ---
 # jupyter:
 #   lesson:
-#     title: Generative adversarial networks
+#     title: GAN
+#     part: the ancestors
+#     about: "painter and critic"
+#     question: "How can a network learn to paint without being told what is wrong with a picture?"
+#     afterwards: "write down the game, and see saturation and mode collapse"
 #     t4_seconds: 40
 # ---
 # ruff: noqa: F821
 # %% [markdown]
-# # 01 · GAN: learning to paint from a critic
+# # {{number}} · GAN: learning to paint from a critic
 #
 # A painter who never sees a painting, and a critic who never paints. The critic looks at one
 # picture at a time, some from a museum and some from the painter, and says which is which. The
 # painter hears only *how the verdict would change* if a stroke were moved. From this alone a
 # network learns to paint. It is the engine of FineGAN, and of this lesson.
 #
-# **You need** lesson 00, derivatives, and to have trained some network in PyTorch.
+# **You need** lesson {{start_here}}, derivatives, and to have trained some network in PyTorch.
 #
 # **Afterwards you can** write down the two-player game and its losses, say why nobody minimises the
 # loss of the formula, recognise a mode collapse when you see one, and compute the best
@@ -49,7 +53,7 @@ style.use_style()
 # $\log(1 - D(G(z)))$ is large if fakes are called fake. $D$ wants both, $G$ wants to spoil the
 # second. (One of the slides has $\log(1 - \log D)$ in FineGAN's background loss. That is a slip of
 # the pen: $\log D$ is negative, so $1 - \log D$ is more than 1 and no probability, and the term
-# would grow without bound as $D \to 0$. The formula above is meant; more in lesson 03.)
+# would grow without bound as $D \to 0$. The formula above is meant; more in lesson {{background}}.)
 #
 # A network gives a **logit** $s$, any real number, and $D = \sigma(s) = 1/(1 + e^{-s})$. All our
 # losses take logits, because $\log \sigma(s) = -\mathrm{softplus}(-s)$ never meets $\log 0$:
@@ -62,14 +66,14 @@ unsure = torch.zeros(5)
 print(f"D's loss if it always says 1/2: {losses.discriminator_loss(unsure, unsure):.3f} = log 4")
 
 # %% [markdown]
-# ### Exercise 01.1 (fill in): D's loss
+# ### Exercise {{number}}.1 (fill in): D's loss
 #
 # $D$ maximises $V$, an optimiser minimises: so the loss is $-V$. The library's version, which every
 # model of this course uses, is `losses.discriminator_loss`. Your result must have the right
 # gradients, too.
 
 
-# %% exercise="01.1"
+# %% exercise="1"
 def my_discriminator_loss(real_logits: torch.Tensor, fake_logits: torch.Tensor) -> torch.Tensor:
     """−E[log D(x)] − E[log(1 − D(G(z)))] with D = σ(logit); a scalar to be minimised."""
     ### HINT 1 − σ(s) = σ(−s).
@@ -81,7 +85,7 @@ def my_discriminator_loss(real_logits: torch.Tensor, fake_logits: torch.Tensor) 
 
 
 # %% tags=["nbval-check-output"]
-course.check("01.1", my_discriminator_loss)
+course.check("{{number}}.1", my_discriminator_loss)
 
 # %% [markdown]
 # ## Let them play
@@ -133,7 +137,7 @@ plt.show()
 # \qquad
 # \frac{\partial}{\partial s} \bigl(-\log \sigma(s)\bigr) = \sigma(s) - 1 = -(1 - D).$$
 #
-# ### Exercise 01.2 (predict)
+# ### Exercise {{number}}.2 (predict)
 #
 # Early in training the fakes are poor and $D$ sees through them: $D(G(z)) = 0.001$. How many times
 # harder does the non-saturating loss pull at the generator?
@@ -142,7 +146,7 @@ plt.show()
 # * **(b)** about twice as hard
 # * **(c)** about a thousand times as hard
 
-# %% exercise="01.2"
+# %% exercise="2"
 ### HINT The pull is the size of the slope by the logit: D for one, 1 − D for the other.
 ### HINT Their ratio is (1 − D)/D.
 ### BEGIN SOLUTION
@@ -150,16 +154,16 @@ my_ratio = "c"
 ### END SOLUTION
 
 # %% tags=["nbval-check-output"]
-course.check("01.2", my_ratio)
+course.check("{{number}}.2", my_ratio)
 
 # %% [markdown]
-# ### Exercise 01.3 (fill in): the loss that does not let go
+# ### Exercise {{number}}.3 (fill in): the loss that does not let go
 
 
-# %% exercise="01.3"
+# %% exercise="3"
 def my_generator_loss(fake_logits: torch.Tensor) -> torch.Tensor:
     """−E[log D(G(z))] with D = σ(logit); a scalar to be minimised."""
-    ### HINT It is half of exercise 01.1, with the fakes in the place of the real ones.
+    ### HINT It is half of exercise {{number}}.1, with the fakes in the place of the real ones.
     ### HINT −log σ(s) = softplus(−s), then the mean.
     ### BEGIN SOLUTION
     return F.softplus(-fake_logits).mean()
@@ -167,7 +171,7 @@ def my_generator_loss(fake_logits: torch.Tensor) -> torch.Tensor:
 
 
 # %% tags=["nbval-check-output"]
-course.check("01.3", my_generator_loss)
+course.check("{{number}}.3", my_generator_loss)
 
 # %% [markdown]
 # Left: the slopes, by autograd, of the library's two losses. Right: the same thing in a real
@@ -214,12 +218,12 @@ print("descending either loss raises D(G(z)):", max(slopes) < 0)
 # derivative by $D$ to zero: $p/D - q/(1 - D) = 0$. Solve this for $D$. (Both terms fall as $D$
 # rises, so it is a maximum.)
 #
-# ### Exercise 01.4 (fill in): D*
+# ### Exercise {{number}}.4 (fill in): D*
 #
 # The library's version is `lab.optimal_discriminator`.
 
 
-# %% exercise="01.4"
+# %% exercise="4"
 def my_best_d(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
     """The D in [0, 1] that maximises p log D + q log(1 − D), for densities of the same shape."""
     ### HINT From p/D = q/(1 − D) follows p (1 − D) = q D.
@@ -230,7 +234,7 @@ def my_best_d(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
 
 
 # %% tags=["nbval-check-output"]
-course.check("01.4", my_best_d)
+course.check("{{number}}.4", my_best_d)
 
 # %% [markdown]
 # Does a *trained* network get there? On a line, with two Gaussians whose densities we know, we can
@@ -281,7 +285,7 @@ print(f"and the value of the game is {2 * np.log(0.5):.3f}, minus log 4")
 # $D$. It soon piles everything on the spot that $D$ currently likes best. This is **mode
 # collapse**.
 #
-# ### Exercise 01.5 (predict)
+# ### Exercise {{number}}.5 (predict)
 #
 # The generator has put all its points on one mode. What happens in the next few hundred steps?
 #
@@ -289,7 +293,7 @@ print(f"and the value of the game is {2 * np.log(0.5):.3f}, minus log 4")
 # * **(b)** it leaves that mode altogether and turns up elsewhere
 # * **(c)** the heap splits, since $D$ rewards variety
 
-# %% exercise="01.5"
+# %% exercise="5"
 ### HINT Half of D's batch lies in that spot and is fake. What does D learn about the spot?
 ### HINT D judges one point at a time. Can it see that all the others are in the same place?
 ### BEGIN SOLUTION
@@ -297,7 +301,7 @@ my_guess = "b"
 ### END SOLUTION
 
 # %% tags=["nbval-check-output"]
-course.check("01.5", my_guess)
+course.check("{{number}}.5", my_guess)
 
 # %%
 moments = [500, 600, 700, 900]
@@ -314,14 +318,14 @@ plt.show()
 # be convincing, and yet the painting is hopeless. A loss curve would not tell you; a look at many
 # samples does.
 #
-# ### Exercise 01.6 (explore): make it honest again
+# ### Exercise {{number}}.6 (explore): make it honest again
 #
 # Find settings with which the generator paints at least 7 of the 8 modes after 1500 rounds. The
 # keys are `g_steps` and `d_steps` (moves of each in a round, 1 to 5), `g_rate` and `d_rate`
 # (learning rates, 1e-3 each by default) and `loss` ("minimax" or "non-saturating"). Try more than
 # one: is a stronger $D$ always better?
 
-# %% exercise="01.6"
+# %% exercise="6"
 ### HINT In the collapse, G moved five times for each move of D. Who should catch up?
 ### HINT A fair game is a good start: {"g_steps": 1, "d_steps": 1}.
 ### BEGIN SOLUTION
@@ -329,7 +333,7 @@ my_settings = {"g_steps": 1, "d_steps": 1}
 ### END SOLUTION
 
 # %% tags=["nbval-check-output"]
-course.check("01.6", my_settings)
+course.check("{{number}}.6", my_settings)
 
 # %% tags=["solution"] [markdown]
 # *Discussion.* One move each finds all eight. Three moves of $D$ for one of $G$ find most of them
@@ -374,9 +378,9 @@ plt.show()
 # * A generator that outruns its critic collapses, and no loss curve says so. Look at samples.
 #
 # In FineGAN the same two losses judge the finished child image as a whole, and the background
-# patch by patch (`losses.background_discriminator_loss`, lesson 03).
+# patch by patch (`losses.background_discriminator_loss`, lesson {{background}}).
 #
-# **Go on with** `02_infogan`: a code that means something.
+# **Go on with** `{{infogan}}_infogan`: a code that means something.
 
 # %% tags=["nbval-check-output"]
 course.progress()

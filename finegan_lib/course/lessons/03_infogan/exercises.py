@@ -1,0 +1,246 @@
+"""The exercises of this lesson, with answers that must be told apart."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+from ....losses import categorical_information_bound, gaussian_information_loss, information_loss
+from ...engine.exercises import Choice, Exploration, Fill, Mistake
+from . import lab
+
+Q_SETTINGS = {"hidden": (0, 64), "steps": (1, 2000), "rate": (1e-5, 1)}
+LARGEST_GAP = 0.01
+
+
+def _tables():
+    random = torch.Generator().manual_seed(0)
+    any_table = torch.rand(3, 4, generator=random, dtype=torch.float64)
+    return [
+        (any_table / any_table.sum(),),
+        (torch.eye(3, dtype=torch.float64) / 3,),
+        (torch.tensor([[0.5, 0.0, 0.0], [0.2, 0.3, 0.0]], dtype=torch.float64),),
+    ]
+
+
+def _conditional_entropy(joint):
+    p_y = joint.sum(0)
+    return lab.entropy(joint.flatten()) - lab.entropy(p_y)
+
+
+def _unweighted(joint):
+    given = joint / joint.sum(0).clamp(min=1e-300)
+    return lab.entropy(joint.sum(1)) - lab.entropy(given, 0).mean()
+
+
+def _readings():
+    random = torch.Generator().manual_seed(0)
+    logits = 2 * torch.randn(6, 4, generator=random)
+    return [
+        (logits, torch.tensor([0, 3, 1, 1, 2, 0])),
+        (torch.zeros(3, 10), torch.tensor([0, 5, 9])),
+        (torch.tensor([[-200.0, 200.0], [0.3, -0.4]]), torch.tensor([0, 1])),
+    ]
+
+
+def _own_log(logits, index):
+    return logits.log_softmax(1).gather(1, index[:, None])
+
+
+def _continuous_readings():
+    random = torch.Generator().manual_seed(0)
+    mean, log_variance, code = torch.randn(3, 5, 2, generator=random)
+    one = torch.tensor([[0.5]])
+    return [(mean, log_variance, code), (one, torch.tensor([[-1.0]]), -one)]
+
+
+def _gaussian(mean, log_variance, code):
+    """Each number's −log density, (N, K)."""
+    squared = (code - mean) ** 2 / log_variance.exp()
+    return 0.5 * (squared + log_variance + math.log(2 * math.pi))
+
+
+def _closes_the_gap(settings):
+    if not isinstance(settings, dict) or set(settings) - set(Q_SETTINGS):
+        return f"answer with a dictionary that has only the keys {', '.join(Q_SETTINGS)}"
+    for key, value in settings.items():
+        low, high = Q_SETTINGS[key]
+        if not low <= value <= high or (key != "rate" and value != int(value)):
+            kind = "a number" if key == "rate" else "a whole number"
+            return f"{key} is {kind} from {low} to {high}"
+    line = lab.LineGenerator()
+    q = list(lab.train_q(line, **settings).values())[-1]
+    terms = lab.exact_terms(line, q)
+    if terms["gap"] < LARGEST_GAP:
+        return None
+    short = f"a gap of {terms['gap']:.3f} nats is left, and less than {LARGEST_GAP} is wanted. "
+    if settings.get("hidden") == 0:
+        return short + (
+            "Without a hidden layer Q's log-odds are straight lines in x; those of Gaussians of "
+            "different widths are parabolas"
+        )
+    return short + "Is Q large enough, has it learnt for long enough, and fast enough?"
+
+
+EXERCISES = (
+    Fill(
+        "1",
+        "fill in: mutual information of a table",
+        "my_information",
+        lab.mutual_information,
+        mistakes=(
+            Mistake(
+                _conditional_entropy,
+                "this is H(X|Y), what remains unknown; I is H(X) less that",
+            ),
+            Mistake(
+                lambda joint: lab.entropy(joint.sum(1)) - lab.entropy(joint.flatten()),
+                "H(X) less the entropy of the whole table: but H(X|Y) = H(X, Y) − H(Y)",
+            ),
+            Mistake(
+                _unweighted,
+                "H(X|Y) is a mean with the weights p(y): a column never seen must not count",
+            ),
+            Mistake(
+                lambda joint: lab.mutual_information(joint) / math.log(2),
+                "this is in bits; the course counts in nats, with natural logarithms",
+            ),
+            Mistake(
+                lambda joint: (joint * (joint / (joint.sum(1, True) * joint.sum(0))).log()).sum(),
+                "0 log 0 came out as nan: `torch.special.entr` counts it as 0",
+            ),
+        ),
+        alternative=lambda joint: (
+            torch.special.entr(joint.sum(1)).sum()
+            + torch.special.entr(joint.sum(0)).sum()
+            - torch.special.entr(joint).sum()
+        ),
+        praise="The same number comes out as H(Y) − H(Y|X): what each tells about the other.",
+        inputs=_tables,
+    ),
+    Choice(
+        "2",
+        "predict: two codes, one picture",
+        "my_guess",
+        "b",
+        mistakes=(
+            Mistake("a", "two codes share a picture: can you tell which of the two it was?"),
+            Mistake("c", "the picture does tell which pair the code is from; is that nothing?"),
+        ),
+        alternative="(B)",
+        praise="log 8 − log 2 = log 4: the picture leaves one choice of two open.",
+    ),
+    Fill(
+        "3",
+        "fill in: the lower bound",
+        "my_bound",
+        categorical_information_bound,
+        mistakes=(
+            Mistake(
+                information_loss,
+                "this is −E[log Q], the loss. The bound is E[log Q] + H(c): mind both",
+            ),
+            Mistake(
+                lambda logits, index: -information_loss(logits, index),
+                "E[log Q] is there; H(c) = log K is missing",
+            ),
+            Mistake(
+                lambda logits, index: math.log(logits.shape[1]) + information_loss(logits, index),
+                "the sign: F.cross_entropy is −E[log Q]. A better reader must raise the bound",
+            ),
+            Mistake(
+                lambda logits, index: (
+                    math.log(logits.shape[1]) + logits.gather(1, index[:, None]).mean()
+                ),
+                "logits are not yet log-probabilities: log_softmax first",
+            ),
+            Mistake(
+                lambda logits, index: (
+                    math.log(logits.shape[1]) + _own_log(logits, index).exp().mean().log()
+                ),
+                "the mean of logarithms is wanted, not the logarithm of the mean",
+            ),
+            Mistake(
+                lambda logits, index: math.log(len(index)) - information_loss(logits, index),
+                "H(c) = log K, with K the number of codes, not of images",
+            ),
+        ),
+        alternative=lambda logits, index: (
+            math.log(logits.shape[1]) + _own_log(logits, index).mean()
+        ),
+        praise="A Q that knows nothing says 1/K everywhere and gets exactly 0.",
+        inputs=_readings,
+        gradients=True,
+    ),
+    Exploration(
+        "4",
+        "explore: a Q that closes the gap",
+        "my_q",
+        {"hidden": 32, "steps": 1500, "rate": 0.03},
+        mistakes=(
+            Mistake({"hidden": 0, "steps": 2000}, "parabolas"),
+            Mistake({"hidden": 32, "steps": 50}, "long enough"),
+            Mistake({"hidden": 1000}, "a whole number from 0 to 64"),
+            Mistake({"width": 32}, "only the keys"),
+            Mistake(32, "a dictionary"),
+        ),
+        alternative={"hidden": 64, "steps": 2000},
+        praise="The bound now is the information, to a hundredth of a nat.",
+        judge=_closes_the_gap,
+    ),
+    Fill(
+        "5",
+        "fill in: the loss of a continuous code",
+        "my_gaussian_loss",
+        gaussian_information_loss,
+        mistakes=(
+            Mistake(
+                lambda mean, log_variance, code: -_gaussian(mean, log_variance, code).sum(1).mean(),
+                "the sign: this is E[log Q], which shall be large; a loss is minimised",
+            ),
+            Mistake(
+                lambda mean, log_variance, code: _gaussian(mean, log_variance, code).mean(),
+                "the codes of one image add up; only the images are averaged",
+            ),
+            Mistake(
+                lambda mean, log_variance, code: (
+                    (_gaussian(mean, log_variance, code) - 0.5 * log_variance).sum(1).mean()
+                ),
+                "½ log σ² is missing: without it a Q could claim to be ever less sure, for free",
+            ),
+            Mistake(
+                lambda mean, log_variance, code: (
+                    (_gaussian(mean, log_variance, code) - 0.5 * math.log(2 * math.pi))
+                    .sum(1)
+                    .mean()
+                ),
+                "½ log 2π is missing. It moves no weight, but without it this is no log-density, "
+                "and nothing made of it is a bound",
+            ),
+            Mistake(
+                lambda mean, log_variance, code: (
+                    _gaussian(mean, 2 * log_variance, code).sum(1).mean()
+                ),
+                "the network gives log σ², not log σ: σ² is its exponential, without a square",
+            ),
+        ),
+        alternative=lambda mean, log_variance, code: (
+            F.gaussian_nll_loss(mean, code, log_variance.exp(), full=True) * code.shape[1]
+        ),
+        praise="With σ held fixed it is a squared error: reading a number, plainly.",
+        inputs=_continuous_readings,
+        gradients=True,
+    ),
+    Choice(
+        "6",
+        "predict: a code that nobody asks for",
+        "my_prediction",
+        "c",
+        mistakes=(
+            Mistake("a", "which term of the plain GAN's loss would notice if it did not?"),
+            Mistake("b", "D judges one picture at a time, and never sees the code"),
+        ),
+        alternative=" (C) ",
+        praise="V does not contain c; whatever becomes of the code is an accident.",
+    ),
+)

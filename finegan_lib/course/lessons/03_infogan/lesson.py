@@ -1,0 +1,579 @@
+# ---
+# jupyter:
+#   lesson:
+#     title: InfoGAN
+#     part: the ancestors
+#     about: "codes that mean a thing"
+#     question: "How does a code get a meaning?"
+#     afterwards: "derive the bound on mutual information, and measure its gap"
+#     t4_seconds: 60
+# ---
+# ruff: noqa: E402, F821
+# %% [markdown]
+# # {{number}} · InfoGAN: a code that means something
+#
+# Lesson {{gan}} ended with a painter of digits whom nobody could ask for a seven. The *which* was
+# in the noise somewhere, smeared over sixteen numbers. InfoGAN (Chen et al., 2016) adds one
+# sentence to the contract: *here is a second input, the code c; paint so that it can be read off
+# your picture.* What a code that must be readable ends up meaning is the surprise of this lesson.
+# Two of FineGAN's codes, the parent's and the child's, live on this sentence.
+#
+# **You need** lessons {{start_here}} and {{gan}}, logarithms, and Bayes' rule.
+#
+# **Afterwards you can** compute mutual information, derive the bound that InfoGAN climbs and say
+# how far below the truth it is, turn a GAN into an InfoGAN with one more term, and name what the
+# term does *not* ask for.
+#
+# {{runtime}}.
+
+# %%
+import inspect
+import math
+import textwrap
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from finegan_lib import losses
+from finegan_lib.course import style
+from finegan_lib.course.lessons import shared_lab
+from finegan_lib.metrics import kmeans_labels, nmi
+
+lab = course.lab("infogan")
+style.use_style()
+
+# %% [markdown]
+# ## How much does a picture say about the code?
+#
+# Someone has drawn a code $c$ out of eight equally likely ones. How much you do not know about it
+# is its **entropy**, $H(c) = -\sum_c P(c) \log P(c) = \log 8$. Once you have seen the picture $x$,
+# less is unknown: $H(c|x)$, averaged over the pictures. The difference is what the picture tells.
+# This is **mutual information**, for any two quantities:
+#
+# $$I(X; Y) = H(X) - H(X|Y) = H(Y) - H(Y|X),
+# \qquad H(X|Y) = -\sum_y p(y) \sum_x p(x|y) \log p(x|y).$$
+#
+# It is the $I$ of lesson {{start_here}}, where it stood as $\sum p(x,y) \log
+# \frac{p(x,y)}{p(x)\,p(y)}$. Write $p(x,y) = p(x|y)\,p(y)$ there and split the logarithm, and you
+# have the first form; the sum does not care which of the two is called $X$, so the second form
+# follows. With natural logarithms the unit is the **nat**: 1 nat = 1.44 bits.
+#
+# ### Exercise {{number}}.1 (fill in): mutual information of a table
+#
+# `joint[x, y]` is $p(x, y)$. The library's version is `lab.mutual_information`. Where the table
+# is 0, nothing must break: `torch.special.entr(p)` is $-p \log p$, and 0 at 0.
+
+
+# %% exercise="1"
+def my_information(joint: torch.Tensor) -> torch.Tensor:
+    """I(X; Y) in nats of a table p(x, y), rows x, columns y; some columns may be all 0."""
+    ### HINT H(X) is the sum of entr(p_x), and p_x = joint.sum(1).
+    ### HINT H(X|Y) needs no division: it is H(X, Y) − H(Y), entropies of the table and of p_y.
+    ### HINT All together: H(X) + H(Y) − H(X, Y), each a sum of torch.special.entr(...).
+    ### BEGIN SOLUTION
+    h_x, h_y, h_xy = (torch.special.entr(p).sum() for p in (joint.sum(1), joint.sum(0), joint))
+    return h_x - (h_xy - h_y)
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.1", my_information)
+
+# %% [markdown]
+# ### Exercise {{number}}.2 (predict): two codes, one picture
+#
+# A generator without noise has eight codes but paints only four pictures, each for two codes. How
+# much does the picture tell about the code?
+#
+# * **(a)** $\log 8$: there is no noise, so nothing gets lost
+# * **(b)** $\log 4$
+# * **(c)** $0$: the code cannot be told from the picture
+
+# %% exercise="2"
+### HINT What is H(c), and what is left open once you have seen the picture?
+### HINT H(c) = log 8; one of two codes is left open, so H(c|x) = log 2.
+### BEGIN SOLUTION
+my_guess = "b"
+### END SOLUTION
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.2", my_guess)
+
+# %% [markdown]
+# Four tables, and under each how $H(c)$ splits. Blue is what the picture tells.
+
+# %%
+tables = lab.example_tables()
+figure, axes = plt.subplots(
+    2, 4, figsize=(9.6, 3.9), layout="constrained", height_ratios=(5, 1), sharey="row"
+)
+for column, (name, joint) in zip(axes.T, tables.items(), strict=True):
+    told, h_c = lab.mutual_information(joint).item(), lab.entropy(joint.sum(1)).item()
+    column[0].imshow(joint, cmap="Greys", vmin=0, vmax=0.18)
+    column[0].set(title=name, xticks=[], yticks=range(8), xlabel="picture x")
+    column[1].barh(0, told, color=style.REAL)
+    column[1].barh(0, h_c - told, left=told, color="#cccccc")
+    column[1].text(0.06, 0, f"I = {told:.2f}", va="center", color="white" if told else "black")
+    column[1].set(xlim=(0, h_c), yticks=[], xticks=[0, 1, 2], xlabel="nats")
+axes[0, 0].set_ylabel("code c")
+figure.suptitle("The joint table P(c, x), and H(c) = I (blue) + H(c|x) (grey)")
+plt.show()
+
+# %% tags=["nbval-check-output"]
+for name, joint in tables.items():
+    by_x, by_y = (lab.mutual_information(table).item() for table in (joint, joint.T))
+    name = name.replace("\n", " ")
+    print(f"{name:32} H(X)−H(X|Y) = {by_x:.3f}   H(Y)−H(Y|X) = {by_y:.3f}")
+
+# %% [markdown]
+# ## Why it is hard, and the way round
+#
+# InfoGAN wants the last table to become the first: a GAN with a code, and the information between
+# the code and the picture **maximised**,
+#
+# $$\min_G \max_D V_I(D, G) = V(D, G) - \lambda\, I(c; G(z, c)).$$
+#
+# To compute $I$ we need $H(c|x)$, and for it the **posterior** $P(c|x)$: *given this picture, which
+# code was it?* By Bayes' rule $P(c|x) \propto P(c)\, p(x|c)$. But a GAN is an *implicit* model: it
+# can draw from $p(x|c)$ all day and cannot say how large it is anywhere. (The slides have
+# "the posterior of $P(c|x)$"; $P(c|x)$ itself is the posterior.)
+#
+# So let a second network **guess**: $Q(c|x)$, any distribution over codes for each picture. Here
+# are the slides' four lines, slowly. "$x \sim G(z, c)$" is short for: draw $c \sim P(c)$, draw
+# $z$, paint $x = G(z, c)$. (The slides leave the first two unsaid, and in FineGAN's losses the
+# tilde, too: $\mathbb{E}_{z,b}$ there means $z \sim$ noise, $b \sim P(b)$.) And $c'$ is a *second*
+# code, drawn by the posterior as one that might have led to the same picture.
+#
+# 1. The definition of mutual information, first form.
+#    $$I(c; G(z,c)) = H(c) - H(c\,|\,G(z,c))$$
+# 2. The definition of conditional entropy, with its minus sign taken in.
+#    $$= H(c) + \mathbb{E}_{x \sim G(z,c)}\,\mathbb{E}_{c' \sim P(c|x)}[\log P(c'|x)]$$
+# 3. Nothing but $\log P = \log \frac{P}{Q} + \log Q$. The mean of the first under $P$ **is**
+#    $D_\mathrm{KL}(P \| Q)$, by its definition.
+#    $$= H(c) + \mathbb{E}_{x \sim G(z,c)}\bigl[D_\mathrm{KL}(P(\cdot|x) \,\|\, Q(\cdot|x))
+#    + \mathbb{E}_{c' \sim P(c|x)}[\log Q(c'|x)]\bigr]$$
+# 4. $D_\mathrm{KL} \ge 0$, since by Jensen's inequality
+#    $-\mathbb{E}_P[\log \tfrac{Q}{P}] \ge -\log \mathbb{E}_P[\tfrac{Q}{P}] \ge -\log 1$. (The mean
+#    of $\tfrac{Q}{P}$ is the sum of $Q$ over all codes with $P > 0$: at most 1.) Leave it out.
+#    $$\ge H(c) + \mathbb{E}_{x \sim G(z,c)}\,\mathbb{E}_{c' \sim P(c|x)}[\log Q(c'|x)]
+#    \;=:\; L_I(G, Q)$$
+#
+# $L_I$ never overstates. And line 3 says by **how much** it falls short, for any $Q$ at all:
+#
+# $$I(c; G(z,c)) = L_I(G, Q)
+# + \mathbb{E}_x\bigl[D_\mathrm{KL}(P(\cdot|x) \,\|\, Q(\cdot|x))\bigr].$$
+#
+# One snag is left: $c'$ is drawn from the very posterior that we lack. It need not be.
+#
+# 5. The pair $(c, x)$ has the density $P(c)\,p(x|c) = p(x)\,P(c|x)$. So to draw a code and then its
+#    picture is the same as to draw a picture and then one of its possible codes: **the $c$ that we
+#    put in is itself a fair draw from $P(c|x)$**. For any function $f$, so for $\log Q$ (this is
+#    lemma 5.1 of the InfoGAN paper):
+#    $$\mathbb{E}_{c,\,x}[f(c, x)] = \mathbb{E}_{c,\,x}\,\mathbb{E}_{c' \sim P(c|x)}[f(c', x)]
+#    \quad\Longrightarrow\quad
+#    L_I(G, Q) = \mathbb{E}_{c \sim P(c),\; x \sim G(z,c)}[\log Q(c|x)] + H(c).$$
+#
+# All of it can be computed now: draw a code, paint, ask $Q$, take the logarithm.
+#
+# ### Exercise {{number}}.3 (fill in): the lower bound
+#
+# For a code uniform over $K$ values, $H(c) = \log K$. $Q$ is a network with $K$ logits, whose
+# softmax is $Q(c|x)$. The library's versions are `losses.information_loss`
+# ($-\mathbb{E}[\log Q(c|x)]$) and `losses.categorical_information_bound` ($L_I$).
+
+
+# %% exercise="3"
+def my_bound(logits: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """L_I in nats: logits (N, K) of Q(·|x) for N pictures, index (N,) the codes they came from."""
+    ### HINT F.cross_entropy(logits, index) is the mean of −log Q(c|x).
+    ### HINT K is logits.shape[1]; a scalar comes out: log K minus the cross-entropy.
+    ### BEGIN SOLUTION
+    return math.log(logits.shape[1]) - F.cross_entropy(logits, index)
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.3", my_bound)
+
+# %% [markdown]
+# ## Measure the gap
+#
+# Is the identity true, and how large is the gap? Let us take a generator simple enough to know its
+# posterior: $G(z, c) = \mu_c + \sigma_c z$ on a line, four codes, four Gaussians
+# (`lab.LineGenerator`). Bayes' rule gives $P(c|x)$ exactly. $Q$ is a network with one hidden
+# layer that learns from pairs $(c, x)$ alone, by `losses.information_loss`.
+
+# %%
+line = lab.LineGenerator()
+learnt = lab.train_q(line, keep=[0, 3, 6, 12, 25, 50, 100, 200, 400, 800])
+x = torch.linspace(-4.2, 4.2, 400)
+colours = [style.REAL, style.ORANGE, style.GREEN, style.PURPLE]
+figure, axes = plt.subplots(1, 4, figsize=(9.6, 3.3), layout="constrained")
+for c, colour in enumerate(colours):
+    axes[0].fill_between(x, line.densities(x)[:, c] / 4, color=colour, alpha=0.5)
+    axes[0].text(line.means[c], 0.01, f"{c}", ha="center", fontweight="bold")
+    for axis, step in zip(axes[1:], [0, 12, 1500], strict=True):
+        axis.plot(x, line.posterior(x)[:, c], color=colour, lw=4, alpha=0.35)
+        axis.plot(x, learnt[step](x[:, None]).softmax(1)[:, c].detach(), "--", color=colour)
+        axis.set(title=f"Q after {step} steps", xlabel="x", ylim=(-0.02, 1.02))
+axes[0].set(title="G paints: $P(c)\\,p(x|c)$", xlabel="x", ylabel="density")
+axes[1].set_ylabel("probability of each code")
+axes[1].plot([], [], color="black", lw=4, alpha=0.35, label="true P(c|x)")
+axes[1].plot([], [], "--", color="black", label="Q(c|x)")
+figure.legend(*axes[1].get_legend_handles_labels(), loc="outside lower right", ncols=2)
+figure.suptitle("A posterior that can be written down, and a network that guesses it")
+plt.show()
+
+# %% [markdown]
+# Code 2 is painted widely, across the others: no reader, however good, will be sure of it. So $I$
+# stays below $\log 4$. Now the three terms of the identity, each integrated over the line **by
+# itself** (`lab.exact_terms`). While $Q$ learns, $G$ stands still, and so does $I$:
+
+# %%
+terms = {step: lab.exact_terms(line, q) for step, q in learnt.items()}
+steps = np.array(list(terms))
+information, bound, gap = (
+    np.array([t[name] for t in terms.values()]) for name in ("information", "bound", "gap")
+)
+figure, axis = plt.subplots(figsize=(7, 3.4), layout="constrained")
+axis.axhline(math.log(4), color=style.GREY, ls=":", label="$H(c) = \\log 4$")
+axis.plot(steps, information, color="black", lw=2, label="$I(c; G(z, c))$")
+axis.fill_between(steps, bound, information, color=style.ORANGE, alpha=0.25)
+axis.plot(steps, bound, "o-", color=style.REAL, label="bound $L_I$")
+axis.plot(steps, gap, "s-", color=style.ORANGE, label="E KL(P‖Q), integrated by itself")
+axis.set_xscale("symlog", linthresh=3)
+axis.set(xlabel="steps of Q", ylabel="nats", xlim=(0, 1700), xticks=steps, xticklabels=steps)
+axis.minorticks_off()
+axis.set_title("The gap closes: what is shaded is as high as the orange curve")
+axis.legend(loc="center right")
+plt.show()
+
+# %% [markdown]
+# And with the library's function on mere samples, as a GAN must do it: once with the codes that
+# the points were made of, once with codes $c'$ drawn anew from the true posterior (step 5).
+
+# %% tags=["nbval-check-output"]
+print("I − L_I = E KL(P‖Q) at every step:", np.allclose(information - bound, gap, atol=1e-9))
+print("the bound never overstates:", bool((bound <= information).all()))
+print("the gap shrinks a hundredfold:", bool(gap[-1] < gap[0] / 100))
+points, codes = line.draw(200_000, torch.Generator().manual_seed(1))
+other = line.posterior(points[:, 0]).multinomial(1, generator=torch.Generator().manual_seed(2))
+with torch.no_grad():
+    logits = learnt[50](points)
+sampled = losses.categorical_information_bound(logits, codes).item()
+redrawn = losses.categorical_information_bound(logits, other[:, 0]).item()
+print(f"codes drawn anew that differ from the first: {(other[:, 0] != codes).float().mean():.0%}")
+print("lemma 5.1, sampled c as good as c':", abs(sampled - redrawn) < 0.01)
+print("samples agree with the integral:", abs(sampled - terms[50]["bound"]) < 0.01)
+
+# %% [markdown]
+# $L_I$ can be raised in two ways. **$Q$ raises it by reading better**: the gap closes, $I$ stays.
+# **$G$ raises it by painting more readably**: $I$ itself grows. InfoGAN does both at once, and does
+# not mind a gap as long as climbing $L_I$ drags $I$ along.
+#
+# ### Exercise {{number}}.4 (explore): a Q that closes the gap
+#
+# Find settings of $Q$ with a gap below 0.01 nats on this line. The keys are `hidden` (units, 0 to
+# 64; 0 is a linear reader), `steps` (1 to 2000) and `rate` (learning rate). Try `{"hidden": 0}`
+# first: can patience make up for what a $Q$ cannot express?
+
+# %% exercise="4"
+### HINT For two Gaussians of different width, log P(1|x) − log P(0|x) is a parabola in x.
+### HINT A straight line never fits a parabola, however long it is trained. Give Q a hidden layer.
+### HINT {"hidden": 32, "steps": 1500} is plenty, with a rate of a few hundredths.
+### BEGIN SOLUTION
+my_q = {"hidden": 32, "steps": 1500, "rate": 0.03}
+### END SOLUTION
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.4", my_q)
+
+# %% tags=["solution"] [markdown]
+# *Discussion.* The linear reader stays about 0.07 nats short however long it learns: its family
+# does not contain the posterior, and $\mathbb{E}\,D_\mathrm{KL}$ is the distance to the best that
+# it does contain. Four hidden units come close and do not get there; eight do, if the rate suits
+# them.
+
+# %% [markdown]
+# ## The game, with one more term
+#
+# $$\min_{G,\,Q} \max_D V_\text{InfoGAN}(D, G, Q) = V(D, G) - \lambda\, L_I(G, Q)$$
+#
+# **Mind the sign.** $L_I$ shall be *large*, and $G$ and $Q$ *minimise*, so it is subtracted.
+# $H(c)$ is a constant and moves nobody; what is left of $-\lambda L_I$ is $+\lambda$ times the
+# cross-entropy of the code. $D$'s loss has not changed at all. For lesson {{gan}}'s loop
+# (`shared_lab.train_gan`) this is one addition in $G$'s step, `extra`; $Q$'s weights join $G$'s
+# optimiser. Here is that step, and under it the term. (`code` in the first, `inputs` in the second,
+# is all that $G$ is given, noise and codes in one vector; `layout.split` takes it apart.)
+
+# %%
+lines = inspect.getsource(shared_lab.train_gan).splitlines()
+first = next(i for i, text in enumerate(lines) if "for _ in range(g_steps)" in text)
+print("\n".join(text.removeprefix("        ") for text in lines[first : first + 10]))
+term = inspect.getsource(lab.Information.forward).split('"""')[2]
+print("# extra(seen, code):" + textwrap.indent(textwrap.dedent(term).rstrip(), "    "))
+
+# %% [markdown]
+# Our code has a part with ten values, one-hot, and two **continuous** numbers, uniform on
+# $[-1, 1]$. For those $Q(c|x)$ is a density: the network gives the mean $\mu$ and $\log \sigma^2$
+# of a Gaussian, and
+#
+# $$-\log Q(c|x) = \tfrac12 \Bigl[\frac{(c - \mu)^2}{\sigma^2} + \log \sigma^2 + \log 2\pi\Bigr].$$
+#
+# The derivation holds word for word, with $H(c) = \log 2$ for each of them
+# (`losses.gaussian_information_bound`). Two warnings. $\sigma$ must not shrink without limit, or
+# the loss falls without limit (the library keeps $\log \sigma^2$ within ±3). And log-densities are
+# on another scale than log-probabilities: InfoGAN's paper advises a smaller $\lambda$ for
+# continuous codes, and we count this term a tenth.
+#
+# ### Exercise {{number}}.5 (fill in): the loss of a continuous code
+#
+# The library's version is `losses.gaussian_information_loss`.
+
+
+# %% exercise="5"
+def my_gaussian_loss(mean, log_variance, code):
+    """−E[log Q(c|x)], all (N, K): summed over the K codes of a picture, averaged over pictures."""
+    ### HINT σ² is log_variance.exp().
+    ### HINT 0.5 * (squared / variance + log_variance + math.log(2 * math.pi)) has the shape (N, K).
+    ### HINT Then .sum(1) over the codes and .mean() over the pictures.
+    ### BEGIN SOLUTION
+    squared = (code - mean) ** 2 / log_variance.exp()
+    return 0.5 * (squared + log_variance + math.log(2 * math.pi)).sum(1).mean()
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.5", my_gaussian_loss)
+
+# %% [markdown]
+# ## Digits, with the term and without
+#
+# The same networks, data, number of steps and seed, twice: $\lambda = 1$ and $\lambda = 0$.
+#
+# ### Exercise {{number}}.6 (predict): a code that nobody asks for
+#
+# With $\lambda = 0$ the generator is still given $c$, beside sixteen numbers of noise. There are
+# ten digits, and ten codes. What will the code do?
+#
+# * **(a)** pick the digit: that is the natural use for a switch with ten positions
+# * **(b)** pick some other property, the same for all $z$
+# * **(c)** next to nothing
+
+# %% exercise="6"
+### HINT Which term of V depends on c?
+### HINT Noise makes pictures various already. Nothing is gained by listening to c as well.
+### BEGIN SOLUTION
+my_prediction = "c"
+### END SOLUTION
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.6", my_prediction)
+
+# %%
+images, labels = shared_lab.digits()
+layout = lab.CodeLayout()
+painters = {weight: lab.train_infogan(images, weight=weight) for weight in (0, 1)}
+readable = {w: lab.measured_bound(painter, layout) for w, (painter, _) in painters.items()}
+figure, axes = plt.subplots(1, 2, figsize=(9.6, 4.9), layout="constrained", sharey=True)
+for axis, (weight, (painter, _)) in zip(axes, painters.items(), strict=True):
+    lab.show_rows(axis, lab.code_grid(painter, layout, columns=10))
+    name = "a GAN that is given a code" if weight == 0 else "InfoGAN"
+    axis.set_title(f"λ = {weight}, {name}:\na reader gets {readable[weight]:.2f} of 2.30 nats")
+    axis.set_xlabel("one z a column")
+axes[0].set_ylabel("code c")
+figure.suptitle("Rows share a code, columns share the noise")
+plt.show()
+
+# %% tags=["nbval-check-output"]
+print("λ = 1: the code can be read:", readable[1] > 0.9 * math.log(10))
+print("λ = 0: it cannot:", readable[0] < 0.2 * math.log(10))
+
+# %% [markdown]
+# On the left all ten codes give nearly the same picture: the column decides. On the right the row
+# does, and the noise is left with the rest. Both numbers are lower bounds, found by a
+# *fresh* $Q$ that was trained on the finished generator (`lab.measured_bound`), so that the two
+# cannot have agreed on anything in secret.
+#
+# ## Did it find the digits?
+#
+# Nobody asked for digits. Ask $Q$, which has met no real image so far, for the code of each of the
+# 1,797 **real** ones: a sorting without a single label. Here is the table of the first section
+# again, with the true digit in place of the picture.
+
+# %%
+found = painters[1][1].categories(images)
+joint = lab.count_table(found, labels, 10, 10)
+scores = {
+    "Q's code": nmi(labels, found),
+    "k-means on pixels": nmi(labels, kmeans_labels(images.numpy(), 10, seed=0)),
+    "codes shuffled": nmi(labels, np.random.default_rng(0).permutation(found)),
+}
+figure, (left, right) = plt.subplots(1, 2, figsize=(9.2, 3.7), layout="constrained")
+shown = left.imshow(joint * len(labels), cmap="Blues")
+figure.colorbar(shown, ax=left, label="real images")
+left.set(xlabel="true digit", ylabel="code read by Q", xticks=range(10), yticks=range(10))
+left.set_title(f"Which code, which digit: I = {lab.mutual_information(joint):.2f} of 2.30 nats")
+bars = right.barh(list(scores), list(scores.values()), color=[style.REAL, style.GREY, style.GREY])
+right.bar_label(bars, fmt="%.2f", padding=3)
+right.set(xlim=(0, 1), xlabel="NMI with the true digit", title="Beside its controls")
+right.invert_yaxis()
+plt.show()
+
+# %% tags=["nbval-check-output"]
+print("the code says much about the digit:", scores["Q's code"] > 0.4)
+print("shuffled, it says nothing:", scores["codes shuffled"] < 0.05)
+
+# %% [markdown]
+# Read this figure soberly. The code has found most of the digits: what makes a picture readable
+# happens to be, to a good part, what we call the digit. But some rows spread over several digits,
+# and some digits over several rows: *two codes, one picture*. And k-means on plain pixels, a method
+# of 1957, sorts these small centred images about as well. What InfoGAN has and k-means has not is
+# the other direction: it can **paint** each group.
+#
+# ## Turning the knob
+#
+# One continuous code moves from $-1$ to $1$ while all else stands still. Before you look: nobody
+# said what these numbers should mean either. What varies in handwriting?
+
+# %%
+values = torch.linspace(-1, 1, 9)
+painter, reader = painters[1]
+figure, axes = plt.subplots(1, 2, figsize=(9.2, 4.9), layout="constrained", sharey=True)
+for which, axis in enumerate(axes):
+    swept = lab.code_sweep(painter, layout, which, values, n=50)
+    lab.show_rows(axis, swept[:, 0])
+    axis.set(xticks=4 + 18 * torch.arange(5), xticklabels=[f"{v:.1f}" for v in values[::2]])
+    lean, ink = (f(swept).mean((0, 1)) for f in (lab.slant, lab.ink))
+    axis.set_title(
+        f"mean lean {lean[0]:+.2f} → {lean[-1]:+.2f},  ink {ink[0]:.2f} → {ink[-1]:.2f}",
+        fontsize=10,
+    )
+    axis.set_xlabel(f"continuous code {which + 1}")
+axes[0].set_ylabel("categorical code")
+figure.suptitle("Continuous codes (columns) for every category (rows), one z")
+plt.show()
+
+# %% tags=["nbval-check-output"]
+inputs = layout.draw(2000, torch.Generator().manual_seed(4))
+with torch.no_grad():
+    _, mean, log_variance = reader.read(painter(inputs))
+code = layout.split(inputs)[2]
+for which in range(2):
+    read_back = torch.corrcoef(torch.stack([mean[:, which], code[:, which]]))[0, 1].item()
+    print(f"continuous code {which + 1} can be read back:", read_back > 0.9)
+bound = losses.gaussian_information_bound(mean, log_variance, code).item()
+print("and Q proves at least half a nat for the two:", bound > 0.5)
+
+# %% [markdown]
+# Both knobs change the picture step by step, and $Q$ reads both back. The titles give two averages
+# over all categories and 50 noises: how far the digits lean (columns to the right per row upwards;
+# a slash is positive) and their ink. A knob that moves neither number much is no worse a code: it
+# holds something that we have no name for. In a row whose category covers several digits it may
+# even lead from one digit to another. With another seed you get other knobs. The term asks for
+# *readable*, never for *nameable*.
+#
+# ## The library's InfoGAN
+#
+# Two things differ in `systems.InfoGANSystem`, which trains on pictures of birds. Its networks are
+# convolutional. And $D$ and $Q$ share a **trunk**: who can tell real from fake has looked at the
+# picture already, so reading the code costs only a second small head.
+#
+# ```
+#   z ──┐                                   ┌── real/fake head ── D(x)     loss V
+#       ├── G ── picture x ── trunk of D ───┤
+#   c ──┘                                   └── Q head ────────── Q(c|x)   loss −λ·L_I
+# ```
+#
+# The trunk learns from real/fake alone. The information term moves $G$ and the Q head, and passes
+# through the trunk without changing it. (So FineGAN does it with the child code. In InfoGAN's own
+# code both terms move the trunk, and $Q$ learns in $D$'s step.) One training step with
+# $\lambda = 0$ and one with $\lambda = 1$, from the same seed, show it:
+
+# %% tags=["nbval-check-output"]
+from finegan_lib.data import ToyBirds
+from finegan_lib.models.infogan import InfoGANConfig
+from finegan_lib.systems import InfoGANSystem, Recipe
+
+sizes = InfoGANConfig(image_size=32, z_dim=16, g_dim=8, d_dim=8, n_categories=20, n_continuous=1)
+birds = ToyBirds(16, image_size=32, seed=7, progress=False)
+batch = torch.utils.data.default_collate([birds[i] for i in range(16)])
+after = []
+for weight in (0.0, 1.0):
+    torch.manual_seed(0)
+    system = InfoGANSystem(sizes, Recipe(information_weight=weight))
+    system.step(batch, torch.Generator().manual_seed(1))
+    after.append(dict(system.named_parameters()))
+parts = {"generator": "generator.", "trunk": "discriminator.trunk.", "Q head": "discriminator.post"}
+parts["real/fake head"] = "discriminator.real_fake."
+for part, prefix in parts.items():
+    same = all(torch.equal(w, after[1][n]) for n, w in after[0].items() if n.startswith(prefix))
+    print(f"{part:15} moved by the information term: {not same}")
+
+# %% [markdown]
+# `python -m finegan_lib train --preset infogan --run runs/infogan` trains it. In FineGAN the
+# second head is there again: it reads the child code from the masked foreground, with the same
+# `losses.information_loss`. A network of its own, $D_p$, reads the parent code. Nobody reads the
+# background code $b$; what it comes to control all the same, lesson {{codes}} will measure.
+#
+# ## What InfoGAN cannot know
+#
+# Our digits stood on black. Birds do not. So let us paint the very same digits on walls of ten
+# colours, drawn independently of the digit, and train the very same InfoGAN again with ten codes:
+# once with the colours at full strength, once faint. What will the code be now?
+
+# %%
+strengths = {"bright walls": 1.0, "faint walls": 0.25}
+figure, axes = plt.subplots(1, 2, figsize=(9.6, 5.5), layout="constrained", sharey=True)
+finds, bounds = {}, []
+for axis, (name, strength) in zip(axes, strengths.items(), strict=True):
+    pictures, wall = lab.on_walls(images, strength)
+    painter, reader = lab.train_infogan(pictures)
+    read = reader.categories(pictures)
+    finds[name] = {"wall": nmi(wall, read), "digit": nmi(labels, read)}
+    grid = lab.code_grid(painter, layout, columns=10)
+    lab.show_rows(axis, torch.cat([pictures[None, :10], grid]), ["real", *range(10)])
+    found = ", ".join(f"{truth} {score:.2f}" for truth, score in finds[name].items())
+    bounds.append(lab.measured_bound(painter, layout))
+    axis.set(title=name, xlabel=f"one z a column\nNMI of the code, real pictures: {found}")
+axes[0].set_ylabel("code c")
+figure.suptitle("The same InfoGAN, the same digits: the code takes what is easiest to read")
+plt.show()
+
+# %% tags=["nbval-check-output"]
+for name, scores in finds.items():
+    winner = max(scores, key=scores.get)
+    print(f"{name}: the code holds the {winner}:", scores[winner] > 2 * min(scores.values()))
+print("both times the code can be read:", min(bounds) > 0.9 * math.log(10))
+
+# %% [markdown]
+# The first row shows real pictures, the next ten the codes; the scores are $Q$'s, on real ones. On
+# bright walls a row shares its **wall**, and the digit is left to the noise. Nothing went wrong: a
+# colour on half the picture is quicker to read than a stroke, the bound is nearly $\log 10$ both
+# times, and the loss is content. Make the walls fainter and the same code turns to the digits.
+# $L_I$ asks *can it be read?*, and never *what is it about?*
+#
+# This is Figure 6 of the slides in eight pixels. There each group of InfoGAN's birds shares one
+# code: the birds are alike, *and so are their backgrounds*. "This strongly suggests InfoGAN takes
+# background into consideration when categorizing the images." It is lesson {{start_here}}'s k-means
+# once more, in a network that paints. A larger $\lambda$ only asks louder for the same thing.
+#
+# What helps is to let the reader see **the bird alone**. FineGAN gives the background a stage and a
+# code of its own, cuts the bird out with a mask, and shows its $Q$ the cut-out only.
+#
+# ## Recap
+#
+# * $I(c; x) = H(c) - H(c|x)$: what a picture tells about the code, at most $H(c)$.
+# * It needs the posterior, which a GAN lacks. Any guess $Q$ gives a bound, short by
+#   $\mathbb{E}\,D_\mathrm{KL}(P \| Q)$; we measured it. The code we put in is a fair draw from the
+#   posterior, so the bound is a cross-entropy.
+# * $\min_{G,Q} \max_D V - \lambda L_I$: one more term for $G$, one more head on $D$'s trunk.
+# * Without the term the code does next to nothing. With it, it means whatever is easiest to read.
+#
+# **Go on with** `{{background}}_background`: how to paint what is *behind* a bird, when every
+# picture has a bird in it.
+
+# %% tags=["nbval-check-output"]
+course.progress()

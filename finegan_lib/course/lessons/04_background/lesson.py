@@ -1,0 +1,719 @@
+# ---
+# jupyter:
+#   lesson:
+#     title: Background
+#     part: FineGAN
+#     about: "patches, and no birds"
+#     question: "How to paint what is *behind* a bird, when every picture has a bird in it?"
+#     afterwards: "train on patches, so that nobody paints a bird"
+#     t4_seconds: 60
+# ---
+# ruff: noqa: F821
+# %% [markdown]
+# # {{number}} · The background: painting what nobody photographed
+#
+# Somebody asks you to paint a pond *without* ducks, and the only pictures you own are of ducks on
+# ponds. You would look at the corners. FineGAN's first stage does just that. It never sees an empty
+# scene, and yet it learns to paint one, because its critic judges a picture **patch by patch**, and
+# keeps silent about the patches that may hold a bird.
+#
+# **You need** lesson {{gan}} (the two losses) and a rough idea of what a convolution does.
+#
+# **Afterwards you can** compute what a cell of a convolutional critic sees, turn a box into a grid
+# of kept and forbidden patches, write down the loss of the background stage (and find the slips on
+# the slide), build its stem, its critic and its training step, and say what the critic's second
+# head, $D_\text{aux}$, is for.
+#
+# {{runtime}}.
+
+# %%
+from itertools import pairwise
+
+import matplotlib.pyplot as plt
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from finegan_lib import losses
+from finegan_lib.course import style
+from finegan_lib.data import ToyBirds
+from finegan_lib.figures import draw, image_figure, show
+from finegan_lib.metrics.judges import Judges
+from finegan_lib.models.blocks import PatchGeometry, UpBlock
+from finegan_lib.models.finegan import BACKGROUND_LAYERS, BackgroundDiscriminator, FineGANConfig
+from finegan_lib.pretrained import load_finegan
+
+lab = course.lab("background")
+style.use_style()
+birds = ToyBirds(600, image_size=32, seed=7, progress=False)  # to train on
+large = ToyBirds(20, image_size=64, seed=7, progress=False)  # to look at
+
+# %% [markdown]
+# ## Why a stage of its own?
+#
+# A generator with one stage paints everything at once, and its codes get hold of whatever is
+# largest in the picture. Lesson {{start_here}} showed what that is: k-means sorted birds by their
+# backgrounds. So FineGAN paints the background first, with a code of its own, $B = G_b(z, b)$, and
+# forbids the codes of the bird any access to it.
+#
+# But who is to judge $B$? A discriminator compares fakes with real examples, and there are **no
+# real examples**: every picture in a collection of birds has a bird in it. What we do have is a box
+# round each bird. Everything outside of the box is surely background. (What is *inside* may be
+# either; the box does not say.)
+#
+# ## A critic that judges patches
+#
+# A usual discriminator shrinks a picture to one number. Stop shrinking halfway, and there remains a
+# small grid of numbers, the **cells**, each computed from a small square of the picture, its
+# **receptive field**. Such a critic, called PatchGAN (Isola et al., 2017), gives every patch a
+# verdict of its own. FineGAN's $D_b$ is one: three or four convolutions without padding, the last
+# of them twice, side by side, as two **heads**. One judges *real or fake?*; the other, *aux*, will
+# have its turn below. The sizes are in `models.finegan.BACKGROUND_LAYERS`.
+#
+# How large is the field? Count the layers from the picture upwards, $l = 1, \dots, L$. Layer $l$
+# has a kernel of $k_l \times k_l$ and the stride $s_l$. A cell of the last map sees $k_L$ cells of
+# the map before. Each layer further down adds $k_l - 1$ steps, and a step in layer $l$ is as many
+# pixels as all strides below it multiply to:
+#
+# $$f = 1 + \sum_{l=1}^{L} (k_l - 1) \prod_{m<l} s_m .$$
+#
+# ### Exercise {{number}}.1 (fill in): the receptive field
+#
+# The library's version is in `PatchGeometry.of`, together with the number of cells and their
+# **stride**, the $s = \prod_l s_l$ pixels from one cell's patch to the next.
+
+
+# %% exercise="1"
+def my_receptive_field(layers) -> int:
+    """Pixels along one side that an output cell sees; layers: (kernel, stride) pairs in order."""
+    ### HINT Go through the layers from the picture upwards, and keep two numbers: the field so far,
+    ###      and how many pixels one step in the current map is.
+    ### HINT Start with field = 1 and jump = 1. A layer adds (kernel − 1) · jump.
+    ### HINT Only after that the layer's own stride counts: jump = jump · stride.
+    ### BEGIN SOLUTION
+    field, jump = 1, 1
+    for kernel, stride in layers:
+        field += (kernel - 1) * jump
+        jump *= stride
+    return field
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.1", my_receptive_field)
+
+# %% [markdown]
+# A formula about a network can be asked of the network. Take one number that $D_b$ gives out, and
+# ask autograd which pixels it depends on (`lab.pixels_that_count`). Below, left: the pixels
+# found in this way, over a picture, for two cells. Right: the fields of all cells, drawn as their
+# centres.
+
+# %%
+critic = BackgroundDiscriminator(FineGANConfig(image_size=64, n_parents=5, n_children=20, d_dim=8))
+geometry, window = critic.geometry, large.batch([3])
+figure, (left, right) = plt.subplots(1, 2, figsize=(7.4, 4), layout="constrained")
+counted = {}
+for (row, column), colour in {(1, 2): style.REAL, (7, 6): style.PURPLE}.items():
+    counted[row, column] = lab.pixels_that_count(critic, row, column)
+    y, x = counted[row, column].nonzero().T.numpy()
+    left.scatter(x, y, s=16, marker="s", color=colour, alpha=0.3, lw=0)
+    lab.draw_box(left, (x.min(), y.min(), x.max() + 1, y.max() + 1), colour)
+    left.text(x.min() + 1, y.min() + 3.5, f"cell ({row}, {column})", color="white", weight="bold")
+show(left, window.full_image[0])
+show(right, window.full_image[0])
+lab.draw_cells(right, torch.ones(geometry.cells, geometry.cells), geometry)
+for axis in (left, right):
+    axis.set(xlabel="x, pixels", ylabel="y, pixels", xlim=(-0.5, 61.5), ylim=(61.5, -0.5))
+left.set_title("What two cells see, by autograd")
+right.set_title(f"The centres of all {geometry.cells} × {geometry.cells} patches")
+figure.suptitle(
+    f"$D_b$ at 64 pixels: patches of {geometry.receptive_field} pixels, {geometry.stride} apart"
+)
+plt.show()
+
+# %% tags=["nbval-check-output"]
+for (row, column), seen in counted.items():
+    sides = seen.any(0).sum().item(), seen.any(1).sum().item()
+    corner = seen.any(0).nonzero()[0].item(), seen.any(1).nonzero()[0].item()
+    print(f"cell ({row}, {column}) sees {sides[0]} × {sides[1]} pixels from (x, y) = {corner}")
+print("by the formula:", geometry.receptive_field, "pixels, from cell index times", geometry.stride)
+paper = PatchGeometry.of(BACKGROUND_LAYERS[128], 126)
+print("the paper's, at 128 pixels:", paper)
+
+# %% [markdown]
+# Along each side, cell $i$ sees the $f$ pixels from $i s$ on. (At 128 pixels $D_b$ reads pictures
+# of 126, so that the 24 patches of a row cover them with nothing left over:
+# $23 \cdot 4 + 34 = 126$.)
+#
+# A patch critic has its price. It knows no composition: two horizons, one high above the other, are
+# no fault as long as every patch is a good patch. For a background we can afford that; besides, in
+# lesson {{child}} another critic will see the finished picture as a whole.
+#
+# ## From the box to the patches
+#
+# Now the box comes in. $D_b$ is shown a window of a real picture and the bird's box in it. A patch
+# gets the weight $w = 1$ if it lies outside of the box, and 0 if it does not.
+#
+# ### Exercise {{number}}.2 (predict)
+#
+# A patch reaches into the box by a single column of pixels; all its other pixels are outside. What
+# should happen to it when $D_b$ learns *real or fake*?
+#
+# * **(a)** it counts as real background: nearly all of it is
+# * **(b)** it is left out
+# * **(c)** it counts as fake: it may show a bird, and birds are not to be painted
+
+# %% exercise="2"
+### HINT A box is drawn tightly: the bird's beak or tail touches each of its four sides.
+### HINT What would D_b learn about real patches from a patch that *is* a real photograph?
+### BEGIN SOLUTION
+my_verdict = "b"
+### END SOLUTION
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.2", my_verdict)
+
+# %% [markdown]
+# ### Exercise {{number}}.3 (fill in): kept and forbidden patches
+#
+# Cell $i$ along x meets the box $[x_1, x_2]$ if it starts before the box ends and ends after the
+# box starts; mere touching counts, as it does in the authors' code:
+#
+# $$i s + f \ge x_1 \quad\text{and}\quad i s \le x_2 .$$
+#
+# A patch is forbidden if it meets the box along x **and** along y. A box without area
+# ($x_1 = x_2$ or $y_1 = y_2$: the bird is outside of the window) forbids nothing. The library's
+# version is `losses.background_patch_weights`.
+
+
+# %% exercise="3"
+def my_patch_weights(box: torch.Tensor, field: int, stride: int, cells: int) -> torch.Tensor:
+    """Boxes (N, 4), x1, y1, x2, y2 → (N, cells, cells) float, rows are y: 1 kept, 0 forbidden."""
+    start = torch.arange(cells) * stride  # (cells,): where each cell's patch starts
+    x1, y1, x2, y2 = (side[:, None] for side in box.T)  # each (N, 1)
+    ### HINT meets_x = (start + field >= x1) & (start <= x2) has the shape (N, cells).
+    ### HINT Rows are y: meets_y[:, :, None] & meets_x[:, None, :] has the shape (N, cells, cells).
+    ### HINT Treat an empty box last: empty = (x1 >= x2) | (y1 >= y2), then
+    ###      1 - (meets & ~empty[:, :, None]).float().
+    ### BEGIN SOLUTION
+    meets_x = (start + field >= x1) & (start <= x2)
+    meets_y = (start + field >= y1) & (start <= y2)
+    empty = (x1 >= x2) | (y1 >= y2)
+    forbidden = meets_y[:, :, None] & meets_x[:, None, :] & ~empty[:, :, None]
+    return 1 - forbidden.float()
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.3", my_patch_weights)
+
+# %% [markdown]
+# Here is $w$ on four windows: a dot in the middle of every patch that is kept, a cross where one is
+# forbidden. The crosses reach beyond the box, by half a patch: a patch whose *middle* is outside
+# may still reach in.
+
+# %%
+some = [1, 3, 10, 18]
+windows = large.batch(some)
+weights = losses.background_patch_weights(windows.box, geometry)
+figure, axes = plt.subplots(1, 4, figsize=(9.6, 2.9), layout="constrained")
+for axis, image, box, kept in zip(axes, windows.full_image, windows.box, weights, strict=True):
+    show(axis, image)
+    lab.draw_box(axis, box)
+    lab.draw_cells(axis, kept, geometry)
+    axis.set(title=f"{kept.mean():.0%} kept", xticks=[], yticks=[])
+figure.suptitle("Which patches may teach $D_b$ what background is (dots), and which not (crosses)")
+plt.show()
+lab.box_slider(windows.full_image[0], geometry)  # in Jupyter: a box to move
+
+# %% tags=["nbval-check-output"]
+everywhere = large.batch(range(20))
+weights = losses.background_patch_weights(everywhere.box, geometry)
+bird = lab.bird_share(lab.window_masks(large, range(20)), geometry)
+print("patches kept, of 20 windows:", int((weights == 1).sum()), "of", weights.numel())
+print("of those, patches with a pixel of bird:", int((bird[weights == 1] > 0).sum()))
+print("some forbidden patches hold no bird:", bool((bird[weights == 0] == 0).any()))
+
+# %% [markdown]
+# Not one kept patch holds a pixel of a bird. Some forbidden ones are innocent: the box is coarse,
+# and only its outside can be trusted. (The windows of ToyBirds are small beside the scene, so a few
+# hold no bird at all. In the paper a window is 126 pixels of a picture whose shorter side is 149,
+# and hardly any is without.)
+#
+# ## The loss, and the slips on the slide
+#
+# With $x$ a real patch that is kept, and $G_b(z, b)$ a patch of a painted background (there is no
+# bird to be kept out of those, so **all** of them count):
+#
+# $$\mathcal{L}_{bg\_adv} = \min_{G_b} \max_{D_b} \; \mathbb{E}_x[\log D_b(x)]
+# + \mathbb{E}_{z,b}[\log(1 - D_b(G_b(z, b)))],
+# \qquad
+# \mathcal{L}_{bg\_aux} = \min_{G_b} \; \mathbb{E}_{z,b}[\log(1 - D_\text{aux}(G_b(z, b)))].$$
+#
+# The first is lesson {{gan}}, patch by patch. In the second, $D_\text{aux}(x)$ is the probability
+# that $x$ is *background*. This head is trained on the real windows alone, as a plain classifier,
+# and on all of their patches: $w$ is its label. $G_b$ then asks that **every** painted patch be
+# called background. (As lesson {{infogan}} said, the slides leave out a tilde here:
+# $\mathbb{E}_{z,b}$ is short for $z \sim$ noise, $b \sim P(b)$.)
+#
+# The slide prints $\mathbb{E}_x[\log D_\text{aux}(x)] + \mathbb{E}_{z,b}[\log(1 - \log D_b(G_b(z,
+# b)))]$ and has three slips. Its $D_\text{aux}$ must be $D_b$. The second term must be $\log(1 -
+# D_b)$: as $D_b \to 0$, $\log(1 - \log D_b)$ grows without bound, and the best $D_b$ is no longer
+# lesson {{gan}}'s $p/(p + q)$. And $\mathcal{L}_{bg\_aux}$ has slid into the parent's loss, where
+# it has no business (lesson {{parent}}).
+#
+# In code, as always: logits and softplus, and $-\log D$ for the generator in place of
+# $\log(1 - D)$. The authors weigh real/fake ten times as much as aux. With $\tilde{x} = G_b(z, b)$,
+#
+# $$L_{D_b} = 10 \left( \frac{\sum w \, (-\log D_b(x))}{\max(1, \sum w)}
+# + \operatorname{mean}\bigl(-\log(1 - D_b(\tilde{x}))\bigr) \right)
+# + \operatorname{mean}\bigl(-w \log D_\text{aux}(x) - (1 - w) \log(1 - D_\text{aux}(x))\bigr),$$
+#
+# $$L_{G_b} = 10 \operatorname{mean}\bigl(-\log D_b(\tilde{x})\bigr)
+# + \operatorname{mean}\bigl(-\log D_\text{aux}(\tilde{x})\bigr).$$
+#
+# ### Exercise {{number}}.4 (fill in): D_b's loss
+#
+# The library's versions are `losses.background_discriminator_loss` and, for $L_{G_b}$,
+# `losses.background_generator_loss`.
+
+
+# %% exercise="4"
+def my_d_b_loss(real_aux, real_logits, fake_logits, weights) -> torch.Tensor:
+    """D_b's loss, a scalar; all arguments (N, cells, cells), the first three are logits."""
+    log_loss = torch.nn.functional.softplus  # −log σ(s) = log_loss(−s)
+    ### HINT Real patches: the sum of w · log_loss(−real_logits), divided by the sum of w, not by
+    ###      the number of all patches. `.clamp(min=1)` avoids 0/0.
+    ### HINT Fakes: the plain mean of log_loss(fake_logits).
+    ### HINT aux: the mean of w · log_loss(−real_aux) + (1 − w) · log_loss(real_aux). At the end
+    ###      10 · (real + fake) + aux.
+    ### BEGIN SOLUTION
+    real = (weights * log_loss(-real_logits)).sum() / weights.sum().clamp(min=1)
+    fake = log_loss(fake_logits).mean()
+    aux = (weights * log_loss(-real_aux) + (1 - weights) * log_loss(real_aux)).mean()
+    return 10 * (real + fake) + aux
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.4", my_d_b_loss)
+
+# %% [markdown]
+# ## Build it
+#
+# $G_b$ has two parts. A **stem** turns numbers into a map of features: it joins the code and the
+# noise, a linear layer makes the numbers of a small map of $4 \times 4$ pixels out of them,
+# BatchNorm and GLU follow, and up-blocks double the side until it is the picture's. A **head**, one
+# convolution and a tanh, paints the picture. (The GLU, *gated linear unit*, multiplies the first
+# half of the channels by the sigmoid of the second half. So the layer before it makes twice as many
+# as shall come out.)
+#
+# ### Exercise {{number}}.5 (build): the stem
+#
+# Write the class. `lab.stem_widths` says how many channels each map has; `UpBlock(a, b)` makes
+# $b$ channels of twice the side out of $a$. Linear and convolutional layers have no bias where a
+# BatchNorm follows, for it subtracts the mean and adds a bias of its own. The library's version is
+# `models.finegan.Stem`.
+
+
+# %% exercise="5"
+class MyStem(nn.Module):
+    """A code (N, code_dim) and z (N, z_dim) → features (N, width, image_size, image_size)."""
+
+    def __init__(self, code_dim: int, z_dim: int, image_size: int, width: int):
+        super().__init__()
+        widths = lab.stem_widths(image_size, width)  # [64, 32, 16, 8] for 32 pixels and width 8
+        ### HINT Three parts: self.linear, self.norm (nn.BatchNorm1d) and self.up (nn.Sequential).
+        ### HINT The first map has 16 · widths[0] numbers; the GLU needs twice as many.
+        ### HINT self.up = nn.Sequential(*(UpBlock(a, b) for a, b in pairwise(widths)))
+        ### BEGIN SOLUTION
+        self.linear = nn.Linear(code_dim + z_dim, 2 * 16 * widths[0], bias=False)
+        self.norm = nn.BatchNorm1d(2 * 16 * widths[0])
+        self.up = nn.Sequential(*(UpBlock(a, b) for a, b in pairwise(widths)))
+        ### END SOLUTION
+
+    def forward(self, code: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        ### HINT torch.cat([code, z], 1), then linear, norm, F.glu(x, 1), view, up.
+        ### BEGIN SOLUTION
+        x = F.glu(self.norm(self.linear(torch.cat([code, z], 1))), 1)
+        return self.up(x.view(len(x), -1, 4, 4))
+        ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.5", MyStem)
+
+# %% [markdown]
+# ### Exercise {{number}}.6 (build): the patch critic
+#
+# For 32 pixels, `BACKGROUND_LAYERS[32]` is $(4, 2), (3, 1), (4, 1)$. The first two layers are the
+# **trunk**: $d$ and $2d$ channels ($d$ is `config.d_dim`), no padding, no bias, no normalisation,
+# each followed by `LeakyReLU(0.2)`. The last one stands there twice, as two heads with one channel
+# each and a bias. The library's version is `models.finegan.BackgroundDiscriminator`.
+
+
+# %% exercise="6"
+class MyPatchCritic(nn.Module):
+    """Images (N, 3, 32, 32) → (aux, real/fake), logits (N, cells, cells) each."""
+
+    def __init__(self, config: FineGANConfig):
+        super().__init__()
+        d = config.d_dim
+        (k1, s1), (k2, s2), (k3, _) = BACKGROUND_LAYERS[32]
+        ### HINT self.trunk = nn.Sequential(conv, activation, conv, activation)
+        ### HINT nn.Conv2d(3, d, k1, s1, bias=False) is the first layer.
+        ### HINT self.aux = nn.Conv2d(2 * d, 1, k3), and self.real_fake likewise.
+        ### BEGIN SOLUTION
+        first = [nn.Conv2d(3, d, k1, s1, bias=False), nn.LeakyReLU(0.2)]
+        second = [nn.Conv2d(d, 2 * d, k2, s2, bias=False), nn.LeakyReLU(0.2)]
+        self.trunk = nn.Sequential(*first, *second)
+        self.aux = nn.Conv2d(2 * d, 1, k3)
+        self.real_fake = nn.Conv2d(2 * d, 1, k3)
+        ### END SOLUTION
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        ### HINT Each head gives (N, 1, cells, cells); [:, 0] takes the one channel away.
+        ### BEGIN SOLUTION
+        features = self.trunk(images)
+        return self.aux(features)[:, 0], self.real_fake(features)[:, 0]
+        ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.6", MyPatchCritic)
+
+# %% [markdown]
+# ### Exercise {{number}}.7 (build): one training step
+#
+# Two updates. First $D_b$ learns to tell the kept patches from painted ones. $G_b$ stands still,
+# so the picture goes to $D_b$ *detached*. Then $G_b$ learns to please the new $D_b$. Each has
+# its own optimiser: `move["D_b"]` and `move["G"]`.
+#
+# Use the library's losses, and pass `**recipe` on to both: the training below has the weight 1 in
+# place of the paper's 10, and for real/fake the *hinge* loss, $\max(0, 1 - s)$ for a real logit $s$
+# and $\max(0, 1 + s)$ for a fake one, which stops pushing once the verdict is clear
+# (`losses.hinge_discriminator_loss`). The library's version is `lab.background_step`.
+
+
+# %% exercise="7"
+def my_background_step(stage, critic, move, real, weights, b, z, **recipe) -> dict:
+    """One update of D_b, one of G_b; returns both losses, {"D_b": ..., "G": ...}.
+
+    stage(b, z) paints B. critic(images) gives (aux, real/fake). real: windows (N, 3, 32, 32);
+    weights: (N, cells, cells), 1 for the patches that are kept.
+    """
+    ### HINT Paint once. critic(real), critic(fake.detach()), then
+    ###      losses.background_discriminator_loss(real_aux, real_logits, fake_logits, weights, ...).
+    ### HINT An update is zero_grad(), loss.backward(), step(), in this order.
+    ### HINT Then ask critic(fake) anew, for losses.background_generator_loss(aux, logits, ...).
+    ### BEGIN SOLUTION
+    fake = stage(b, z)
+    real_aux, real_logits = critic(real)
+    _, fake_logits = critic(fake.detach())
+    d_inputs = real_aux, real_logits, fake_logits, weights
+    made = {"D_b": losses.background_discriminator_loss(*d_inputs, **recipe)}
+    move["D_b"].zero_grad()
+    made["D_b"].backward()
+    move["D_b"].step()
+    made["G"] = losses.background_generator_loss(*critic(fake), **recipe)
+    move["G"].zero_grad()
+    made["G"].backward()
+    move["G"].step()
+    return made
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.7", my_background_step)
+
+# %% [markdown]
+# ## Train it
+#
+# $G_b$ and $D_b$ can play by themselves; no other stage is needed. `lab.train_background` has the
+# loop, at 32 pixels and with six codes $b$. What it trains, and how, is **yours**, wherever your
+# part has passed its check; `course.use` says which. (In lesson {{child}} your parts come back.)
+
+# %% tags=["nbval-check-output"]
+mine = {
+    "stem": course.use("background", "MyStem", MyStem),
+    "critic": course.use("background", "MyPatchCritic", MyPatchCritic),
+    "step": course.use("background", "my_background_step", my_background_step),
+}
+
+# %% [markdown]
+# And now the experiment that shows what the box is worth: train a second pair, in which **every**
+# patch of a real window counts as background, $w = 1$ everywhere.
+#
+# ### Exercise {{number}}.8 (predict)
+#
+# What will this second generator paint?
+#
+# * **(a)** clean backgrounds all the same: patches with a bird are in the minority
+# * **(b)** birds: whole ones, with their background
+# * **(c)** scraps of birds, scattered over the background
+
+# %% exercise="8"
+### HINT Patches of birds are real for D_b now. A generator that never paints them is found out.
+### HINT A patch is 14 pixels wide, a bird about 27. Who could object to a bird without a head?
+### BEGIN SOLUTION
+my_painting = "c"
+### END SOLUTION
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.8", my_painting)
+
+# %%
+outside = lab.train_background(birds, **mine)
+anywhere = lab.train_background(birds, outside_only=False, **mine)
+painted = {"outside of\nthe box only": outside.draw(120), "all\npatches": anywhere.draw(120)}
+grid = [list(images[i : i + 12]) for images in painted.values() for i in (0, 12)]
+names = [name for name in painted for _ in range(2)]  # each fills two rows
+title = "What two generators paint (six b, four times each), by the real patches shown to $D_b$"
+image_figure(grid, names, None, title, size=0.7)
+plt.show()
+
+# %% [markdown]
+# Are those scraps of birds, or do we only see what we expect? Let us ask a witness who was not in
+# the room: the library's **segmenter** (`evaluation.judges`), a network that was trained on
+# ToyBirds with the true masks. It marks the pixels that look like bird.
+
+# %% tags=["nbval-check-output"]
+judges = Judges.load("toy", image_size=32)
+area = {name: judges.masks(images).mean().item() for name, images in painted.items()}
+with_box, without_box = area.values()
+print("bird on less than 5 % of B with the box:", with_box < 0.05)
+print("at least twice as much without:", without_box > 2 * with_box)
+
+# %% [markdown]
+# ## What is aux for?
+#
+# By lesson {{gan}}, the real/fake head alone should do: where $G_b$ wins, its patches are
+# distributed like real background patches, and those hold no bird. But remember the far right of
+# the figure there, where neither real nor painted points fell: nothing tells $D$ what to say at
+# such places. No patch with a bird was ever among the real ones that this head was shown, nor, in a
+# good run, among the fakes. So ask it. Below are windows that no network here was trained on, with
+# the verdicts of both heads on each patch.
+
+# %%
+new = ToyBirds(60, image_size=32, seed=8, progress=False)
+unseen, patches = new.batch(range(60)), PatchGeometry.of(BACKGROUND_LAYERS[32], 32)
+share = lab.bird_share(lab.window_masks(new, range(60)), patches)
+with torch.no_grad():
+    aux, real_fake = outside.discriminator(unseen.full_image)
+maps = {
+    "window": None,
+    "aux: is it\nbackground?": (aux.sigmoid(), {"vmin": 0, "vmax": 1}, "σ(logit)"),
+    "real/fake:\nis it real?": (real_fake, {"vmin": -1, "vmax": 2}, "logit"),
+}
+chosen = share.mean((1, 2)).argsort(descending=True)[:8].tolist()
+figure, axes = plt.subplots(3, 8, figsize=(9.6, 3.9), layout="constrained")
+for row, (name, drawn) in zip(axes, maps.items(), strict=True):
+    row[0].set_ylabel(name, rotation=0, ha="right", va="center")
+    for axis, i in zip(row, chosen, strict=True):
+        show(axis, unseen.full_image[i])
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
+        if drawn:
+            place = {"extent": lab.cells_extent(patches), "cmap": "cividis"}
+            picture = axis.imshow(drawn[0][i], **place, **drawn[1])
+            axis.set(xlim=(-0.5, 31.5), ylim=(31.5, -0.5))
+    if drawn:
+        figure.colorbar(picture, ax=row, label=drawn[2])
+figure.suptitle("Both heads of $D_b$ on patches with a bird, each verdict at its patch's centre")
+plt.show()
+
+# %% tags=["nbval-check-output"]
+on_bird = share > 0.25
+surely_background = losses.background_patch_weights(unseen.box, patches) == 1
+print("patches more than a quarter bird:", int(on_bird.sum()))
+print("patches outside of the boxes:", int(surely_background.sum()))
+print("aux says no to most of the first:", (aux[on_bird] < 0).float().mean().item() > 0.7)
+print("and yes to most of the second:", (aux[surely_background] > 0).float().mean().item() > 0.7)
+higher = real_fake[on_bird].mean() > real_fake[surely_background].mean()
+print("real/fake finds birds more real than background:", higher.item())
+
+# %% [markdown]
+# Two things to admire. **aux has become a detector of birds**, and nobody drew it an outline: it
+# only knew boxes, and learnt what the insides of boxes have in common.
+#
+# And **real/fake likes birds better than backgrounds**, on average. Presumably it has learnt that
+# fakes are a little blurred; a bird has sharp edges, so a bird must be very real indeed. Follow its
+# slope, and you would paint one. Sooner or later $D_b$ would see that fake bird and learn, and the
+# generator would turn elsewhere: the game of lesson {{gan}}, with a hole in the data at just the
+# place that must be avoided. $D_\text{aux}$ fills the hole: it *has* seen birds, real ones, and
+# says no.
+#
+# (ToyBirds is kind: training without the aux term ends well here, too. Try
+# `lab.train_background(birds, with_aux=False)`. The authors have photographs, where fakes
+# can be told from real patches for very much longer, and they kept the term.)
+#
+# ## How large should a patch be?
+#
+# A small patch sees a colour, a large one sees a wave, a reed, a stretch of shore. But the larger
+# the patches are, the more of them touch the box.
+#
+# ### Exercise {{number}}.9 (explore): design a critic
+#
+# The figure shows, for critics of one to three layers on 32-pixel windows, what share of their
+# patches they may learn from. Design one that is in none of our tables: `my_layers` is a tuple of
+# (kernel, stride) pairs, the layer at the picture first. Its patches should be at least 18 pixels
+# wide (a wave of ToyBirds is about 10, and a wave should be seen beside another), at least half of
+# them free of the box, there should be at least 8 × 8 of them, and together they should cover the
+# window's 32 pixels with nothing left over.
+
+# %%
+stacks = [((4, 2),), ((4, 2), (2, 1)), ((4, 2), (3, 1)), ((4, 2), (4, 1)), ((4, 2), (3, 1), (3, 1))]
+stacks += [BACKGROUND_LAYERS[32], ((4, 2), (4, 1), (4, 1)), ((4, 2), (4, 2), (3, 1))]
+stacks += [((4, 2), (4, 2), (4, 1)), ((4, 2), (4, 2), (5, 1)), ((4, 2), (4, 2), (6, 1))]
+fields = [lab.receptive_field(layers) for layers in stacks]
+shares = lab.free_shares(birds, stacks)
+figure, axis = plt.subplots(figsize=(6, 3.2), layout="constrained")
+axis.plot(fields, shares, marker="o", color=style.REAL)
+ours = stacks.index(BACKGROUND_LAYERS[32])
+axis.plot(fields[ours], shares[ours], "o", ms=11, color=style.FAKE, label="ours at 32 pixels")
+axis.set(xlabel="receptive field, pixels", ylabel="share of patches kept", ylim=(0, 1))
+axis.set_title("The more a patch sees, the fewer patches are free")
+axis.legend()
+plt.show()
+
+# %% exercise="9"
+### HINT A kernel adds (kernel − 1) pixels times the strides before it: a first stride of 2 helps.
+### HINT The number of cells halves with every stride of 2: use only one.
+### HINT With the stride 2, f must be even: (cells − 1) · 2 + f = 32. Try ((4, 2), (?, 1), (?, 1)).
+### BEGIN SOLUTION
+my_layers = ((4, 2), (4, 1), (5, 1))
+### END SOLUTION
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.9", my_layers)
+
+# %% [markdown]
+# ## Out of order: find the mistake
+#
+# Two pieces of code that run without any error, and are wrong. In practice you meet the symptoms
+# first: here are curves and pictures. Read them, make a guess, and only then read the code.
+
+# %%
+deaf = lab.train_background(birds, steps=150, step=lab.deaf_step)
+lab.out_of_order_figure(outside, deaf, new.batch([3, 4, 8, 12]))
+plt.show()
+
+# %% [markdown]
+# ### Exercise {{number}}.10 (find the mistake): a training step
+#
+# $D_b$'s loss falls to almost nothing and $G$'s stays where it is; after 150 steps the pictures are
+# what they were at the start. Who does not learn? Mend the code below.
+
+
+# %% exercise="10"
+def my_mended_step(stage, critic, move, real, weights, b, z, **recipe) -> dict:
+    """As exercise {{number}}.7: one update of D_b, then one of G_b."""
+    ### HINT Follow the gradient of G's loss backwards: from the loss to the critic, and from there?
+    ### HINT .detach() cuts a tensor from all that made it, for everybody who uses it afterwards.
+    ### HINT Paint without detach, and detach in the call for D_b's loss only.
+    ### BEGIN SOLUTION
+    fake = stage(b, z)
+    real_aux, real_logits = critic(real)
+    _, fake_logits = critic(fake.detach())
+    ### INSTEAD
+    fake = stage(b, z).detach()
+    real_aux, real_logits = critic(real)
+    _, fake_logits = critic(fake)
+    ### END SOLUTION
+    d_inputs = real_aux, real_logits, fake_logits, weights
+    made = {"D_b": losses.background_discriminator_loss(*d_inputs, **recipe)}
+    move["D_b"].zero_grad()
+    made["D_b"].backward()
+    move["D_b"].step()
+    made["G"] = losses.background_generator_loss(*critic(fake), **recipe)
+    move["G"].zero_grad()
+    made["G"].backward()
+    move["G"].step()
+    return made
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.10", my_mended_step)
+
+# %% [markdown]
+# ### Exercise {{number}}.11 (find the mistake): which patches are kept
+#
+# This is exercise {{number}}.3 in the authors' own arithmetic: along each side the first forbidden
+# cell and the last one. The crosses in the figure are not where they should be. On which side of
+# the box are dots too near, and what would a generator learn from them?
+
+
+# %% exercise="11"
+def my_mended_weights(box: torch.Tensor, geometry: PatchGeometry) -> torch.Tensor:
+    """Boxes (N, 4) → (N, cells, cells): 1 for a patch outside of the box, 0 for the others."""
+    ### HINT The dots are too near on the left of the box and above it, not on the right and below.
+    ### HINT A cell i sees the pixels from i·s to i·s + f. Which i is the first to reach x1?
+    ### HINT i·s + f ≥ x1, so i ≥ (x1 − f)/s.
+    field, stride, cells = geometry
+    ### BEGIN SOLUTION
+    first = ((box[:, :2] - field) / stride).ceil().clamp(min=0)
+    ### INSTEAD
+    first = (box[:, :2] / stride).ceil().clamp(min=0)
+    ### END SOLUTION
+    last = (box[:, 2:] / stride).floor().clamp(max=cells - 1)
+    empty = (box[:, :2] >= box[:, 2:]).any(1)
+    cell = torch.arange(cells)
+    inside = (cell >= first[..., None]) & (cell <= last[..., None])
+    covered = inside[:, 1, :, None] & inside[:, 0, None, :] & ~empty[:, None, None]
+    return 1 - covered.float()
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.11", my_mended_weights)
+
+# %% [markdown]
+# ## The background stage of the trained network
+#
+# In the whole FineGAN the background stage is trained as here, with one more critic behind it: the
+# child's discriminator sees the finished picture, background included, as one piece. No
+# information loss asks the code $b$ to be readable. It gets its meaning for free: the kind of scene
+# is what differs most between backgrounds, and $b$ is the strongest signal that the stage is given.
+# (Our presets see to that: `background_gain` multiplies $b$. In the paper it is 1.)
+#
+# Before you look at the rows below: how much is left to $z$?
+
+# %%
+trained = load_finegan("toy")
+config = trained.config
+hierarchy, n_codes = config.hierarchy(), min(10, config.n_children)
+z = torch.randn(3, config.z_dim, generator=torch.Generator().manual_seed(0))
+codes = hierarchy.codes(z.repeat_interleave(n_codes, 0), torch.arange(n_codes).repeat(3))
+empty_scenes = draw(trained, codes).background.image
+rows = [list(images) for images in empty_scenes.split(n_codes)]
+names, columns = [f"$z_{i}$" for i in range(3)], [f"b={b}" for b in range(n_codes)]
+image_figure(
+    rows, names, columns, "B of the trained network: empty scenes that nobody photographed"
+)
+plt.show()
+
+# %% tags=["nbval-check-output"]
+leak = Judges.load("toy", image_size=config.image_size).masks(empty_scenes).mean().item()
+print("bird on less than 3 % of the trained network's B:", leak < 0.03)
+grid = empty_scenes.unflatten(0, (3, n_codes))  # (z, b, 3, S, S)
+by_z, by_b = grid.var(0).mean(), grid.var(1).mean()
+print("z varies B less than a tenth as much as b does:", bool(by_z < by_b / 10))
+
+# %% [markdown]
+# Hardly anything: down a column one sees the same scene again. So there are about as many
+# backgrounds as codes, a mode collapse in miniature (lesson {{gan}}), where ToyBirds has any number
+# of ponds and dunes. Presumably that is the price of a loud $b$; lesson {{child}} shows what it
+# buys.
+#
+# ## Recap
+#
+# * There is no picture of a background alone, so judge patches, and keep silent where the box is.
+# * A cell of a convolutional critic sees $f = 1 + \sum (k_l - 1) \prod s_m$ pixels.
+# * Real patches outside of the box against all patches of $B$: $\log D_b + \log(1 - D_b)$.
+# * $D_\text{aux}$, trained on real patches with the box as label, is asked of every patch of $B$:
+#   it knows birds, which the real/fake head never met.
+# * Boxes are all the supervision that FineGAN ever uses.
+#
+# **Go on with** `{{parent}}_parent`: a shape, laid on this background.
+
+# %% tags=["nbval-check-output"]
+course.progress()

@@ -1,0 +1,534 @@
+"""The exercises of this lesson, with answers that must be told apart."""
+
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ....losses import information_loss, mask_area_loss
+from ....models.blocks import ResidualBlock, SameBlock
+from ....models.finegan import CodeStage, stitch
+from ....systems import Recipe
+from ...engine.exercises import Build, Choice, Debug, Exploration, Fill, Mistake
+from . import lab
+
+LIMITS = {"mask_area": 20, "mask_binary": 10, "silhouette": 1, "code_noise": 1, "mask_largest": 0.5}
+
+
+def _layers():
+    random = torch.Generator().manual_seed(0)
+    foreground, behind = torch.rand(2, 3, 3, 4, 5, generator=random) * 2 - 1
+    return [(foreground, torch.rand(3, 1, 4, 5, generator=random), behind)]
+
+
+def _image(foreground, mask, behind):
+    return stitch(foreground, mask, behind).image
+
+
+def _logits_and_codes():
+    random = torch.Generator().manual_seed(0)
+    return [
+        (3 * torch.randn(6, k, generator=random), F.one_hot(torch.arange(6) % k, k)) for k in (5, 3)
+    ] + [(torch.tensor([[300.0, 0.0], [-200.0, 50.0]]), F.one_hot(torch.tensor([1, 1])))]
+
+
+def _parent_loss(logits, p):
+    return information_loss(logits, p.argmax(1))
+
+
+def _masks():
+    random = torch.Generator().manual_seed(0)
+    size = torch.tensor([0.1, 0.5, 0.9, 1.6, 1.99]).view(5, 1, 1, 1)  # areas from 0.05 to 1
+    mask = (torch.rand(5, 1, 6, 4, generator=random) * size).clamp(max=1)
+    return [(mask, 0.1, 0.5), (mask[:2], 0.3, 0.4)]
+
+
+@cache
+def _orderly(values: tuple):
+    run = lab.train_parent(Recipe(**dict(values)), steps=200, seed=1)
+    hierarchy, z_dim = run.generator.config.hierarchy(), run.generator.config.z_dim
+    codes = hierarchy.sample(400, z_dim, tied=False, generator=torch.Generator().manual_seed(1))
+    stage = run.draw(codes)
+    area, crisp = stage.mask.mean((1, 2, 3)), lab.crispness(stage.mask)
+    read = (run.read(stage, mask_only=True) == codes.p_index).float().mean().item()
+    if area.min() < 0.05 or area.max() > 0.35:
+        return f"the areas of the masks go from {area.min():.0%} to {area.max():.0%}"
+    if crisp < 0.5:
+        return f"the masks are grey: their crispness is {crisp:.2f}, and 0.5 is wanted"
+    if read < 0.9:
+        return f"only {read:.0%} of the codes can be read off the mask alone"
+    return None
+
+
+def _recipe(values):
+    if not isinstance(values, dict) or set(values) - set(LIMITS):
+        return f"answer with a dictionary that has only the keys {', '.join(LIMITS)}"
+    for key, value in values.items():
+        if not 0 <= float(value) <= LIMITS[key]:
+            return f"{key} must lie between 0 and {LIMITS[key]}"
+    if values.get("mask_largest", 0.5) < 0.1:
+        return "mask_largest must be at least 0.1, the smallest area that mask_area allows"
+    return _orderly(tuple(sorted((key, float(value)) for key, value in values.items())))
+
+
+# ------------------------------------------------------------------------------------- networks
+
+
+class _CodeStage(nn.Module):
+    """The library's stage, written differently; its parts are changed for the mistakes."""
+
+    bias, norm, kernel = False, True, 3
+    twice = False  # whether each residual block is used in two places
+
+    def __init__(self, code_dim, channels, out_channels, residual_blocks):
+        super().__init__()
+        half = self.kernel // 2
+        self.last = SameBlock(channels, out_channels)
+        self.blocks = nn.ModuleList(ResidualBlock(channels) for _ in range(residual_blocks))
+        into = self.joined_channels(code_dim, channels)
+        self.first = nn.Conv2d(into, 2 * channels, self.kernel, padding=half, bias=self.bias)
+        if self.norm:
+            self.batch = nn.BatchNorm2d(2 * channels)
+
+    def joined_channels(self, code_dim, channels):
+        return code_dim + channels
+
+    def together(self, code, features):
+        repeated = code[:, :, None, None].repeat(1, 1, *features.shape[2:])
+        return torch.cat([repeated, features], 1)
+
+    def gate(self, x):
+        value, gate = x.chunk(2, 1)
+        return value * gate.sigmoid()
+
+    def refine(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+    def finish(self, x):
+        return self.last(x)
+
+    def forward(self, code, features):
+        x = self.first(self.together(code, features))
+        return self.finish(self.refine(self.gate(self.batch(x) if self.norm else x)))
+
+
+def _stage(**changes):
+    return type("CodeStage", (_CodeStage,), changes)
+
+
+def _swapped(self, code, features):
+    return torch.cat([features, code[:, :, None, None].expand(-1, -1, *features.shape[2:])], 1)
+
+
+def _added(self, code, features):
+    return features + code.sum(1)[:, None, None, None]
+
+
+def _deaf(self, code, features):
+    return _CodeStage.together(self, torch.zeros_like(code), features)
+
+
+def _in_a_corner(self, code, features):
+    height, width = features.shape[2:]
+    corner = F.pad(code[:, :, None, None], (0, width - 1, 0, height - 1))
+    return torch.cat([corner, features], 1)
+
+
+def _without_shortcut(self, x):
+    for block in self.blocks:
+        x = block.block(x)
+    return x
+
+
+def _codes_and_features():
+    random = torch.Generator().manual_seed(0)
+    code = F.one_hot(torch.arange(4) % 3, 3).float()
+    return [(code, torch.randn(4, 6, 5, 7, generator=random), 4, 2)]
+
+
+def _for_silhouettes():
+    random = torch.Generator().manual_seed(0)
+    masked, mask = (
+        torch.rand(4, 3, 3, 2, generator=random),
+        torch.rand(4, 1, 3, 2, generator=random),
+    )
+    colour = torch.randint(2, (4, 3, 1, 1), generator=random) * 2.0 - 1
+    return [(masked * mask, mask, torch.tensor([True, False, True, False]), colour)]
+
+
+def _flat(silhouette):
+    """Silhouettes with something else in place of mask · colour."""
+
+    def answer(masked, mask, flat, colour):
+        made = silhouette(masked, mask, colour).expand_as(masked)
+        return torch.where(flat[:, None, None, None], made, masked)
+
+    return answer
+
+
+def _for_heads():
+    random = torch.Generator().manual_seed(0)
+    return [
+        (
+            3 * torch.randn(2, 3, 3, 2, generator=random),
+            torch.randn(2, 1, 3, 2, generator=random),
+            b,
+        )
+        for b in (-0.5, 0.0)
+    ]
+
+
+EXERCISES = (
+    Fill(
+        "1",
+        "fill in: stitching",
+        "my_stitch",
+        _image,
+        mistakes=(
+            Mistake(
+                lambda f, m, b: _image(b, m, f),
+                "the mask is upside down: where it is 1, the foreground should be seen",
+            ),
+            Mistake(
+                lambda f, m, b: m * f + b,
+                "the background shines through where it should be covered: it needs (1 − M)",
+            ),
+            Mistake(
+                lambda f, m, b: m * f,
+                "this is the masked foreground, which D_p is shown; P has a background, too",
+            ),
+            Mistake(
+                lambda f, m, b: torch.where(m > 0.5, f, b),
+                "a hard cut has no slope by the mask, so the mask could never learn: use it as a "
+                "weight",
+            ),
+            Mistake(
+                lambda f, m, b: stitch(f, m, b),
+                "this is the library's whole stage, four tensors: take its .image",
+            ),
+            Mistake(
+                lambda f, m, b: m * f + (1 - m) * b * m,
+                "the background is masked twice: it needs (1 − M) alone",
+            ),
+            Mistake(
+                lambda f, m, b: m.detach() * f + (1 - m.detach()) * b,
+                "the gradients do not: the mask is detached, and could never learn",
+            ),
+            Mistake(lambda f, m, b: (f + b) / 2, "a mean of both, whatever the mask says: use it"),
+            Mistake(
+                lambda f, m, b: (m * f + (1 - m) * b).clamp(0, 1),
+                "nothing to clamp: a mean of two pictures stays between them, and black is −1 here",
+            ),
+        ),
+        alternative=lambda f, m, b: torch.lerp(b, f, m),
+        praise="Every layer of the model is laid on with this one line.",
+        inputs=_layers,
+        gradients=True,
+    ),
+    Build(
+        "2",
+        "build: the stage that joins a code",
+        "MyCodeStage",
+        CodeStage,
+        probe="probe_stage",
+        inputs=_codes_and_features,
+        mistakes=(
+            Mistake(_stage(bias=True), "no bias in front of a BatchNorm: bias=False"),
+            Mistake(_stage(norm=False), "the BatchNorm between the convolution and the gate"),
+            Mistake(
+                _stage(together=_swapped),
+                "the code comes first, then the features: torch.cat([repeated, features], 1)",
+            ),
+            Mistake(
+                _stage(together=_added, joined_channels=lambda self, code, channels: channels),
+                "the code is added: it should be *joined* to the features, as channels of its own",
+            ),
+            Mistake(_stage(together=_deaf), "the code has no influence on what comes out"),
+            Mistake(
+                _stage(together=_in_a_corner),
+                "the code stands at one pixel only: repeat it at every pixel",
+            ),
+            Mistake(_stage(gate=lambda self, x: x.chunk(2, 1)[0].relu()), "a GLU, not a ReLU"),
+            Mistake(
+                _stage(refine=lambda self, x: x), "the residual blocks are made and never used"
+            ),
+            Mistake(_stage(refine=_without_shortcut), "x + f(x): the residual blocks lack their x"),
+            Mistake(_stage(kernel=1), "a 3 × 3 convolution joins them, with padding 1"),
+            Mistake(
+                _stage(finish=lambda self, x: torch.tanh(self.last(x))),
+                "no tanh here: a stage gives features, its heads paint",
+            ),
+        ),
+        alternative=_CodeStage,
+        praise="The child stage is the same class once more, with c in the place of p.",
+        about={
+            "what it returns in evaluation mode": "nn.BatchNorm2d keeps running statistics for it.",
+            "what it is": "Make it a class that inherits from nn.Module.",
+        },
+    ),
+    Choice(
+        "3",
+        "predict: a reader that sees the background",
+        "my_suspicion",
+        "b",
+        mistakes=(
+            Mistake(
+                "a",
+                "it was trained to name p, but on pictures in which b said the same: it is not "
+                "paid for looking at the harder one",
+            ),
+            Mistake(
+                "c",
+                "the new pictures are made of parts that it knows well; it only has to choose "
+                "which part to believe",
+            ),
+        ),
+        alternative="(b)",
+        praise="Information goes where it is cheapest, unless you bar the way.",
+    ),
+    Fill(
+        "4",
+        "fill in: the parent's loss",
+        "my_parent_loss",
+        _parent_loss,
+        mistakes=(
+            Mistake(
+                lambda s, p: -_parent_loss(s, p),
+                "the sign: log D_p should be large, and a loss is minimised",
+            ),
+            Mistake(
+                lambda s, p: -(p * s.log_softmax(1)).mean(),
+                "the mean runs over the batch only; over k it is a sum, of which one term is left",
+            ),
+            Mistake(
+                lambda s, p: -(p * s.log_softmax(0)).sum(1).mean(),
+                "the softmax runs over the codes, dimension 1, not over the batch",
+            ),
+            Mistake(
+                lambda s, p: -(p * s).sum(1).mean(),
+                "logits are not log-probabilities yet: without softmax they may simply all grow",
+            ),
+            Mistake(
+                lambda s, p: F.binary_cross_entropy_with_logits(s, p.float()),
+                "the codes exclude one another: one softmax over all of them, not a yes or no for "
+                "each",
+            ),
+            Mistake(
+                lambda s, p: -(p * s.softmax(1).log()).sum(1).mean(),
+                "right for small logits, but where D_p is sure, log meets 0: use log_softmax",
+            ),
+            Mistake(
+                lambda s, p: -(p * s.log_softmax(1)).sum(),
+                "a mean over the batch, not a sum: or the loss grows with its size",
+            ),
+            Mistake(
+                lambda s, p: -(p * s.log_softmax(1)).sum(1),
+                "one number for each image; the mean over the batch is missing",
+            ),
+            Mistake(
+                lambda s, p: (1 - (p * s.softmax(1)).sum(1)).mean(),
+                "one minus the probability: it is bounded, and its slope dies where D_p is wrong",
+            ),
+        ),
+        alternative=lambda s, p: (s.logsumexp(1) - (p * s).sum(1)).mean(),
+        praise="The cross-entropy of a plain classifier, whose labels the generator drew itself.",
+        inputs=_logits_and_codes,
+        gradients=True,
+    ),
+    Choice(
+        "5",
+        "predict: a parent stage without any bird",
+        "my_expectation",
+        "b",
+        mistakes=(
+            Mistake(
+                "a",
+                "an outline is hard work for a mask, and nobody asks for it, as long as a colour "
+                "will do",
+            ),
+            Mistake(
+                "c",
+                "generator and reader are on the same side: they only have to agree on signs for "
+                "five codes",
+            ),
+        ),
+        alternative=" B",
+        praise="A secret sign between two friends need not look like anything.",
+    ),
+    Fill(
+        "6",
+        "fill in: the area of a mask",
+        "my_area_loss",
+        mask_area_loss,
+        mistakes=(
+            Mistake(
+                lambda m, low, high: F.relu(low - m.mean()) + F.relu(m.mean() - high),
+                "this is the mean area of the whole batch: a full and an empty mask cancel in it",
+            ),
+            Mistake(
+                lambda m, low, high: (F.relu(low - m) + F.relu(m - high)).mean(),
+                "this bounds every pixel, but pixels should be 0 or 1: bound each mask's mean",
+            ),
+            Mistake(
+                lambda m, low, high: F.relu(m.mean((1, 2, 3)) - high).mean(),
+                "a mask may not be too small either",
+            ),
+            Mistake(
+                lambda m, low, high: (
+                    F.relu(m.mean((1, 2, 3)) - low) + F.relu(high - m.mean((1, 2, 3)))
+                ).mean(),
+                "the signs: this costs something within the range, and nothing is ever right",
+            ),
+            Mistake(
+                lambda m, low, high: (
+                    F.relu(low - m.mean((1, 2, 3))) + F.relu(m.mean((1, 2, 3)) - high)
+                ).sum(),
+                "a mean over the batch, not a sum",
+            ),
+            Mistake(
+                lambda m, low, high: F.relu(low - m.mean((1, 2, 3))).mean(),
+                "a mask may not be too large either",
+            ),
+            Mistake(
+                lambda m, low, high: (
+                    F.relu(low - m.sum((1, 2, 3))) + F.relu(m.sum((1, 2, 3)) - high)
+                ).mean(),
+                "an area is a share of the picture: the mean over its pixels, not their sum",
+            ),
+            Mistake(
+                lambda m, low, high: (
+                    F.relu(low - m.mean((1, 2, 3))) + F.relu(m.mean((1, 2, 3)) - high)
+                ),
+                "one number for each mask; the mean over the batch is missing",
+            ),
+            Mistake(
+                lambda m, low, high: (m.mean((1, 2, 3)) - (low + high) / 2).abs().mean(),
+                "this pulls every mask to the middle of the range; within it nothing should pull",
+            ),
+        ),
+        alternative=lambda m, low, high: (
+            (m.flatten(1).mean(1) - m.flatten(1).mean(1).clamp(low, high)).abs().mean()
+        ),
+        praise="It is silent within the range, so that the other losses decide there.",
+        inputs=_masks,
+        gradients=True,
+    ),
+    Exploration(
+        "7",
+        "explore: small masks in order",
+        "my_recipe",
+        {"mask_area": 10, "mask_binary": 2, "silhouette": 0.5, "mask_largest": 0.25},
+        mistakes=(
+            Mistake({"mask_binary": 2}, "the areas of the masks"),
+            Mistake(
+                {"mask_area": 5, "mask_binary": 2, "silhouette": 0.5}, "the areas of the masks"
+            ),
+            Mistake({"silhouette": 3}, "between 0 and 1"),
+            Mistake({"mask_largest": 0.02}, "at least 0.1"),
+            Mistake({"learning_rate": 0.1}, "only the keys"),
+            Mistake(5, "a dictionary"),
+        ),
+        alternative={"mask_area": 15, "mask_binary": 2, "silhouette": 0.5, "mask_largest": 0.25},
+        praise="Still no birds: information makes signs; it takes a critic of birds to make birds.",
+        judge=_recipe,
+    ),
+    Debug(
+        "8",
+        "find the mistake: silhouettes that teach nothing",
+        "my_mended_silhouettes",
+        lab.silhouettes,
+        broken=lab.numb_silhouettes,
+        gradients=True,
+        inputs=_for_silhouettes,
+        mistakes=(
+            Mistake(
+                lambda masked, mask, flat, colour: lab.silhouettes(masked, mask, ~flat, colour),
+                "torch.where(condition, a, b) takes a where the condition holds: flat, not its "
+                "opposite",
+            ),
+            Mistake(
+                _flat(lambda masked, mask, colour: (mask > 0.5) * colour),
+                "a threshold has no slope either: the mask itself, times the colour",
+            ),
+            Mistake(_flat(lambda masked, mask, colour: mask), "the flat colour is missing"),
+            Mistake(
+                _flat(lambda masked, mask, colour: colour * torch.ones_like(masked)),
+                "now the colour fills the whole picture: where is the mask?",
+            ),
+            Mistake(
+                _flat(lambda masked, mask, colour: masked * colour),
+                "this recolours the foreground, whose pattern still shows: a silhouette has none",
+            ),
+            Mistake(
+                lambda masked, mask, flat, colour: mask * colour,
+                "all of them are silhouettes now, and nobody asks for the plumage any more",
+            ),
+            Mistake(
+                lambda masked, mask, flat, colour: masked,
+                "no silhouettes at all: D_p may read the colours as before",
+            ),
+            Mistake(
+                lambda masked, mask, flat, colour: lab.silhouettes(
+                    masked.detach(), mask, flat, colour
+                ),
+                "the foregrounds that are left as they are need their gradient, too",
+            ),
+        ),
+        alternative=lambda masked, mask, flat, colour: torch.cat(
+            [(mask[i] * colour[i] if flat[i] else masked[i])[None] for i in range(len(masked))]
+        ),
+        praise="A silhouette is a lesson for the mask, so the mask must hear of it.",
+    ),
+    Debug(
+        "9",
+        "find the mistake: a mask below zero",
+        "my_mended_heads",
+        lab.heads,
+        broken=lab.crossed_heads,
+        inputs=_for_heads,
+        mistakes=(
+            Mistake(
+                lambda f, m, bias: [torch.tanh(f), torch.tanh(m + bias)],
+                "the foreground is right now; a share of opacity lies between 0 and 1, and tanh "
+                "goes below",
+            ),
+            Mistake(
+                lambda f, m, bias: [torch.sigmoid(f), torch.sigmoid(m + bias)],
+                "the mask is right now; pictures go from −1 to 1, and sigmoid never goes below 0",
+            ),
+            Mistake(
+                lambda f, m, bias: [torch.sigmoid(m + bias), torch.tanh(f)],
+                "the foreground comes first, then the mask",
+            ),
+            Mistake(
+                lambda f, m, bias: [torch.tanh(f), torch.sigmoid(m)],
+                "the bias is gone: with it masks start small",
+            ),
+            Mistake(
+                lambda f, m, bias: [torch.tanh(f), torch.sigmoid(m) + bias],
+                "the bias belongs inside of the sigmoid, or the mask leaves [0, 1]",
+            ),
+            Mistake(
+                lambda f, m, bias: [torch.tanh(f + bias), torch.sigmoid(m + bias)],
+                "the bias is the mask's, not the foreground's",
+            ),
+            Mistake(
+                lambda f, m, bias: [torch.tanh(f), (m + bias).clamp(0, 1)],
+                "clamp has no slope outside of [0, 1], so a mask that is shut stays shut: sigmoid",
+            ),
+            Mistake(
+                lambda f, m, bias: [torch.tanh(f), (torch.sigmoid(m + bias) > 0.5).float()],
+                "a hard cut has no slope: keep the sigmoid's own numbers",
+            ),
+            Mistake(
+                lambda f, m, bias: [f, torch.sigmoid(m + bias)],
+                "the foreground's tanh is gone: nothing keeps it within [-1, 1]",
+            ),
+        ),
+        alternative=lambda f, m, bias: (2 * torch.sigmoid(2 * f) - 1, 1 / (1 + (-m - bias).exp())),
+        praise="Each number's range tells its activation: pictures tanh, opacities sigmoid.",
+    ),
+)

@@ -1,0 +1,624 @@
+# ---
+# jupyter:
+#   lesson:
+#     title: Parent
+#     part: FineGAN
+#     about: "a mask: the shape"
+#     question: "Where does a shape come from?"
+#     afterwards: "let a mask become a shape"
+#     t4_seconds: 45
+# ---
+# ruff: noqa: F821
+# %% [markdown]
+# # {{number}} · The parent: where does a shape come from?
+#
+# Take scissors and coloured paper; any colour will do. Cut out a bird and lay it on the pond that
+# lesson {{background}} has painted. What you see now is FineGAN's second stage, the **parent**
+# image $P$: a silhouette whose plumage is still to come. FineGAN's authors call such pictures
+# *hollow*. No photograph looks like that, so nobody can say whether one is real. And still this
+# stage has to learn what a heron's outline is.
+#
+# **You need** lesson {{infogan}} (the information loss) and lesson {{background}} (the background).
+#
+# **Afterwards you can** build the stage that joins a code to features, stitch two layers with a
+# mask and say where gradients go, write down the parent's loss (the slide has it wrong), explain
+# what its discriminator must *not* see, and name what goes wrong with masks, with the cure for
+# each.
+#
+# {{runtime}}.
+
+# %%
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from finegan_lib import losses
+from finegan_lib.course import style
+from finegan_lib.figures import draw, image_figure, noise
+from finegan_lib.models.blocks import ResidualBlock, SameBlock
+from finegan_lib.models.finegan import stitch
+from finegan_lib.pretrained import load_finegan
+from finegan_lib.systems import Recipe, code_view
+
+lab = course.lab("parent")
+style.use_style()
+generator = load_finegan("toy")
+config, hierarchy = generator.config, generator.config.hierarchy()
+n_parents = config.n_parents
+
+# %% [markdown]
+# ## Two heads on one stage
+#
+# The stage takes the noise $z$ and the parent code $p$ and computes a map of features at full size
+# (`models.finegan.Stem`, which you know from lesson {{background}}, then `CodeStage`, which you
+# build below). Two small heads read them: $G_{p,f}$ makes a picture, the **foreground** $F_p$, and
+# $G_{p,m}$ one number per pixel between 0 and 1, the **mask** $M_p$. The mask is an *alpha
+# channel*, as in any drawing program. It says how opaque the foreground is at each pixel:
+#
+# $$P_{f,m} = M_p \odot F_p, \qquad P = P_{f,m} + (1 - M_p) \odot B .$$
+#
+# ($\odot$ multiplies pixel by pixel, $B$ is the background of lesson {{background}}, and $P_{f,m}$
+# is the paper's name for the masked foreground.) It is one line of code, and the whole network has
+# it in one place only.
+#
+# ### Exercise {{number}}.1 (fill in): stitching
+#
+# The library's version, `models.finegan.stitch`, returns all four: foreground, mask, masked
+# foreground and image. Here the image will do.
+
+
+# %% exercise="1"
+def my_stitch(foreground: torch.Tensor, mask: torch.Tensor, behind: torch.Tensor) -> torch.Tensor:
+    """Foreground and behind (N, 3, H, W), mask (N, 1, H, W) in [0, 1] → P (N, 3, H, W)."""
+    ### HINT Where the mask is 1 you should see the foreground, where it is 0 what is behind.
+    ### HINT The one channel of the mask is repeated by itself when it meets three.
+    ### HINT mask * foreground + (1 - mask) * ...
+    ### BEGIN SOLUTION
+    return mask * foreground + (1 - mask) * behind
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.1", my_stitch)
+
+# %%
+codes = lab.codes_for_parents(generator, 1, seed=3)
+codes = codes._replace(z=noise(generator, n_parents, seed=5))
+output = draw(generator, codes)
+stage, behind = output.parent, output.background.image
+rows = {
+    "$B$": behind,
+    "$F_p$": stage.foreground,
+    "$M_p$": stage.mask,
+    "$M_p F_p$": stage.masked_foreground,
+    "$(1-M_p)\\,B$": (1 - stage.mask) * behind,
+    "$P$": stage.image,
+    "$P$, with $M_p/2$": stitch(stage.foreground, stage.mask / 2, behind).image,
+    "$P$, with $M_p/4$": stitch(stage.foreground, stage.mask / 4, behind).image,
+}
+columns = [f"p={p}" for p in range(n_parents)]
+title = "The parent stage of the trained network, and thinner masks"
+image_figure([list(images) for images in rows.values()], list(rows), columns, title, size=0.8)
+plt.show()
+lab.opacity_slider(stage.foreground[:1], stage.mask[:1], behind[:1])  # in Jupyter: to be moved
+
+# %% tags=["nbval-check-output"]
+print(
+    "P again, by stitch:", torch.equal(stitch(stage.foreground, stage.mask, behind)[3], stage.image)
+)
+masked = stage.mask * stage.foreground
+print("what D_p is shown is M_p F_p:", torch.equal(stage.masked_foreground, masked))
+other = draw(generator, codes._replace(c=codes.c.roll(1, 0), b=codes.b.roll(1, 0)))
+print("another c and another b leave the mask alone:", torch.equal(other.parent.mask, stage.mask))
+other = draw(generator, codes._replace(p=codes.p.roll(1, 0)))
+print("another p does not:", (other.parent.mask - stage.mask).abs().max().item() > 0.5)
+
+# %% [markdown]
+# (Grey, in the rows with a product, is the number 0: pictures go from −1 to 1.) Note how little
+# $F_p$ cares about what lies outside of its mask. Nobody ever sees it.
+#
+# The mask is soft on purpose. A hard cut, 0 or 1, has no slope, and could not be learnt. From
+# $P = M_p F_p + (1 - M_p) B$ follows, pixel by pixel,
+#
+# $$\frac{\partial P}{\partial M_p} = F_p - B, \qquad
+# \frac{\partial (M_p F_p)}{\partial M_p} = F_p .$$
+#
+# So a loss that sees $P$ (or $C$, which contains it) teaches the mask only at pixels at which bird
+# and background *differ*. A loss that sees $M_p F_p$, as $\mathcal{L}_p$ will, has the slope $F_p$:
+# it teaches the mask wherever the foreground is not grey (0), whatever is behind it.
+#
+# ## The stage that joins a code
+#
+# Between the stem and the heads lies the stage itself. It **joins** the code to the features: the
+# code's numbers are repeated at every pixel, as channels of their own, in front of the features.
+# A $3 \times 3$ convolution to twice the channels, BatchNorm and GLU follow, then some residual
+# blocks ($x + f(x)$, `blocks.ResidualBlock`), and at last a `blocks.SameBlock` (convolution,
+# BatchNorm, GLU) to the number of channels that the heads read.
+#
+# ### Exercise {{number}}.2 (build): the stage that joins a code
+#
+# The library's version is `models.finegan.CodeStage`. (It does not repeat the code in memory, which
+# saves time; the numbers are the same.)
+
+
+# %% exercise="2"
+class MyCodeStage(nn.Module):
+    """A code (N, code_dim) and features (N, channels, H, W) → (N, out_channels, H, W)."""
+
+    def __init__(self, code_dim: int, channels: int, out_channels: int, residual_blocks: int):
+        super().__init__()
+        ### HINT Four parts: self.join (nn.Conv2d), self.norm, self.refine, self.out.
+        ### HINT self.join reads code_dim + channels maps and makes 2 * channels; the GLU halves.
+        ### HINT nn.Sequential(*(ResidualBlock(channels) for _ in range(residual_blocks))) and
+        ###      SameBlock(channels, out_channels).
+        ### BEGIN SOLUTION
+        self.join = nn.Conv2d(code_dim + channels, 2 * channels, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(2 * channels)
+        self.refine = nn.Sequential(*(ResidualBlock(channels) for _ in range(residual_blocks)))
+        self.out = SameBlock(channels, out_channels)
+        ### END SOLUTION
+
+    def forward(self, code: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        ### HINT code[:, :, None, None].expand(-1, -1, height, width) repeats it at every pixel.
+        ### BEGIN SOLUTION
+        height, width = features.shape[2:]
+        repeated = code[:, :, None, None].expand(-1, -1, height, width)
+        x = F.glu(self.norm(self.join(torch.cat([repeated, features], 1))), 1)
+        return self.out(self.refine(x))
+        ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.2", MyCodeStage)
+
+# %% [markdown]
+# From here on the lesson's small parent stages are made of your parts, where they have passed: the
+# stem out of your notebook of lesson {{background}}, and the stage above.
+
+# %% tags=["nbval-check-output"]
+mine = {
+    "stem": course.use("background", "MyStem"),
+    "code_stage": course.use("parent", "MyCodeStage", MyCodeStage),
+}
+
+# %% [markdown]
+# ## What should the parents' reader see?
+#
+# The parent code $p$ is one of $N_p$ values, as a **one-hot** vector: a 1 at its place, 0
+# elsewhere. Lesson {{infogan}} taught how a code gets a meaning: let a network, here $D_p$, guess
+# it from the picture, and pay the generator for being readable.
+#
+# From which picture? $P$ suggests itself. But in training the codes are **tied**: first the child
+# code $c$ is drawn (lesson {{child}} will use it), $p$ is the parent of $c$, and $b = c$. So
+# whoever can tell the background knows $p$, too. Now watch two generators, each trained with a
+# $D_p$ of its own on this one loss (`lab.train_parent`, 150 steps). In the first, $D_p$ reads $P$,
+# in the second only $P_{f,m} = M_p \odot F_p$. The masks start faint in both, with an opacity of 5
+# %. Then the tie is cut: $b$ is drawn freely, and mostly contradicts $p$.
+#
+# ### Exercise {{number}}.3 (predict)
+#
+# Whom does the $D_p$ that reads $P$ follow then?
+#
+# * **(a)** $p$: that is what it has been trained to name
+# * **(b)** mostly the background: it names the parent that used to go with $b$
+# * **(c)** neither: the new pictures confuse it
+
+# %% exercise="3"
+### HINT Two artists may write the code into P: the one with the mask, and the one with the canvas.
+### HINT Which of them has more room, if the mask starts faint? And was b ever at odds with p?
+### BEGIN SOLUTION
+my_suspicion = "b"
+### END SOLUTION
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.3", my_suspicion)
+
+# %%
+small = replace(lab.PARENT, mask_bias=-3.0)  # masks start at σ(−3) = 0.05
+readers = {
+    "$D_p$ reads $P$": lab.train_parent(shown="image", config=small, steps=150, **mine),
+    "$D_p$ reads $M_p F_p$": lab.train_parent(config=small, steps=150, **mine),
+}
+tiny = small.hierarchy()
+free = tiny.sample(400, small.z_dim, tied=False, generator=torch.Generator().manual_seed(1))
+follows = {}
+for name, run in readers.items():
+    named = run.read(run.draw(free))
+    follows[name] = [
+        (named == index).float().mean().item()
+        for index in (free.p_index, tiny.parent_of[free.b_index])
+    ]
+figure, axis = plt.subplots(figsize=(6, 3), layout="constrained")
+for i, (label, colour) in enumerate(
+    {"$p$": style.REAL, "the parent tied to $b$": style.FAKE}.items()
+):
+    heights = [shares[i] for shares in follows.values()]
+    bars = axis.bar(torch.arange(2) + 0.3 * i - 0.15, heights, 0.28, color=colour, label=label)
+    axis.bar_label(bars, fmt="%.2f", padding=5)
+axis.axhline(1 / small.n_parents, color=style.GREY, ls=":", zorder=0, label="by chance")
+axis.set(xticks=[0, 1], xticklabels=list(follows), ylim=(0, 1.3), ylabel="share of its answers")
+axis.set_xlabel("in training, and in this test")
+axis.set_title("$b$ and $p$ disagree: whom does $D_p$ follow?")
+axis.legend(loc="upper center", ncols=3)
+plt.show()
+
+# %% tags=["nbval-check-output"]
+seen_p, seen_foreground = follows.values()
+print("reading P, D_p follows the background more than p:", seen_p[1] > seen_p[0])
+print("reading M·F, it follows p:", seen_foreground[0] > 0.8 and seen_foreground[1] < 0.4)
+
+# %% [markdown]
+# Where $D_p$ reads $P$, the code has gone **into the background**. Both players are content, and
+# the mask need not learn anything. (With masks that start at one half, the foreground may win the
+# race. But a race it is, and one would rather not depend on its outcome.) So $D_p$ is shown the
+# masked foreground alone. What it cannot see, it cannot pay for, and that is exact, not a tendency:
+# no gradient of the loss reaches the background stage.
+
+# %% tags=["nbval-check-output"]
+reached = {}
+for shown, run in zip(("image", "masked_foreground"), readers.values(), strict=True):
+    view = getattr(run.generator(free.select(slice(8))).parent, shown)
+    loss = losses.information_loss(run.discriminator.code_logits(view), free.p_index[:8])
+    weights = list(run.generator.background_stem.parameters())
+    slopes = torch.autograd.grad(loss, weights, allow_unused=True)
+    reached[shown] = any(slope is not None and bool(slope.any()) for slope in slopes)
+print("L_p on P reaches the weights of G_b:", reached["image"])
+print("L_p on M·F reaches the weights of G_b:", reached["masked_foreground"])
+
+# %% [markdown]
+# ## The loss, and the slips on the slide
+#
+# $$\mathcal{L}_p = \mathcal{L}_{p\_info} = \max_{D_p,\, G_{p,f},\, G_{p,m}} \;
+# \mathbb{E}_{z,p}\bigl[\log D_p(p \mid P_{f,m})\bigr]$$
+#
+# InfoGAN's bound and nothing else. The slide has
+#
+# $$\mathcal{L}_p = \mathcal{L}_c^{p\_info} \equiv
+# \max_{G_b} \; \mathbb{E}_{z,p}[\log D_c(p \mid G_b(z, b))]
+# + \mathbb{E}_{z,b}[\log(1 - D_\text{aux}(G_b(z, b)))] .$$
+#
+# Read it twice and you see that it cannot be meant: it pays the *background* for betraying $p$, the
+# very thing that we have just ruled out. $G_b$ must be $G_{p,f}$ and $G_{p,m}$, $D_c$ must be
+# $D_p$, and what is read is $P_{f,m}$. The second term is $\mathcal{L}_{bg\_aux}$, which belongs to
+# lesson {{background}} (and which a generator would *minimise*).
+#
+# With $p$ one-hot and $D_p$ a softmax over $N_p$ logits $s$, $\log D_p(p \mid \cdot)$ is a sum of
+# which one term is left:
+#
+# $$\log D_p(p \mid P_{f,m}) = \sum_{k=1}^{N_p} p_k \, \log \operatorname{softmax}(s)_k .$$
+#
+# ### Exercise {{number}}.4 (fill in): the parent's loss
+#
+# The library's version is `losses.information_loss`, with the index in place of the one-hot vector.
+
+
+# %% exercise="4"
+def my_parent_loss(logits: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
+    """−E[log D_p(p | P_fm)]: logits (N, N_p), p one-hot (N, N_p) int64; a scalar to minimise."""
+    ### HINT `logits.log_softmax(1)` are all the log D_p(k | ·).
+    ### HINT Multiplied by p, all but one vanish: sum over dimension 1.
+    ### HINT Then the mean over the batch, and the sign of a loss.
+    ### BEGIN SOLUTION
+    return -(p * logits.log_softmax(1)).sum(1).mean()
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.4", my_parent_loss)
+
+# %% [markdown]
+# ## Why does nobody ask whether P is real?
+#
+# Because it is not meant to look real. Photographs show finished birds. Compared with those, $P$
+# would have to be finished too, plumage and all, and nothing would be left for the child to do. Of
+# *hollow* birds we have no examples. (In the authors' code $D_p$ does have a head for real and
+# fake. No loss ever reads it.)
+#
+# But then, look at $\mathcal{L}_p$: **nowhere does it say "bird"**. With five parents it wants five
+# things that can be told apart, no more.
+#
+# ### Exercise {{number}}.5 (predict)
+#
+# We train the parent stage on $\mathcal{L}_p$ alone, as the paper has it. What do the five codes
+# turn into?
+#
+# * **(a)** five outlines, crisp, though not of birds
+# * **(b)** five colours or textures under a mask that is grey nearly everywhere
+# * **(c)** nothing that $D_p$ could read: without real pictures there is nothing to learn
+
+# %% exercise="5"
+### HINT The product M·F must tell the codes apart. Which of its two factors learns that faster?
+### HINT F may put any colour anywhere, and a mask of 1/2 lets half of that through.
+### BEGIN SOLUTION
+my_expectation = "b"
+### END SOLUTION
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.5", my_expectation)
+
+# %%
+plain = lab.train_parent(seed=1, **mine)
+shapes = lab.codes_for_parents(plain.generator, 2)
+stage = plain.draw(shapes)
+rows = {"$F_p$": stage.foreground, "$M_p$": stage.mask, "$M_p F_p$": stage.masked_foreground}
+columns = [f"p={p}" for p in shapes.p_index.tolist()]
+title = "The parent stage on $L_p$ alone: five codes, two z each"
+image_figure([list(images) for images in rows.values()], list(rows), columns, title, size=0.7)
+plt.show()
+
+# %% tags=["nbval-check-output"]
+right = plain.read(stage) == shapes.p_index
+blind = plain.read(plain.draw(free), mask_only=True) == free.p_index
+print("D_p reads the code off M·F:", right.float().mean().item() >= 0.8)
+print("and off the mask alone:", blind.float().mean().item() > 0.7)
+print("masks crisp:", lab.crispness(stage.mask) > 0.4)
+
+# %% [markdown]
+# The loss is content, and there is no shape. The code sits in the *colours*; the mask is a grey
+# veil. With the child stage behind it, at the paper's size, the authors got birds out of this
+# without further help. A small network that has a few minutes needs some. What our `toy` preset
+# adds is not in the paper; each addition is a switch of `systems.Recipe`, and all are off by
+# default.
+#
+# ## Help with the mask
+#
+# | what goes wrong | switch | what it adds |
+# | --- | --- | --- |
+# | the mask is a grey veil | `mask_binary` | $\mathbb{E}[M(1 - M)]$: 0 for masks of 0 and 1 |
+# | it fills the picture, or is empty | `mask_area` | how far each mask's area is from a range |
+# | the code sits in a colour | `silhouette` | $D_p$ sees some masks in a flat random colour |
+# | the code sits in a faint pattern | `code_noise` | Gaussian noise on what $D_p$ sees |
+# | two codes are one shape, turned | `code_flip`, `code_affine` | random views: no pose is a kind |
+#
+# The first two are losses, `losses.mask_binary_loss` and `losses.mask_area_loss`; the others change
+# what $D_p$ is shown (`systems.code_view`). More follows in lesson {{child}}, with the second mask.
+#
+# ### Exercise {{number}}.6 (fill in): the area of a mask
+#
+# With $a_n$ the mean of mask $n$ over its pixels, and a range from $a_\text{min}$ to $a_\text{max}$
+# (by default from a tenth of the picture to a half),
+#
+# $$L_\text{area} = \frac1N \sum_{n=1}^N \bigl[\max(0,\, a_\text{min} - a_n)
+# + \max(0,\, a_n - a_\text{max})\bigr] .$$
+#
+# Each image counts by itself: a batch of half-full masks and a batch with one mask full and the
+# next one empty have the same mean. The library's version is `losses.mask_area_loss`.
+
+
+# %% exercise="6"
+def my_area_loss(mask: torch.Tensor, smallest: float, largest: float) -> torch.Tensor:
+    """(N, 1, H, W) in [0, 1] → scalar, 0 if every mask's area lies in [smallest, largest]."""
+    ### HINT First the area of each mask: a mean over all dimensions but the first.
+    ### HINT `torch.relu(x)` is max(0, x).
+    ### HINT (relu(smallest − area) + relu(area − largest)), then the mean over the batch.
+    ### BEGIN SOLUTION
+    area = mask.mean((1, 2, 3))
+    return (torch.relu(smallest - area) + torch.relu(area - largest)).mean()
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.6", my_area_loss)
+
+# %% [markdown]
+# Here is what $D_p$ is shown of one and the same parent stage, the trained network's: first the
+# paper's view, then each switch that changes it.
+
+# %%
+views = {
+    "M·F (paper)": Recipe(),
+    "code_noise": Recipe(code_noise=0.2),
+    "code_flip": Recipe(code_flip=True),
+    "code_affine": Recipe(code_affine=0.2),
+    "silhouette": Recipe(silhouette=1.0),
+}
+random = torch.Generator().manual_seed(4)
+codes = lab.codes_for_parents(generator, 1)._replace(z=noise(generator, n_parents, seed=2))
+stage = draw(generator, codes).parent
+rows = [list(code_view(stage, r, random, r.silhouette).clamp(-1, 1)) for r in views.values()]
+columns = [f"p={p}" for p in range(n_parents)]
+image_figure(rows, list(views), columns, "What $D_p$ is shown", size=0.8)
+plt.show()
+
+# %% tags=["nbval-check-output"]
+shown = stage.masked_foreground
+flips = [code_view(stage, Recipe(code_flip=True, code_affine=a), random) for a in (0.0, 1e-3)]
+for name, view in zip(("code_flip", "with code_affine"), flips, strict=True):
+    distance = [(view - s).abs().mean((1, 2, 3)) for s in (shown, shown.flip(3))]
+    mirrored = distance[1] < distance[0]
+    print(f"{name}: {int(mirrored.sum())} of {len(mirrored)} are mirrored")
+mask = stage.mask.clone().requires_grad_()
+view = code_view(stage._replace(mask=mask), Recipe(), random, silhouette=1.0)
+(slope,) = torch.autograd.grad(view.square().sum(), mask)
+print("a silhouette teaches the mask:", bool(slope.any()))
+
+# %% [markdown]
+# And here is what becomes of a parent stage that is trained on its own, as before, with one more
+# switch in every row. These are the masks only.
+
+# %%
+recipes = {
+    "paper": None,
+    "mask_binary": Recipe(mask_binary=2.0),
+    "+ mask_area": Recipe(mask_binary=2.0, mask_area=5.0),
+    "+ silhouette": Recipe(mask_binary=2.0, mask_area=5.0, silhouette=0.5),
+}
+runs = {"paper": plain}
+for name, recipe in recipes.items():
+    if recipe:
+        runs[name] = lab.train_parent(recipe, seed=1, **mine)
+rows = [list(run.draw(shapes).mask) for run in runs.values()]
+columns = [f"p={p}" for p in shapes.p_index.tolist()]
+title = "Masks of a parent stage trained on its own: help arrives row by row"
+image_figure(rows, list(runs), columns, title, size=0.6)
+plt.show()
+
+# %% tags=["nbval-check-output"]
+masks = {name: run.draw(free).mask for name, run in runs.items()}
+areas = {name: mask.mean((1, 2, 3)) for name, mask in masks.items()}
+binary, area, both = areas["mask_binary"], areas["+ mask_area"], runs["+ silhouette"]
+print("mask_binary alone, some masks nearly empty:", (binary < 0.15).any().item())
+print("and some nearly full:", (binary > 0.85).any().item())
+print("with mask_area, all between 5 % and 65 %:", ((area > 0.05) & (area < 0.65)).all().item())
+blind = both.read(both.draw(free), mask_only=True) == free.p_index
+print("with silhouette, D_p reads p off the mask alone:", blind.float().mean().item() > 0.9)
+
+# %% [markdown]
+# Each cure has side effects of its own. Ask only for 0 and 1, and a mask may settle for *all* or
+# *nothing*. Keep its area within bounds, and it must leave something out and let something in, but
+# the code may still sit in the colour. Take the colour away at times, and at last **the code is in
+# the outline**: $D_p$ can read it off a flat silhouette.
+#
+# ### Exercise {{number}}.7 (explore): small masks in order
+#
+# The last row's masks are in order, but large. Find a recipe with small ones: `my_recipe` is a
+# dictionary with any of `mask_area` (from 0 to 20), `mask_binary` (to 10), `silhouette`,
+# `code_noise` (to 1) and `mask_largest` (the upper end of the range of areas, to 0.5). After 200
+# steps (`seed=1`, a few seconds) three things should hold: every mask's area lies between 5 % and
+# **35 %**; the crispness, $1 - 4\,\mathbb{E}[M(1-M)]$, is at least 0.5; and $D_p$ reads $p$ off the
+# mask alone in at least 9 of 10 cases.
+
+# %% exercise="7"
+### HINT The table says which switch cures what. All three conditions are in it.
+### HINT Start with the last row of the figure, and lower mask_largest.
+### HINT If the areas are still above, weigh mask_area more.
+### BEGIN SOLUTION
+my_recipe = {"mask_area": 10, "mask_binary": 2, "silhouette": 0.5, "mask_largest": 0.25}
+### END SOLUTION
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.7", my_recipe)
+
+# %% [markdown]
+# ## Out of order: find the mistake
+#
+# Two patients again. The first is a parent stage trained as in the last row above, with
+# silhouettes; in its second row the silhouettes have a mistake. The second is the trained network's
+# own stage, with a mistake between the heads' convolutions and the picture.
+
+# %%
+helped = recipes["+ silhouette"]
+numb = lab.train_parent(helped, seed=1, view=lab.numb_view, **mine)
+lab.out_of_order_figure(runs["+ silhouette"], numb, shapes, stage, behind)
+plt.show()
+
+# %% [markdown]
+# ### Exercise {{number}}.8 (find the mistake): silhouettes that teach nothing
+#
+# The masks do not tell the codes apart as those above them do, though half of what $D_p$ sees are
+# silhouettes. $D_p$ complains, so to speak, and nobody hears it. Mend the code.
+
+
+# %% exercise="8"
+def my_mended_silhouettes(masked, mask, flat, colour) -> torch.Tensor:
+    """Some masked foregrounds (N, 3, S, S) replaced by silhouettes in one flat colour.
+
+    mask: (N, 1, S, S); flat: (N,) bool, which to replace; colour: (N, 3, 1, 1) of ±1.
+    """
+    ### HINT The values are right. What of the gradients?
+    ### HINT Whose weights should a silhouette change that cannot be read?
+    ### HINT .detach() takes the mask out of the graph.
+    ### BEGIN SOLUTION
+    silhouette = mask * colour
+    ### INSTEAD
+    silhouette = mask.detach() * colour
+    ### END SOLUTION
+    return torch.where(flat[:, None, None, None], silhouette, masked)
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.8", my_mended_silhouettes)
+
+# %% [markdown]
+# ### Exercise {{number}}.9 (find the mistake): a mask below zero
+#
+# The foreground is never darker than grey, and where there should be background alone, $P$ has the
+# foreground *subtracted* from it. Mend the code. (`bias` lets masks start small; ours is −0.5.)
+
+
+# %% exercise="9"
+def my_mended_heads(image: torch.Tensor, mask: torch.Tensor, bias: float):
+    """What the heads' convolutions give, (N, 3, H, W) and (N, 1, H, W) → F and M."""
+    ### HINT Which range has a picture here, and which an opacity?
+    ### HINT tanh goes from −1 to 1, sigmoid from 0 to 1.
+    ### BEGIN SOLUTION
+    foreground = torch.tanh(image)
+    opacity = torch.sigmoid(mask + bias)
+    ### INSTEAD
+    foreground = torch.sigmoid(image)
+    opacity = torch.tanh(mask + bias)
+    ### END SOLUTION
+    return foreground, opacity
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.9", my_mended_heads)
+
+# %% [markdown]
+# ## And the birds?
+#
+# Crisp outlines, told apart with ease, and not one of them is a bird. How could they be? No bird
+# has been shown. Now compare the parent masks of the network that was trained as a whole. Each $p$
+# has two rows, its masks and under them what becomes of them, the child images $C$; the columns are
+# six noises $z$.
+
+# %%
+codes = lab.codes_for_parents(generator, 6, seed=1)
+output = draw(generator, codes)
+rows, names = [], []
+for p in range(n_parents):
+    chosen = codes.p_index == p
+    rows += [list(output.parent.mask[chosen]), list(output.child.image[chosen])]
+    names += [f"p={p}: $M_p$", "$C$"]
+columns = [f"$z_{i}$" for i in range(6)]
+title = "Trained as a whole: parent masks, and their children"
+image_figure(rows, names, columns, title, size=0.7)
+plt.show()
+
+# %% tags=["nbval-check-output"]
+many = draw(generator, lab.codes_for_parents(generator, 40, seed=1)).parent.mask
+side = noise(generator, 40, seed=1)[:, 0].sign().repeat(n_parents)
+right_way = (losses.mask_lean(many) * side > 0).float().mean().item()
+print("birds look to the side that z's first number says:", right_way > 0.8)
+
+# %% [markdown]
+# (To which side a bird looks is no matter of its kind. In our trained network $z$'s first number
+# decides it: below 0 the finished foreground is mirrored, `models.finegan.view_grid`. The switch
+# `mask_lean` says which side is which, so that no parent is drawn the other way round.)
+#
+# The shape came from **behind**: from the child. $C$ is built of the parent's features and laid on
+# $P$, and $C$ *is* compared with real birds. So the judgement of the child's critic flows back
+# through the child stage into the parent's features, and bends the outline until the *finished*
+# bird looks real. $\mathcal{L}_p$ only sees to it that the five outlines stay different. Ask
+# autograd, of a fresh network, with some number made of $C$ in the place of the judgement:
+
+# %% tags=["nbval-check-output"]
+live = type(generator)(config).train()  # the same sizes, weights as before any training
+finished = live(codes.select(slice(0, len(codes.z), 3))).child.image
+for name, part in {
+    "the parent's mask head": live.parent_mask,
+    "the parent's features": live.parent_stage,
+    "the background stage": live.background_stem,
+}.items():
+    weights = list(part.parameters())
+    slopes = torch.autograd.grad(finished.square().mean(), weights, retain_graph=True)
+    print(f"a judgement on C reaches {name}:", any(bool(slope.any()) for slope in slopes))
+
+# %% [markdown]
+# ## Recap
+#
+# * A stage draws a foreground and a mask; $P = M_p F_p + (1 - M_p) B$.
+# * $D_p$ reads the code off $M_p F_p$. Shown $P$, it would let the code go into the background.
+# * $\mathcal{L}_p = \max_{D_p, G_{p,f}, G_{p,m}} \mathbb{E} \log D_p(p \mid P_{f,m})$: information
+#   and nothing else, since there are no real hollow birds.
+# * Information alone makes no shapes. Colour is easier to read; masks turn grey, full or empty.
+#   `mask_binary`, `mask_area`, `silhouette`, `code_noise` and others each bar one way out.
+# * That the shapes are *birds* comes from the child, which is judged against real ones.
+#
+# **Go on with** `{{child}}_child`: the plumage, and the whole model.
+
+# %% tags=["nbval-check-output"]
+course.progress()

@@ -1,0 +1,239 @@
+"""The exercises of this lesson, with answers that must be told apart."""
+
+import math
+from functools import cache
+
+import torch
+
+from ....codes import CodeHierarchy
+from ....pretrained import load_finegan
+from ...engine.exercises import Choice, Exploration, Fill, Mistake
+from . import lab
+
+
+def parent_of(n_parents: int, n_children: int) -> torch.Tensor:
+    """(n_children,) int64: the map of `CodeHierarchy.equal`."""
+    return CodeHierarchy.equal(n_parents, n_children).parent_of
+
+
+def _dealt(n_parents, n_children):
+    """Shares of whole children by rounding: as even as possible, the surplus spread about."""
+    return torch.arange(n_children) * n_parents // n_children
+
+
+def _by_repeating(n_parents, n_children):
+    share, remainder = divmod(n_children, n_parents)
+    sizes = torch.full((n_parents,), share)
+    sizes[:remainder] += 1
+    return torch.arange(n_parents).repeat_interleave(sizes)
+
+
+def _surplus_last(n_parents, n_children):
+    share = n_children // n_parents
+    return (torch.arange(n_children) // share).clamp(max=n_parents - 1)
+
+
+def bits(sizes: list[int]) -> list[float]:
+    """[H(p), H(c|p)] in bits; `lab.code_bits` as a list."""
+    return list(lab.code_bits(sizes))
+
+
+def _bits(sizes, log):
+    """[H(p), H(c|p)] with a logarithm of the caller's choice."""
+    shares = [size / sum(sizes) for size in sizes]
+    within = sum(q * log(size) for q, size in zip(shares, sizes, strict=True))
+    return [-sum(q * log(q) for q in shares), within]
+
+
+def _unweighted(sizes):
+    return [math.log2(len(sizes)), sum(map(math.log2, sizes)) / len(sizes)]
+
+
+def _all_of_c(sizes):
+    return [bits(sizes)[0], math.log2(sum(sizes))]
+
+
+def _readings():
+    random = torch.Generator().manual_seed(0)
+    before, changed, after = (torch.rand(6, 3, generator=random) for _ in range(3))
+    same = torch.eye(4)
+    return [
+        (before, changed, after),
+        (same, same.roll(1, 0) * torch.tensor([[1.0], [0.0], [1.0], [1.0]]), same.flip(0)),
+        (before, before, after),
+    ]
+
+
+@cache
+def _generator():
+    return load_finegan("toy")
+
+
+def _riddle(answer):
+    if isinstance(answer, list) and len(answer) == 3:
+        answer = dict(zip("bpc", answer, strict=True))
+    if not isinstance(answer, dict) or set(answer) != set("bpc"):
+        return "answer with a dictionary that has the keys b, p and c"
+    config = _generator().config
+    counts = {"b": config.n_children, "p": config.n_parents, "c": config.n_children}
+    for name, count in counts.items():
+        if answer[name] not in range(count):
+            return f"{name} is a whole number from 0 to {count - 1}"
+    differences = lab.riddle_differences(_generator(), answer)
+    off = [name for name, difference in differences.items() if difference > 0.3]
+    if not off:
+        return None
+    found = [name for name in "bpc" if name not in off]
+    kept = f" ({' and '.join(found)} found)" if found else ""
+    return f"not yet: look again at {' and '.join(off)}{kept}"
+
+
+_WRONG = {"b": 0, "p": 1, "c": 17}
+
+EXERCISES = (
+    Fill(
+        "1",
+        "fill in: share the children out",
+        "my_parent_of",
+        parent_of,
+        mistakes=(
+            Mistake(
+                lambda n, m: torch.arange(m) // (m // n),
+                "with a remainder this numbers parents that do not exist; the authors' code does "
+                "the same for 196 cars and 20 parents",
+            ),
+            Mistake(
+                _surplus_last,
+                "the last parent gets the whole surplus; give the first parents one child more",
+            ),
+            Mistake(
+                lambda n, m: torch.arange(m) % n,
+                "dealt out like cards: fair, but siblings should be neighbours",
+            ),
+            Mistake(
+                _dealt,
+                "fair, and in order; but the larger families should come first",
+            ),
+        ),
+        alternative=_by_repeating,
+        praise="Sixteen families of ten and four of nine: no car is left without a parent.",
+        inputs=lambda: [(5, 20), (20, 196), (3, 7), (4, 4)],
+    ),
+    Fill(
+        "2",
+        "fill in: how many bits the codes carry",
+        "my_bits",
+        bits,
+        mistakes=(
+            Mistake(
+                lambda sizes: _bits(sizes, math.log),
+                "these are nats; a bit is a choice between two, so the logarithm has base 2",
+            ),
+            Mistake(
+                _unweighted,
+                "parents are not drawn uniformly: parent k comes up in sizes[k] of N_c draws",
+            ),
+            Mistake(
+                _all_of_c,
+                "the second is H(c), what c says in all; H(c|p) is what it adds to p",
+            ),
+            Mistake(
+                lambda sizes: [
+                    -entropy if i == 0 else entropy for i, entropy in enumerate(bits(sizes))
+                ],
+                "log p is negative, an entropy is not",
+            ),
+        ),
+        alternative=lambda sizes: (lambda h: [h, math.log2(sum(sizes)) - h])(
+            _bits(sizes, math.log2)[0]
+        ),
+        praise="Together always log₂ N_c: a hierarchy moves bits between p and c, and adds none.",
+        inputs=lambda: [([4, 4, 4, 4, 4],), ([5] * 6 + [20] * 3 + [10] * 11,), ([1, 7],)],
+    ),
+    Choice(
+        "3",
+        "predict: a child under a foreign parent",
+        "my_hybrid",
+        "b",
+        mistakes=(
+            Mistake("a", "each stage has seen its own code many times; is any stage told of both?"),
+            Mistake("c", "the child stage knows c, but it paints on features made from p"),
+            Mistake("d", "nothing in the generator averages codes: where does each of them enter?"),
+        ),
+        alternative="(b)",
+        praise="p has laid out the shape before c is ever read.",
+        options="abcd",
+    ),
+    Fill(
+        "4",
+        "fill in: how much a code moves a factor",
+        "my_effect",
+        lab.total_effect,
+        mistakes=(
+            Mistake(
+                lambda a, b, c: float(
+                    (a - b).square().sum(1).sqrt().mean() / (a - c).square().sum(1).sqrt().mean()
+                ),
+                "the distances are squared: no root before the mean",
+            ),
+            Mistake(
+                lambda a, b, c: float(
+                    ((a - b).square().sum(1) / (a - c).square().sum(1).clamp_min(1e-9)).mean()
+                ),
+                "a ratio of two means, not the mean of ratios",
+            ),
+            Mistake(
+                lambda a, b, c: lab.total_effect(b, a, c),
+                "both distances start from `before`; yours compares `after` with `changed`",
+            ),
+            Mistake(
+                lambda a, b, c: 1 - lab.total_effect(a, b, c),
+                "this is what stays, 1 − the effect",
+            ),
+        ),
+        alternative=lambda a, b, c: float(((a - b) ** 2).mean() / ((a - c) ** 2).mean()),
+        praise="0: the code leaves the factor alone; 1: it moves it as much as drawing all anew.",
+        inputs=_readings,
+    ),
+    Choice(
+        "5",
+        "predict: a pose that depends on the parent",
+        "my_column",
+        "b",
+        mistakes=(
+            Mistake("a", "keep z and draw p anew: an odd parent instead of an even one. The pose?"),
+            Mistake("c", "keep p and draw z anew: its sign changes half of the time. The pose?"),
+        ),
+        alternative="B",
+        praise="An interaction counts in both rows; so a column may add up to more than 1.",
+    ),
+    Exploration(
+        "6",
+        "explore: a bird from hidden codes",
+        "my_codes",
+        dict(lab.HIDDEN),
+        mistakes=(
+            Mistake(_WRONG, "look again at"),
+            Mistake({"b": 0, "p": 99, "c": 0}, "p is a whole number from 0 to"),
+            Mistake({"b": 0.5, "p": 0, "c": 0}, "b is a whole number from 0 to"),
+            Mistake({"p": 1, "c": 2}, "a dictionary that has the keys b, p and c"),
+        ),
+        alternative=list(lab.HIDDEN.values()),
+        praise="You have just inverted the generator, by eye.",
+        judge=_riddle,
+    ),
+    Choice(
+        "7",
+        "predict: species that no code draws",
+        "my_share",
+        "b",
+        mistakes=(
+            Mistake("a", "codes would have to know of one another: which loss asks for it?"),
+            Mistake("c", "one code misses a given species with 3/4. And all four of them?"),
+            Mistake("d", "3/4 is the chance that *one* code misses it. There are four codes"),
+        ),
+        alternative="(b)",
+        praise="(1 − 1/k)^k: 0.32 for four, and towards 1/e = 0.37 for many.",
+        options="abcd",
+    ),
+)

@@ -1,0 +1,164 @@
+"""The exercises of this lesson, with answers that must be told apart."""
+
+from functools import lru_cache
+
+import torch
+
+from ...engine.exercises import Choice, Exploration, Fill, Mistake
+from . import lab
+
+
+def _averages():
+    random = torch.Generator().manual_seed(0)
+    drawn = torch.randn(2, 3, 2, generator=random)
+    return [
+        (drawn[0], drawn[1], 0.9),
+        (torch.tensor([1.0]), torch.tensor([2.0]), 0.999),
+        (torch.tensor(1.0), torch.tensor(-1.0), 0.0),
+    ]
+
+
+def _pools():
+    random = torch.Generator().manual_seed(1)
+    return [
+        (torch.tensor([-0.1, -3.0, -0.5, -2.0, -0.01]), 2),
+        (-torch.rand(20, generator=random), 5),
+    ]
+
+
+@lru_cache(maxsize=64)
+def _area(changes: tuple) -> float:
+    return lab.rescue(dict(changes))
+
+
+def _masks_saved(changes):
+    known = lab.SETTINGS_OF_RESCUE
+    if not isinstance(changes, dict) or set(changes) - set(known):
+        return f"answer with a dictionary that has only the keys {', '.join(known)}"
+    if not changes:
+        return "nothing is changed: 'masks full' stays as it was"
+    if not all(isinstance(v, int | float) and abs(v) <= 100 for v in changes.values()):
+        return "every setting is a number between -100 and 100"
+    if any(v < 0 for name, v in changes.items() if name != "mask_bias"):
+        return "weights of losses are not negative"
+    area = _area(tuple(sorted(changes.items())))
+    if area < 0.1:
+        return f"after 40 steps the masks cover {area:.2f} of the picture: now they are empty"
+    if area > 0.5:
+        return f"after 40 steps the masks still cover {area:.2f} of the picture, more than half"
+    return None
+
+
+EXERCISES = (
+    Choice(
+        "1",
+        "predict: what G's update moves in D_c",
+        "my_weights",
+        "b",
+        mistakes=(
+            Mistake("a", "Q(c|x) is on G's side: who else would train it to read?"),
+            Mistake(
+                "c", "the trunk serves real/fake, too: D_c would lose its own game in G's step"
+            ),
+        ),
+        alternative="B",
+        praise="The reader learns with the painter; the judge's trunk learns from real/fake alone.",
+    ),
+    Fill(
+        "2",
+        "fill in: the running average",
+        "my_average",
+        lab.averaged,
+        mistakes=(
+            Mistake(
+                lambda average, live, decay: (1 - decay) * average + decay * live,
+                "with this, a decay of 0.999 remembers a single step: the two factors are swapped",
+            ),
+            Mistake(
+                lambda average, live, decay: decay * average + live,
+                "the factors must add up to 1, or the average grows beyond every weight",
+            ),
+            Mistake(
+                lambda average, live, decay: (average + live) / 2,
+                "this is the plain mean of the two: where is the decay?",
+            ),
+            Mistake(
+                lambda average, live, decay: average - (1 - decay) * (live - average),
+                "it runs away from the live weights: check the sign",
+            ),
+        ),
+        alternative=lambda average, live, decay: torch.lerp(average, live, 1 - decay),
+        praise="Also written average + (1 − d)(live − average): a small step towards the live one.",
+        inputs=_averages,
+    ),
+    Choice(
+        "3",
+        "predict: what a checkpoint must hold",
+        "my_checkpoint",
+        "b",
+        mistakes=(
+            Mistake("a", "Adam's step depends on two running means that it keeps for every weight"),
+            Mistake("c", "a generator that is seeded anew by (seed, i) in step i has no past"),
+        ),
+        alternative="(B)",
+        praise="Adam has a memory, and so has the average; the random numbers need none.",
+    ),
+    Choice(
+        "4",
+        "predict: the information loss of an ignored code",
+        "my_level",
+        "c",
+        mistakes=(
+            Mistake("a", "0 is the loss of a reader that is always sure and right"),
+            Mistake(
+                "b", "1/20 is the probability that it gives to the true code; the loss is −log"
+            ),
+        ),
+        alternative="(c)",
+        praise="H(p) = log 20: the bound on the information is then 0, the picture says nothing.",
+    ),
+    Exploration(
+        "5",
+        "explore: save the masks",
+        "my_rescue",
+        {"mask_bias": -0.5},
+        mistakes=(
+            Mistake({"mask_area": 20.0}, "more than half"),
+            Mistake({"mask_bias": -5.0}, "now they are empty"),
+            Mistake({}, "nothing is changed"),
+            Mistake({"slower_d": 0.1}, "only the keys"),
+            Mistake({"mask_area": -5}, "not negative"),
+            Mistake([-0.5], "a dictionary"),
+        ),
+        alternative={"mask_bias": 0.0, "mask_area": 20},
+        praise="Masks stay near where they are born, so let them be born small, but not too small.",
+        judge=_masks_saved,
+    ),
+    Fill(
+        "6",
+        "fill in: the hardest of the pool",
+        "my_hardest",
+        lab.hardest,
+        mistakes=(
+            Mistake(
+                lambda log_q, n: log_q.argsort(descending=True)[:n],
+                "these are the ones that D_c reads best: log Q is near 0 there",
+            ),
+            Mistake(
+                lambda log_q, n: log_q.abs().argsort()[:n],
+                "these are the ones that D_c reads best: log Q is near 0 there",
+            ),
+            Mistake(
+                lambda log_q, n: log_q.sort()[0][:n], "these are the values; the rows are asked for"
+            ),
+            Mistake(lambda log_q, n: log_q.argsort(), "all of the pool, in order: only n are kept"),
+            Mistake(
+                lambda log_q, n: log_q.argsort()[:n].flip(0),
+                "the right rows in the wrong order: the worst should come first",
+            ),
+        ),
+        alternative=lambda log_q, n: torch.topk(log_q, n, largest=False).indices,
+        praise="Sixteen of a hundred and sixty: a tenth of what G draws, and the worst tenth.",
+        inputs=_pools,
+    ),
+)

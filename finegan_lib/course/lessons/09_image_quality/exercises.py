@@ -1,0 +1,233 @@
+"""The exercises of this lesson, with answers that must be told apart."""
+
+from functools import cache
+
+import numpy as np
+import torch
+from scipy import linalg
+
+from ....scoring.quality import fid, inception_score
+from ...engine.exercises import Choice, Exploration, Fill, Mistake
+from . import lab
+
+
+def _opinions():
+    random = torch.Generator().manual_seed(0)
+    rows = [
+        (2 * torch.randn(n, k, generator=random)).softmax(1) for n, k in ((30, 5), (8, 3), (50, 2))
+    ]
+    return [(p,) for p in rows]
+
+
+def _features():
+    random = torch.Generator().manual_seed(0)
+    turn = torch.randn(4, 4, generator=random)
+    a = torch.randn(60, 4, generator=random) @ turn
+    b = torch.randn(45, 4, generator=random) * 1.5 + torch.tensor([1.0, 0.0, -0.5, 0.2])
+    return [(a, b), (b, a), (a, a[:30] + 2)]
+
+
+def _parts(real, fake):
+    a, b = real.double(), fake.double()
+    means, cov_a, cov_b = (a.mean(0) - b.mean(0)), a.T.cov(), b.T.cov()
+    root = torch.linalg.eigvals(cov_a @ cov_b).real.clamp_min(0).sqrt().sum()
+    return means, cov_a, cov_b, root
+
+
+def _with_matrix_root(real, fake):
+    means, cov_a, cov_b, _ = _parts(real, fake)
+    root = np.real(linalg.sqrtm((cov_a @ cov_b).numpy()))
+    return float(means @ means + (cov_a + cov_b).trace() - 2 * np.trace(root))
+
+
+def _own_divergence(p, weights=None):
+    marginal = p.mean(0, keepdim=True)
+    return (p * (p.log() - marginal.log())).sum(1)
+
+
+def _swapped(p):
+    marginal = p.mean(0, keepdim=True)
+    return (marginal * (marginal.log() - p.log())).sum(1).mean().exp().item()
+
+
+def _entropies(p):
+    """exp(H(y) − H(y|x)), the same thing written as mutual information."""
+    marginal = p.mean(0)
+    conditional = -(p * p.log()).sum(1).mean()
+    return float((-(marginal * marginal.log()).sum() - conditional).exp())
+
+
+@cache
+def _exhibition():
+    """Small real pictures, of one size whatever generator is shipped."""
+    from ....data import ToyBirds
+    from ....metrics.feature_networks import load_network
+
+    network = load_network("toy", 32)
+    birds, others = (ToyBirds(1500, image_size=32, seed=s, progress=False) for s in (8, 9))
+    real, other = (lab.statistics(network, lab.training_views(world)) for world in (birds, others))
+    floor, best = fid(real.sums, other.sums), inception_score(other.logits, splits=1)[0]
+    return network, real, lab.training_views(others), others.child_index, floor, best
+
+
+def _forgery(settings):
+    if not isinstance(settings, dict) or set(settings) != {"per_species", "blur"}:
+        return "answer with a dictionary that has the keys per_species and blur"
+    if settings["per_species"] not in range(1, 76) or not 0 <= settings["blur"] <= 4:
+        return "per_species is a whole number from 1 to 75, blur a number from 0 to 4"
+    network, real, pictures, labels, floor, best = _exhibition()
+    shown = lab.forged(pictures, labels, settings["per_species"], settings["blur"])
+    seen = lab.statistics(network, shown)
+    score = inception_score(seen.logits, splits=1)[0] / best
+    distance = fid(real.sums, seen.sums) / floor
+    if score < 0.97:
+        return (
+            f"the Inception Score fell to {score:.2f} of what real birds get: "
+            "the classifier is no longer sure. What have you done to the single picture?"
+        )
+    if distance < 5:
+        return (
+            f"the FID is only {distance:.1f} times that of other real birds: "
+            "so much variety still passes for real"
+        )
+    return None
+
+
+EXERCISES = (
+    Fill(
+        "1",
+        "fill in: the Inception Score",
+        "my_inception_score",
+        lab.score_of_probabilities,
+        mistakes=(
+            Mistake(
+                lambda p: _own_divergence(p).mean().item(),
+                "this is the mean divergence, in nats; the score is its exponential",
+            ),
+            Mistake(
+                lambda p: _own_divergence(p).exp().mean().item(),
+                "mean first, exp last: exp(E[KL]), not E[exp(KL)]",
+            ),
+            Mistake(
+                _swapped,
+                "the divergence runs from each p(y|x) to p(y), weighted by p(y|x): "
+                "KL is not symmetric",
+            ),
+            Mistake(
+                lambda p: float((-(p.mean(0) * p.mean(0).log()).sum()).exp()),
+                "this is the variety alone, exp H(y): how sure each picture is must come in, too",
+            ),
+            Mistake(
+                lambda p: _own_divergence(p).sum().exp().item(),
+                "E over the pictures is a mean, not a sum",
+            ),
+        ),
+        alternative=_entropies,
+        praise="exp of a mutual information: how much a picture tells about its class.",
+        inputs=_opinions,
+    ),
+    Choice(
+        "2",
+        "predict: the score of twenty postcards",
+        "my_postcards",
+        "b",
+        mistakes=(
+            Mistake("a", "variety within a species appears nowhere in the formula: look again"),
+            Mistake("c", "is p(y|x) of a real photograph any less sharp than that of a real bird?"),
+        ),
+        alternative="B",
+        praise="Sure on every card, flat on the whole: the formula is delighted.",
+    ),
+    Fill(
+        "3",
+        "fill in: the Fréchet distance",
+        "my_fid",
+        fid,
+        mistakes=(
+            Mistake(
+                lambda real, fake: float((_parts(real, fake)[0] ** 2).sum()),
+                "this is the distance of the means alone; the spread is missing",
+            ),
+            Mistake(
+                lambda real, fake: float(
+                    _parts(real, fake)[0].norm()
+                    + _parts(real, fake)[1].trace()
+                    + _parts(real, fake)[2].trace()
+                    - 2 * _parts(real, fake)[3]
+                ),
+                "the distance of the means comes in squared",
+            ),
+            Mistake(
+                lambda real, fake: float(
+                    (_parts(real, fake)[0] ** 2).sum()
+                    + _parts(real, fake)[1].trace()
+                    + _parts(real, fake)[2].trace()
+                    - _parts(real, fake)[3]
+                ),
+                "the root comes in twice, − 2 tr(Σ_r Σ_g)^½, or equal sets would not be at 0",
+            ),
+            Mistake(
+                lambda real, fake: float(
+                    (_parts(real, fake)[0] ** 2).sum()
+                    + _parts(real, fake)[1].trace()
+                    + _parts(real, fake)[2].trace()
+                    - 2 * (_parts(real, fake)[1] @ _parts(real, fake)[2]).diagonal().sqrt().sum()
+                ),
+                "the root of a matrix is not the root of its entries: "
+                "sum the roots of the eigenvalues",
+            ),
+            Mistake(
+                lambda real, fake: float(
+                    (_parts(real, fake)[0] ** 2).sum()
+                    + (real.double().std(0, correction=1) - fake.double().std(0, correction=1))
+                    .square()
+                    .sum()
+                ),
+                "this takes the features one by one, as if none were correlated: "
+                "the whole covariance is wanted",
+            ),
+        ),
+        alternative=_with_matrix_root,
+        praise="Equal means and equal covariances: distance 0, whatever else differs.",
+        inputs=_features,
+    ),
+    Choice(
+        "4",
+        "predict: FID with few pictures",
+        "my_bias",
+        "c",
+        mistakes=(
+            Mistake("a", "it does scatter, but a squared distance cannot err to both sides of 0"),
+            Mistake("b", "two small samples of one heap differ more by chance than two large ones"),
+        ),
+        alternative="(c)",
+        praise="The error goes like 1/N, and always upwards: compare equal N, or use KID.",
+    ),
+    Choice(
+        "5",
+        "predict: the FID of a perfect copyist",
+        "my_copyist",
+        "c",
+        mistakes=(
+            Mistake("a", "the formula has no term for novelty: what are μ and Σ of the copies?"),
+            Mistake("b", "other real birds differ from the training set by chance; do copies?"),
+        ),
+        alternative=" c",
+        praise="FID measures likeness, and nothing is more alike than a copy.",
+    ),
+    Exploration(
+        "6",
+        "explore: forge an exhibition",
+        "my_forgery",
+        {"per_species": 1, "blur": 0.0},
+        mistakes=(
+            Mistake({"per_species": 75, "blur": 0.0}, "passes for real"),
+            Mistake({"per_species": 1, "blur": 4.0}, "no longer sure"),
+            Mistake({"per_species": 0, "blur": 0.0}, "from 1 to 75"),
+            Mistake({"blur": 1.0}, "the keys"),
+        ),
+        alternative={"blur": 0, "per_species": 2},
+        praise="The Inception Score is blind to variety within a class. The FID is not.",
+        judge=_forgery,
+    ),
+)

@@ -1,0 +1,86 @@
+"""What labels by dice would score: the zero that a score of agreement has to be read against.
+
+NMI and best-mapping accuracy are above 0 for labels that know nothing. Each of few images lies in
+some cluster, and small clusters agree with *something*: with 200 clusters for 11,788 images of 200
+classes, dice get an NMI of .26. How much depends on the clusters' sizes, too: a few large clusters
+and many tiny ones carry less information than equal ones, so their dice get less. AMI and ARI
+subtract what chance gives.
+"""
+
+import numpy as np
+
+from ..base.errors import InputError
+from .clustering import agreement, hungarian_accuracy, nmi
+
+
+def dice_labels(n: int, k: int, seed: int = 0) -> np.ndarray:
+    """(n,) int64, each one of 0 … k − 1 with the same probability."""
+    return np.random.default_rng(seed).integers(k, size=n)
+
+
+def equal_sizes(n: int, k: int) -> list[int]:
+    """n images shared out over k classes as evenly as possible."""
+    return [n // k + (i < n % k) for i in range(k)]
+
+
+def shared_out(n: int, shares) -> list[int]:
+    """n images shared out in proportion to ``shares``, whole numbers that add up to n.
+
+    What rounding down leaves over goes to the largest remainders.
+    """
+    exact = n * np.asarray(shares, dtype=float) / np.sum(shares)
+    sizes = np.floor(exact).astype(int)
+    rest = np.argsort(sizes - exact, kind="stable")[: n - sizes.sum()]
+    sizes[rest] += 1
+    return sizes.tolist()
+
+
+def resampled(sizes, k: int) -> list[float]:
+    """The shares of k clusters that are as unequal as some other number of clusters.
+
+    The clusters' sizes in order are a curve; it is read at k even places.
+    """
+    ordered = np.sort(np.asarray(sizes, dtype=float))[::-1]
+    places = (np.arange(k) + 0.5) / k
+    return np.interp(places, (np.arange(len(ordered)) + 0.5) / len(ordered), ordered).tolist()
+
+
+def chance_scores(
+    class_sizes, cluster_sizes=None, *, draws: int = 5, seed: int = 0, full: bool = True
+) -> dict[str, float]:
+    """Scores of labels that know nothing, mean over some draws.
+
+    Args:
+        class_sizes: images of every true class.
+        cluster_sizes: images of every cluster, shuffled over the images; None: every image throws
+            a die with as many sides as there are classes.
+        draws: how often.
+        full: every score of :func:`agreement`; False: ``nmi_arithmetic`` and ``accuracy`` alone,
+            much quicker for many classes.
+
+    Raises:
+        InputError: if classes and clusters do not hold the same number of images.
+    """
+    truth = np.repeat(np.arange(len(class_sizes)), class_sizes)
+    if cluster_sizes is not None and sum(cluster_sizes) != len(truth):
+        raise InputError(
+            "classes and clusters must hold the same images",
+            seen=f"{len(truth)} and {sum(cluster_sizes)}",
+            cure="Share the same number out: shared_out(n, shares).",
+        )
+    runs = []
+    for draw in range(draws):
+        if cluster_sizes is None:
+            labels = dice_labels(len(truth), len(class_sizes), seed + draw)
+        else:
+            labels = np.repeat(np.arange(len(cluster_sizes)), cluster_sizes)
+            labels = np.random.default_rng(seed + draw).permutation(labels)
+        runs.append(
+            agreement(truth, labels)
+            if full
+            else {
+                "nmi_arithmetic": nmi(truth, labels),
+                "accuracy": hungarian_accuracy(truth, labels),
+            }
+        )
+    return {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
