@@ -16,7 +16,8 @@
 # missing. It is the smallest of the three, and the only one whose work is ever compared with a real
 # bird. With it FineGAN is complete: three stages, three discriminators, one loss.
 #
-# **You need** lessons {{background}} and {{parent}}: patches, masks, stitching, and the information loss.
+# **You need** lessons {{background}} and {{parent}}: patches, masks, stitching, and the information
+# loss.
 #
 # **Afterwards you can** build the whole generator and its training step and train them, write down
 # FineGAN's whole loss, draw its architecture from memory, say which weights learn from which term
@@ -728,7 +729,8 @@ plt.show()
 #   $D_p$, trunk and code head, learns from information alone.
 # * A code goes where it is cheapest to write. The masked foreground leaves it only the bird.
 #
-# **Go on with** `{{codes}}_codes`: what each code holds, and what happens when the ties are cut for good.
+# **Go on with** `{{codes}}_codes`: what each code holds, and what happens when the ties are cut for
+# good.
 
 # %% tags=["nbval-check-output"]
 course.progress()
