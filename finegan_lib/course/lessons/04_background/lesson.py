@@ -500,12 +500,14 @@ unseen, patches = new.batch(range(60)), PatchGeometry.of(BACKGROUND_LAYERS[32], 
 share = lab.bird_share(lab.window_masks(new, range(60)), patches)
 with torch.no_grad():
     aux, real_fake = outside.discriminator(unseen.full_image)
+chosen = share.mean((1, 2)).argsort(descending=True)[:8].tolist()
+
+# %%
 maps = {
     "window": None,
     "aux: is it\nbackground?": (aux.sigmoid(), {"vmin": 0, "vmax": 1}, "σ(logit)"),
     "real/fake:\nis it real?": (real_fake, {"vmin": -1, "vmax": 2}, "logit"),
 }
-chosen = share.mean((1, 2)).argsort(descending=True)[:8].tolist()
 figure, axes = plt.subplots(3, 8, figsize=(9.6, 3.9), layout="constrained")
 for row, (name, drawn) in zip(axes, maps.items(), strict=True):
     row[0].set_ylabel(name, rotation=0, ha="right", va="center")

@@ -231,6 +231,8 @@ for name, run in readers.items():
         (named == index).float().mean().item()
         for index in (free.p_index, tiny.parent_of[free.b_index])
     ]
+
+# %%
 figure, axis = plt.subplots(figsize=(6, 3), layout="constrained")
 for i, (label, colour) in enumerate(
     {"$p$": style.REAL, "the parent tied to $b$": style.FAKE}.items()
