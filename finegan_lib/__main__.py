@@ -8,6 +8,7 @@ from pathlib import Path
 from .base.errors import InputError, TrainingDiverged, TrainingStopped, WorkerLost
 from .base.files import write_json
 from .base.options import add_options, with_options
+from .commands.applications import add_applications
 from .speed.threads import share_processors
 
 
@@ -81,6 +82,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_ablate(commands)
     _add_cluster(commands)
+    add_applications(commands, _command)
     _add_choose(commands)
     _add_cover(commands)
     _add_table(commands)

@@ -20,8 +20,8 @@ from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
+from ..applications import mix
 from ..codes import Codes
-from ..experiments.applications import mix
 from ..figures import draw, image_figure, noise, spread
 from ..models import FineGANGenerator, FineGANOutput
 

@@ -193,13 +193,33 @@ class BirdsFolder(Dataset):
             crops[row] = _pixels(_cut(crop, (*middle, self.image_size), flip=False))
         return crops
 
-    def _child_crop(self, image: Image.Image, box) -> Image.Image:
+    def evaluation_boxes(self, indices=None) -> np.ndarray:
+        """Where the boxes lie in ``evaluation_crops(indices)``.
+
+        Returns:
+            (N, 4) float64: x1, y1, x2, y2 in pixels of the S × S crop, clipped to it.
+        """
+        indices = range(len(self)) if indices is None else [int(i) for i in indices]
+        moved = np.empty((len(indices), 4))
+        for row, index in enumerate(indices):
+            box = self.boxes[index]
+            x1, y1, x2, y2 = self._crop_square(box, read_header(self.paths[index]).size)
+            width, height = x2 - x1, y2 - y1
+            scale = int(self.image_size * MARGIN) / min(width, height)
+            corner = [(int(side * scale) - self.image_size) // 2 for side in (width, height)]
+            moved[row] = (box - np.tile((x1, y1), 2)) * scale - np.tile(corner, 2)
+        return moved.clip(0, self.image_size)
+
+    def _crop_square(self, box, size) -> tuple[int, int, int, int]:
         x1, y1, x2, y2 = box
         # Whole pixels, rounded down, as the authors do.
         half = max(1, int(self.crop_scale / 2 * max(x2 - x1, y2 - y1)))
         x, y = int((x1 + x2) / 2), int((y1 + y2) / 2)
-        width, height = image.size
-        square = max(0, x - half), max(0, y - half), min(width, x + half), min(height, y + half)
+        width, height = size
+        return max(0, x - half), max(0, y - half), min(width, x + half), min(height, y + half)
+
+    def _child_crop(self, image: Image.Image, box) -> Image.Image:
+        square = self._crop_square(box, image.size)
         return resize_shorter_side(image.crop(square), int(self.image_size * MARGIN))
 
 

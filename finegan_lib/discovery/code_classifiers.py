@@ -208,11 +208,15 @@ def train_code_classifier(images, codes, n_codes, config=None, *, seed=0, name="
 def augment(images: Tensor) -> Tensor:
     """What may differ between a generated and a real image without changing its category.
 
-    Flip, shift (up to an eighth of the side), turn, scale and shear per image; brightness,
-    contrast and the balance of the colours per image; noise; for the whole batch a random blur.
+    Flip, shift (up to an eighth of the side), turn, scale and shear per image; then `recolour`.
     """
-    n, _, size, _ = images.shape
-    images = turn_and_scale(shift_and_flip(images, most=size // 8))
+    return recolour(turn_and_scale(shift_and_flip(images, most=images.shape[-1] // 8)))
+
+
+def recolour(images: Tensor) -> Tensor:
+    """Brightness, contrast and the balance of the colours, per image; noise; for the whole batch a
+    random blur. Nothing moves."""
+    n = len(images)
     gain = 1 + 0.15 * torch.randn(n, 1, 1, 1) + 0.05 * torch.randn(n, 3, 1, 1)
     offset = 0.1 * torch.randn(n, 1, 1, 1)
     images = images * gain + offset

@@ -2,7 +2,7 @@
 
 import torch
 
-from ....experiments.applications import inversion_loss
+from ....applications import inversion_loss
 from ....pretrained import load_finegan
 from ...engine.exercises import Choice, Exploration, Fill, Mistake
 from . import lab

@@ -5,8 +5,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from ....applications import mix
 from ....codes import CodeHierarchy, Codes
-from ....experiments.applications import mix
 from ....figures import draw, noise
 from ....metrics import Judges
 from ....models import FineGANGenerator, InfoGANGenerator

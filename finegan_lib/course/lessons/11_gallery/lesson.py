@@ -29,11 +29,11 @@ import matplotlib.pyplot as plt
 import torch
 
 from finegan_lib import figures
+from finegan_lib.applications import invert, mix, repaint
 from finegan_lib.course import playground, style
 from finegan_lib.course.lessons import shared_lab
 from finegan_lib.data import ToyBirds
 from finegan_lib.discovery import code_classifiers as discovery
-from finegan_lib.experiments.applications import invert, mix, repaint
 from finegan_lib.metrics import Judges, nmi
 from finegan_lib.metrics.clustering import control_features, kmeans_labels
 from finegan_lib.pretrained import load_finegan, load_generator

@@ -1,26 +1,10 @@
 import pytest
 import torch
 
+from finegan_lib.applications import inversion_loss, invert, mix, repaint
 from finegan_lib.base.errors import InputError
-from finegan_lib.experiments.applications import inversion_loss, invert, mix, repaint
 from finegan_lib.figures import draw
-from finegan_lib.models import FineGANConfig, FineGANGenerator
-
-CONFIG = FineGANConfig(
-    image_size=32, n_parents=2, n_children=4, z_dim=4, g_dim=4, residual_blocks=0
-)
-
-
-@pytest.fixture(scope="module")
-def generator():
-    torch.manual_seed(0)
-    generator = FineGANGenerator(CONFIG)
-    with torch.no_grad():
-        for image in (generator.background_image, generator.parent_image, generator.child_image):
-            image.weight.mul_(20)  # else every picture is nearly grey
-        for _ in range(20):  # statistics for BatchNorm
-            generator(CONFIG.hierarchy().sample(50, CONFIG.z_dim, tied=False))
-    return generator.eval()
+from tests.applications.small import CONFIG
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,130 @@
+"""Commands for what a trained FineGAN is good for: transfer, interpolate, segment."""
+
+from pathlib import Path
+
+READERS = (
+    "The first time an encoder and two classifiers are trained for the checkpoint, on generated "
+    "pictures alone, which takes some minutes; they are kept in the cache. "
+)
+PHOTOGRAPHS = (
+    'a photograph, a folder of them, or "toybirds"; in CUB\'s layout boxes say where to cut'
+)
+
+
+def add_applications(commands, command) -> None:
+    """Add the three.
+
+    Args:
+        commands: argparse's subparsers.
+        command: makes a command's parser, with the options that all have.
+    """
+    _add_transfer(commands, command)
+    _add_interpolate(commands, command)
+    _add_segment(commands, command)
+
+
+def _add_transfer(commands, command) -> None:
+    parser = command(
+        commands,
+        "transfer",
+        _transfer,
+        "draw shape and pose of one photograph in the appearance of another",
+        "Writes transfer.png and every transfer by itself, and says how often classifiers read in "
+        "it what was wanted. " + READERS + "Two folders give pairs drawn at random.",
+    )
+    parser.add_argument("shape", metavar="SHAPE", help=f"gives shape and pose: {PHOTOGRAPHS}")
+    parser.add_argument("appearance", metavar="APPEARANCE", help="gives appearance: likewise")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="new folder")
+    parser.add_argument("--n", type=int, default=16, help="pairs, where a folder is given")
+    parser.add_argument("--steps", type=int, default=40, help="of gradient descent on z; 0: none")
+    parser.add_argument(
+        "--candidates", type=int, default=1, help="pairs of p and c tried for each photograph"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the pairs")
+
+
+def _transfer(parsed) -> dict:
+    from ..applications.transfer import summary, transfer
+
+    result = transfer(
+        parsed.shape,
+        parsed.appearance,
+        parsed.out,
+        checkpoint=parsed.checkpoint,
+        n=parsed.n,
+        steps=parsed.steps,
+        candidates=parsed.candidates,
+        seed=parsed.seed,
+        progress=not parsed.no_progress,
+    )
+    print(f"{summary(result)}\n{parsed.out / 'transfer.png'}")
+    return result
+
+
+def _add_interpolate(commands, command) -> None:
+    parser = command(
+        commands,
+        "interpolate",
+        _interpolate,
+        "walk from one photograph or code to another",
+        "Writes strip.png and walk.gif. " + READERS + 'Codes are written "c=10", or '
+        '"p=3,c=10,b=2,seed=5": p is else the parent of c, b is else c, and the seed draws z.',
+    )
+    for name, end in (("a", "first"), ("b", "last")):
+        parser.add_argument(name, metavar=name.upper(), help=f"{end} frame: image file or codes")
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="new folder")
+    parser.add_argument("--frames", type=int, default=33, help="of the animation, one way")
+    parser.add_argument("--steps", type=int, default=40, help="of gradient descent on z; 0: none")
+    parser.add_argument(
+        "--even-codes", action="store_true", help="frames evenly apart as codes, not as pictures"
+    )
+
+
+def _interpolate(parsed) -> dict:
+    from ..applications.interpolate import interpolate, summary
+
+    result = interpolate(
+        parsed.a,
+        parsed.b,
+        parsed.out,
+        checkpoint=parsed.checkpoint,
+        frames=parsed.frames,
+        steps=parsed.steps,
+        even=not parsed.even_codes,
+        progress=not parsed.no_progress,
+    )
+    print(f"{summary(result)}\n{parsed.out / 'strip.png'}\n{parsed.out / 'walk.gif'}")
+    return result
+
+
+def _add_segment(commands, command) -> None:
+    parser = command(
+        commands,
+        "segment",
+        _segment,
+        "cut the objects of photographs out",
+        "With a network that learns from pairs of a generated picture and its mask alone; no "
+        "photograph and no drawn mask teaches it. It is trained the first time, which takes some "
+        "minutes, and kept in the cache. Writes segment.png, masks and cut-outs.",
+    )
+    parser.add_argument("source", metavar="FOLDER|FILE|toybirds", help=PHOTOGRAPHS)
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="new folder")
+    parser.add_argument(
+        "--n", type=int, help="photographs, drawn at random (none: all, or 500 of toybirds)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of that draw")
+
+
+def _segment(parsed) -> dict:
+    from ..applications.segment import segment, summary
+
+    result = segment(
+        parsed.source,
+        parsed.out,
+        checkpoint=parsed.checkpoint,
+        n=parsed.n,
+        seed=parsed.seed,
+        progress=not parsed.no_progress,
+    )
+    print(f"{summary(result)}\n{parsed.out / 'segment.png'}")
+    return result
