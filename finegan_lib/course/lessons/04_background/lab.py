@@ -374,7 +374,7 @@ def out_of_order_figure(sound: BackgroundRun, deaf: BackgroundRun, windows) -> F
         drawn = run.draw(12).unflatten(0, (2, 6)).permute(2, 0, 3, 1, 4).flatten(3).flatten(1, 2)
         show(axis, drawn)
         axis.set(xticks=[], yticks=[], title=f"$B$, {name}")
-    above.suptitle("First patient: a training step")
+    above.suptitle("Case 1: a training step")
     geometry = BackgroundDiscriminator(BACKGROUND).geometry
     kept = late_patch_weights(windows.box, geometry)
     for axis, image, box, weights in zip(
@@ -384,7 +384,7 @@ def out_of_order_figure(sound: BackgroundRun, deaf: BackgroundRun, windows) -> F
         draw_box(axis, box)
         draw_cells(axis, weights, geometry)
         axis.set(xticks=[], yticks=[])
-    below.suptitle("Second patient: which patches are kept (dots)")
+    below.suptitle("Case 2: which patches are kept (dots)")
     return figure
 
 

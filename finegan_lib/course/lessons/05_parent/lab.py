@@ -223,7 +223,7 @@ def out_of_order_figure(
         "2: $P$": broken.image.repeat_interleave(2, 0)[:n].clamp(-1, 1),
     }
     columns = [f"p={p}" for p in shapes.p_index.tolist()]
-    title = "Two patients (the masks of the second: black is −1, white is 1)"
+    title = "Two cases (the masks of the second: black is −1, white is 1)"
     return image_figure([list(r) for r in rows.values()], list(rows), columns, title, size=0.7)
 
 

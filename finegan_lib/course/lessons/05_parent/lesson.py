@@ -497,7 +497,7 @@ course.check("{{number}}.7", my_recipe)
 # %% [markdown]
 # ## Out of order: find the mistake
 #
-# Two patients again. The first is a parent stage trained as in the last row above, with
+# Two cases again. The first is a parent stage trained as in the last row above, with
 # silhouettes; in its second row the silhouettes have a mistake. The second is the trained network's
 # own stage, with a mistake between the heads' convolutions and the picture.
 
@@ -511,7 +511,8 @@ plt.show()
 # ### Exercise {{number}}.8 (find the mistake): silhouettes that teach nothing
 #
 # The masks do not tell the codes apart as those above them do, though half of what $D_p$ sees are
-# silhouettes. $D_p$ complains, so to speak, and nobody hears it. Mend the code.
+# silhouettes. Those stay hard to read, step after step, and the masks do not change for it. Mend
+# the code.
 
 
 # %% exercise="8"

@@ -580,13 +580,26 @@ print("training steps of each run:", measured["steps"])
 # is told $b$ loudly (*background gain*). And the bottom row is worse in everything, nearly always
 # by more than any single omission.
 #
+# One addition deserves a closer look, because it changes which codes are drawn. With `free_child`
+# the last quarter of a batch has a $p$ that is not the parent of its $c$. No real bird is like
+# these, so $D_c$ must not judge them real or fake; it judges the first three quarters only
+# (`FineGANSystem.n_judged`).
+
+# %% tags=["nbval-check-output"]
+tied = hierarchy.parent_of[drawn.c_index] == drawn.p_index
+judged = system.n_judged(16)
+print("D_c judges the first", judged, "of 16")
+print("those have their own parent's p:", bool(tied[:judged].all()))
+print("of the others, with another p:", int((~tied[judged:]).sum()))
+
+# %% [markdown]
 # Two warnings. These are short runs; what pays late (`free_child`, say, which lets a plumage travel
 # to foreign shapes, lesson {{codes}}) hardly shows. And it is one world of drawn birds: the paper
 # got there on photographs without any of this, with more than 400,000 steps.
 #
 # ## Out of order: find the mistake
 #
-# The last two patients. The first is a training step like yours, the second a generator that lays
+# The last two cases. The first is a training step like yours, the second a generator that lays
 # its three layers. The second's picture is made with a child's mask at a fifth of its opacity: with
 # the full mask nobody would have noticed anything.
 

@@ -327,7 +327,7 @@ def out_of_order_figure(sound: OwnRun, mute: OwnRun, output: FineGANOutput) -> F
         axis.plot(mute.curves[term], "--", color=style.FAKE, label="out of order")
         axis.set(title=title, xlabel="step", ylabel="loss")
     axis.legend()
-    above.suptitle("First patient: the losses of a training step")
+    above.suptitle("Case 1: the losses of a training step")
     b, parent, child = output.background.image, output.parent, output.child
     layers = b, [parent.foreground, parent.mask], [child.foreground, 0.2 * child.mask]
     rows = {
@@ -341,7 +341,7 @@ def out_of_order_figure(sound: OwnRun, mute: OwnRun, output: FineGANOutput) -> F
         for axis, image in zip(row, images, strict=False):
             show(axis, image)
             axis.set(xticks=[], yticks=[])
-    below.suptitle("Second patient: three layers, with a child's mask at a fifth of its opacity")
+    below.suptitle("Case 2: three layers, with a child's mask at a fifth of its opacity")
     return figure
 
 
