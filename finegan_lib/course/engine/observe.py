@@ -99,6 +99,8 @@ def _plain(value):
         return value
     if type(value) in (list, tuple):
         return [_plain(item) for item in value]
+    if type(value) in (set, frozenset):
+        return sorted((_plain(item) for item in value), key=repr)
     if type(value) is dict:
         return {str(key): _plain(item) for key, item in value.items()}
     if hasattr(value, "dtype"):  # numpy's arrays and scalars

@@ -424,18 +424,26 @@ def probe_step(answer, images: Tensor, full: Tensor, box: Tensor):
     if not all(isinstance(made, dict) for made in returned):
         return {"what it returns": f"a {type(returned[0]).__name__}"}
     seen = {"who is moved": sorted({name for name, *_ in log})}
-    seen["the order of the updates"] = ", ".join(name for name, *_ in log)
+    # G and the readers move at the same time: either may be called first.
+    order = ", ".join(name for name, *_ in log).replace("info, G", "G, info")
+    seen["the order of the updates"] = order
     early = {name: log[i][2] for i, name in enumerate(("D_b", "D_c")) if len(log) > i}
     seen["whether G or D_p has gradients when D_b and D_c first move"] = early
     seen["the losses"] = [
         {k: torch.as_tensor(v).item() for k, v in made.items()} for made in returned
     ]
-    seen["the size of the gradients, update by update"] = [size for _, size, _ in log]
+    seen["the size of the gradients, update by update"] = sizes(log)
     for name, player in {"G": generator, "D_b": d_b, "D_p": d_p, "D_c": d_c}.items():
         seen[f"the weights of {name} afterwards"] = [
             p.detach().norm().item() for p in player.parameters()
         ]
     return seen
+
+
+def sizes(log: list) -> dict[str, list[float]]:
+    """Of what watched optimisers wrote down: how large the gradients were, by optimiser."""
+    names = sorted({name for name, *_ in log})
+    return {which: [size for name, size, _ in log if name == which] for which in names}
 
 
 class Toy(nn.Module):
@@ -463,6 +471,6 @@ def probe_update(answer, x: Tensor):
     return {
         "who moves": sorted({name for name, *_ in log}),
         "how often each moves": {n: sum(name == n for name, *_ in log) for n in ("G", "info")},
-        "the size of the gradients": [size for _, size, _ in log],
+        "the size of the gradients": sizes(log),
         "the weights afterwards": [writer.weight.item(), reader.weight.item()],
     }
