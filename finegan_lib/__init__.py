@@ -4,4 +4,11 @@ Singh, Ojha, Lee, "FineGAN: Unsupervised Hierarchical Disentanglement for Fine-G
 Generation and Discovery", CVPR 2019 (arXiv 1811.11155).
 """
 
+import os
+import sys
+
+if sys.platform == "darwin":
+    # What Apple's GPUs lack is computed on the CPU. Torch reads this when it is imported.
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
+
 __version__ = "0.1.0"

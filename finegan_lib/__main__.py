@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from .base.errors import InputError, TrainingDiverged, TrainingStopped, WorkerLost
-from .base.files import write_json
+from .base.files import print_anywhere, write_json
 from .base.options import add_options, with_options
 from .commands.applications import add_applications
 from .speed.threads import share_processors
@@ -21,6 +21,7 @@ def main(arguments=None) -> int:
         SIGTERM stopped it.
     """
     share_processors()
+    print_anywhere()
     try:
         parser = build_parser()
     except (ImportError, OSError, RuntimeError, TypeError, AttributeError) as error:
@@ -468,7 +469,12 @@ def _add_cluster(commands) -> None:
     )
     parser.add_argument("source", metavar="FOLDER|toybirds", help="images; CUB's layout is known")
     parser.add_argument("--method", choices=METHODS, default="finegan", help="how to sort")
-    parser.add_argument("--n-clusters", type=int, required=True, metavar="K", help="how many")
+    parser.add_argument(
+        "--n-clusters",
+        type=int,
+        metavar="K",
+        help="how many (none: the children of the checkpoint)",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for the result")
     parser.add_argument("--image-size", type=int, default=64, help="pixels that the method sees")
     parser.add_argument("--n-images", type=int, default=2000, help="of toybirds")
@@ -749,6 +755,8 @@ def _export(parsed) -> dict:
 
 
 def _add_toybirds(commands) -> None:
+    from .data.example import SIZES
+
     parser = _command(
         commands,
         "toybirds",
@@ -758,7 +766,7 @@ def _add_toybirds(commands) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="new folder")
     parser.add_argument("--n-images", type=int, default=1000, help="number of images")
-    parser.add_argument("--image-size", type=int, default=64, help="pixels: 32, 64 or 128")
+    parser.add_argument("--image-size", type=int, default=64, help=SIZES)
     parser.add_argument("--n-parents", type=int, default=5, help="silhouettes")
     parser.add_argument("--n-children", type=int, default=20, help="appearances")
     parser.add_argument("--seed", type=int, default=0, help="seed")
@@ -793,13 +801,28 @@ def _add_check(commands) -> None:
     parser.add_argument(
         "--headers-only", action="store_true", help="do not decode the images: quick, sees less"
     )
+    parser.add_argument(
+        "--image-size",
+        type=int,
+        nargs="+",
+        default=[32, 64, 128],
+        metavar="S",
+        help="of the trainings for which the share of windows with background is told, in pixels",
+    )
+    parser.add_argument(
+        "--full-scale", type=float, default=76 / 64, help="of these trainings, as in train"
+    )
 
 
 def _check(parsed) -> dict:
     from .data.check import check_folder, report_text
 
     result = check_folder(
-        parsed.folder, decode=not parsed.headers_only, progress=not parsed.no_progress
+        parsed.folder,
+        decode=not parsed.headers_only,
+        progress=not parsed.no_progress,
+        image_sizes=parsed.image_size,
+        full_scale=parsed.full_scale,
     )
     print(report_text(result))
     parsed.status = 1 if result["refused"] else 0

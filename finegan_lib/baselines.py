@@ -32,6 +32,7 @@ from .models.simple_gan import (
     SimpleGANGenerator,
 )
 from .models.stackgan import StackGANConfig, StackGANGenerator, image_pyramid
+from .speed import distributed
 from .systems import (
     GANSystem,
     Recipe,
@@ -84,7 +85,7 @@ class SimpleGANSystem(GANSystem):
     def step(self, batch: TrainingExample, generator: torch.Generator, hard=False) -> dict:
         """One update of D, then of G. Returns the losses, scalars."""
         real = batch.child_crop
-        (z,) = self.generator.draw_codes(len(real), generator)
+        (z,) = distributed.own_parts(self.generator.draw_codes, len(real), generator)
         output = self.generator(z.to(real))
         fake = self.finished(output)
         loss_d = judge(self, self.discriminator, real, fake, generator)
@@ -176,7 +177,8 @@ class InfoGANBaselineSystem(System):
     def step(self, batch: TrainingExample, generator: torch.Generator, hard=False) -> dict:
         """One update of D, then of G and the code head together. Returns the losses, scalars."""
         real, recipe, discriminator = batch.child_crop, self.recipe, self.discriminator
-        z, c = (code.to(real) for code in self.generator.draw_codes(len(real), generator))
+        codes = distributed.own_parts(self.generator.draw_codes, len(real), generator)
+        z, c = (code.to(real) for code in codes)
         fake = self.generator(z, c)
         loss_d = judge(self, discriminator.real_fake_logits, real, fake, generator)
         descend(self.optimisers["D"], loss_d)
@@ -231,7 +233,8 @@ class StackGANSystem(System):
         """One update of every D, then of G. Returns the losses, scalars."""
         sizes = self.config.sizes
         real = image_pyramid(batch.child_crop, sizes)
-        (z,) = self.generator.draw_codes(len(batch.child_crop), generator)
+        n = len(batch.child_crop)
+        (z,) = distributed.own_parts(self.generator.draw_codes, n, generator)
         fake = self.generator(z.to(batch.child_crop))
         report, terms = {}, {}
         for i, size in enumerate(sizes):

@@ -69,6 +69,9 @@ def export(
     state, metadata = load_checkpoint(source)
     if command:
         metadata["command"] = command
+    loop = metadata.get("config", {}).get("loop", {})
+    if "data" in loop:  # where a person keeps photographs is nobody else's business
+        loop["data"] = Path(loop["data"]).name
     if format == "safetensors":
         weights = averaged_weights(state)
         weights = {k: w.half() if is_halved(w, precision) else w for k, w in weights.items()}

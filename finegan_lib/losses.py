@@ -1,8 +1,8 @@
-"""Every loss of the course, one pure function an equation.
+"""Every loss of the course: one pure function for each equation.
 
-All functions take logits, never probabilities, and work in float32 whatever comes in: log σ(x) is
-−softplus(−x), which neither overflows nor reaches log 0. All return scalars to be *minimised*,
-unless the name says "bound". σ is the logistic function.
+All functions take logits, never probabilities. They compute in float32 for inputs of every type.
+log σ(x) is computed as −softplus(−x), which neither overflows nor reaches log 0; σ is the logistic
+function. All functions return scalars to be *minimised*, unless the name says "bound".
 """
 
 import math
@@ -26,7 +26,7 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 def minimax_generator_loss(fake_logits: Tensor) -> Tensor:
     """E[log(1 − D(G(z)))], the generator's side of the two-player game (2014, eq. 1).
 
-    Its gradient by the logit is −D: it vanishes just where the discriminator is sure.
+    Its gradient by the logit is −D: it vanishes where the discriminator is sure (D near 0).
     """
     return -F.softplus(fake_logits.float()).mean()
 
@@ -34,8 +34,8 @@ def minimax_generator_loss(fake_logits: Tensor) -> Tensor:
 def non_saturating_generator_loss(fake_logits: Tensor) -> Tensor:
     """−E[log D(G(z))] (Goodfellow et al., 2014, section 3).
 
-    The same fixed point as the minimax loss; its gradient by the logit is D − 1: full where the
-    discriminator is sure.
+    It has the same fixed point as the minimax loss. Its gradient by the logit is D − 1: near −1
+    where the discriminator is sure (D near 0).
     """
     return F.softplus(-fake_logits.float()).mean()
 
@@ -65,31 +65,32 @@ def relativistic_discriminator_loss(real_logits: Tensor, fake_logits: Tensor) ->
     """−E[log σ(D(x) − D(G(z)))]: each real image is paired with a drawn one (RpGAN).
 
     (Jolicoeur-Martineau, 2018; in this form Huang et al., R3GAN, 2024, eq. 2.) D only has to order
-    the two, so it cannot push all drawn images away together, and modes do not drop out.
+    the two. It gains nothing when it pushes all drawn images away together, so fewer modes are
+    lost.
 
     Args:
-        real_logits, fake_logits: (N,), row by row a pair.
+        real_logits, fake_logits: (N,); the rows with the same number are a pair.
     """
     return F.softplus(fake_logits.float() - real_logits.float()).mean()
 
 
 def relativistic_generator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """−E[log σ(D(G(z)) − D(x))]: the pair of :func:`relativistic_discriminator_loss`, turned."""
+    """−E[log σ(D(G(z)) − D(x))]: :func:`relativistic_discriminator_loss` with the signs swapped."""
     return F.softplus(real_logits.float() - fake_logits.float()).mean()
 
 
 def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
     """E‖∇_x D(x)‖², the squared length of D's gradient by its images (Mescheder et al., 2018).
 
-    On real images it is R1, on drawn ones R2, each with weight γ/2. D becomes flat where the two
-    distributions agree, and training converges there.
+    On real images it is R1, on drawn images R2, each with weight γ/2. It makes D flat where the two
+    distributions agree, so training converges there.
 
     Args:
-        logits: (N,), D(images), whose graph is still there.
+        logits: (N,), D(images), with their graph.
         images: (N, 3, S, S) that require a gradient.
 
     Returns:
-        A scalar with a graph of its own: it can be descended.
+        A scalar that can be differentiated again.
     """
     (gradient,) = torch.autograd.grad(logits.float().sum(), images, create_graph=True)
     return gradient.float().square().sum((1, 2, 3)).mean()
@@ -137,12 +138,12 @@ def gaussian_information_bound(mean: Tensor, log_variance: Tensor, code: Tensor)
 
 
 def code_contrast_logits(features: Tensor, centroids: Tensor, temperature: float = 0.1) -> Tensor:
-    """cos(h_i, l_j) / τ, (N, K): how near images h lie to the embedded codes l, their centroids.
+    """cos(h_i, l_j) / τ, (N, K): how near images h are to the embedded codes l (the centroids).
 
     Args:
         features: (N, D), of any length; only their direction counts.
         centroids: (K, D), likewise.
-        temperature: τ; the smaller, the more the nearest centroids alone count.
+        temperature: τ. A small τ makes the nearest centroids count more.
     """
     features, centroids = (
         F.normalize(features.float(), dim=1),
@@ -154,11 +155,11 @@ def code_contrast_logits(features: Tensor, centroids: Tensor, temperature: float
 def code_contrast_loss(
     features: Tensor, centroids: Tensor, index: Tensor, temperature: float = 0.1
 ) -> Tensor:
-    """−E[log(exp(h·l_c/τ) / Σ_j exp(h·l_j/τ))]: an image near its own code, far from the others.
+    """−E[log(exp(h·l_c/τ) / Σ_j exp(h·l_j/τ))]: small where an image is nearest to its own code.
 
     (Kim and Ha, C3-GAN, 2022: InfoNCE between images and codes.) It is
-    :func:`information_loss` of :func:`code_contrast_logits`: a bound on I(c; x) as well, but on a
-    sphere, where no code can win by a long weight vector.
+    :func:`information_loss` of :func:`code_contrast_logits`, so it also bounds I(c; x). Features
+    and centroids are on a sphere, so a long weight vector gives a code no advantage.
 
     Args:
         features: (N, D) of images; centroids: (K, D) of all codes.
@@ -168,7 +169,7 @@ def code_contrast_loss(
 
 
 def instance_contrast_loss(views_a: Tensor, views_b: Tensor, temperature: float = 0.1) -> Tensor:
-    """Two views of an image near each other, those of other images far (NT-Xent, SimCLR, 2020).
+    """NT-Xent (SimCLR, 2020): pulls two views of one image together, and views of others apart.
 
     For each of the 2N views: −log(exp(cos to its partner/τ) / Σ over the 2N − 1 others), averaged.
 
@@ -183,9 +184,9 @@ def instance_contrast_loss(views_a: Tensor, views_b: Tensor, temperature: float 
 
 
 def assignment_loss(logits: Tensor) -> Tensor:
-    """E[H(q(·|x))] − H(E[q(·|x)]), in nats: real images sure of their code, all codes in use.
+    """E[H(q(·|x))] − H(E[q(·|x)]), in nats: small if images have one sure code and all are used.
 
-    Minus the mutual information of image and assigned code; between −log K and 0.
+    It is minus the mutual information of image and assigned code, between −log K and 0.
 
     Args:
         logits: (N, K) of the codes that real images are assigned to.
@@ -210,10 +211,10 @@ def colour_statistics(images: Tensor) -> tuple[Tensor, Tensor]:
 def colour_consistency_loss(
     fine: Tensor, coarse: Tensor, *, mean_weight: float = 50.0, covariance_weight: float = 250.0
 ) -> Tensor:
-    """λ₁·‖μ_i − μ_{i−1}‖² + λ₂·‖Σ_i − Σ_{i−1}‖² (StackGAN-v2): two scales, one palette.
+    """λ₁·‖μ_i − μ_{i−1}‖² + λ₂·‖Σ_i − Σ_{i−1}‖² (StackGAN-v2): equal colours on two scales.
 
-    As the authors compute it: squares averaged over the batch and over the 3 and 9 numbers, and
-    the finer scale alone is pulled.
+    As in the authors' code, the squares are averaged over the batch and over the 3 and 9 numbers,
+    and only the finer scale gets a gradient.
 
     Args:
         fine, coarse: (N, 3, H, W) of two scales, in [-1, 1]; no gradient flows to ``coarse``.
@@ -238,9 +239,9 @@ def background_patch_weights(box: Tensor, geometry: PatchGeometry) -> Tensor:
         geometry: of the background discriminator.
 
     Returns:
-        (N, cells, cells), rows are y. With field f and stride s the box covers, along x, cells
-        max(0, ⌈(x1 − f)/s⌉) to min(cells − 1, ⌊x2/s⌋) inclusive, a cell that only touches the box
-        among them; likewise in y (the authors' arithmetic).
+        (N, cells, cells), rows are y. With field f and stride s, the box covers the cells
+        max(0, ⌈(x1 − f)/s⌉) to min(cells − 1, ⌊x2/s⌋) along x, both included. A cell that only
+        touches the box counts as covered. The same holds in y (the authors' arithmetic).
     """
     field, stride, cells = geometry
     first = ((box[:, :2] - field) / stride).ceil().clamp(min=0)
@@ -264,7 +265,8 @@ def background_discriminator_loss(
 ) -> Tensor:
     """D_b's loss (paper, L_bg_adv and L_bg_aux).
 
-    Real/fake is learnt on background patches only; aux learns to tell which those are.
+    The real/fake output learns from background patches only. The aux output learns which patches
+    are background.
 
     Args:
         real_aux, real_logits: (N, cells, cells), D_b on real images.
@@ -272,7 +274,7 @@ def background_discriminator_loss(
         weights: (N, cells, cells), 1 for background patches of the real images, else 0.
         adversarial: "bce" or "hinge".
         background_weight: weight of real/fake beside aux (10 in the paper).
-        n_background: how many background patches to average over; None: as many as there are.
+        n_background: how many background patches to average over; None: the number in ``weights``.
 
     Raises:
         InputError: for another ``adversarial``.
@@ -295,7 +297,7 @@ def background_generator_loss(
     adversarial: str = "bce",
     background_weight: float = 10.0,
 ) -> Tensor:
-    """G_b's loss: every patch shall look real, and shall look like background."""
+    """G_b's loss: D_b should take every patch for real and for background."""
     real_fake = adversarial_losses(adversarial)[1](fake_logits)
     aux = F.softplus(-fake_aux.float()).mean()
     return background_weight * real_fake + aux
@@ -316,14 +318,14 @@ def finegan_generator_loss(
     background_weight: float = 10.0,
     information_weight: float = 1.0,
 ) -> dict[str, Tensor]:
-    """The three terms of the generator's loss, to be added: L = L_b + L_p + L_c (paper, eq. 1).
+    """The terms of the generator's loss, L = L_b + L_p + L_c (paper, eq. 1); the caller adds them.
 
     * ``background``: :func:`background_generator_loss` of B,
     * ``parent``: L_p_info, information about p in the masked parent foreground M_p·F_p,
     * ``child``: real/fake of C,
     * ``child_info``: L_c_info, information about c in the masked child foreground M_c·F_c.
 
-    No term judges P: a parent image has no real counterpart.
+    No discriminator sees P, because no real image corresponds to a parent image.
     """
     return {
         "background": background_generator_loss(
@@ -345,8 +347,8 @@ def finegan_generator_loss(
 def mask_pull_loss(mask: Tensor, target: Tensor) -> Tensor:
     """E|M − sg(target)|: one mask follows the other (sg: no gradient to the target).
 
-    The child's after its parent's keeps the parent's shape; the parent's after its child's learns
-    what a real silhouette looks like, which only the child is judged on.
+    If the child's mask follows its parent's, it keeps the parent's shape. If the parent's follows
+    its child's, it learns what a real silhouette looks like: a discriminator sees the child only.
     """
     return (mask - target.detach()).float().abs().mean()
 
@@ -357,7 +359,7 @@ def mask_binary_loss(mask: Tensor) -> Tensor:
 
 
 def mask_area_loss(mask: Tensor, smallest: float, largest: float) -> Tensor:
-    """How far each image's mean mask area lies outside [smallest, largest], as a fraction of it."""
+    """How far each image's mean mask area, a share of it, is outside [smallest, largest]."""
     area = mask.float().mean((1, 2, 3))
     return (F.relu(smallest - area) + F.relu(area - largest)).mean()
 
@@ -365,8 +367,8 @@ def mask_area_loss(mask: Tensor, smallest: float, largest: float) -> Tensor:
 def mask_lean(mask: Tensor) -> Tensor:
     """Which way each mask leans, (N,) in [-1, 1]: above 0 if its upper part is on the right.
 
-    It is −1 times the correlation of x and y (downwards) over the mask's pixels, so mirroring a
-    mask turns its sign.
+    It is −1 times the correlation of x and y (downwards) over the mask's pixels, so a mirrored mask
+    has the opposite sign.
     """
     mask = mask.float().squeeze(1)
     axis = torch.linspace(-1, 1, mask.shape[-1], device=mask.device)
@@ -382,7 +384,7 @@ def mask_lean(mask: Tensor) -> Tensor:
 def mask_lean_loss(mask: Tensor, side: Tensor, least: float = 0.05) -> Tensor:
     """How far each mask is from leaning to its ``side``, (N,) of ±1, by at least ``least``.
 
-    Birds hold their heads up: a mask that leans to the right is a bird that looks to the right,
-    whatever its kind.
+    A bird's head is above its tail. A mask that leans to the right therefore shows a bird of any
+    kind that looks to the right.
     """
     return F.relu(least - side * mask_lean(mask)).mean()

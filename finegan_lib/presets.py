@@ -65,24 +65,30 @@ TOY64 = replace(
     loop=replace(TOY.loop, steps=14_000, minutes=0.0, precision="bf16"),
 )
 
-# Photographs of birds: more categories, more noise to hold poses and scenes, and augmentation, for
-# a few thousand photographs are soon learnt by heart.
+# Photographs of birds: more categories, and more noise to hold poses and scenes. D_c learns at full
+# speed with little noise, for photographs are harder to tell from drawings than toys are; as soon
+# as it knows its photographs by heart, augmentation sets in. The two masks pull each other alike,
+# so that what D_c judges, the child's, shapes the parent's too.
 BIRDS = replace(
     TOY64,
     model=replace(TOY64.model, n_parents=10, n_children=50, z_dim=32, g_dim=12, d_dim=32),
     recipe=replace(
         TOY64.recipe,
         learning_rate=1e-3,
+        slower_d=1.0,
+        d_noise=0.1,
+        mask_pull=2.0,
+        mask_pull_back=2.0,
         augment=("colour", "translation"),
+        augment_strength=0.0,
+        augment_target=0.5,
     ),
-    loop=replace(
-        TOY64.loop, data="data/CUB_200_2011", steps=10_000, keep_out=0.1, sample_every=1000
-    ),
+    loop=replace(TOY64.loop, data="data/CUB_200_2011", steps=8_000, keep_out=0.1),
 )
 BIRDS32 = replace(
     BIRDS,
     model=replace(BIRDS.model, image_size=32),
-    recipe=replace(BIRDS.recipe, slower_d=1.0, learning_rate=2e-3, ema_decay=0.998),
+    recipe=replace(BIRDS.recipe, learning_rate=2e-3, ema_decay=0.998),
     loop=replace(BIRDS.loop, steps=9_000, precision="auto"),
 )
 

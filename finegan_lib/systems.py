@@ -350,7 +350,7 @@ class GANSystem(System):
         """One update of D, then of G. Returns the losses, scalars."""
         real = batch.child_crop
         d_loss, g_loss = losses.adversarial_losses(self.recipe.adversarial)
-        z = torch.randn(len(real), self.config.z_dim, generator=generator).to(real)
+        z = draw(torch.randn, len(real), self.config.z_dim, generator=generator).to(real)
         fake = self.generator(z)
         loss_d = d_loss(self.discriminator(real), self.discriminator(fake.detach()))
         descend(self.optimisers["D"], loss_d)
@@ -402,7 +402,8 @@ class InfoGANSystem(System):
         real = batch.child_crop
         d_loss, g_loss = losses.adversarial_losses(self.recipe.adversarial)
         z, index, continuous = (
-            code.to(real.device) for code in self.draw_codes(len(real), generator)
+            code.to(real.device)
+            for code in distributed.own_parts(self.draw_codes, len(real), generator)
         )
         code = torch.cat([one_hot(index, self.config.n_categories).to(z), continuous], 1)
         fake = self.generator(z, code)

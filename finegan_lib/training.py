@@ -45,6 +45,7 @@ from .models import (
     StackGANConfig,
 )
 from .speed import devices, distributed
+from .speed.devices import pick_device
 from .stopping import StopRequest, ignore_interrupts
 from .systems import FineGANSystem, GANSystem, InfoGANSystem, Recipe
 from .watch import Watch
@@ -102,7 +103,9 @@ class LoopConfig:
         "folders only: shorter side of the stored full image, in units of the background "
         "discriminator's input (0: the paper's 76/64)",
     )
-    device: str = option("auto", '"auto" (CUDA when present), "cpu" or "cuda"')
+    device: str = option(
+        "auto", '"auto" (CUDA or Apple\'s GPU where present), "cpu", "cuda", "mps", …'
+    )
     precision: str = option(
         "auto",
         "of convolutions (auto: fp32 on a CPU; bf16, or fp16 before Ampere, on a GPU)",
@@ -230,9 +233,17 @@ def build_system(config: RunConfig) -> torch.nn.Module:
     return SYSTEMS[type(config.model)](config.model, config.recipe)
 
 
-def build_dataset(config: RunConfig, progress: bool = True) -> Dataset:
-    """The images that a run trains on."""
+def build_dataset(config: RunConfig, progress: bool = True, data=None) -> Dataset:
+    """The images that a run trains on; ``data``: a data set in place of the one that it names."""
     model, loop = config.model, config.loop
+    if data is not None:
+        if data.image_size != model.image_size:
+            raise InputError(
+                "the data set has another image size than the model",
+                seen=f"{data.image_size}, not {model.image_size}",
+                cure="Make it with the model's image_size.",
+            )
+        return data
     if loop.data != "toybirds":
         return CachedBirds(
             loop.data,
@@ -299,22 +310,6 @@ def hash_seed(*numbers: int) -> int:
     return seed % 2**63
 
 
-def pick_device(name: str) -> torch.device:
-    """ "auto" → CUDA when present, else the CPU; any other name as torch understands it."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError(
-            "this torch sees no CUDA device", seen=name, cure='Use device "auto" or "cpu".'
-        )
-    try:
-        return torch.device(name)
-    except RuntimeError as error:
-        raise InputError(
-            "no such device", seen=name, cure='Use "auto", "cpu" or "cuda".'
-        ) from error
-
-
 def rate_factor(step: int, stop: int, final_decay: float) -> float:
     """1, then a straight line to 0 over the last fraction ``final_decay`` of the steps."""
     return min(1.0, (stop - step) / (final_decay * stop)) if final_decay > 0 else 1.0
@@ -338,6 +333,7 @@ def train(
     resume: bool = False,
     progress: bool = True,
     picture: Path | None = None,
+    data=None,
 ) -> Path:
     """Train, and return the newest checkpoint.
 
@@ -349,6 +345,8 @@ def train(
         progress: show a progress bar.
         picture: a PNG that always shows the newest sample picture (None: none but those in
             ``samples/``).
+        data: a :class:`~finegan_lib.data.PictureSet`, or another data set whose items are training
+            examples, in place of the one that ``config`` names.
 
     Raises:
         InputError: if the folder holds another run, the data are too few or an image cannot be
@@ -356,7 +354,8 @@ def train(
         TrainingDiverged: if a loss or a weight becomes infinite or NaN, or a loss explodes.
         TrainingStopped: after SIGINT or SIGTERM, when the step was finished and is on the disk.
     """
-    run = Run(config, folder, resume, progress and distributed.is_first(), picture)
+    first = progress and distributed.is_first()
+    run = Run(config, folder, resume, first, picture, data)
     loop, system = config.loop, run.system
     batches = DataLoader(
         run.dataset,
@@ -394,7 +393,9 @@ def train(
 class Run:
     """The folder of a run: where it stands, and what it writes."""
 
-    def __init__(self, config: RunConfig, folder, resume: bool, progress: bool, picture=None):
+    def __init__(
+        self, config: RunConfig, folder, resume: bool, progress: bool, picture=None, data=None
+    ):
         self.config, self.folder, self.progress = config, Path(folder), progress
         self.picture = picture and Path(picture)
         self.device = pick_device(config.loop.device)
@@ -416,7 +417,9 @@ class Run:
         elif config.loop.start_from:
             start_from(config.loop.start_from, self.system, config)
         # Last of all: it may have to be drawn, and by one process only.
-        self.dataset = distributed.in_turn(lambda: build_dataset(config, progress))
+        self.dataset = distributed.in_turn(lambda: build_dataset(config, progress, data))
+        if progress and hasattr(self.dataset, "tell_background"):
+            self.dataset.tell_background()
         loop, self.compared = config.loop, {}
         if loop.keep_out:
             self.dataset, kept_out = kept_out_split(self.dataset, loop.keep_out)

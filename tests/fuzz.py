@@ -54,7 +54,7 @@ with tracing:
     from finegan_lib.base.errors import InputError
     from finegan_lib.base.files import read_json
     from finegan_lib.course.engine import compare as comparing
-    from finegan_lib.data import BirdsFolder, cub_folder, layouts, matlab
+    from finegan_lib.data import BirdsFolder, cub_folder, layouts, matlab, own
     from finegan_lib.metrics import Judges
     from finegan_lib.metrics.feature_networks import load_network
     from finegan_lib.metrics.judges import JudgesConfig
@@ -212,7 +212,7 @@ def write_parts(folder: Path, names, data: bytes) -> None:
 
 def convert(collection: layouts.Collection, folder: Path) -> None:
     """Write a collection's lists as ``prepare_folder.py`` does, and read them again."""
-    rows, refused, _ = cub_folder._usable(collection, False, layouts.CENTRE, False)
+    rows, _, refused, _ = cub_folder._usable(collection, False, layouts.CENTRE, False)
     if refused:
         raise refused[0]
     cub_folder._link_images(rows, folder / "images", False)
@@ -220,6 +220,13 @@ def convert(collection: layouts.Collection, folder: Path) -> None:
     birds = BirdsFolder(folder, image_size=32)
     assert len(birds.boxes) == len(birds.paths) == len(collection.photos)
     assert np.isfinite(birds.boxes).all()
+
+
+def read_own(photos: Path, boxes: Path) -> layouts.Collection:
+    """A user's boxes, all of them; or else those that can be used."""
+    with suppress(InputError):
+        return own.read_own(photos, boxes)
+    return own.read_own(photos, boxes, leave_out=True)
 
 
 def converted(read, folder: Path):
@@ -274,12 +281,12 @@ def annotations(folder: Path) -> Target:
 def own_boxes(folder: Path) -> Target:
     """Boxes of the user's own photographs: COCO's JSON, or else a CSV file."""
     paint(folder / "photos", "one/a.png", "two/b c.png")
-    read_own = converted(layouts.read_own, folder / "read")
+    read_boxes = converted(read_own, folder / "read")
 
     def read(data: bytes):
         path = folder / ("boxes.json" if data.lstrip()[:1] in (b"{", b"[") else "boxes.csv")
         path.write_bytes(data)
-        read_own(folder / "photos", path)
+        read_boxes(folder / "photos", path)
 
     coco = {
         "images": [
@@ -301,6 +308,97 @@ def own_boxes(folder: Path) -> Target:
     near = as_bytes(near_json([coco])) | near_table(sizes, ",", odd) | near_table(corners, ",", odd)
     lines = "\n".join(map(",".join, sizes)).encode()
     return Target("boxes: COCO and CSV", read, [json.dumps(coco).encode(), lines], near, 12)
+
+
+def tools_json(folder: Path) -> Target:
+    """What labelling tools write as JSON, and some tables of theirs."""
+    paint(folder / "photos", "one/a.png", "two/b c.png")
+    read_boxes = converted(read_own, folder / "read")
+
+    def read(data: bytes):
+        path = folder / ("boxes.json" if data.lstrip()[:1] in (b"{", b"[") else "boxes.tsv")
+        path.write_bytes(data)
+        read_boxes(folder / "photos", path)
+
+    names = ("one/a.png", "two/b c.png")
+    percent = {"x": 10, "y": 10.5, "width": 50, "height": 40, "rotation": 5}
+    percent |= {"rectanglelabels": ["owl"]}
+    result = {"original_width": 30, "original_height": 20, "value": percent}
+    tasks = [
+        {"data": {"image": f"/data/upload/4/{n}"}, "annotations": [{"result": [result]}]}
+        for n in names
+    ]
+    short = [{"image": n, "label": [percent, {"points": [[1, 2], [30, 40]]}]} for n in names]
+    rect = {"name": "rect", "x": 1, "y": 2, "width": 9, "height": 8}
+    shapes = (rect, {"name": "ellipse", "cx": 9, "cy": 9, "rx": 3, "ry": 2.5})
+    shapes += ({"name": "polygon", "all_points_x": [1, 9, 5], "all_points_y": [1, 2, 9]},)
+    regions = [{"shape_attributes": s, "region_attributes": {"class": "owl"}} for s in shapes]
+    via = {n: {"filename": n, "regions": regions} for n in names}
+    via_3 = {
+        "file": {"1": {"fname": names[0]}, "2": {"fname": names[1]}},
+        "view": {"1": {"fid_list": ["1"]}, "2": {"fid_list": ["2"]}},
+        "metadata": {k: {"vid": k, "xy": [2, 1, 2, 9, 8], "av": {"1": "owl"}} for k in ("1", "2")},
+    }
+    at = {"x": 9, "y": 8.5, "width": 6, "height": 7}
+    create = [{"image": n, "annotations": [{"label": "owl", "coordinates": at}]} for n in names]
+    labelme = {"imagePath": names[0], "imageWidth": 30, "imageHeight": 20}
+    labelme |= {"shapes": [{"label": "owl", "points": [[1, 2], [9, 8]], "shape_type": "rectangle"}]}
+    whole = [tasks, short, via, {"_via_img_metadata": via}, via_3, create, labelme]
+    header = ["filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax", "split"]
+    rows = [header, ["one/a.png", "30", "20", "u", "1", "2", "8", "9", "train"]]
+    rows += [["two\\b c.png", "60", "40", "v", "1", "2", "8", "9", "val"]]
+    share = [["ImageID", "LabelName", "XMin", "XMax", "YMin", "YMax", "IsGroupOf"]]
+    share += [["a", "/m/1", "0.1", "0.5", "0.25", "0.5", "0"]]
+    share += [["b c", "/m/1", "0", "1", "0", "1", "1"]]
+    odd = (*ODD, "w", "cx", "bbox", "[1, 2, 3, 4]", "0,5", "image", "1;2")
+    near = as_bytes(near_json(whole)) | near_table(rows, "\t", odd) | near_table(share, ";", odd)
+    examples = [json.dumps(value).encode() for value in whole]
+    return Target("boxes: labelling tools", read, examples, near, 12)
+
+
+def yolo(folder: Path) -> Target:
+    """YOLO's data.yaml and two files of labels, \\0 between."""
+    paint(folder / "photos", "train/images/a.png", "valid/images/a.png")
+    read_boxes = converted(read_own, folder / "read")
+    parts = ("data.yaml", "train/labels/a.txt", "valid/labels/a.txt")
+    for part in parts[1:]:
+        (folder / "photos" / part).parent.mkdir()
+
+    def read(data: bytes):
+        write_parts(folder / "photos", parts, data)
+        read_boxes(folder / "photos", folder / "photos")
+
+    yaml = b"train: ../train/images\nnc: 2\nnames: [owl, gull]\n"
+    tables = (
+        [["names:"], ["  0: owl"], ["  1: 'gull'"], ["nc: 2"]],
+        [["0", "0.5", "0.5", "0.25", "0.5"], ["1", "0.5", "0.5", "0.1", "0.1", "0.9"]],
+        [["1", "0.1", "0.1", "0.9", "0.1", "0.9", "0.9", "0.1", "0.8"]],
+    )
+    odd = (*ODD, "[", "{", "- a", "&a", "*a", "!!python/object:os.system", "0.5", "1e-9")
+    near = st.tuples(*(near_table(rows, " ", odd) for rows in tables)).map(b"\0".join)
+    examples = [yaml + b"\x000 0.5 0.5 0.5 0.5\n\x001 0.5 0.5 0.2 0.4\n"]
+    examples += [b"a: [&a b, *a]\n\0", b"names:\n  x: y\n\x000 0.5 0.5 0.5 0.5"]
+    return Target("boxes: YOLO", read, examples, near, 10)
+
+
+def own_xml(folder: Path) -> Target:
+    """Pascal VOC's XML of one picture, or CVAT's of a set."""
+    paint(folder / "photos", "a.png")
+    read_boxes = converted(read_own, folder / "read")
+
+    def read(data: bytes):
+        (folder / "a.xml").write_bytes(data)
+        read_boxes(folder / "photos", folder / "a.xml")
+
+    image = "<image name='a.png' width='30' height='20'>"
+    image += "<box label='owl' xtl='1' ytl='2' xbr='9' ybr='8.5'/>"
+    image += "<polygon label='owl' points='1,2;9,2;5,9'/></image>"
+    cvat = f"<annotations><version>1.1</version>{image}</annotations>".encode()
+    examples = [xml_of([["30", "20"], ["1", "2", "28", "17"]]), cvat]
+    near = near_xml() | damaged(
+        st.just(cvat), st.sampled_from([*map(str.encode, ODD), b"''", b"<"])
+    )
+    return Target("boxes: VOC's and CVAT's XML", read, examples, near, 10)
 
 
 def dogs_xml(folder: Path) -> Target:
@@ -670,6 +768,9 @@ def kind_of(header) -> dict:
 MAKERS = (
     annotations,
     own_boxes,
+    tools_json,
+    yolo,
+    own_xml,
     dogs_xml,
     cars_csv,
     cars_mat,

@@ -47,8 +47,8 @@ MUTATIONS = (
     Mutation(
         "nmi-of-the-larger-entropy",
         CLUSTERING,
-        "labels_b, average_method=average_method))",
-        'labels_b, average_method="max"))',
+        "normalized_mutual_info_score(labels_a, labels_b, average_method=average_method))",
+        'normalized_mutual_info_score(labels_a, labels_b, average_method="max"))',
         ("start_here",),
     ),
     Mutation(
@@ -139,7 +139,7 @@ MUTATIONS = (
     ),
     Mutation(
         "receptive-field-without-strides",
-        BLOCKS,
+        "data/example.py",
         "field += (kernel - 1) * jump",
         "field += kernel - 1",
         ("background",),

@@ -140,7 +140,7 @@ def test_train_refuses_an_option_of_another_family(capsys):
         (["--n-images", "3"], "3 images for batch_size=4"),
         (["--batch-size", "1"], "batch_size"),
         (["--n-parents", "30"], "n_parents=30, n_children=20"),
-        (["--image-size", "48"], "48"),
+        (["--image-size", "50"], "50"),
         (["--device", "abacus"], "abacus"),
         (["--learning-rate", "-1"], "learning_rate must be above 0; got -1.0"),
         (["--ema-decay", "2"], "ema_decay"),
@@ -324,7 +324,7 @@ def test_the_readme_has_the_ablation_as_it_was_printed():
     from finegan_lib.experiments import ablation
 
     measured = json.loads((files.RESULTS / "ablation.json").read_text())["results"]
-    readme = (files.PACKAGE.parent / "README.md").read_text()
+    readme = (files.RESULTS / "README.md").read_text()
     assert ablation.table(measured) in readme
 
 

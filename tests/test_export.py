@@ -195,3 +195,13 @@ def test_without_the_packages(checkpoints, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"needs PyTorch 2\.6 or newer; got 2\.5\.1"):
         export(checkpoints / "gan.safetensors", tmp_path / "g.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_no_file_tells_where_the_photographs_lay(tmp_path):
+    loop = LoopConfig(data=str(tmp_path / "at home" / "birds"))
+    run = RunConfig(CONFIGS["view"], Recipe(), loop).to_dict()
+    weights = GENERATORS["finegan"](CONFIGS["view"]).state_dict()
+    source = save_checkpoint(tmp_path / "run.safetensors", {"generator": weights}, config=run)
+    out = export(source, tmp_path / "out.safetensors")
+    assert b"at home" in source.read_bytes() and b"at home" not in out.read_bytes()
+    assert b'"data": "birds"' in out.read_bytes().replace(b"\\", b"")

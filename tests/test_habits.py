@@ -1,5 +1,6 @@
 """What others expect of a repository: citation, workflow, forms, hooks and a change log."""
 
+import json
 import re
 from pathlib import Path
 
@@ -99,6 +100,11 @@ def test_the_hooks_run_what_is_here():
     entries = [hook["entry"].split() for hook in local["hooks"]]
     assert {entry[0] for entry in entries} == {".ci/python"} and (ROOT / ".ci/python").is_file()
     assert [entry[2] for entry in entries] == ["ruff", "ruff", "finegan_lib.course"]
+
+
+def test_the_list_of_slow_tests_names_files_that_exist():
+    slow = json.loads((ROOT / "tests" / "slow.json").read_text(encoding="utf-8"))
+    assert slow and all((ROOT / name.partition("::")[0]).is_file() for name in slow)
 
 
 def test_the_change_log_knows_this_version():

@@ -25,8 +25,8 @@ from .mixing import layers
 class EncoderConfig:
     """How an encoder is trained."""
 
-    n_birds: int = 6000  # generated birds, each laid over the backgrounds of others again and again
-    steps: int = 2000
+    n_birds: int = 5000  # generated birds, each laid over the backgrounds of others again and again
+    steps: int = 1000
     batch_size: int = 64  # pictures
     learning_rate: float = 2e-3  # peak of a one-cycle schedule, AdamW
     width: int = 16  # channels after the first convolution; doubled by every other

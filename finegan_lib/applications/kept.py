@@ -51,6 +51,7 @@ def trained_once(
     train: Callable[[], nn.Module],
     *,
     seed: int = 0,
+    keep=None,
 ) -> nn.Module:
     """A network for a generator, out of a file where there is one, else trained and kept.
 
@@ -62,6 +63,7 @@ def trained_once(
         build: makes the network with any weights.
         train: makes it by training.
         seed: of the training.
+        keep: folder for a network that has been trained; None: in the cache.
 
     Returns:
         The network in evaluation mode, its weights frozen.
@@ -70,7 +72,8 @@ def trained_once(
         UserWarning: if a kept file is damaged (it is trained anew), or the new one cannot be kept.
     """
     name = kept_name(generator, kind, config, seed)
-    for folder in places(checkpoint):
+    folders = places(checkpoint) if keep is None else [Path(keep)]
+    for folder in folders:
         path = folder / name
         if not path.is_file():
             continue
@@ -81,7 +84,7 @@ def trained_once(
         except (Damaged, RuntimeError, TypeError, AttributeError) as error:
             warnings.warn(f"{path} cannot be used ({error}); it is trained anew", stacklevel=2)
     network = train().eval().requires_grad_(False)
-    path = cache_folder() / FOLDER / name
+    path = (cache_folder() / FOLDER if keep is None else Path(keep)) / name
     try:
         save_checkpoint(path, network.state_dict(), kind=kind, config=dataclasses.asdict(config))
     except InputError as error:

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ..base.errors import InputError
 from ..data import BirdsFolder, ToyBirds
-from ..data.folder import read_rgb
-from ..discovery.cluster import middle_square, read_images
+from ..data.pictures import middle_square, read_rgb
+from ..discovery.cluster import read_images
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,9 @@ def _file(path: Path, image_size: int) -> Photographs:
             rows = [i for i, one in enumerate(birds.paths) if one.resolve() == path.resolve()]
             if rows:
                 return _of_folder(birds, rows)
-    return Photographs(_signed(middle_square(read_rgb(path), image_size))[None], [path.name], {})
+    return Photographs(
+        _signed(torch.from_numpy(middle_square(read_rgb(path), image_size)))[None], [path.name], {}
+    )
 
 
 def _of_folder(birds: BirdsFolder, rows: list[int]) -> Photographs:

@@ -59,6 +59,7 @@ def load_readers(
     config: ReadersConfig | None = None,
     *,
     seed: int = 0,
+    keep=None,
     progress: bool = False,
 ) -> Readers:
     """The readers of a checkpoint: kept ones, or trained now, which takes some minutes.
@@ -68,6 +69,7 @@ def load_readers(
         generator: out of it.
         config: `ReadersConfig`.
         seed: of the trainings.
+        keep: folder for what is trained; None: in the cache.
     """
     config = config or ReadersConfig()
     options = {"seed": seed, "progress": progress}
@@ -79,6 +81,7 @@ def load_readers(
         lambda: CodeEncoder(generator.config, config.encoder.width),
         lambda: train_encoder(generator, config.encoder, **options),
         seed=seed,
+        keep=keep,
     )
     pair = trained_once(
         checkpoint,
@@ -88,6 +91,7 @@ def load_readers(
         lambda: _classifiers(generator, config.classifiers),
         lambda: _train_classifiers(generator, config.classifiers, **options),
         seed=seed,
+        keep=keep,
     )
     return Readers(encoder, pair["parent"], pair["child"], config.classifiers.image_size)
 

@@ -32,8 +32,8 @@ SHOWN = 10  # photographs in the sheet
 class SegmenterConfig:
     """How a segmenter is trained."""
 
-    n_birds: int = 4000  # generated birds, each laid over the backgrounds of others again and again
-    steps: int = 1500
+    n_birds: int = 3000  # generated birds, each laid over the backgrounds of others again and again
+    steps: int = 1000
     batch_size: int = 32  # pictures
     learning_rate: float = 3e-3  # peak of a one-cycle schedule, AdamW
     width: int = 12  # channels at full resolution; doubled by every halving of the side
@@ -100,6 +100,14 @@ def segmenter_loss(logits: Tensor, masks: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, masks) + (1 - 2 * overlap / total).mean()
 
 
+def clear_cut(masks: Tensor) -> Tensor:
+    """Masks (N, 1, S, S) made black and white: 1 above half of their own maximum.
+
+    Some generators paint with half-transparent masks. What is most opaque there is still the bird.
+    """
+    return (masks > masks.amax((1, 2, 3), keepdim=True) / 2).to(masks)
+
+
 def train_segmenter(
     generator: FineGANGenerator,
     config: SegmenterConfig | None = None,
@@ -110,7 +118,8 @@ def train_segmenter(
     """A segmenter for what a generator draws, in evaluation mode, on the CPU.
 
     It sees generated birds with free codes over the backgrounds of others, mirrored, moved, turned,
-    scaled and recoloured; and their masks, which move along. No photograph is looked at.
+    scaled and recoloured; and their masks, which move along (:func:`clear_cut`). No photograph is
+    looked at.
 
     Args:
         config: `SegmenterConfig`.
@@ -133,7 +142,7 @@ def train_segmenter(
             pairs = torch.cat([drawn.over(birds, behind), 1 - drawn.gap[birds]], 1)
             pairs = turn_and_scale(shift_and_flip(pairs, most=pairs.shape[-1] // 8))
             images, masks = pairs.split([3, 1], 1)
-            loss = segmenter_loss(segmenter(recolour(images)), masks.clamp(0, 1))
+            loss = segmenter_loss(segmenter(recolour(images)), clear_cut(masks))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -148,6 +157,7 @@ def load_segmenter(
     config: SegmenterConfig | None = None,
     *,
     seed: int = 0,
+    keep=None,
     progress: bool = False,
 ) -> Segmenter:
     """The segmenter of a checkpoint: a kept one, or trained now, which takes some minutes."""
@@ -160,6 +170,7 @@ def load_segmenter(
         lambda: Segmenter(config.width),
         lambda: train_segmenter(generator, config, seed=seed, progress=progress),
         seed=seed,
+        keep=keep,
     )
 
 

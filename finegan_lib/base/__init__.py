@@ -1,1 +1,1 @@
-"""What everything stands on: errors, options, files, checkpoints. Imports nothing from above."""
+"""Errors, options, files and checkpoints. This room imports no other room of the library."""

@@ -29,8 +29,8 @@ class Damaged(InputError):
 def save_checkpoint(path, state, **metadata) -> Path:
     """Write a nested state to ``path``, atomically.
 
-    The file appears under its name only when it is complete and on the disk: it is written beside
-    it, synced and renamed, so that a kill at any moment leaves the old file or the new one.
+    The file gets its name only when it is complete and on the disk: a temporary file beside it is
+    written, synced and renamed. A kill at any moment leaves the old file or the new one.
 
     Args:
         path: the file; its folder is created.
@@ -38,8 +38,8 @@ def save_checkpoint(path, state, **metadata) -> Path:
         metadata: further JSON values for the header; read back by :func:`read_metadata`.
 
     Raises:
-        InputError: if the disk is full or cannot be written; nothing is left of the new file, and
-            what was there before is as it was.
+        InputError: if the disk is full or cannot be written. Then nothing of the new file remains,
+            and an old file is unchanged.
     """
     path = Path(path)
     tensors = {}
@@ -92,7 +92,7 @@ def read_metadata(path) -> dict:
 def run_checkpoints(folder) -> list[Path]:
     """The checkpoints that a run has written into a folder, by their step, the newest last.
 
-    Only files named as a run names them: a copy called ``best.safetensors`` is none of them.
+    Only files with names that a run gives them count: ``best.safetensors`` does not.
     """
     named = [p for p in Path(folder).glob("step_*") if re.fullmatch(STEP_NAME, p.name)]
     return sorted(named, key=step_of)
@@ -106,7 +106,7 @@ def step_of(path: Path) -> int:
 def newest_intact(folder) -> tuple[Path, object, dict] | None:
     """(path, state, metadata) of a run's newest checkpoint that is whole; None if there is none.
 
-    A damaged one is renamed, with a warning, to its name and ``.damaged``: nothing is deleted.
+    ``.damaged`` is added to the name of a damaged one, with a warning. Nothing is deleted.
     """
     for path in reversed(run_checkpoints(folder)):
         try:
@@ -124,10 +124,10 @@ def newest_intact(folder) -> tuple[Path, object, dict] | None:
 
 
 def checkpoint_path(name_or_file, run_subfolder: str = "checkpoints") -> Path:
-    """Where a checkpoint lies: a shipped name ("toy"), a file, or a run's folder (its newest).
+    """The path of a checkpoint: of a shipped name ("toy"), a file, or a run's folder (its newest).
 
     Raises:
-        InputError: if there is no such thing.
+        InputError: if there is none.
     """
     path = Path(name_or_file)
     if path.is_dir():
@@ -193,7 +193,7 @@ def _read(path, with_tensors: bool) -> tuple[dict, dict[str, Tensor]]:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
             tensors = {k: file.get_tensor(k) for k in file.keys()} if with_tensors else {}  # noqa: SIM118
-    except OSError as error:  # not the file's fault, perhaps: no permission, no memory
+    except OSError as error:  # the file may be intact: no permission, no memory
         raise InputError(
             "this checkpoint cannot be read",
             seen=f"{path} ({error})",
@@ -223,7 +223,7 @@ def _metadata(path, header: dict) -> dict:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have a new name in a folder survive a power cut, where the system can do that."""
+    """Write a folder's new names to the disk, so that they survive a power cut, where possible."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except OSError:

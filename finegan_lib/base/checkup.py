@@ -1,8 +1,8 @@
 """What can be wrong with a machine or an installation, in the order in which to mend it.
 
-Needs the standard library alone, and no newer Python than it complains of: it has to work where
-nothing else does. ``python -m finegan_lib.base.checkup --write`` notes the digests of the shipped
-files.
+It needs only the standard library, and it runs on Pythons that are too old for the library, because
+it must work where nothing else works. ``python -m finegan_lib.base.checkup --write`` writes the
+digests of the shipped files.
 """
 
 import hashlib
@@ -136,7 +136,7 @@ def cache():
 
 
 def devices():
-    """What is worth knowing where no GPU is used: nothing to mend."""
+    """What the user should know where no GPU is used. These are notes, not problems."""
     import torch
 
     if torch.cuda.is_available():

@@ -16,8 +16,8 @@ class InputError(ValueError):
 
     def __init__(self, what, *, seen=None, cure=None):
         if cure is None:
-            # A whole message: so data loaders and pickle make it anew in a parent. A loader hands
-            # over the worker's traceback, which ends with the message.
+            # One argument is a whole message. Data loaders and pickle build the error in this way
+            # in the parent process; a loader passes the worker's traceback, with the message last.
             super().__init__(what.rpartition("InputError: ")[2].strip())
             return
         shown = seen if isinstance(seen, str) else repr(seen)
@@ -25,7 +25,7 @@ class InputError(ValueError):
 
 
 class TrainingDiverged(RuntimeError):
-    """A loss or a weight is no longer a number. The checkpoints on the disk are from before."""
+    """A loss or a weight is not finite. The checkpoints on the disk are from earlier steps."""
 
 
 class TrainingStopped(KeyboardInterrupt):

@@ -1,9 +1,12 @@
-"""Small files: read with care, written whole or not at all; and where caches are."""
+"""Small files that are written whole or not at all; the cache folder; text for any terminal."""
 
+import codecs
 import errno
 import json
 import os
 import shutil
+import sys
+import unicodedata
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +17,46 @@ WEIGHTS = PACKAGE / "weights"  # the shipped networks
 RESULTS = PACKAGE / "results"  # figures of runs, each with its command
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+READ_CURE = "Look at the path, and at whether you may read it."
 CURE = "Free some space there, or name a place that can be written to."
+
+
+# What is printed if the terminal's encoding does not have the character.
+PLAIN = {"→": "->", "←": "<-", "…": "...", "×": "x", "−": "-", "–": "-", "—": "-", "·": "*"}
+PLAIN |= {"’": "'", "‘": "'", "“": '"', "”": '"', "≤": "<=", "≥": ">=", "±": "+-", "∞": "inf"}
+
+
+def print_anywhere(*streams) -> None:
+    """Let texts be printed to terminals and files of any encoding (cp1252, cp437, ascii, …).
+
+    A character that the encoding does not have is replaced: "→" by "->", "é" by "e", "σ" by
+    "sigma", any other by its number. Streams in UTF-8 stay as they are.
+
+    Args:
+        streams: text streams; by default standard output and standard error.
+    """
+    codecs.register_error("plainly", _plainly)
+    for stream in streams or (sys.stdout, sys.stderr):
+        encoding = (getattr(stream, "encoding", None) or "utf-8").lower().replace("-", "")
+        if hasattr(stream, "reconfigure") and not encoding.startswith("utf"):
+            stream.reconfigure(errors="plainly")
+
+
+def _plainly(error):
+    """An error handler of codecs: other characters for those that cannot be encoded."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(map(_plain, error.object[error.start : error.end])), error.end
+
+
+def _plain(character):
+    greek = unicodedata.name(character, "").split(" LETTER ")
+    if character in PLAIN:
+        return PLAIN[character]
+    if greek[0] in ("GREEK SMALL", "GREEK CAPITAL") and " " not in greek[-1]:
+        return greek[-1].lower() if greek[0].endswith("SMALL") else greek[-1].capitalize()
+    parts = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return parts or character.encode("ascii", "backslashreplace").decode()
 
 
 def cache_folder() -> Path:
@@ -25,10 +67,10 @@ def cache_folder() -> Path:
 
 @contextmanager
 def disk_errors(doing: str, path, *, cure: str = CURE, only: tuple = ()):
-    """Turns an :class:`OSError` of the body (full, read-only or failing disk) into our own.
+    """Turn an :class:`OSError` of the body (full, read-only or failing disk) into an InputError.
 
     Args:
-        doing: what was tried, e.g. ``"write the archive"``.
+        doing: what the body does, e.g. ``"write the archive"``.
         path: the file or folder that it is about.
         cure: what the user can do.
         only: errors of these numbers, such as DISK_FULL; others pass.
@@ -47,7 +89,7 @@ def disk_errors(doing: str, path, *, cure: str = CURE, only: tuple = ()):
 
 
 def disk_error(doing: str, path, error, *, needs: int = 0, cure: str = CURE) -> InputError:
-    """What is said of an error of the disk: the system's own words, and how much room there is.
+    """The InputError for an error of the disk: the system's words, and how much space is free.
 
     Args:
         doing, path, cure: as for :func:`disk_errors`.
@@ -59,7 +101,9 @@ def disk_error(doing: str, path, error, *, needs: int = 0, cure: str = CURE) -> 
         said += f" ({file})"
     if needs:
         said += f"; it takes {needs / 1e6:.1f} MB"
-    if doing != "read":
+    if doing == "read":
+        cure = READ_CURE if cure == CURE else cure
+    else:
         folder = Path(path).absolute()
         while not folder.is_dir() and folder != folder.parent:
             folder = folder.parent
@@ -75,10 +119,10 @@ def write_json(path, values) -> Path:
 def write_text(path, text: str) -> Path:
     """Write a text file in UTF-8, whole or not at all; its folder is made.
 
-    A path that exists and is no regular file, such as ``/dev/stdout``, is written to directly.
+    A path that exists and is not a regular file, such as ``/dev/stdout``, is written directly.
 
     Raises:
-        InputError: if the disk is full or cannot be written to; an old file then stays as it was.
+        InputError: if the disk is full or cannot be written. An old file then stays unchanged.
     """
     path = Path(path)
     with disk_errors("write", path):
@@ -91,10 +135,10 @@ def write_text(path, text: str) -> Path:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file in UTF-8, whole or not at all, below a folder that is there.
+    """Write a text file in UTF-8, whole or not at all. Its folder must exist.
 
     Raises:
-        OSError: as the system says it; an old file then stays as it was.
+        OSError: the system's error. An old file then stays unchanged.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -108,7 +152,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def slug(name: str) -> str:
-    """A name as a file's: small letters and digits, all else an underscore."""
+    """A name for a file: lower-case letters and digits; every other character is an underscore."""
     return "".join(c if c.isalnum() else "_" for c in name.lower())
 
 
@@ -128,7 +172,7 @@ def read_json(path, *keys: str) -> dict:
         keys: that it must have.
 
     Raises:
-        InputError: if it cannot be read, is no JSON object, or lacks a key.
+        InputError: if it cannot be read, is not a JSON object, or lacks a key.
     """
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))

@@ -19,10 +19,10 @@ def flag(name: str) -> str:
 
 
 def add_options(parser: argparse.ArgumentParser, config_class, title: str) -> None:
-    """One command-line option for every field of a dataclass; names that exist are left alone.
+    """Add one command-line option for every field of a dataclass. Existing names stay as they are.
 
-    The options have no default of their own, so that what the user typed can be told from what a
-    preset says; the help shows the field's default.
+    The options have no default of their own: in this way the values that the user typed differ from
+    those of a preset. The help shows the field's default.
     """
     group = parser.add_argument_group(title)
     hints = typing.get_type_hints(config_class)
@@ -79,10 +79,10 @@ def with_options(parts: dict, arguments: argparse.Namespace) -> dict:
 
 
 def from_dict(config_class, values: dict):
-    """A config from what :func:`dataclasses.asdict` and JSON made of it.
+    """A config from the dictionary that :func:`dataclasses.asdict` and JSON made of it.
 
     Raises:
-        InputError: for a field that this version does not know, or a value of another kind than
+        InputError: for a field that this version does not have, or a value of another type than
             the field's.
     """
     if not isinstance(values, dict):
@@ -113,7 +113,7 @@ def from_dict(config_class, values: dict):
 
 
 def _fits(value, kind) -> bool:
-    """Whether a value that JSON can hold is of a field's type; whole numbers pass for floats."""
+    """Whether a JSON value has a field's type. Whole numbers are accepted as floats."""
     if isinstance(kind, types.UnionType):
         return any(_fits(value, one) for one in typing.get_args(kind))
     if typing.get_origin(kind) is tuple:
@@ -121,6 +121,6 @@ def _fits(value, kind) -> bool:
         return isinstance(value, tuple) and all(_fits(v, element) for v in value)
     if kind in (int, float):
         number = int if kind is int else int | float
-        # Beyond 2**53 a whole number is none in JSON's floats, and torch takes none beyond 2**63.
+        # JSON's floats hold whole numbers exactly up to 2**53 only, and torch's up to 2**63.
         return isinstance(value, number) and not isinstance(value, bool) and abs(value) < 2**63
     return isinstance(value, kind)

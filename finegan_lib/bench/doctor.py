@@ -12,7 +12,7 @@ from ..base import checkup
 from ..base.checkpoints import checkpoint_path, read_metadata
 from ..base.errors import InputError
 from ..pretrained import load_generator
-from ..training import pick_device
+from ..speed.devices import device_name, pick_device
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "matplotlib", "safetensors")
 
@@ -35,7 +35,7 @@ def doctor(folder=".", seconds: float = 10.0, checkpoint="toy") -> dict:
         "system": f"{platform.system()} {platform.machine()}",
         "packages": {name: _version(name) for name in PACKAGES},
         "device": str(device),
-        "device_name": torch.cuda.get_device_name() if device.type == "cuda" else "CPU",
+        "device_name": device_name(device),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "free_disk_gb": round(shutil.disk_usage(folder).free / 1e9, 1),

@@ -1,4 +1,4 @@
-"""Commands for what a trained FineGAN is good for: transfer, interpolate, segment."""
+"""Commands for what a trained FineGAN is good for: transfer, interpolate, segment, readers."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ PHOTOGRAPHS = (
 
 
 def add_applications(commands, command) -> None:
-    """Add the three.
+    """Add the four.
 
     Args:
         commands: argparse's subparsers.
@@ -21,6 +21,7 @@ def add_applications(commands, command) -> None:
     _add_transfer(commands, command)
     _add_interpolate(commands, command)
     _add_segment(commands, command)
+    _add_readers(commands, command)
 
 
 def _add_transfer(commands, command) -> None:
@@ -128,3 +129,30 @@ def _segment(parsed) -> dict:
     )
     print(f"{summary(result)}\n{parsed.out / 'segment.png'}")
     return result
+
+
+def _add_readers(commands, command) -> None:
+    parser = command(
+        commands,
+        "readers",
+        _readers,
+        "train what transfer, interpolate and segment look through",
+        "An encoder, two classifiers and a segmenter, on generated pictures alone. The commands do "
+        "it by themselves the first time; this one is for networks that are handed on. Files that "
+        'lie in a folder "readers" beside the checkpoint are found there.',
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for the files")
+
+
+def _readers(parsed) -> dict:
+    from ..applications.readers import load_readers
+    from ..applications.segment import load_segmenter
+    from ..pretrained import load_finegan
+
+    generator = load_finegan(parsed.checkpoint)
+    options = {"keep": parsed.out, "progress": not parsed.no_progress}
+    load_readers(parsed.checkpoint, generator, **options)
+    load_segmenter(parsed.checkpoint, generator, **options)
+    files = sorted(str(path) for path in parsed.out.glob("*.safetensors"))
+    print(*files, sep="\n")
+    return {"files": files}

@@ -4,6 +4,7 @@ import argparse
 import sys
 
 from ..base.errors import InputError
+from ..base.files import print_anywhere
 
 
 def main(arguments=None) -> int:
@@ -13,6 +14,7 @@ def main(arguments=None) -> int:
         The exit status: 0; 1 when sources and notebooks differ, or an answer is wrong or open;
         2 when the input cannot be used.
     """
+    print_anywhere()
     parsed = build_parser().parse_args(arguments)
     try:
         return parsed.command(parsed)
@@ -55,6 +57,10 @@ def build_parser() -> argparse.ArgumentParser:
     book.add_argument("--out", default="runs/book", help="folder (default: runs/book)")
     book.add_argument("--external", action="store_true", help="also check links to other sites")
     book.set_defaults(command=_book)
+
+    page = commands.add_parser("page", help="write the page that mixes birds in a browser")
+    page.add_argument("--out", default="runs/page", help="folder (default: runs/page)")
+    page.set_defaults(command=_page)
 
     drawn = commands.add_parser("map", help="draw the README's two pictures anew")
     drawn.set_defaults(command=_map)
@@ -105,6 +111,16 @@ def _book(parsed) -> int:
 
     print(f"the book: {build_book(parsed.out, external=parsed.external)}")
     return 0
+
+
+def _page(parsed) -> int:
+    from .page import build_page
+
+    start, problem = build_page(parsed.out)
+    print(f"the page: {start} (open it in a browser, or put its folder on any web server)")
+    if problem:
+        print(f"error: the page stands still: {problem}", file=sys.stderr)
+    return int(bool(problem))
 
 
 def _map(parsed) -> int:

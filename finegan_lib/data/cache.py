@@ -17,7 +17,8 @@ from tqdm.auto import tqdm
 from ..base.errors import InputError
 from .example import TrainingExample
 from .files import cache_folder_for, fill_cache, make_writable
-from .folder import BirdsFolder, _move_box, _random_window, read_rgb, resize_shorter_side
+from .folder import BirdsFolder, _move_box, _random_window
+from .pictures import read_rgb, resize_shorter_side
 from .toybirds import _split, _to_float
 
 CACHE_VERSION = 1

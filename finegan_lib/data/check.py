@@ -1,6 +1,6 @@
 """Every problem of a folder of photographs in one pass: ``python -m finegan_lib check FOLDER``.
 
-The rules are those of :mod:`finegan_lib.data.folder`, called with a report that goes on. What each
+The rules are those of :mod:`finegan_lib.data.lists`, called with a report that goes on. What each
 input comes to, by the test of its name in ``tests/data/test_check.py``:
 
 ====================================== ========= ===================================================
@@ -18,10 +18,14 @@ partly transparent                     repaired  the transparency is dropped
 animated, several frames               repaired  the first frame
 turned by EXIF                         used      upright; **boxes are those of the upright image**
 box beyond the edge                    repaired  clipped
+all boxes between 0 and 1: shares      repaired  multiplied by the image's size
 box outside, empty, inverted, NaN      refused   file and line of bounding_boxes.txt
+box smaller than a pixel               repaired  told: it looks like a share among pixels
 image id, class id or box line twice   refused   file and line
 image listed under two ids             used      one example each: two objects in one picture
+image listed in another form           repaired  separators, capital letters, Unicode: told
 image listed, but missing              refused   file and line
+hidden file or folder, resource fork   used      the folder, without it
 image below images/, but not listed    used      the folder, without it; the check names it
 path that leads out of images/         refused   file and line
 line that is not UTF-8                 refused   file and line
@@ -41,42 +45,55 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from ..base.errors import InputError
+from .cub_folder import background_text
 from .files import printable
-from .folder import (
+from .folder import MARGIN, TOLD_SIZES, background_shares, background_warning
+from .lists import (
     Report,
     check_folder_files,
     read_boxes,
     read_classes,
     read_headers,
     read_images,
-    read_rgb,
 )
+from .pictures import is_hidden, read_rgb
 
 OUTCOMES = ("refused", "repaired", "used")
 
 
-def check_folder(root, *, decode: bool = True, progress: bool = False) -> dict:
+def check_folder(
+    root,
+    *,
+    decode: bool = True,
+    progress: bool = False,
+    image_sizes=TOLD_SIZES,
+    full_scale: float = MARGIN,
+) -> dict:
     """Look at every image and every line of a folder in CUB's layout.
 
     Args:
         root: the folder that holds ``images.txt``.
         decode: decode each image whole, as training will; False reads the headers alone.
         progress: show a progress bar.
+        image_sizes, full_scale: of the trainings for which the share of windows with a background
+            patch is told.
 
     Returns:
         ``folder``, ``images`` (listed), ``classes`` (None if not known), the numbers of findings
         ``refused``, ``repaired`` and ``used``, ``counts`` (by outcome and rule) and ``findings``:
-        dicts with outcome, rule, where (file and line) and message, the refusals first.
+        dicts with outcome, rule, where (file and line) and message, the refusals first;
+        ``background`` {image size: share of training windows with a background patch}, and
+        ``warning``, what to do where that is too small, or "".
 
     Raises:
         InputError: if there is no such folder.
     """
     root, report = Path(root), Report(stop=False)
-    rows, names, labels = {}, None, None
+    rows, names, labels, boxes, headers = {}, None, None, {}, {}
     if check_folder_files(root, report):
         rows = read_images(root, report)
         headers = read_headers(rows, report)
-        read_boxes(root, rows, headers, report)
+        boxes = read_boxes(root, rows, headers, report)
         names, labels = read_classes(root, rows, report)
         if decode:
             _decode({id_: rows[id_] for id_ in headers}, report, progress)
@@ -93,7 +110,18 @@ def check_folder(root, *, decode: bool = True, progress: bool = False) -> dict:
         **{outcome: counts[outcome].total() for outcome in OUTCOMES},
         "counts": {outcome: dict(rules) for outcome, rules in counts.items()},
         "findings": [finding._asdict() for finding in findings],
+        **_background(
+            [headers[id_].size for id_ in boxes], list(boxes.values()), image_sizes, full_scale
+        ),
     }
+
+
+def _background(sizes, boxes, image_sizes, full_scale):
+    if not boxes:
+        return {"background": {}, "warning": ""}
+    shares = background_shares(sizes, boxes, full_scale, image_sizes)
+    warning = background_warning(sizes, boxes, shares, full_scale)
+    return {"background": {str(size): share for size, share in shares.items()}, "warning": warning}
 
 
 def _decode(rows, report, progress):
@@ -110,6 +138,8 @@ def _name_unlisted(root, rows, report):
     for folder, _, names in os.walk(root / "images"):
         for name in sorted(names):
             path = os.path.join(folder, name)
+            if is_hidden(path, root):
+                continue
             if os.path.normpath(path) not in listed:
                 report.use("files are listed nowhere, and not looked at", printable(path))
 
@@ -135,6 +165,10 @@ def report_text(result: dict, most: int = 200) -> str:
     for outcome in OUTCOMES:
         for rule, n in result["counts"][outcome].items():
             lines.append(f"{outcome:9} {n:6} {rule}")
+    if result["background"]:
+        lines.append(background_text(result["background"]))
+    if result["warning"]:
+        lines.append(f"warning: {result['warning']}")
     if not result["refused"]:
         lines.append("Nothing is refused: BirdsFolder reads this folder.")
     return "\n".join(lines)

@@ -19,7 +19,8 @@ from tqdm.auto import tqdm
 from ..base.errors import InputError
 from ..base.files import write_text
 from .files import new_folder, printable
-from .layouts import CENTRE, Collection
+from .layouts import CENTRE, Collection, area
+from .pictures import told_unused
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -59,7 +60,7 @@ def write_cub_folder(
             folder exists, or if the disk will not take it.
     """
     target = Path(target)
-    rows, refused, notes = _usable(collection, decode, centre, progress)
+    rows, sizes, refused, notes = _usable(collection, decode, centre, progress)
     if len(refused) > leave_out * len(collection.photos) or not rows:
         shown = "\n  ".join(str(error) for error in refused[:20])
         more = f"\n  … and {len(refused) - 20} more" if len(refused) > 20 else ""
@@ -69,11 +70,15 @@ def write_cub_folder(
             cure="Mend them or move them away"
             + ("." if leave_out else ", or leave them out with --leave-out."),
         )
-    notes = [*collection.notes, *notes]
+    from .folder import background_shares, background_warning
+
+    boxes, notes = [box for _, box in rows], [*collection.notes, *notes]
+    shares = background_shares(sizes, boxes)
+    warning = background_warning(sizes, boxes, shares)
     if refused:
         notes.append(f"{len(refused)} images cannot be used and are left out: {refused[0]}")
     with new_folder(target) as folder:
-        sizes = _link_images(rows, folder / "images", progress)
+        files = _link_images(rows, folder / "images", progress)
         _write_lists(rows, collection.class_names, folder)
         labels = {photo.label for photo, _ in rows}
         manifest = {
@@ -82,14 +87,18 @@ def write_cub_folder(
             "images": len(rows),
             "classes": len(labels) if collection.class_names else None,
             "boxes": len(rows),
-            "bytes": sum(sizes.values()),
+            "bytes": sum(files.values()),
             "notes": notes,
+            "layout": collection.layout,
+            "unused": collection.unused,
+            "background": {str(size): share for size, share in shares.items()},
+            "warning": warning,
             "origin": origin or {},
             "lists": {
                 path.name: hashlib.sha256(path.read_bytes()).hexdigest()
                 for path in sorted(folder.glob("*.txt"))
             },
-            "sizes": sizes,
+            "sizes": files,
         }
         contact_sheet(folder, title=title).save(folder / SHEET)
         write_text(folder / MANIFEST, json.dumps(manifest))
@@ -97,27 +106,75 @@ def write_cub_folder(
 
 
 def _usable(collection, decode, centre, progress):
-    """([(photo, upright box)], refusals, notes)."""
-    from .folder import check_box, read_header, read_rgb
+    """([(photo, upright box)], their images' sizes, refusals, notes)."""
+    from .pictures import read_header, read_rgb
 
-    rows, refused, clipped, turned = [], [], 0, 0
+    rows, sizes, refused, clipped, turned, beside = [], [], [], 0, 0, 0
     photos = tqdm(collection.photos, desc="looking", unit="img", disable=not progress)
     for photo in photos:
         try:
             header = read_header(photo.file, photo.where)
             if decode:
                 read_rgb(photo.file, photo.where)
-            box, cut = check_box(upright(photo, header, centre), header, photo.where)
+            photo, box, cut, worse = _best_box(photo, header, centre)
         except InputError as error:
             refused.append(error)
             continue
-        clipped += cut
+        clipped, beside = clipped + cut, beside + worse
         turned += header.orientation != 1
         rows.append((photo, box))
+        sizes.append(header.size)
     notes = [f"{clipped} boxes reach beyond their image and are clipped to it"] if clipped else []
     if turned:
         notes.append(f"{turned} images are turned by EXIF data; their boxes are the upright ones'")
-    return rows, refused, notes
+    if beside:
+        notes.append(f"{beside} boxes beside good ones are empty, inverted or outside: not used")
+    return rows, sizes, refused, notes
+
+
+def _best_box(photo, header, centre):
+    """(photo, upright box, whether it was clipped, number of unusable boxes beside it).
+
+    Of several boxes it is the largest that can be used.
+
+    Raises:
+        InputError: if none can.
+    """
+    from .lists import check_box
+
+    good, errors = [], []
+    for candidate in (photo, *photo.others):
+        try:
+            box = upright(candidate, header, centre)
+            _refuse_the_suspicious(candidate, box, header)
+            good.append((candidate, *check_box(box, header, candidate.where)))
+        except InputError as error:
+            errors.append(error)
+    if not good:
+        raise errors[0]
+    best = max(good, key=lambda found: area(found[1]))
+    return *best, len(errors)
+
+
+def _refuse_the_suspicious(photo, box, header):
+    """A box that is a share among pixels, or whose size is that of its image."""
+    from .lists import is_like_a_share
+
+    x1, y1, x2, y2 = box
+    if photo.box is None:
+        return
+    if photo.frame is None and is_like_a_share(box):
+        raise InputError(
+            f"{photo.where}: the box is smaller than a pixel, as a share of its image would be",
+            seen=f"x {x1:g} to {x2:g}, y {y1:g} to {y2:g}",
+            cure="Give all boxes in pixels, or all as shares between 0 and 1.",
+        )
+    if (x2 - x1, y2 - y1) == header.size and x1 > 0 and y1 > 0:
+        raise InputError(
+            f"{photo.where}: the box's width and height are those of its image",
+            seen=f"x {x1:g}, y {y1:g}, width {x2 - x1:g}, height {y2 - y1:g}",
+            cure="Give the box's own width and height.",
+        )
 
 
 def upright(photo, header, centre: float) -> tuple:
@@ -125,10 +182,10 @@ def upright(photo, header, centre: float) -> tuple:
 
     Args:
         photo: a :class:`~finegan_lib.data.layouts.Photo`.
-        header: what :func:`~finegan_lib.data.folder.read_header` says of its file.
+        header: what :func:`~finegan_lib.data.pictures.read_header` says of its file.
         centre: the share of each side that the box of a photograph without one has.
     """
-    from .folder import upright_box
+    from .pictures import upright_box
 
     width, height = header.size
     if photo.box is None:
@@ -226,7 +283,23 @@ def summary(manifest: dict, folder) -> str:
         f"  {manifest['boxes']:6} boxes",
         f"  contact sheet: {folder / SHEET}",
     ]
-    return "\n".join([*lines, *(f"  note: {printable(note)}" for note in manifest["notes"])])
+    if manifest.get("layout"):
+        lines.insert(4, f"         read as {manifest['layout']}")
+    notes = list(manifest["notes"])
+    if unused := told_unused(manifest.get("unused") or {}):
+        notes.append(unused)
+    if shares := manifest.get("background"):
+        lines.append(f"  {background_text(shares)}")
+    lines += [f"  note: {note}" for note in notes]
+    if manifest.get("warning"):
+        lines.append(f"  warning: {manifest['warning']}")
+    return printable("\n".join(lines))
+
+
+def background_text(shares: dict) -> str:
+    """One line: the share of windows with a background patch, by image size."""
+    told = ", ".join(f"{share:.0%} at {size} pixels" for size, share in shares.items())
+    return f"training windows with a background patch: {told}"
 
 
 # -------------------------------------------------------------------------------- contact sheet
@@ -243,7 +316,8 @@ def contact_sheet(folder, *, columns: int = 8, rows: int = 5, side: int = 128, t
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    from .folder import Report, read_boxes, read_classes, read_headers, read_images, read_rgb
+    from .lists import Report, read_boxes, read_classes, read_headers, read_images
+    from .pictures import read_rgb
 
     folder, report = Path(folder), Report(stop=True)
     listed = read_images(folder, report)

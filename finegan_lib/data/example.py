@@ -1,4 +1,4 @@
-"""What every data set of this library hands to the trainer."""
+"""What every data set of this library hands to the trainer, and which sizes there are."""
 
 from typing import NamedTuple
 
@@ -6,10 +6,16 @@ from torch import Tensor
 
 from ..base.errors import InputError
 
-# Side of the background discriminator's input for each image side S. At 128 it is the paper's
-# 126 (24 x 24 patches of 34 px, stride 4); 62 keeps those patches at half size; at 32 px the
-# patches are 14 px wide, stride 2, and tile 32 exactly (10 x 10).
-_BACKGROUND_SIZES = {32: 32, 64: 62, 128: 126}
+# The networks begin with a map of 4 to 7 pixels a side and double it.
+IMAGE_SIZES = (*sorted(m * 2**n for n in range(3, 7) for m in (4, 5, 6, 7)), 512)
+SIZES = "pixels: 32, 48, 64, 96, 128, 192, 256 or another of 4 to 7, doubled"
+# (kernel, stride) of the background discriminator's convolutions, the head's included, by image
+# size. 128 is the paper's; the others keep a patch to about a third of the image.
+BACKGROUND_LAYERS = {
+    32: ((4, 2), (3, 1), (4, 1)),
+    64: ((4, 2), (4, 2), (4, 1)),
+    128: ((4, 2), (4, 2), (4, 1), (4, 1)),
+}
 
 
 class TrainingExample(NamedTuple):
@@ -30,16 +36,76 @@ class TrainingExample(NamedTuple):
     index: int
 
 
+class PatchGeometry(NamedTuple):
+    """Where the cells of a convolutional patch discriminator look, in input pixels.
+
+    Cell i, counted from 0 along one side, sees pixels [i·stride, i·stride + receptive_field).
+    """
+
+    receptive_field: int
+    stride: int
+    cells: int
+
+    @classmethod
+    def of(cls, layers, input_size: int) -> "PatchGeometry":
+        """Geometry of (kernel, stride) convolutions without padding on a square input.
+
+        Each layer widens the field by (kernel − 1) · (product of the strides before it).
+        """
+        field, jump, cells = 1, 1, input_size
+        for kernel, stride in layers:
+            field += (kernel - 1) * jump
+            jump *= stride
+            cells = (cells - kernel) // stride + 1
+        return cls(field, jump, cells)
+
+
+def check_image_size(image_size: int) -> None:
+    """Raise :class:`InputError` unless ``image_size`` is one of ``IMAGE_SIZES``, 32 to 512."""
+    if image_size not in IMAGE_SIZES:
+        near = min(IMAGE_SIZES, key=lambda size: abs(size - image_size))
+        raise InputError(
+            "image_size must be 4, 5, 6 or 7 pixels, doubled at least three times",
+            seen=image_size,
+            cure=f"The nearest size is {near}; the data are resized to it.",
+        )
+
+
+def background_layers(image_size: int) -> tuple[tuple[int, int], ...]:
+    """(kernel, stride) of the background discriminator's convolutions for images of side S.
+
+    Of the three stacks of ``BACKGROUND_LAYERS`` it is the one whose patch is nearest to a third of
+    the image. Images above 128 pixels are first halved by further convolutions (4, 2), each of
+    which doubles patch and stride; at 256 a patch has 70 pixels, and the cells are the 24 × 24 of
+    128 pixels.
+
+    Raises:
+        InputError: for an image size that the networks are not built for.
+    """
+    check_image_size(image_size)
+    halvings, side = 0, image_size
+    while side > 128:
+        halvings, side = halvings + 1, side / 2
+
+    def from_a_third(layers):
+        return abs(PatchGeometry.of(layers, 128).receptive_field - side / 3)
+
+    return ((4, 2),) * halvings + min(BACKGROUND_LAYERS.values(), key=from_a_third)
+
+
 def background_size(image_size: int) -> int:
     """S_b, the side of ``full_image`` in pixels, for images of side S = ``image_size``.
 
+    The largest side up to S that the patches of :func:`background_layers` tile exactly: 32 at 32
+    pixels, 62 at 64, the paper's 126 at 128, 254 at 256.
+
     Raises:
-        InputError: for an image size other than 32, 64 and 128.
+        InputError: for an image size that the networks are not built for.
     """
-    if image_size not in _BACKGROUND_SIZES:
-        raise InputError(
-            "image_size must be 32, 64 or 128 pixels",
-            seen=image_size,
-            cure="Choose one of the three sizes.",
-        )
-    return _BACKGROUND_SIZES[image_size]
+    field, stride, _ = PatchGeometry.of(background_layers(image_size), image_size)
+    return field + (image_size - field) // stride * stride
+
+
+def patch_geometry(image_size: int) -> PatchGeometry:
+    """Where the background discriminator's cells look, for images of side S."""
+    return PatchGeometry.of(background_layers(image_size), background_size(image_size))

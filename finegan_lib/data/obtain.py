@@ -5,14 +5,16 @@ intact and says so at once, without importing PyTorch.
 """
 
 import argparse
+import hashlib
 import shutil
 import sys
 from pathlib import Path
 
 from ..base.errors import InputError
-from ..base.files import disk_errors
-from . import cub_folder, layouts
+from ..base.files import disk_errors, print_anywhere
+from . import cub_folder, layouts, own
 from .archives import extract_into, is_archive
+from .boxes import KNOWN
 from .download import Patience, digests, download
 from .files import scratch_folder
 from .sources import SOURCES, Source
@@ -162,6 +164,7 @@ def main(key: str, arguments=None) -> int:
         The exit status: 0, or 1 with one message on stderr.
     """
     source = SOURCES[key]
+    print_anywhere()
     parsed = _parser(key, source).parse_args(arguments)
 
     def work():
@@ -256,21 +259,24 @@ def prepare_main(arguments=None) -> int:
     Returns:
         The exit status: 0, or 1 with one message on stderr.
     """
+    print_anywhere()
     parser = argparse.ArgumentParser(
         description="Your own photographs in CUB's layout. Their files are linked or copied, never "
         "changed. Without boxes the middle of each picture stands for the object, and what lies "
         "round it passes for background: fine for objects in the middle with room around them. "
         "Where objects reach further, the background network learns to paint their edges: then "
         "give boxes. Look at the contact sheet before training.",
+        epilog=f"{KNOWN} data_scripts/README.md shows an example of each.",
     )
     parser.add_argument("folder", metavar="FOLDER", help="photographs, in subfolders or not")
     _add_common(parser, "the data set becomes ROOT/NAME")
     parser.add_argument("--name", help="of the data set (default: the folder's)")
     parser.add_argument(
         "--boxes",
-        metavar="FILE",
-        help="a .csv with a header (file, x, y, width, height or file, x1, y1, x2, y2; perhaps "
-        "class) or COCO's .json; paths are relative to FOLDER",
+        metavar="PATH",
+        help="a file of boxes, or the folder of such files, in a layout listed below; by default "
+        "what FOLDER itself holds. A table of your own has a header: file, x, y, width, height or "
+        "file, x1, y1, x2, y2, perhaps class; paths are relative to FOLDER",
     )
     parser.add_argument(
         "--stored-boxes",
@@ -280,12 +286,14 @@ def prepare_main(arguments=None) -> int:
     parser.add_argument(
         "--centre",
         type=float,
-        default=layouts.CENTRE,
         metavar="SHARE",
-        help="without boxes: the object's assumed share of each side (default: %(default)s)",
+        help="use no boxes: the object's assumed share of each side "
+        f"(default, where there are no boxes: {layouts.CENTRE})",
     )
     parser.add_argument(
-        "--leave-out", action="store_true", help="leave out images that cannot be used"
+        "--leave-out",
+        action="store_true",
+        help="leave out images, boxes and entries that cannot be used, and count them",
     )
     parsed = parser.parse_args(arguments)
 
@@ -312,7 +320,7 @@ def prepare(
     target,
     *,
     boxes=None,
-    centre: float = layouts.CENTRE,
+    centre: float | None = None,
     stored: bool = False,
     leave_out: bool = False,
     progress: bool = True,
@@ -320,9 +328,9 @@ def prepare(
     """Bring a user's own photographs into CUB's layout.
 
     Args:
-        folder, boxes, centre, stored: see :func:`finegan_lib.data.layouts.read_own`.
+        folder, boxes, centre, stored: see :func:`finegan_lib.data.own.read_own`.
         target: the new folder, outside ``folder``.
-        leave_out: leave out images that cannot be used, rather than refuse them all.
+        leave_out: leave out images and entries that cannot be used, rather than refuse all.
         progress: show progress bars.
 
     Returns:
@@ -338,11 +346,12 @@ def prepare(
             seen=str(target),
             cure="Name a --root outside their folder, or another --name.",
         )
-    collection = layouts.read_own(folder, boxes, centre=centre, stored=stored)
+    collection = own.read_own(folder, boxes, centre=centre, stored=stored, leave_out=leave_out)
+    centre = centre or layouts.CENTRE
     origin = {
         "folder": str(folder.resolve()),
         "files": len(collection.photos),
-        "boxes": digests(boxes, ["sha256"])["sha256"] if boxes else centre,
+        "boxes": _digest_of(collection.sources) if collection.sources else centre,
         "stored": stored,
     }
     manifest = cub_folder.read_manifest(target)
@@ -365,6 +374,14 @@ def prepare(
         progress=progress,
     )
     return manifest, False
+
+
+def _digest_of(sources) -> str:
+    """The SHA-256 of a file of boxes, or of those of several files."""
+    files = [path for path in sources if path.is_file()]
+    found = [digests(path, ["sha256"])["sha256"] for path in files]
+    together = hashlib.sha256(" ".join(found).encode())
+    return found[0] if len(found) == 1 else together.hexdigest()
 
 
 def _add_common(parser, meaning):

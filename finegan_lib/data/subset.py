@@ -198,7 +198,7 @@ def _smaller(photo, size):
     from PIL import Image
 
     from .cub_folder import upright
-    from .folder import read_header, read_rgb
+    from .pictures import read_header, read_rgb
 
     header = read_header(photo.file, photo.where)
     x1, y1, x2, y2 = upright(photo, header, CENTRE)

@@ -17,7 +17,8 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 from ..base.errors import InputError
-from .layouts import Collection, Photo, find, read_text
+from .annotations import read_text
+from .layouts import Collection, Photo, find
 
 
 def read_tiny_imagenet(root) -> Collection:

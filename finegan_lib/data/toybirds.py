@@ -67,7 +67,7 @@ class ToyBirds(Dataset):
 
     Args:
         n_images: how many pictures. Picture i does not depend on it.
-        image_size: S, 32, 64 or 128 pixels.
+        image_size: S in pixels, one of ``example.IMAGE_SIZES``.
         n_parents, n_children: sizes of an equal hierarchy; ignored if ``hierarchy`` is given.
         hierarchy: any ``CodeHierarchy`` with at most 40 parents.
         n_backgrounds: background families that appear, at most 10.

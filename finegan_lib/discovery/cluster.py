@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..base.errors import InputError
 from ..data import BirdsFolder, ToyBirds
-from ..data.folder import read_rgb, resize_shorter_side
+from ..data.pictures import middle_square, need_pictures, read_rgb
 from ..metrics.clustering import agreement, kmeans_labels, raw_pixels
 from ..pretrained import load_finegan
 from ..training import pick_device
@@ -20,7 +20,6 @@ from .depict import DEPICT, DEPICT_LARGE, depict
 from .jule import JULEConfig, jule
 
 METHODS = ("finegan", "jule", "jule_resnet50", "depict", "depict_large", "kmeans")
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 
 JULE = JULEConfig()
 JULE_RESNET50 = replace(JULE, backbone="resnet50")
@@ -88,10 +87,11 @@ def read_images(source, image_size: int = 64, *, n_images: int = 2000, seed: int
     """Images to be sorted.
 
     Args:
-        source: "toybirds"; a folder in CUB's layout, of which the crops round the boxes are taken;
-            or any folder, with whatever images lie in it at any depth, of which the middle square
-            is taken.
-        image_size: S, pixels; 32, 64 or 128 for the first two.
+        source: a :class:`~finegan_lib.data.PictureSet` or another data set of this library, at its
+            own size; "toybirds"; a folder in CUB's layout, of which the crops round the boxes are
+            taken; or any folder, with whatever images lie in it at any depth, of which the middle
+            square is taken.
+        image_size: S, pixels; one of ``data.example.IMAGE_SIZES`` for the first two.
         n_images, seed: of ToyBirds.
 
     Returns:
@@ -101,6 +101,9 @@ def read_images(source, image_size: int = 64, *, n_images: int = 2000, seed: int
     Raises:
         InputError: for a folder without images, or a file that cannot be read.
     """
+    if hasattr(source, "evaluation_crops"):
+        names = [f"item {i}" for i in range(len(source))]
+        return source.evaluation_crops(), names, source.child_index
     if source == "toybirds":
         birds = ToyBirds(n_images, image_size=image_size, seed=seed, progress=False)
         names = [f"toybird {i}" for i in range(len(birds))]
@@ -117,14 +120,9 @@ def read_images(source, image_size: int = 64, *, n_images: int = 2000, seed: int
         raise InputError(
             "no such folder", seen=str(source), cure='Give a folder of images, or "toybirds".'
         )
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    if not paths:
-        raise InputError(
-            "no image in this folder",
-            seen=str(folder),
-            cure=f"Images end in {', '.join(sorted(SUFFIXES))}.",
-        )
-    images = torch.stack([middle_square(read_rgb(path), image_size) for path in paths])
+    paths = need_pictures(folder)
+    squares = np.stack([middle_square(read_rgb(path), image_size) for path in paths])
+    images = torch.from_numpy(squares)
     names = [path.relative_to(folder) for path in paths]
     return images, [str(name) for name in names], folder_labels(names)
 
@@ -145,21 +143,13 @@ def folder_labels(names) -> np.ndarray | None:
     return np.searchsorted(kinds, parents).astype(np.int64)
 
 
-def middle_square(image: Image.Image, size: int) -> Tensor:
-    """(3, size, size) uint8: the shorter side resized to ``size``, the middle cut out."""
-    image = resize_shorter_side(image, size)
-    left, top = ((side - size) // 2 for side in image.size)
-    square = image.crop((left, top, left + size, top + size))
-    return torch.from_numpy(np.array(square)).permute(2, 0, 1)
-
-
 # ------------------------------------------------------------------------- a sheet and a table out
 
 
 def cluster(
     source,
     method: str,
-    n_clusters: int,
+    n_clusters: int | None,
     out,
     *,
     checkpoint="toy",
@@ -175,14 +165,20 @@ def cluster(
     ``out`` gets ``clusters.csv`` (file, cluster), ``clusters.png`` (`contact_sheet`), and, for JULE
     and DEPICT, ``state/``, from which the same call goes on after a stop.
 
+    Args:
+        n_clusters: None: as many as the checkpoint has children, for "finegan" alone.
+
     Returns:
         What was done, the size of every cluster, and, where the truth is known, how well the
         clusters agree with it (never used for sorting).
 
     Raises:
-        InputError: for input that cannot be used, or an ``out`` that is a file.
+        InputError: for input that cannot be used, an ``out`` that is a file, or a method that has
+            no number of clusters of its own where none is given.
     """
     out = Path(out)
+    if n_clusters is None:
+        n_clusters = children_of(checkpoint, method)
     if out.exists() and not out.is_dir():
         raise InputError("this is a file", seen=str(out), cure="Give a folder.")
     images, names, truth = read_images(source, image_size, n_images=n_images, seed=seed)
@@ -202,9 +198,12 @@ def cluster(
         writer = csv.writer(file)
         writer.writerow(["file", "cluster"])
         writer.writerows(zip(names, labels.tolist(), strict=True))
-    contact_sheet(images, labels, n_clusters).save(out / "clusters.png")
+    sheet = contact_sheet(images, labels, n_clusters)
+    found = int((np.bincount(labels, minlength=n_clusters) > 0).sum())
+    title = f"{len(images)} images in {found} categories, sorted by {method}; largest first"
+    with_title(sheet, title).save(out / "clusters.png")
     result = {
-        "source": str(source),
+        "source": type(source).__name__ if hasattr(source, "evaluation_crops") else str(source),
         "method": method,
         "n_clusters": n_clusters,
         "seed": seed,
@@ -214,6 +213,31 @@ def cluster(
         "sizes": np.bincount(labels, minlength=n_clusters).tolist(),
     }
     return result | ({} if truth is None else {"agreement": agreement(truth, labels)})
+
+
+def children_of(checkpoint, method: str) -> int:
+    """How many children a FineGAN has: the number of clusters where none is given.
+
+    Raises:
+        InputError: for a method that uses no checkpoint.
+    """
+    if method != "finegan":
+        raise InputError(
+            "this method needs a number of clusters",
+            seen=method,
+            cure="Give --n-clusters, for instance how many kinds you expect.",
+        )
+    return load_finegan(checkpoint).config.n_children
+
+
+def with_title(sheet: Image.Image, title: str) -> Image.Image:
+    """A picture with a line of text above it."""
+    band = 30
+    whole = Image.new("RGB", (sheet.width, sheet.height + band), "white")
+    whole.paste(sheet, (0, band))
+    draw = ImageDraw.Draw(whole)
+    draw.text((6, 7), title, fill="black", font=ImageFont.load_default(15))
+    return whole
 
 
 def contact_sheet(images: Tensor, labels, n_clusters: int, columns: int = 12) -> Image.Image:

@@ -57,7 +57,7 @@ class DEPICTConfig:
 
 
 DEPICT = DEPICTConfig()
-# FineGAN's table 3 has a larger DEPICT and does not describe it; this is a guess, and said so.
+# FineGAN's table 3 has a larger DEPICT and does not describe it. These sizes are our guess.
 DEPICT_LARGE = replace(DEPICT, widths=(64, 128, 256, 512))
 
 
@@ -65,7 +65,7 @@ DEPICT_LARGE = replace(DEPICT, widths=(64, 128, 256, 512))
 
 
 def balanced_targets(p: Tensor, form: str = "paper") -> Tensor:
-    """The targets Q for answers P: sharper, and fair to small clusters.
+    """The targets Q for answers P: sharper, and with more weight for small clusters.
 
     ``q_ik ∝ p_ik / √(Σ_i' p_i'k)``, rows normalised to 1 (paper, section 3.1: the minimum over Q of
     KL(Q ‖ P) plus a penalty for clusters of unequal size). A large cluster's column is divided by
@@ -249,7 +249,7 @@ class Training:
         self.step, self.epoch = self.step + 1, 0
         self.best, self.waited, self.kept = float("inf"), 0, {}
 
-    # The steps. Each does a little and says whether it is finished.
+    # The steps. Each method does one part of a step and returns whether the step is finished.
 
     def pretrain(self) -> bool:
         """Step 1, one epoch: the autoencoder alone."""

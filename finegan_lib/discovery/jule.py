@@ -1,7 +1,7 @@
-"""JULE: clusters and features that teach each other (Yang, Parikh and Batra, CVPR 2016).
+"""JULE: clusters and features are learned in turns (Yang, Parikh and Batra, CVPR 2016).
 
 *Forward*: clusters of a graph of nearest neighbours are merged, two at a time. *Backward*: a
-network learns features in which members of a cluster lie near each other, and strangers far.
+network learns features in which members of a cluster are near each other and other images far.
 Better features give a better graph; better clusters give better features (paper: section 3.3,
 arXiv 1604.03628). The number of clusters is given.
 
@@ -14,8 +14,8 @@ Where this departs from the authors' Torch code (github.com/jwyang/JULE.torch), 
   approximation (the sum of the two rows); the graph is sparse throughout, never N × N;
 * batches are filled with pieces of clusters. In a random batch of 100 images out of 3,000 clusters
   there would hardly be a pair;
-* all negatives that a batch has are used when there are fewer than ``n_negatives``, without
-  drawing in vain for ever; both halves of the symmetric affinity are searched;
+* a batch with fewer than ``n_negatives`` negatives uses all of them (the authors' code then draws
+  without end); both halves of the symmetric affinity are searched;
 * clusters without any neighbour left join the nearest one whatever their number.
 """
 
@@ -272,7 +272,7 @@ class FeatureNet(nn.Module):
 
 
 def weighted_triplet_loss(features, labels, n_negatives=20, gamma=1.0, margin=0.2, random=None):
-    """The backward pass's loss (section 3.3): pairs of a cluster together, strangers apart.
+    """The backward pass's loss (section 3.3): pairs of a cluster together, other images apart.
 
     ``mean of max(0, γ ‖a − p‖² − ‖a − n‖² + margin)`` over the pairs (a, p) of a batch that share
     a cluster, a before p, and ``n_negatives`` images n of other clusters for each, drawn without
@@ -284,18 +284,18 @@ def weighted_triplet_loss(features, labels, n_negatives=20, gamma=1.0, margin=0.
         random: a torch generator on the CPU for the negatives.
 
     Returns:
-        A scalar; 0 (with a gradient of 0) if the batch has no pair or no stranger.
+        A scalar; 0 (with a gradient of 0) if the batch has no pair, or only one cluster.
     """
     squared = (features[:, None] - features[None]).pow(2).sum(2)
     same = labels[:, None] == labels[None]
     anchors, positives = same.triu(1).nonzero(as_tuple=True)
     if not len(anchors) or same.all():
         return features.sum() * 0
-    # The largest of uniform random numbers, strangers only, are a draw without replacement.
+    # The largest of uniform random numbers, of other clusters only: a draw without replacement.
     chance = torch.rand(len(anchors), len(labels), generator=random).to(features.device)
     chance = chance.masked_fill(same[anchors], -1)
     drawn = chance.topk(min(n_negatives, len(labels))).indices
-    real = chance.gather(1, drawn) >= 0  # False where strangers ran out
+    real = chance.gather(1, drawn) >= 0  # False where there were too few other images
     near = squared[anchors, positives][:, None]
     far = squared[anchors[:, None], drawn]
     return F.relu(gamma * near - far + margin)[real].mean()

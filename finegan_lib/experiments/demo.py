@@ -247,6 +247,7 @@ def summary(scores: dict) -> str:
         f"({scores['children_found']:g} found)   NMI parent {scores['nmi_parent']:.3f} "
         f"({scores['parents_found']:g} found)",
         f"real       NMI child {scores['real_child_nmi']:.3f}   "
+        f"AMI {scores.get('real_child_ami', float('nan')):.3f}   "
         f"accuracy {scores['real_child_accuracy']:.3f}   "
         f"NMI parent {scores['real_parent_nmi']:.3f}",
     ]

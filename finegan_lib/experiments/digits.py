@@ -82,10 +82,13 @@ def measure(seeds=(0, 1, 2), progress: bool = True) -> dict:
 
 def table(results: dict) -> str:
     """Means over the seeds, one line a method."""
-    lines = [f"{'':24} NMI    accuracy  ARI"]
-    for name, scores in results["methods"].items():
-        means = [np.mean(scores[s]) for s in ("nmi_arithmetic", "accuracy", "ari")]
-        lines.append(f"{name:24} {means[0]:.3f}  {means[1]:.3f}     {means[2]:.3f}")
+    columns = {"NMI": "nmi_arithmetic", "accuracy": "accuracy", "AMI": "ami", "ARI": "ari"}
+    methods = results["methods"]
+    columns = {k: s for k, s in columns.items() if all(s in row for row in methods.values())}
+    lines = [f"{'':24} " + "  ".join(f"{title:5}" for title in columns).rstrip()]
+    for name, scores in methods.items():
+        means = [f"{np.mean(scores[s]):<{max(5, len(k))}.3f}" for k, s in columns.items()]
+        lines.append(f"{name:24} " + "  ".join(means).rstrip())
     return "\n".join(lines)
 
 

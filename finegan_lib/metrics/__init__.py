@@ -1,9 +1,9 @@
-"""Scores by themselves: clusterings, factors, judges and the networks whose features are compared.
+"""Pure scores: of clusterings, of factors, and the networks that the scores need.
 
-A trained generator is scored in :mod:`finegan_lib.scoring`.
+:mod:`finegan_lib.scoring` scores a trained generator.
 """
 
-from .clustering import ari, hungarian_accuracy, kmeans_labels, nmi
+from .clustering import ami, ari, hungarian_accuracy, kmeans_labels, nmi
 from .judges import Judges
 
-__all__ = ["Judges", "ari", "hungarian_accuracy", "kmeans_labels", "nmi"]
+__all__ = ["Judges", "ami", "ari", "hungarian_accuracy", "kmeans_labels", "nmi"]

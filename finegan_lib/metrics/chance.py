@@ -1,10 +1,10 @@
-"""What labels by dice would score: the zero that a score of agreement has to be read against.
+"""The scores of random labels ("dice"): compare every score of agreement with them.
 
-NMI and best-mapping accuracy are above 0 for labels that know nothing. Each of few images lies in
-some cluster, and small clusters agree with *something*: with 200 clusters for 11,788 images of 200
-classes, dice get an NMI of .26. How much depends on the clusters' sizes, too: a few large clusters
-and many tiny ones carry less information than equal ones, so their dice get less. AMI and ARI
-subtract what chance gives.
+NMI and best-mapping accuracy are above 0 for random labels. When there are few images in each
+cluster, small clusters agree with some class by chance: with 200 clusters for 11,788 images of 200
+classes, random labels have an NMI of .26. The value also depends on the clusters' sizes: a few
+large clusters and many tiny ones carry less information than equal ones, so random labels of such
+sizes score less. AMI and ARI subtract the score of chance.
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ def equal_sizes(n: int, k: int) -> list[int]:
 def shared_out(n: int, shares) -> list[int]:
     """n images shared out in proportion to ``shares``, whole numbers that add up to n.
 
-    What rounding down leaves over goes to the largest remainders.
+    The images that rounding down leaves go to the classes with the largest remainders.
     """
     exact = n * np.asarray(shares, dtype=float) / np.sum(shares)
     sizes = np.floor(exact).astype(int)
@@ -38,7 +38,7 @@ def shared_out(n: int, shares) -> list[int]:
 def resampled(sizes, k: int) -> list[float]:
     """The shares of k clusters that are as unequal as some other number of clusters.
 
-    The clusters' sizes in order are a curve; it is read at k even places.
+    The sorted sizes of the clusters are a curve; the shares are its values at k even places.
     """
     ordered = np.sort(np.asarray(sizes, dtype=float))[::-1]
     places = (np.arange(k) + 0.5) / k
@@ -48,12 +48,12 @@ def resampled(sizes, k: int) -> list[float]:
 def chance_scores(
     class_sizes, cluster_sizes=None, *, draws: int = 5, seed: int = 0, full: bool = True
 ) -> dict[str, float]:
-    """Scores of labels that know nothing, mean over some draws.
+    """Scores of random labels, mean over some draws.
 
     Args:
         class_sizes: images of every true class.
-        cluster_sizes: images of every cluster, shuffled over the images; None: every image throws
-            a die with as many sides as there are classes.
+        cluster_sizes: images of every cluster, shuffled over the images; None: every image gets one
+            of as many labels as there are classes, each with the same probability.
         draws: how often.
         full: every score of :func:`agreement`; False: ``nmi_arithmetic`` and ``accuracy`` alone,
             much quicker for many classes.

@@ -1,7 +1,7 @@
 """How well a clustering agrees with the true categories: NMI, AMI, best-mapping accuracy, ARI.
 
-None of them cares how the clusters are numbered. AMI and ARI are 0 for labels by dice; NMI and the
-accuracy are not, and the more clusters there are for the images, the more dice get
+The numbers of the clusters do not matter to any of them. AMI and ARI are 0 for random labels. NMI
+and accuracy are above 0 for random labels, more so for more clusters
 (:mod:`finegan_lib.metrics.chance`).
 """
 

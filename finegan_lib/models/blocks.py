@@ -4,10 +4,8 @@ Convolutions are 3×3, padding 1, without bias, and are followed by BatchNorm, u
 (paper, supplementary material; the same bricks as StackGAN-v2).
 """
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -15,19 +13,9 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ..base.errors import InputError
+from ..data.example import PatchGeometry as PatchGeometry  # its users look for it here
+from ..data.example import check_image_size as check_image_size
 from .convolutions import Conv2d, convolve, innermost, outermost, plain_forms, up_conv
-
-IMAGE_SIZES = (32, 64, 128)
-
-
-def check_image_size(image_size: int) -> None:
-    """Raise :class:`InputError` unless ``image_size`` is one that the models are built for."""
-    if image_size not in IMAGE_SIZES:
-        raise InputError(
-            "image_size must be 32, 64 or 128 pixels",
-            seen=image_size,
-            cure="Choose one of the three; the data are resized to it.",
-        )
 
 
 def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
@@ -242,31 +230,47 @@ class WholeConv(nn.Conv2d):
         return logits[:, :, None, None]
 
 
-class Encoder(nn.Sequential):
-    """Stride-2 convolutions down to 4×4, the trunk of all image discriminators.
+def smallest_map(image_size: int) -> tuple[int, int]:
+    """(K, n) with S = K · 2ⁿ and K from 4 to 7: where networks begin or end, and doublings.
 
-    (N, in_channels, S, S) in [-1, 1] → (N, out_channels, 4, 4). Convolution 4×4, stride 2, padding
-    1, channels d, 2d, 4d, …, the first without normalisation, LeakyReLU 0.2. At 128 pixels a last
-    3×3 convolution brings 16d back to 8d; smaller images end with one that keeps the width.
+    4 for powers of two, as in the paper; 6 for 48, 96 and 192.
+
+    Raises:
+        InputError: for a side that is no such number.
+    """
+    doublings, side = 0, image_size
+    while side >= 8 and side % 2 == 0:
+        doublings, side = doublings + 1, side // 2
+    if not 4 <= side < 8 or not doublings:
+        check_image_size(image_size)
+    return side, doublings
+
+
+class Encoder(nn.Sequential):
+    """Stride-2 convolutions down to K×K, the trunk of all image discriminators.
+
+    (N, in_channels, S, S) in [-1, 1] → (N, out_channels, K, K), where K is 4 for powers of two
+    (:func:`smallest_map`). Convolution 4×4, stride 2, padding 1, channels d, 2d, 4d, … up to 16d,
+    the first without normalisation, LeakyReLU 0.2. From 128 pixels on a last 3×3 convolution brings
+    16d back to 8d; smaller images end with one that keeps the width.
 
     Args:
-        image_size: S, 32, 64 or 128; for a pyramid's coarse scales also 8 or 16.
+        image_size: S, see ``data.example.IMAGE_SIZES``; for a pyramid's coarse scales also less.
         width: d.
         norm: "batch" as in the paper, or "spectral": no BatchNorm, every weight divided by its
             largest singular value (Miyato et al., 2018).
     """
 
     def __init__(self, image_size: int, width: int, norm: str = "batch", in_channels: int = 3):
-        if image_size not in (8, 16):
-            check_image_size(image_size)
-        widths = [width * 2**i for i in range(int(math.log2(image_size // 4)))]
+        side, n_down = smallest_map(image_size)
+        widths = [width * 2 ** min(i, 4) for i in range(n_down)]
         self.out_channels = min(8 * width, widths[-1])
         layers = [*_down(in_channels, widths[0], norm, first=True)]
         for narrow, wide in pairwise(widths):
             layers += _down(narrow, wide, norm)
         layers += _normed(conv3x3(widths[-1], self.out_channels), norm)
         super().__init__(*layers)
-        self.norm = norm
+        self.norm, self.side = norm, side
 
     def forward(self, x: Tensor, sizes: Sequence[int] | None = None) -> Tensor:
         """The features of images: of one batch, or of several in a row, of these ``sizes``."""
@@ -304,30 +308,6 @@ def _normed(conv: nn.Conv2d, norm: str) -> list[nn.Module]:
     raise InputError(
         'norm must be "batch", "spectral" or "none"', seen=norm, cure="Choose one of the three."
     )
-
-
-class PatchGeometry(NamedTuple):
-    """Where the cells of a convolutional patch discriminator look, in input pixels.
-
-    Cell i, counted from 0 along one side, sees pixels [i·stride, i·stride + receptive_field).
-    """
-
-    receptive_field: int
-    stride: int
-    cells: int
-
-    @classmethod
-    def of(cls, layers, input_size: int) -> "PatchGeometry":
-        """Geometry of (kernel, stride) convolutions without padding on a square input.
-
-        Each layer widens the field by (kernel − 1) · (product of the strides before it).
-        """
-        field, jump, cells = 1, 1, input_size
-        for kernel, stride in layers:
-            field += (kernel - 1) * jump
-            jump *= stride
-            cells = (cells - kernel) // stride + 1
-        return cls(field, jump, cells)
 
 
 def initialise(module: nn.Module) -> None:

@@ -10,7 +10,6 @@
 At ``FineGANConfig()``'s sizes the layers, parameter counts and numbers equal the authors'.
 """
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -22,30 +21,28 @@ from torch import Tensor, nn
 from ..base.errors import InputError
 from ..base.options import option
 from ..codes import CodeHierarchy, Codes
-from ..data.example import background_size
+from ..data.example import BACKGROUND_LAYERS as BACKGROUND_LAYERS  # its users look for it here
+from ..data.example import (
+    SIZES,
+    background_layers,
+    background_size,
+    check_image_size,
+    patch_geometry,
+)
 from .blocks import (
     BatchNorm2d,
     CodeConv,
     Encoder,
-    PatchGeometry,
     ResidualBlock,
     SameBlock,
     UpBlock,
     WholeConv,
-    check_image_size,
     conv3x3,
     glu,
     initialise,
+    smallest_map,
 )
 from .convolutions import Conv2d, conv_together, innermost
-
-# (kernel, stride) of the background discriminator's convolutions, the head's included, by image
-# size. 128 is the paper's; the others keep a patch to about a third of the image.
-BACKGROUND_LAYERS = {
-    32: ((4, 2), (3, 1), (4, 1)),
-    64: ((4, 2), (4, 2), (4, 1)),
-    128: ((4, 2), (4, 2), (4, 1), (4, 1)),
-}
 
 VIEW_DIMS = 3  # how many numbers of z FineGANConfig.view takes
 
@@ -54,7 +51,7 @@ VIEW_DIMS = 3  # how many numbers of z FineGANConfig.view takes
 class FineGANConfig:
     """Sizes of a FineGAN. The defaults are the paper's for CUB."""
 
-    image_size: int = option(128, "pixels: 32, 64 or 128")
+    image_size: int = option(128, SIZES)
     n_parents: int = option(20, "parent codes, N_p")
     n_children: int = option(200, "child codes, N_c; also the number of background codes")
     children_per_parent: tuple[int, ...] = option(
@@ -154,21 +151,23 @@ def fetched(maps: Tensor, view: Tensor) -> Tensor:
 class Stem(nn.Module):
     """From a code and noise to features at full resolution: (N, K), (N, z_dim) → (N, g, S, S).
 
-    A linear layer makes a 4×4 map; up-blocks double its side and halve its channels until g is
-    left (at 128 pixels from 16g at 4×4 to g at 64×64, and g again at 128×128).
+    A linear layer makes a 4×4 map (:func:`.blocks.smallest_map`); up-blocks double its side and
+    halve its channels until g is left (at 128 pixels from 16g at 4×4 to g at 64×64, and g again at
+    128×128).
     """
 
     def __init__(self, code_dim: int, z_dim: int, image_size: int, width: int):
         super().__init__()
-        n_up = int(math.log2(image_size // 4))
+        self.side, n_up = smallest_map(image_size)
         self.widths = [width * 2 ** max(min(n_up, 4) - i, 0) for i in range(n_up + 1)]
-        self.linear = nn.Linear(code_dim + z_dim, 2 * self.widths[0] * 4 * 4, bias=False)
-        self.norm = nn.BatchNorm1d(2 * self.widths[0] * 4 * 4)
+        numbers = 2 * self.widths[0] * self.side**2
+        self.linear = nn.Linear(code_dim + z_dim, numbers, bias=False)
+        self.norm = nn.BatchNorm1d(numbers)
         self.up = nn.Sequential(*(UpBlock(a, b) for a, b in pairwise(self.widths)))
 
     def forward(self, code: Tensor, z: Tensor) -> Tensor:
         x = glu(self.norm(self.linear(torch.cat([code, z], 1))))
-        return self.up(x.view(-1, self.widths[0], 4, 4))
+        return self.up(x.view(-1, self.widths[0], self.side, self.side))
 
 
 class CodeStage(nn.Module):
@@ -272,15 +271,15 @@ class FineGANGenerator(nn.Module):
 class BackgroundDiscriminator(nn.Module):
     """D_b: judges patches, each twice: is it background (aux)? is it real? (paper, section 3.1).
 
-    No normalisation. At 128 pixels it reads 126×126 images and answers for 24×24 patches of 34
-    pixels, 4 apart.
+    No normalisation. :func:`..data.example.background_layers` gives the layers: at 128 pixels it
+    reads 126×126 images and answers for 24×24 patches of 34 pixels, 4 apart.
     """
 
     def __init__(self, config: FineGANConfig):
         super().__init__()
-        layers = BACKGROUND_LAYERS[config.image_size]
+        layers = background_layers(config.image_size)
         self.input_size = background_size(config.image_size)
-        self.geometry = PatchGeometry.of(layers, self.input_size)
+        self.geometry = patch_geometry(config.image_size)
         trunk, channels = [], 3
         for i, (kernel, stride) in enumerate(layers[:-1]):
             width = config.d_dim * 2**i
@@ -324,12 +323,12 @@ class CodeDiscriminator(nn.Module):
         super().__init__()
         self.trunk = Encoder(config.image_size, config.d_dim, norm)
         channels = self.trunk.out_channels
-        self.real_fake = WholeConv(channels, 1, 4)
+        self.real_fake = WholeConv(channels, 1, self.trunk.side)
         self.code = nn.Sequential(
             conv3x3(channels, channels),
             BatchNorm2d(channels),
             nn.LeakyReLU(0.2, inplace=True),
-            WholeConv(channels, n_codes, 4),
+            WholeConv(channels, n_codes, self.trunk.side),
         )
         initialise(self)
 
@@ -361,7 +360,7 @@ class ContrastiveHead(nn.Module):
             conv3x3(channels, channels),
             BatchNorm2d(channels),
             nn.LeakyReLU(0.2, inplace=True),
-            WholeConv(channels, width, 4),
+            WholeConv(channels, width, smallest_map(config.image_size)[0]),
             nn.Flatten(),
         )
         initialise(self)
@@ -381,7 +380,7 @@ class PoseReader(nn.Module):
     def __init__(self, config: FineGANConfig, pose_dims: int):
         super().__init__()
         self.trunk = Encoder(config.image_size, config.d_dim // 2, in_channels=1)
-        self.out = WholeConv(self.trunk.out_channels, 2 * pose_dims, 4)
+        self.out = WholeConv(self.trunk.out_channels, 2 * pose_dims, self.trunk.side)
         initialise(self)
 
     def forward(self, masks: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from ..base.options import option
-from .blocks import Encoder, WholeConv, check_image_size, conv3x3, initialise
+from ..data.example import SIZES, check_image_size
+from .blocks import Encoder, WholeConv, conv3x3, initialise
 from .finegan import Stem
 
 
@@ -14,7 +15,7 @@ from .finegan import Stem
 class GANConfig:
     """Sizes of a GAN."""
 
-    image_size: int = option(64, "pixels: 32, 64 or 128")
+    image_size: int = option(64, SIZES)
     z_dim: int = option(100, "length of the noise z")
     g_dim: int = option(32, "generator width: channels at full resolution")
     d_dim: int = option(32, "discriminator width: channels after the first convolution")
@@ -61,7 +62,7 @@ class GANDiscriminator(nn.Module):
     def __init__(self, config: GANConfig, image_size: int = 0):
         super().__init__()
         self.trunk = Encoder(image_size or config.image_size, config.d_dim, config.norm)
-        self.real_fake = WholeConv(self.trunk.out_channels, 1, 4)
+        self.real_fake = WholeConv(self.trunk.out_channels, 1, self.trunk.side)
         initialise(self)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ..base.options import option
 from ..codes import one_hot
-from .blocks import BatchNorm2d, WholeConv, conv3x3, initialise
+from .blocks import BatchNorm2d, WholeConv, conv3x3, initialise, smallest_map
 from .gan import GANConfig, GANDiscriminator, GANGenerator
 
 
@@ -57,7 +57,11 @@ class InfoGANPosterior(nn.Module):
             conv3x3(channels, channels),
             BatchNorm2d(channels),
             nn.LeakyReLU(0.2, inplace=True),
-            WholeConv(channels, self.n_categories + 2 * self.n_continuous, 4),
+            WholeConv(
+                channels,
+                self.n_categories + 2 * self.n_continuous,
+                smallest_map(config.image_size)[0],
+            ),
         )
         initialise(self)
 

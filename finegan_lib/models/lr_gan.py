@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from ..base.errors import InputError
 from ..base.options import option
-from .blocks import check_image_size, conv3x3, initialise
+from ..data.example import SIZES, check_image_size
+from .blocks import conv3x3, initialise
 from .finegan import Stage, Stem, stitch
 
 
@@ -29,7 +30,7 @@ from .finegan import Stage, Stem, stitch
 class LRGANConfig:
     """Sizes of an LR-GAN. The defaults are the authors' for CUB, at FineGAN's image size."""
 
-    image_size: int = option(128, "pixels: 32, 64 or 128")
+    image_size: int = option(128, SIZES)
     z_dim: int = option(100, "length of the noise z_t of each layer, and of the LSTM's state")
     layers: int = option(2, "layers T: one background and T - 1 pasted objects")
     g_dim: int = option(

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from ..base.options import option
 from ..codes import one_hot
-from .blocks import check_image_size, conv3x3, initialise
+from ..data.example import SIZES, check_image_size
+from .blocks import conv3x3, initialise
 from .finegan import CodeStage, Stem
 
 
@@ -26,7 +27,7 @@ from .finegan import CodeStage, Stem
 class SimpleGANConfig:
     """Sizes of a Simple-GAN. The defaults are FineGAN's for CUB."""
 
-    image_size: int = option(128, "pixels: 32, 64 or 128")
+    image_size: int = option(128, SIZES)
     z_dim: int = option(100, "length of the noise z")
     g_dim: int = option(64, "generator width: channels at full resolution")
     d_dim: int = option(64, "discriminator width: channels after the first convolution")

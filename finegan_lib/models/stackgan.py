@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from ..base.errors import InputError
 from ..base.options import option
-from .blocks import UpBlock, check_image_size, conv3x3, initialise
+from ..data.example import SIZES, check_image_size
+from .blocks import UpBlock, conv3x3, initialise
 from .finegan import CodeStage, Stem
 
 
@@ -30,7 +31,7 @@ from .finegan import CodeStage, Stem
 class StackGANConfig:
     """Sizes of a StackGAN-v2. The defaults are the authors', up to 128 pixels."""
 
-    image_size: int = option(128, "pixels of the finest scale: 32, 64 or 128")
+    image_size: int = option(128, f"{SIZES} of the finest scale")
     scales: int = option(2, "scales; each is twice as fine as the one before")
     z_dim: int = option(100, "length of the noise z")
     g_dim: int = option(64, "generator width: channels at the coarsest scale")

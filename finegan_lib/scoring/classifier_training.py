@@ -22,6 +22,7 @@ from ..metrics.feature_networks import (
     to_uint8,
 )
 from ..metrics.judges import POSE_SPREAD
+from ..speed.devices import pick_device
 
 TILT_SPREAD = 16 / 12**0.5  # degrees: ToyBirds tilt uniformly between −8 and 8
 
@@ -62,7 +63,7 @@ def train_and_save_classifier(
     Raises:
         InputError: for a folder without labels, or weights that cannot be fetched.
     """
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    device = pick_device(str(device))
     torch.manual_seed(seed)
     command = f"python -m finegan_lib classifier --data {data}"
     if data == "toybirds":

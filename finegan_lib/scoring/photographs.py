@@ -274,9 +274,10 @@ def _readers_scores(generator, photos, seeds, config, progress) -> dict:
     runs = []
     for seed in tqdm(seeds, "readers", disable=not progress):
         readers = code_readers(generator, config.discovery, seed=seed, progress=progress)
-        run = {"background": _background(generator, photos, readers["child"], config, seed)}
         images, codes, n_codes = fresh_images(generator, config.n_swapped, seed=seed)
-        answers = named(readers["child"], images, config.discovery.image_size)
+        reader = readers["child"]
+        run = {"background": _background(generator, photos, reader, images, config, seed)}
+        answers = named(reader, images, config.discovery.image_size)
         run["told_apart"] = {"children_told_apart": told_apart(answers, codes, n_codes)}
         if photos.labels is not None:
             features = reader_features(readers, photos.crops, config.discovery).numpy()
@@ -287,10 +288,9 @@ def _readers_scores(generator, photos, seeds, config, progress) -> dict:
     return _mean(runs) | {"per_seed": runs}
 
 
-def _background(generator, photos, reader, config, seed) -> dict:
+def _background(generator, photos, reader, made, config, seed) -> dict:
     size = config.discovery.image_size
     real = real_inputs(photos.crops, size)
-    made = fresh_images(generator, config.n_swapped, seed=seed)[0]
     options = {"image_size": size, "seed": seed}
     found = {
         "surroundings_generated": surroundings_scores(reader, made, **options),

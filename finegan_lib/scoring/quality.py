@@ -38,7 +38,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
@@ -47,12 +46,13 @@ from ..base.errors import InputError
 from ..base.files import cache_folder
 from ..codes import one_hot
 from ..data import BirdsFolder, ToyBirds
-from ..data.folder import read_rgb, resize_shorter_side
+from ..data.pictures import middle_square, need_pictures, read_rgb
 from ..metrics.feature_networks import load_network, network_digest, to_uint8
 from ..models import FineGANGenerator, InfoGANGenerator
 from ..models.generators import final_image, random_codes
 from ..pretrained import load_generator, need_toybirds
 from ..speed import distributed
+from ..speed.devices import pick_device
 
 STATISTICS_VERSION = 1
 KID_ROWS = 10_000  # feature rows kept for the KID, and with a real set's statistics
@@ -107,7 +107,7 @@ class FeatureSums:
     @classmethod
     def of(cls, features: Tensor) -> "FeatureSums":
         """The sums of (N, D) features."""
-        features = features.double().cpu()
+        features = features.cpu().double()
         return cls(len(features), features.sum(0), features.T @ features)
 
     def __add__(self, other: "FeatureSums") -> "FeatureSums":
@@ -257,14 +257,25 @@ def real_pictures(
     """Real pictures to compare with: (N, 3, S, S) uint8.
 
     Args:
-        data: "toybirds" (training views of birds that no preset trains on); a folder in CUB's
-            layout (training views of its crops); or any folder of pictures (shorter side resized
-            to S with antialiasing, then the middle).
+        data: a :class:`~finegan_lib.data.PictureSet` or another data set of this library (training
+            views of its crops); "toybirds" (training views of birds that no preset trains on); a
+            folder in CUB's layout (training views of its crops); or any folder of pictures (shorter
+            side resized to S with antialiasing, then the middle).
         n: how many; None: 5,000 ToyBirds, or the whole folder.
 
     Raises:
         InputError: if the folder holds no pictures, or fewer than n.
     """
+    if hasattr(data, "evaluation_crops"):
+        if data.image_size != image_size:
+            raise InputError(
+                "the data set has another image size than the generator",
+                seen=f"{data.image_size}, not {image_size}",
+                cure="Make it with the generator's image_size.",
+            )
+        rows = np.linspace(0, len(data) - 1, n or len(data)).astype(int)
+        bar = tqdm(rows, "reading pictures", disable=not progress)
+        return torch.stack([to_uint8(data[int(i)].child_crop) for i in bar])
     if data == "toybirds":
         birds = ToyBirds(n or 5000, image_size=image_size, seed=seed, progress=progress)
         parts = np.array_split(np.arange(len(birds)), -(-len(birds) // 500))
@@ -274,8 +285,8 @@ def real_pictures(
         birds = BirdsFolder(folder, image_size=image_size)
         rows, read = range(len(birds)), lambda i: to_uint8(birds[i].child_crop)
     else:
-        rows = _picture_files(folder)
-        read = lambda path: _middle(read_rgb(path), image_size)  # noqa: E731
+        rows = need_pictures(folder, 2, "there are no pictures to compare with")
+        read = lambda path: torch.from_numpy(middle_square(read_rgb(path), image_size))  # noqa: E731
     if n is not None and n > len(rows):
         raise InputError(
             "the folder holds fewer pictures than asked for",
@@ -285,25 +296,6 @@ def real_pictures(
     rows = rows if n is None else [rows[i] for i in np.linspace(0, len(rows) - 1, n).astype(int)]
     bar = tqdm(rows, "reading pictures", disable=not progress)
     return torch.stack([read(row) for row in bar])
-
-
-def _picture_files(folder: Path) -> list[Path]:
-    endings = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in endings)
-    if len(found) < 2:
-        raise InputError(
-            "there are no pictures to compare with",
-            seen=str(folder),
-            cure="Give a folder of PNG or JPEG files, or of CUB's layout.",
-        )
-    return found
-
-
-def _middle(image: Image.Image, size: int) -> Tensor:
-    image = resize_shorter_side(image, size)
-    x, y = (image.width - size) // 2, (image.height - size) // 2
-    pixels = np.array(image.crop((x, y, x + size, y + size)))
-    return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 # ------------------------------------------------------------------------------------- statistics
@@ -495,7 +487,7 @@ def evaluate_quality(
         `compare_statistics`, with what it was made of.
     """
     progress = progress and distributed.is_first()
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    device = pick_device(str(device))
     if data == "toybirds":
         need_toybirds(checkpoint, "the comparison with ToyBirds")
     generator = load_generator(checkpoint).to(device)

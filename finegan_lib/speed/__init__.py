@@ -1,1 +1,1 @@
-"""What makes a step quick: devices, recording, several processes, threads. Changes no result."""
+"""What makes a step faster: devices, recording, several processes, threads. Results stay equal."""

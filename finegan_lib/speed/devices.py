@@ -1,16 +1,23 @@
-"""What a device does quickest: number formats, memory layout, compilation, recording, transfers.
+"""The fastest settings of a device: number formats, layout, compilation, recording, transfers.
 
-On a CPU everything stays as it is: float32, and channels before pixels (what is quicker the other
-way round, :mod:`.models.blocks` lays out anew for itself). On a GPU "auto" means half precision for
-what may be rounded (bfloat16 from Ampere on, float16 with scaled losses before), TF32 for what
-stays float32, channels after pixels, batches copied while the step before runs, and a step's
-thousand small kernels recorded once and started together (a CUDA graph). Autocast keeps BatchNorm's
-statistics, softmaxes, resampling and weight updates in float32; the losses in
-:mod:`finegan_lib.losses` ask for it themselves.
+On a CPU nothing changes: float32, and channels before pixels (:mod:`finegan_lib.models.blocks`
+changes the layout itself where the other one is faster). On a GPU, "auto" means:
+
+- half precision for what may be rounded: bfloat16 from Ampere on, float16 with scaled losses
+  before;
+- TF32 for what stays float32;
+- channels after pixels;
+- a batch is copied while the previous step runs;
+- the thousand small kernels of a step are recorded once and started together (a CUDA graph).
+
+Autocast keeps BatchNorm's statistics, softmaxes, resampling and weight updates in float32. The
+losses in :mod:`finegan_lib.losses` convert to float32 themselves.
 """
 
+import contextlib
 import ctypes
 import gc
+import os
 import platform
 import warnings
 from dataclasses import dataclass
@@ -20,6 +27,66 @@ from torch import Tensor, nn
 
 from ..base.errors import InputError
 from ..data.example import TrainingExample
+
+# What torch does not compute on Apple's GPUs and a training asks for: done on the CPU in its place
+# (PYTORCH_ENABLE_MPS_FALLBACK, which finegan_lib/__init__.py sets). torch's own list grows shorter
+# from release to release; nobody has tried this library on such a GPU yet.
+MPS_FALLBACK = ("aten::grid_sampler_2d_backward", "aten::special_ndtr")
+ABSENT = {"cuda": "no NVIDIA or AMD GPU", "mps": "no GPU of Apple's", "xpu": "no GPU of Intel's"}
+
+
+def pick_device(name: str) -> torch.device:
+    """Where to compute: the one answer for every command.
+
+    "auto" means CUDA where there is one, else Apple's GPU ("mps"), else the CPU. On Apple's GPUs
+    everything is float32, what torch lacks there is computed on the CPU (``MPS_FALLBACK``), and
+    several processes take the CPU.
+
+    Args:
+        name: "auto", "cpu", "cuda", "cuda:1", "mps", "xpu".
+
+    Raises:
+        InputError: if there is no such device, or this torch does not see it.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        alone = int(os.environ.get("WORLD_SIZE", "1")) == 1
+        return torch.device("mps" if alone and _is_there("mps") else "cpu")
+    try:
+        device = torch.device(name)
+        known = device.type in ("cpu", *ABSENT)
+    except (RuntimeError, TypeError):
+        known = False
+    if not known:
+        cure = 'Use "auto", "cpu", "cuda", "mps" or "xpu".'
+        raise InputError("no such device", seen=name, cure=cure)
+    if device.type != "cpu" and not _is_there(device.type, device.index or 0):
+        number = f" number {device.index}" if device.index else ""
+        called = device.type.upper() if device.type == "cuda" else device.type
+        raise InputError(
+            f"this torch sees no {called} device{number}",
+            seen=f"{name} ({ABSENT[device.type]}, or a torch that was built without it)",
+            cure='Use device "auto" or "cpu".',
+        )
+    return device
+
+
+def device_name(device: torch.device) -> str:
+    """What the device is called."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name()
+    return (
+        "Apple's GPU (untried: --device cpu is the safe choice)" if device.type == "mps" else "CPU"
+    )
+
+
+def _is_there(kind: str, number: int = 0) -> bool:
+    """Whether torch sees that many devices of a kind."""
+    if kind == "mps":
+        return torch.backends.mps.is_available() and number == 0
+    module = getattr(torch, kind, None)
+    return module is not None and module.is_available() and number < module.device_count()
 
 
 @dataclass(frozen=True)
@@ -44,8 +111,10 @@ class Execution:
     pinned: bool
     graphs: bool
 
-    def autocast(self) -> torch.autocast:
+    def autocast(self):
         """The context that a training step runs in."""
+        if self.half is None and self.device.type not in ("cpu", "cuda"):
+            return contextlib.nullcontext()  # not every torch has an autocast for every device
         return torch.autocast(
             self.device.type, self.half or torch.bfloat16, enabled=self.half is not None
         )
@@ -136,6 +205,10 @@ def choose(
         raise InputError(
             "fp16 is for GPUs only", seen=str(device), cure="Use fp32, or bf16 where it is fast."
         )
+    if precision == "bf16" and device.type not in ("cpu", "cuda"):
+        raise InputError(
+            "half precision is tried on CUDA and on CPUs only", seen=str(device), cure="Use fp32."
+        )
     if precision == "bf16" and not cuda and not has_bfloat16():
         warnings.warn(
             "this processor does not compute in bfloat16; training in float32 instead", stacklevel=2
@@ -161,16 +234,17 @@ def choose(
 class RecordedUpdates:
     """Stands for ``FineGANSystem.learn`` on a GPU: records it once, and replays it from then on.
 
-    A step is some two thousand small kernels, and starting each from Python takes longer than many
-    of them run. A CUDA graph holds them all, and one call starts them. It reads and writes the same
-    places in memory every time, so what changes from step to step is copied there first: the batch,
-    the codes, the random numbers, the step sizes, and the standard deviation of D_c's noise.
+    A step consists of some two thousand small kernels. To start one from Python takes longer than
+    many of them run. A CUDA graph holds all of them, and one call starts it. It reads and writes
+    the same places in memory every time. What changes from step to step is therefore copied there
+    first: the batch, the codes, the random numbers, the step sizes, and the standard deviation of
+    D_c's noise.
 
-    The first steps run as ever, while cuDNN chooses its kernels and Adam makes its moments; so does
-    a step on a batch of another size than the one recorded. Not for several processes.
+    The first steps run without recording, while cuDNN chooses its kernels and Adam makes its
+    moments. A step on a batch of another size also runs without. Several processes cannot record.
 
     Warns:
-        UserWarning: if the step cannot be recorded; then every step runs as ever.
+        UserWarning: if the step cannot be recorded; then every step runs without recording.
     """
 
     WARM_UP = 3  # steps
@@ -206,7 +280,7 @@ class RecordedUpdates:
         return dict(zip(self.names, self.values.clone(), strict=True))
 
     def as_ever(self, batch, codes, generator) -> dict[str, Tensor]:
-        """Without a graph, but on the stream that it will be recorded on: gradients stay there."""
+        """One step without a graph, on the stream of the recording: gradients stay there."""
         current = torch.cuda.current_stream(self.device)
         self.stream.wait_stream(current)
         with torch.cuda.stream(self.stream):
@@ -215,7 +289,7 @@ class RecordedUpdates:
         return {name: value.detach() for name, value in report.items()}
 
     def try_to_record(self, batch, codes) -> None:
-        """:meth:`record`; if that fails, nothing has happened yet, and nothing is lost."""
+        """:meth:`record`. A recording that fails has changed nothing."""
         try:
             self.record(batch, codes)
         except RuntimeError as error:
@@ -231,10 +305,10 @@ class RecordedUpdates:
                     optimiser.scaler = torch.amp.GradScaler(self.device.type, init_scale=scale)
 
     def record(self, batch, codes) -> None:
-        """Let Python go through a step once, while the GPU only notes what it is asked to do."""
-        # Nothing may be given back to the GPU meanwhile: no weights cast to 16 bits before, and
-        # nothing that an earlier run in this process has left to Python's garbage collector. Other
-        # threads, such as the data loader's, may ask it for memory.
+        """Run a step once in Python. The GPU does not compute it; it records the kernels."""
+        # No GPU memory may be freed meanwhile: neither weights that were cast to 16 bits before,
+        # nor what an earlier run in this process has left to Python's garbage collector. Other
+        # threads, such as the data loader's, may allocate memory.
         torch.clear_autocast_cache()
         gc.collect()
         self.given = [tensor.clone() for tensor in (*batch, *codes)]
@@ -262,12 +336,12 @@ class RecordedUpdates:
 class Redrawn:
     """Stands for the generator of a step's random numbers, so that the step can be recorded.
 
-    In a first step it hands out numbers as the generator would, and keeps the places on the device
-    where they are. In the step that is recorded it hands out the same places again, and before each
-    replay it fills them with what the step would have drawn: on the CPU and in the same order.
+    In the first step it returns random numbers and keeps the tensors on the device that hold them.
+    In the recorded step it returns the same tensors again. Before each replay it fills them with
+    the numbers that the step would have drawn: on the CPU and in the same order.
 
-    (Memory that a recorded step asks for itself is no place for that: what has used it earlier in
-    the step would write over the numbers in each replay.)
+    (Tensors that a recorded step allocates itself cannot hold them: an earlier part of the step may
+    use the same memory, and every replay would overwrite the numbers.)
     """
 
     def __init__(self, device: torch.device, generator: torch.Generator):
@@ -291,7 +365,7 @@ class Redrawn:
         """Fill all places, in the order in which they were handed out."""
         for function, shape, place in self.kept:
             numbers = function(shape, generator=generator)
-            if self.device.type == "cuda":  # page-locked memory: the copy need not be waited for
+            if self.device.type == "cuda":  # page-locked memory: the copy runs in the background
                 numbers = numbers.pin_memory()
             place.copy_(numbers, non_blocking=True)
 
@@ -312,12 +386,13 @@ LARGEST = 2**30  # bytes; the arrays of a training step are smaller
 def keep_memory(largest: int = LARGEST) -> bool:
     """Let this process keep the memory of arrays that it has freed, up to ``largest`` bytes each.
 
-    The C library asks the system for every array of 32 MiB or more, and gives it back at once when
-    it is freed. At the paper's sizes a training step makes hundreds of such arrays, and clearing
-    them takes the system a good part of the step, of sampling even more (``bench memory``). What is
-    kept, the next array uses: the process becomes no larger than it is at its largest anyway.
+    The C library requests the memory of every array of 32 MiB or more from the system, and returns
+    it when the array is freed. At the paper's sizes a training step makes hundreds of such arrays.
+    The system clears each of them, which takes a good part of the step, and more of sampling
+    (``bench memory``). The next array uses the kept memory, so the process never becomes larger
+    than its peak without this.
 
-    Does something on Linux with glibc only; elsewhere nothing. Returns whether it did.
+    It works on Linux with glibc only. Returns whether it did something.
     """
     if platform.system() != "Linux" or platform.libc_ver()[0] != "glibc":
         return False

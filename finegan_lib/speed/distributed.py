@@ -1,20 +1,21 @@
-"""One training on several devices, one process for each: what the loop and the step need for that.
+"""One training on several devices, with one process for each.
 
-``torchrun --nproc-per-node 2 -m -- finegan_lib train …`` starts the processes. Each builds the same
-networks from the same seed, takes every size-th image of each batch, and averages its gradients
-with the others', so that all make the same step (data parallelism; Li et al., *PyTorch
-Distributed*, VLDB 2020). ``batch_size`` stays the number of images of a step, however many share
-it, and the run equals the run of a single process up to rounding:
+``torchrun --local-addr localhost --nproc-per-node 2 -m -- finegan_lib train …`` starts the
+processes. Each builds the same networks from the same seed, takes every size-th image of each
+batch, and averages its gradients with the others', so that all make the same step (data
+parallelism; Li et al., *PyTorch Distributed*, VLDB 2020). ``batch_size`` stays the number of images
+of a step, however many share it, and the run equals the run of a single process up to rounding:
 
-* random numbers are drawn for the whole batch in every process, and each takes its own rows;
+* every process draws the random numbers of the whole batch and takes its own rows;
 * BatchNorm's mean and variance are those of the whole batch;
 * an average over a number that differs between the processes is divided by the number's mean.
 
-Without torchrun every function here does nothing, and costs nothing.
+Without torchrun every function here does nothing.
 """
 
 import contextlib
 import os
+import socket
 from datetime import timedelta
 
 import torch
@@ -24,7 +25,8 @@ from torch import Tensor, nn
 from ..base.errors import InputError, WorkerLost
 from .devices import Redrawn
 
-PATIENCE = timedelta(minutes=10)  # how long a process waits for the others
+PATIENCE = timedelta(minutes=10)  # how long a process waits for the others in a step
+MEETING = timedelta(minutes=3)  # how long the processes have to find each other at the start
 
 
 def rank() -> int:
@@ -45,9 +47,10 @@ def is_first() -> bool:
 
 @contextlib.contextmanager
 def joined():
-    """Within it the processes that torchrun started know of each other.
+    """A context in which the processes that torchrun started are connected.
 
     Raises:
+        InputError: if they do not find each other within MEETING.
         WorkerLost: when another process ends before this one.
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ or dist.is_initialized():
@@ -56,7 +59,7 @@ def joined():
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
-    dist.init_process_group("nccl" if cuda else "gloo", timeout=PATIENCE)
+    _meet("nccl" if cuda else "gloo")
     try:
         yield
     except RuntimeError as error:
@@ -70,6 +73,44 @@ def joined():
         dist.destroy_process_group()
 
 
+def _meet(backend: str) -> None:
+    """Start the process group.
+
+    Raises:
+        InputError: if the first process's address is unknown here, or not all come in time.
+    """
+    place = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
+    cure = (
+        "On one machine start them with: torchrun --local-addr localhost --nproc-per-node 2 -m -- "
+        "finegan_lib train …; on several, give --rdzv-endpoint an address that all of them reach."
+    )
+    try:
+        socket.getaddrinfo(os.environ["MASTER_ADDR"], None)
+    except OSError as error:
+        raise InputError(
+            "the address of the first process is not known on this machine",
+            seen=f"{place} ({error.strerror or error})",
+            cure=cure,
+        ) from error
+    seconds = float(os.environ.get("FINEGAN_MEETING", MEETING.total_seconds()))
+    try:
+        meeting = dist.rendezvous("env://", timeout=timedelta(seconds=seconds))
+        store, number, together = next(meeting)
+        # Count the processes first: the group would wait for a missing one as long as for a step.
+        here = f"here-{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}"
+        store.set(f"{here}/{number}", "yes")
+        store.wait([f"{here}/{k}" for k in range(together)], timedelta(seconds=seconds))
+    except (RuntimeError, ValueError) as error:
+        raise InputError(
+            f"the processes of this training have not met within {seconds:g} s",
+            seen=f"{place}: {str(error).splitlines()[0][:200]}",
+            cure=f"{cure} FINEGAN_MEETING sets the seconds.",
+        ) from error
+    dist.init_process_group(
+        backend, store=store, rank=number, world_size=together, timeout=PATIENCE
+    )
+
+
 def _is_of_the_connection(error: RuntimeError) -> bool:
     text = str(error).lower()
     return isinstance(error, dist.DistError) or "connection" in text or "gloo" in text
@@ -79,33 +120,33 @@ def check_batch(batch_size: int, system: nn.Module) -> None:
     """Refuse a training that cannot be shared out evenly.
 
     Raises:
-        InputError: for another family than FineGAN, or a batch that does not split.
+        InputError: for a batch, or a part of it that FineGAN's D_c judges, that does not split.
     """
     n = size()
     if n == 1:
         return
-    if not hasattr(system, "n_judged"):
-        raise InputError(
-            "only FineGAN trains in several processes",
-            seen=type(system).__name__,
-            cure="Start this family with python -m finegan_lib train.",
-        )
-    if batch_size % n or system.n_judged(batch_size) != n * system.n_judged(batch_size // n):
+    n_judged = getattr(system, "n_judged", lambda batch: batch)
+    if batch_size % n or n_judged(batch_size) != n * n_judged(batch_size // n):
         raise InputError(
             "batch_size, and the part of it that D_c judges, must split evenly",
-            seen=f"{system.n_judged(batch_size)} of {batch_size} images judged, {n} processes",
+            seen=f"{n_judged(batch_size)} of {batch_size} images judged, {n} processes",
             cure="Choose another batch_size or free_child, or another number of processes.",
         )
 
 
 def own(rows):
-    """This process's rows of what is there for the whole batch: every size-th, from its rank on."""
+    """This process's rows of the whole batch's tensor: every size-th row, from its rank on."""
     return rows[rank() :: size()]
 
 
 def own_codes(draw_codes, n: int, generator: torch.Generator):
     """This process's n codes, out of those that ``draw_codes`` draws for the whole batch."""
     return draw_codes(n * size(), generator).select(slice(rank(), None, size()))
+
+
+def own_parts(draw_codes, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    """This process's n rows of each tensor that ``draw_codes`` draws for the whole batch."""
+    return tuple(map(own, draw_codes(n * size(), generator)))
 
 
 def draw(function, *shape: int, generator: torch.Generator, batch_dim: int = 0) -> Tensor:
@@ -154,7 +195,7 @@ def averaged(report: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def agree(wish: bool) -> bool:
-    """Whether any process has the wish: so that all stop after the same step."""
+    """Whether any process has the wish, so that all of them stop after the same step."""
     if size() == 1:
         return wish
     wishes = torch.tensor(float(wish), device=_device())
@@ -163,7 +204,7 @@ def agree(wish: bool) -> bool:
 
 
 def in_turn(function):
-    """``function()``, in the first process before the others: what it caches is there for them."""
+    """``function()`` in the first process, then in the others, which use what the first cached."""
     result = function() if is_first() else None
     if size() > 1:
         dist.barrier()
@@ -197,7 +238,7 @@ def gather(values) -> list:
 def synchronise_batch_norms(module: nn.Module) -> None:
     """Let every BatchNorm of a module see the whole batch, in training. Names stay as they are.
 
-    On a GPU as on a CPU; ``torch.nn.SyncBatchNorm`` knows GPUs only.
+    This works on CPUs and GPUs; ``torch.nn.SyncBatchNorm`` works on GPUs only.
     """
     if size() == 1:
         return
@@ -224,7 +265,7 @@ class _Mean(torch.autograd.Function):
 
 @contextlib.contextmanager
 def all_have_the_whole_batch():
-    """Within it every process computes the same on all rows: BatchNorm needs nobody else's."""
+    """A context in which every process has all rows, so that BatchNorm exchanges nothing."""
     before, _WholeBatch.shared = _WholeBatch.shared, False
     try:
         yield

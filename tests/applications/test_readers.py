@@ -1,9 +1,11 @@
+import shutil
 import warnings
 
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from finegan_lib.__main__ import main
 from finegan_lib.applications import invert, layers, mix
 from finegan_lib.applications.encoder import (
     CodeEncoder,
@@ -14,7 +16,7 @@ from finegan_lib.applications.encoder import (
 )
 from finegan_lib.applications.kept import FOLDER, fingerprint, kept_name
 from finegan_lib.applications.readers import load_readers
-from tests.applications.small import CONFIG, QUICK
+from tests.applications.small import CONFIG, QUICK, QUICK_SEGMENTER
 
 
 def sample(n, seed=1):
@@ -118,6 +120,20 @@ def test_a_damaged_one_is_trained_anew_with_a_warning(generator, checkpoint, cac
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         load_readers(checkpoint, generator, QUICK)
+
+
+def test_the_command_keeps_them_in_a_folder(checkpoint, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("finegan_lib.applications.readers.ReadersConfig", lambda: QUICK)
+    monkeypatch.setattr("finegan_lib.applications.segment.SegmenterConfig", lambda: QUICK_SEGMENTER)
+    out = checkpoint.parent / FOLDER  # where they are looked for
+    command = ["readers", "--checkpoint", str(checkpoint), "--out", str(out), "--no-progress"]
+    try:
+        assert main(command) == 0
+        kinds = [path.name.partition("_")[0] for path in sorted(out.iterdir())]
+        assert kinds == ["classifiers", "encoder", "segmenter"]
+        assert "segmenter" in capsys.readouterr().out
+    finally:
+        shutil.rmtree(out)
 
 
 def test_the_fingerprint_is_that_of_the_weights(generator):

@@ -11,6 +11,7 @@ from finegan_lib.applications.segment import (
     Segmenter,
     SegmenterConfig,
     box_masks,
+    clear_cut,
     frames_of,
     iou,
     segment,
@@ -35,6 +36,11 @@ def test_the_loss_by_hand():
     dice = [2 * 1 / (2 + 2), 0 / 2]  # m = .5 everywhere
     expected = math.log(2) + 1 - sum(dice) / 2
     assert segmenter_loss(logits, masks).item() == pytest.approx(expected)
+
+
+def test_grey_masks_are_cut_at_half_of_their_maximum():
+    masks = torch.tensor([[0.1, 0.4, 0.3, 0.15], [0.9, 1.0, 0.4, 0.0]])[:, None, None]
+    assert clear_cut(masks)[:, 0, 0].tolist() == [[0, 1, 1, 0], [1, 1, 0, 0]]
 
 
 def test_intersection_over_union_by_hand():

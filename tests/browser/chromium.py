@@ -10,7 +10,7 @@ import urllib.request
 from itertools import count
 from pathlib import Path
 
-KEYS = {"Tab": 9, "ArrowRight": 39, "ArrowLeft": 37, "Enter": 13}
+KEYS = {"Tab": 9, "ArrowRight": 39, "ArrowLeft": 37, "ArrowDown": 40, "ArrowUp": 38, "Enter": 13}
 
 
 def find_chromium() -> str | None:
@@ -35,7 +35,7 @@ class Page:
         options += [f"--user-data-dir={folder}", f"--window-size={width},{height}", "about:blank"]
         # No CI etc. of ours matters to a browser, but a proxy would catch even local addresses.
         environment = {k: v for k, v in os.environ.items() if "proxy" not in k.lower()}
-        self.folder, self.numbers = Path(folder), count(1)
+        self.folder, self.numbers, self.events = Path(folder), count(1), []
         self.process = subprocess.Popen(
             [find_chromium(), *options],
             env=environment,
@@ -54,7 +54,7 @@ class Page:
             self.socket = websocket.create_connection(
                 pages[0]["webSocketDebuggerUrl"], timeout=60, suppress_origin=True
             )
-            for domain in ("Page", "Runtime"):
+            for domain in ("Page", "Runtime", "Log", "Network"):
                 self.send(f"{domain}.enable")
         except BaseException:
             self.process.kill()
@@ -82,6 +82,53 @@ class Page:
                 if "error" in answer:
                     raise RuntimeError(f"{method}: {answer['error']}")
                 return answer["result"]
+            self.events.append(answer)
+
+    def errors(self) -> list[str]:
+        """What the browser's console has shown as errors since the tab was opened."""
+        found = []
+        self.value("1")  # the protocol keeps the order: what happened before is in by now
+        for event in self.events:
+            kind, told = event["method"], event["params"]
+            if kind == "Runtime.exceptionThrown":
+                details = told["exceptionDetails"]
+                found.append(details.get("exception", {}).get("description") or details["text"])
+            elif kind == "Log.entryAdded" and told["entry"]["level"] == "error":
+                found.append(f"{told['entry']['text']} {told['entry'].get('url', '')}")
+            elif kind == "Runtime.consoleAPICalled" and told["type"] in ("error", "assert"):
+                found.append(str([a.get("value") for a in told["args"]]))
+        return found
+
+    def requests(self) -> list[str]:
+        """The addresses that were asked for since the tab was opened."""
+        self.value("1")
+        sent = [e["params"] for e in self.events if e["method"] == "Network.requestWillBeSent"]
+        return [told["request"]["url"] for told in sent]
+
+    def resize(self, width: int, height: int) -> None:
+        """Give the page's window another size, pixels."""
+        self.send(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+
+    def prefer(self, scheme: str) -> None:
+        """Have the system prefer "light" or "dark"."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.send("Emulation.setEmulatedMedia", features=features)
+
+    def drag(self, selector: str, dx: float, dy: float) -> None:
+        """Press the mouse in the middle of an element, move it, and let go."""
+        x, y = self.middle(selector)
+        mouse = {"button": "left", "buttons": 1, "clickCount": 1}
+        self.send("Input.dispatchMouseEvent", type="mousePressed", x=x, y=y, **mouse)
+        for part in (0.5, 1):
+            place = {"x": x + part * dx, "y": y + part * dy}
+            self.send("Input.dispatchMouseEvent", type="mouseMoved", **place, **mouse)
+        self.send("Input.dispatchMouseEvent", type="mouseReleased", **place, **mouse)
 
     def open(self, url: str) -> None:
         """Go to an address."""
@@ -106,13 +153,19 @@ class Page:
 
     def click(self, selector: str) -> None:
         """Click the middle of the first element that fits a CSS selector, as a mouse does."""
-        x, y = self.value(
-            f"""(() => {{const e = document.querySelector({json.dumps(selector)});
-            e.scrollIntoView({{block: "center"}}); const r = e.getBoundingClientRect();
-            return [r.x + r.width / 2, r.y + r.height / 2]}})()"""
-        )
+        x, y = self.middle(selector)
         for kind in ("mousePressed", "mouseReleased"):
             self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def middle(self, selector: str) -> tuple[float, float]:
+        """Bring the first element that fits a CSS selector into view; its middle."""
+        return tuple(
+            self.value(
+                f"""(() => {{const e = document.querySelector({json.dumps(selector)});
+                e.scrollIntoView({{block: "center"}}); const r = e.getBoundingClientRect();
+                return [r.x + r.width / 2, r.y + r.height / 2]}})()"""
+            )
+        )
 
     def screenshot(self, path: Path) -> None:
         """Save what the window shows as a PNG."""

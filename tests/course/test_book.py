@@ -9,8 +9,11 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from finegan_lib.base.errors import InputError
-from finegan_lib.course.engine import book
+from finegan_lib.course.engine import book, front_page
+from finegan_lib.course.engine.contents import lesson_facts
 from finegan_lib.course.engine.folders import lesson_names
+from finegan_lib.course.page import build
+from finegan_lib.course.page.runtime import NoRuntime
 
 
 class Links(HTMLParser):
@@ -29,8 +32,20 @@ class Links(HTMLParser):
                 self.targets.append(value or "")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def without_npm():
+    """The playground stands still here; tests/course/test_page.py and a browser look at it live."""
+
+    def none_here():
+        raise NoRuntime("no runtime in this test", seen="none", cure="See the other tests.")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "fetch_runtime", none_here)
+        yield
+
+
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory):
+def pages(tmp_path_factory, without_npm):
     return book.build_book(tmp_path_factory.mktemp("book") / "html").parent
 
 
@@ -73,6 +88,49 @@ def test_pages_show_the_outputs(pages):
     page = (pages / "solutions" / "01_gan.html").read_text(encoding="utf-8")
     assert page.count("<img") > 3
     assert "✓ 01.1" in page
+
+
+def test_the_front_page_shows_what_the_course_is_about(pages):
+    text = (pages / "index.html").read_text(encoding="utf-8")
+    cards = re.findall(r'<div class="sd-card .*?(?=<div class="sd-col|</section>)', text, re.DOTALL)
+    for lesson in lesson_names():
+        (card,) = [card for card in cards if f'href="notebooks/{lesson}.html"' in card]
+        assert re.search(r"\d+ minutes", card) and re.search(
+            rf'src="_images/{lesson}\w*.png"', card
+        )
+    for name in ("stages", "course_map"):
+        assert re.search(rf'src="_images/{name}\w*.png"', text)
+    assert 'href="playground.html"' in text
+
+
+def test_a_lesson_s_figure_to_play_with_ends_its_section(pages):
+    """After the exercises, whose answers it may give away."""
+    headers = {lesson: lesson_facts(lesson) for lesson in lesson_names()}
+    playful = {lesson: facts for lesson, facts in headers.items() if "play" in facts}
+    assert len({facts["play"] for facts in playful.values()}) == len(playful) >= 11
+    for lesson, facts in playful.items():
+        text = (pages / "notebooks" / f"{lesson}.html").read_text(encoding="utf-8")
+        figure = facts["play"]
+        box = 'class="finegan playground"' if figure == "playground" else f'data-figure="{figure}"'
+        assert text.count(box) == 1
+        headings = list(re.finditer("<h2[^>]*>(.*?)<a", text))
+        titles = [re.sub("<.*?>", "", heading[1]).strip() for heading in headings]
+        before = [heading.start() < text.index(box) for heading in headings].count(True)
+        assert titles[before - 1].replace("’", "'") == facts["play_in"]
+
+
+def test_without_the_runtime_the_playground_is_a_picture(pages):
+    text = (pages / "playground.html").read_text(encoding="utf-8")
+    assert "no runtime in this test" in text
+    assert 'src="page/toy_grid.png"' in text and (pages / "page" / "toy_grid.png").exists()
+
+
+def test_the_badge_needs_no_network(pages):
+    for folder in ("notebooks", "solutions"):
+        for page in (pages / folder).glob("[0-9]*.html"):
+            text = page.read_text(encoding="utf-8")
+            assert front_page.COLAB_BADGE not in text
+            assert 'src="../_images/colab_badge.svg"' in text
 
 
 def test_an_earlier_book_is_replaced_and_nothing_else(pages, tmp_path, monkeypatch):

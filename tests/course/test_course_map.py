@@ -1,6 +1,7 @@
 """The README's pictures: the map shows every lesson, in order; the stages are a network's."""
 
 import matplotlib.pyplot as plt
+import pytest
 
 from finegan_lib.course.engine import course_map
 from finegan_lib.course.engine.folders import lesson_names
@@ -23,15 +24,29 @@ def test_the_map_shows_every_lesson_and_where_to_go_from_it():
 
 
 def test_the_stages_are_three():
-    figure = course_map.draw_stages(columns=4)
+    figure = course_map.draw_stages(["toy"], columns=4)
     assert len(figure.axes) == 3 * 4
     labels = [axis.get_ylabel() for axis in figure.axes if axis.get_ylabel()]
     assert labels == ["background", "shape", "appearance"]
     plt.close(figure)
 
 
+def test_two_networks_stand_side_by_side():
+    figure = course_map.draw_stages(["toy", "toy"], columns=2)
+    assert len(figure.axes) == 3 * 4
+    x = [axis.get_position().x0 for axis in figure.axes[:4]]
+    assert x[2] - x[1] > 1.15 * (x[1] - x[0])
+    headings = [text for text in figure.texts if "drawn birds" in text.get_text()]
+    assert [text.get_position()[0] for text in headings] == pytest.approx([x[0], x[2]])
+    plt.close(figure)
+
+
 def test_both_are_drawn_and_shown():
-    readme = (course_map.ROOT / "README.md").read_text(encoding="utf-8")
-    for file in (course_map.FILE, course_map.STAGES_FILE):
+    root = course_map.ROOT
+    shown = {
+        course_map.FILE: (root / "notebooks" / "README.md", course_map.FILE.name),
+        course_map.STAGES_FILE: (root / "README.md", f"notebooks/{course_map.STAGES_FILE.name}"),
+    }
+    for file, (readme, link) in shown.items():
         assert 10_000 < file.stat().st_size < 300_000
-        assert f"(notebooks/{file.name})" in readme
+        assert f"]({link})" in readme.read_text(encoding="utf-8")

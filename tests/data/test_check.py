@@ -15,7 +15,7 @@ from finegan_lib.__main__ import main
 from finegan_lib.base.errors import InputError
 from finegan_lib.data import BirdsFolder
 from finegan_lib.data.check import check_folder, report_text
-from finegan_lib.data.folder import read_rgb
+from finegan_lib.data.pictures import read_rgb
 
 SHAPES = [((60, 40), (10, 5, 40, 30)), ((40, 60), (4, 20, 30, 50)), ((50, 50), (0, 0, 20, 25))]
 

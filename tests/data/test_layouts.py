@@ -11,8 +11,8 @@ import torch
 from finegan_lib import losses
 from finegan_lib.base.errors import InputError
 from finegan_lib.data import BirdsFolder, layouts
-from finegan_lib.data.folder import read_rgb, upright_box
 from finegan_lib.data.obtain import prepare, prepare_main
+from finegan_lib.data.pictures import read_rgb, upright_box
 from finegan_lib.models.blocks import PatchGeometry
 
 # ------------------------------------------------------------------------------------ Dogs' XML
@@ -236,7 +236,7 @@ def test_the_middle_box_leaves_background_patches(small, tmp_path, shape):
         ("file,x,y,width,height\nowls/p 0.png,1,2,3,x", "line 2 is malformed"),
         ("\n\nfile,x,y,width,height\n\nowls/p 0.png,1,2,3,x", "line 5 is malformed"),
         ("file,x,y,width,height\nowls/p 0.png,1,2,3,4", "has no box for 2 of 3 images"),
-        ("file,x,y,width,height\n../photos/owls/p 0.png,1,2,3,4", "no such image"),
+        ("file,x,y,width,height\n../photos/owls/p 9.png,1,2,3,4", "no such image"),
     ],
 )
 def test_csv_files_that_are_refused(photos, tmp_path, text, message):

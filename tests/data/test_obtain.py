@@ -21,7 +21,7 @@ from PIL import Image
 from finegan_lib.base.errors import InputError
 from finegan_lib.data import BirdsFolder, cub_folder, obtain
 from finegan_lib.data.check import check_folder
-from finegan_lib.data.folder import read_rgb
+from finegan_lib.data.pictures import read_rgb
 from finegan_lib.data.sources import SOURCES, Archive
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "data_scripts"

@@ -17,6 +17,7 @@ from finegan_lib.discovery.cluster import (
     folder_labels,
     middle_square,
     read_images,
+    with_title,
 )
 from finegan_lib.discovery.code_classifiers import DiscoveryConfig
 from finegan_lib.discovery.depict import DEPICTConfig
@@ -94,6 +95,22 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     assert (tmp_path / "out/clusters.png").is_file()
     assert main([*arguments.split(), "--out", str(tmp_path / "out/clusters.csv")]) == 2
     assert "this is a file" in capsys.readouterr().err
+
+
+def test_without_a_number_there_are_as_many_clusters_as_children(colours, tmp_path):
+    result = cluster(
+        colours, "finegan", None, tmp_path / "a", image_size=32, config=QUICK["finegan"]
+    )
+    assert result["n_clusters"] == 20  # of toy
+    with pytest.raises(InputError, match="--n-clusters"):
+        cluster(colours, "kmeans", None, tmp_path / "b", image_size=32)
+
+
+def test_a_title_stands_above_the_sheet():
+    sheet = Image.new("RGB", (400, 50), "blue")
+    titled = np.array(with_title(sheet, "a title"))
+    assert titled.shape == (80, 400, 3) and (titled[30:] == (0, 0, 255)).all()
+    assert (titled[:30] < 128).all(2).any()  # letters
 
 
 def test_toybirds_and_cub_folders_come_with_their_truth(tmp_path, monkeypatch):

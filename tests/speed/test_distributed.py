@@ -240,5 +240,57 @@ def test_uneven_shares_and_other_families_are_refused(second_of_two):
         with pytest.raises(InputError, match="must split evenly"):
             distributed.check_batch(batch_size, system)
     gan = GANSystem(GANConfig(image_size=32, z_dim=3, g_dim=4, d_dim=4), Recipe())
-    with pytest.raises(InputError, match="only FineGAN"):
-        distributed.check_batch(8, gan)
+    distributed.check_batch(8, gan)
+    with pytest.raises(InputError, match="must split evenly"):
+        distributed.check_batch(7, gan)
+
+
+# ------------------------------------------------------------------------ how processes meet
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("no-such-host.invalid", "the address of the first process is not known"),
+        ("127.0.0.1", "have not met within 2 s"),
+    ],
+)
+def test_processes_that_do_not_meet_are_told_so(tmp_path, address, says):
+    """One of two starts alone: it says what is wrong and how to start both, and waits no longer."""
+    (tmp_path / "command.txt").write_text(COMMAND)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    alone = {"TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": address, "MASTER_PORT": str(port)}
+    alone |= {"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0", "FINEGAN_MEETING": "2"}
+    result = subprocess.run(
+        [sys.executable, "tests/distributed_worker.py", "train", str(tmp_path)],
+        cwd=ROOT,
+        env=os.environ | alone | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 2, result.stderr
+    assert says in result.stderr and "--local-addr localhost" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "preset", ["gan", "infogan", "simple_gan", "infogan_baseline", "lr_gan", "stackgan"]
+)
+def test_a_baseline_in_two_processes_is_one_run(tmp_path, preset):
+    """The losses of the first steps are those of one process."""
+    command = COMMAND.replace("--free-child 0 ", "").replace(
+        "--preset toy", f"--preset {preset} --image-size 32 --data toybirds"
+    )
+    (tmp_path / "command.txt").write_text(command)
+    for status, _, error in in_two_processes("train", tmp_path):
+        assert status == 0, error
+    config = RunConfig.load(tmp_path / "run")
+    train(config, tmp_path / "alone", progress=False)
+    ours, theirs = history(tmp_path / "run"), history(tmp_path / "alone")
+    assert [line["step"] for line in ours] == [1, 2, 3, 4, 5]
+    for a, b in zip(theirs[:2], ours[:2], strict=True):
+        for name in set(a) - {"step", "seconds", "images_per_s", "warnings"}:
+            assert b[name] == pytest.approx(a[name], abs=0.02), name

@@ -4,30 +4,36 @@ Nothing is executed: the pages show the outputs that the notebooks hold.
 """
 
 import shutil
+import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from ...base.errors import InputError
-from .colab import ROOT, release_tag, repository
-from .folders import lesson_names
+import nbformat
 
-PACKAGES = ("sphinx", "myst_nb", "sphinx_book_theme", "latex2mathml")
+from ...base.errors import InputError
+from ..page.build import write_page
+from .colab import ROOT, repository
+from .folders import lesson_names
+from .front_page import BADGE, lesson_for_the_book, with_the_badge, write_front_page
+
+PACKAGES = ("sphinx", "myst_nb", "sphinx_book_theme", "latex2mathml", "sphinx_design")
 
 CONF = """\
 project = "FineGAN, the course"
 html_title = project
-extensions = ["myst_nb", "finegan_lib.course.engine.book"]
+extensions = ["myst_nb", "sphinx_design", "finegan_lib.course.engine.book"]
 html_math_renderer = "mathml"
 nb_execution_mode = "off"
-myst_enable_extensions = ["dollarmath", "amsmath"]
+myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 html_theme = "sphinx_book_theme"
 html_theme_options = {{"repository_url": "{repository}", "use_repository_button": True}}
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
-# The badge's picture lies on another site.
-suppress_warnings = ["image.not_readable"]
+html_favicon = "extra/page/bird.svg"
+html_context = {{"default_mode": "auto"}}  # light or dark, as the reader's system is
+html_extra_path = ["extra"]  # the playground's own page
 linkcheck_retries = 3
 linkcheck_timeout = 20
 # The release's own files, which the badges open, are not there before it is published.
@@ -38,29 +44,7 @@ linkcheck_ignore = [r"https://colab\\.research\\.google\\.com/github/.*"]
 CSS = """\
 .bd-main .bd-content .bd-article-container { max-width: 62rem; }
 .bd-article div.math { margin: 0.6rem 0 1rem; overflow-x: auto; }
-"""
-
-INDEX = """\
-# FineGAN, the course
-
-How can a network that nobody ever told what a species is learn to paint a heron in striped plumage
-before a sunset, and to change any one of the three without touching the others? The notebooks
-build the answer: a GAN, InfoGAN's bound, FineGAN's three stages, and what they are worth. Here they
-are to be read; [the repository]({repository}) (release {tag}) has them to be worked through.
-
-```{{toctree}}
-:caption: Lessons
-:maxdepth: 1
-
-{lessons}
-```
-
-```{{toctree}}
-:caption: Worked solutions
-:maxdepth: 1
-
-{solutions}
-```
+.sd-card-img-top { height: 11rem; object-fit: cover; object-position: left top; background: white; }
 """
 
 
@@ -108,22 +92,25 @@ def write_sources(folder: Path) -> None:
     (folder / "_static").mkdir()
     (folder / "_static" / "book.css").write_text(CSS, encoding="utf-8")
     (folder / "conf.py").write_text(CONF.format(repository=repository()), encoding="utf-8")
-    pages = {"notebooks": [], "solutions": []}
+    page = folder / "extra" / "page"
+    page.parent.mkdir()
+    if problem := write_page(page):
+        print(f"note: the book's playground stands still: {problem}", file=sys.stderr)
+    shutil.copy(BADGE, folder)
+    pages = {"notebooks": [], "solutions": ["solutions/README"]}
     for name, listed in pages.items():
         (folder / name).mkdir()
-        if name == "solutions":  # the leader's guide; notebooks/README.md is about the repository
-            shutil.copy(ROOT / name / "README.md", folder / name)
-            listed.append(f"{name}/README")
         for lesson in lesson_names():
-            shutil.copy(ROOT / name / f"{lesson}.ipynb", folder / name)
+            path = ROOT / name / f"{lesson}.ipynb"
+            lessons = name == "notebooks"
+            notebook = lesson_for_the_book(lesson, page) if lessons else with_the_badge(path)
+            nbformat.write(notebook, folder / name / path.name)
             listed.append(f"{name}/{lesson}")
-    index = INDEX.format(
-        repository=repository(),
-        tag=release_tag(),
-        lessons="\n".join(pages["notebooks"]),
-        solutions="\n".join(pages["solutions"]),
-    )
-    (folder / "index.md").write_text(index, encoding="utf-8")
+    # The leader's guide. notebooks/README.md is about the repository.
+    shutil.copy(ROOT / "solutions" / "README.md", folder / "solutions")
+    for picture in ("stages.png", "course_map.png"):
+        shutil.copy(ROOT / "notebooks" / picture, folder / "notebooks")
+    write_front_page(folder, page, pages)
 
 
 def setup(app) -> dict:

@@ -20,6 +20,7 @@ from ...base.errors import InputError
 from .folders import timings
 
 ROOT = Path(__file__).resolve().parents[3]
+COLAB_BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 PYPROJECT = ROOT / "pyproject.toml"
 _ADDRESS = re.compile(r'^(Repository\s*=\s*")([^"]*)(")', re.MULTILINE)
 _REVISION = re.compile(r'^(revision\s*=\s*")([^"]*)(")', re.MULTILINE)
@@ -107,8 +108,7 @@ def badge_cell(folder: str, lesson: str) -> str:
     """Markdown: a badge that opens the notebook of :func:`revision` on Colab."""
     where = repository().removeprefix("https://github.com/")
     link = f"https://colab.research.google.com/github/{where}/blob/{revision()}"
-    image = "https://colab.research.google.com/assets/colab-badge.svg"
-    return f"[![Open in Colab]({image})]({link}/{folder}/{lesson}.ipynb)"
+    return f"[![Open in Colab]({COLAB_BADGE})]({link}/{folder}/{lesson}.ipynb)"
 
 
 def bootstrap_cell(lesson: str, extras=()) -> str:

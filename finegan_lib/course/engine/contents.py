@@ -3,16 +3,23 @@
 A header, ``lesson:`` in the first lines of ``lesson.py``, states ``title`` (a word or two),
 ``part`` (of the course), ``about`` (a few words for the map), ``question`` (that it answers),
 ``afterwards`` (what one can do then: "afterwards you can …"), ``t4_seconds`` (an estimate) and, if
-needed, ``extras`` (further packages for Colab).
+needed, ``extras`` (further packages for Colab). For the book it may state ``card`` (a part of the
+cell that draws the picture of its card; without it, the lesson's first picture), ``play`` (a figure
+of ``page/site/figures.js``, or "playground") and ``play_in`` (the section that the figure ends).
 """
 
 import jupytext
 
 from ...base.errors import InputError
+from .colab import badge_cell
 from .folders import lesson_names, lesson_source
 
 FIELDS = ("title", "part", "about", "question", "afterwards", "t4_seconds")
 BEGIN, END = "<!-- lessons: python -m finegan_lib.course build -->", "<!-- end of lessons -->"
+BADGE = (
+    "<!-- badge of the first lesson: python -m finegan_lib.course build -->",
+    "<!-- end of badge -->",
+)
 
 
 def facts_in(metadata, lesson: str) -> dict:
@@ -65,8 +72,13 @@ def lessons_table(folder: str = "notebooks/") -> str:
 
 
 def with_table(page: str, folder: str = "notebooks/") -> str:
-    """A page with the table of lessons between its two marks; a page without marks as it is."""
-    before, mark, rest = page.partition(BEGIN)
-    if not mark:
-        return page
-    return f"{before}{BEGIN}\n{lessons_table(folder)}\n{END}{rest.partition(END)[2]}"
+    """A page with the table of lessons, and the badge of the first, between their marks.
+
+    What a page has no marks for is left out.
+    """
+    first = badge_cell(folder.rstrip("/"), lesson_names()[0])
+    for begin, end, text in ((BEGIN, END, lessons_table(folder)), (*BADGE, first)):
+        before, mark, rest = page.partition(begin)
+        if mark:
+            page = f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}"
+    return page

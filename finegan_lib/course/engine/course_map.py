@@ -8,6 +8,7 @@ import torch
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from ... import figures
+from ...base.files import WEIGHTS
 from ...pretrained import load_finegan
 from .. import style
 from .colab import ROOT
@@ -22,24 +23,54 @@ FILE = ROOT / "notebooks" / "course_map.png"
 STAGES_FILE = ROOT / "notebooks" / "stages.png"
 
 
-def draw_stages(checkpoint: str = "toy", columns: int = 9) -> plt.Figure:
+# What each network of the front picture learned from; those that are not shipped are left out.
+FRONT = {"toy": "learned from drawn birds", "birds": "learned from photographs"}
+GAP, HEADING = 0.3, 0.25  # between two networks and above them, in inches
+
+
+def draw_stages(checkpoints=None, columns: int | None = None) -> plt.Figure:
     """Background, shape and finished bird of some children, one column each.
 
     Args:
-        checkpoint: of a FineGAN.
-        columns: children, evenly spread.
+        checkpoints: names of FineGANs, side by side; by default the shipped ones of ``FRONT``.
+        columns: children of each, evenly spread; by default nine for one network, five for several.
     """
-    generator = load_finegan(checkpoint)
-    children = figures.spread(generator.config.n_children, columns)
-    z = figures.noise(generator, len(children), 0)
-    out = figures.draw(generator, generator.config.hierarchy().codes(z, children))
-    rows = {
-        "background": out.background.image,
-        "shape": out.parent.mask,
-        "appearance": out.child.image,
-    }
-    title = "Drawn in three stages, learnt without a single name of a species"
-    return figures.image_figure([list(row) for row in rows.values()], list(rows), None, title, 1.0)
+    checkpoints = checkpoints or [
+        name for name in FRONT if (WEIGHTS / f"{name}.safetensors").exists()
+    ]
+    columns = columns or (9 if len(checkpoints) == 1 else 5)
+    rows = {"background": [], "shape": [], "appearance": []}
+    for name in checkpoints:
+        generator = load_finegan(name)
+        children = figures.spread(generator.config.n_children, columns)
+        z = figures.noise(generator, len(children), 0)
+        out = figures.draw(generator, generator.config.hierarchy().codes(z, children))
+        rows["background"] += out.background.image
+        rows["shape"] += out.parent.mask
+        rows["appearance"] += out.child.image
+    title = "Drawn in three stages, learned without a single name of a species"
+    figure = figures.image_figure(list(rows.values()), list(rows), None, title, 1.0)
+    if len(checkpoints) > 1:
+        _part(figure, columns, [FRONT.get(name, name) for name in checkpoints])
+    return figure
+
+
+def _part(figure, columns, headings):
+    """Move the networks' columns apart and write a heading above each."""
+    width, height = figure.get_size_inches()
+    places = [axis.get_position() for axis in figure.axes]
+    wider, taller = width + GAP * (len(headings) - 1), height + HEADING
+    figure.set_size_inches(wider, taller)
+    n_columns = columns * len(headings)
+    for k, (axis, place) in enumerate(zip(figure.axes, places, strict=True)):
+        block, column = divmod(k % n_columns, columns)
+        left = place.x0 * width + GAP * block
+        inches = left, place.y0 * height, place.width * width, place.height * height
+        axis.set_position([a / b for a, b in zip(inches, (wider, taller) * 2, strict=True)])
+        if k < n_columns and column == 0:
+            y = (place.y1 * height + 0.06) / taller
+            figure.text(left / wider, y, headings[block], fontsize=9, va="bottom")
+    figure.suptitle(figure.get_suptitle(), fontsize=11, y=1 - 0.08 / taller, va="top")
 
 
 def stations() -> list[tuple[str, str, str, str, int, int]]:

@@ -6,6 +6,9 @@
 #     about: "the question, ToyBirds"
 #     question: "Can a network find species that nobody named?"
 #     afterwards: "say why sorting pictures without labels finds backgrounds"
+#     card: "kept = {\"parent\""
+#     play: start
+#     play_in: "The question"
 #     t4_seconds: 30
 # ---
 # ruff: noqa: E402, F821

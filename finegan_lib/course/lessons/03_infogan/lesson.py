@@ -6,6 +6,9 @@
 #     about: "codes that mean a thing"
 #     question: "How does a code get a meaning?"
 #     afterwards: "derive the bound on mutual information, and measure its gap"
+#     card: "strengths = {\"bright walls\""
+#     play: infogan
+#     play_in: "Why it is hard, and the way round"
 #     t4_seconds: 60
 # ---
 # ruff: noqa: E402, F821

@@ -6,6 +6,9 @@
 #     about: "patches, and no birds"
 #     question: "How to paint what is *behind* a bird, when every picture has a bird in it?"
 #     afterwards: "train on patches, so that nobody paints a bird"
+#     card: "background_patch_weights(windows.box"
+#     play: background
+#     play_in: "From the box to the patches"
 #     t4_seconds: 60
 # ---
 # ruff: noqa: F821

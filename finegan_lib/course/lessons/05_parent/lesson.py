@@ -6,6 +6,9 @@
 #     about: "a mask: the shape"
 #     question: "Where does a shape come from?"
 #     afterwards: "let a mask become a shape"
+#     card: "codes_for_parents(generator, 6"
+#     play: parent
+#     play_in: "Two heads on one stage"
 #     t4_seconds: 45
 # ---
 # ruff: noqa: F821

@@ -6,6 +6,9 @@
 #     about: "looks; the whole model"
 #     question: "How does the plumage keep to the shape?"
 #     afterwards: "put the three stages and their losses together"
+#     card: "stagewise(generator"
+#     play: child
+#     play_in: "Three layers, one picture"
 #     t4_seconds: 40
 # ---
 # ruff: noqa: F821

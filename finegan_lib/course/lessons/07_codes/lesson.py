@@ -6,6 +6,9 @@
 #     about: "sweeps and factors"
 #     question: "What do b, p, c and z each control, and what if the tie between them is cut?"
 #     afterwards: "vary b, p, c and z, and measure what each one moves"
+#     card: "figures.parent_by_child(generator"
+#     play: codes
+#     play_in: "How much can a code say?"
 #     t4_seconds: 20
 # ---
 # ruff: noqa: F821

@@ -6,6 +6,9 @@
 #     about: "the loop, its failures"
 #     question: "What does the real training loop look like, and how does it fail?"
 #     afterwards: "run, resume and read a training, and recognise a failing one"
+#     card: "moments = [176"
+#     play: training
+#     play_in: "The same picture, tomorrow: an average of weights"
 #     t4_seconds: 60
 # ---
 # ruff: noqa: F821

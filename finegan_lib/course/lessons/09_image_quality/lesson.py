@@ -6,6 +6,9 @@
 #     about: "IS, FID; Tables 1 and 2"
 #     question: "How good are the pictures?"
 #     afterwards: "compute IS and FID, and distrust them"
+#     card: "strengths = np.array([0, 0.15"
+#     play: image_quality
+#     play_in: "The Fréchet distance"
 #     t4_seconds: 40
 #     extras: [torchmetrics, lightning-utilities]
 # ---

@@ -6,6 +6,9 @@
 #     about: "play; what came after"
 #     question: "What can one do with it, and what came after?"
 #     afterwards: "mix birds by hand; what FineGAN cannot do, what came after"
+#     card: "dressed ="
+#     play: playground
+#     play_in: "The playground"
 #     t4_seconds: 40
 # ---
 # ruff: noqa: F821

@@ -1,0 +1,71 @@
+// What the lessons' figures compute, as the lessons define it.
+"use strict";
+{
+  const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
+  const xlogx = (x) => (x > 0 ? x * Math.log(x) : 0);
+
+  const normal = (x, mean, sd) => Math.exp(-(((x - mean) / sd) ** 2) / 2) / (sd * Math.sqrt(2 * Math.PI));
+
+  /** D* = p / (p + q), lesson 01. */
+  const bestDiscriminator = (p, q) => p / (p + q);
+
+  /** Jensen and Shannon's divergence of two densities at places `step` apart, in nats. */
+  const jensenShannon = (p, q, step) => step * sum(p.map((value, i) => {
+    const middle = (value + q[i]) / 2;
+    return (xlogx(value) + xlogx(q[i])) / 2 - xlogx(middle);
+  }));
+
+  /** Entropy of probabilities, and I of a joint table (rows of probabilities), in nats. */
+  const entropy = (probabilities) => -sum(probabilities.map(xlogx));
+  const margins = (table) => [table.map(sum), table[0].map((_, j) => sum(table.map((row) => row[j])))];
+  function mutualInformation(table) {
+    const [rows, columns] = margins(table);
+    return entropy(rows) + entropy(columns) - entropy(table.flat());
+  }
+
+  /** InfoGAN's bound H(c) + E log Q(c|x), lesson 02. Rows of both tables: c; columns: x. */
+  function informationBound(table, q) {
+    const [rows] = margins(table);
+    return entropy(rows) + sum(table.flatMap((row, i) => row.map((joint, j) => joint * Math.log(q[i][j]))));
+  }
+
+  /** 2·I / (H(A) + H(B)) of a table of counts, lesson 00. */
+  function nmi(counts) {
+    const total = sum(counts.flat());
+    const table = counts.map((row) => row.map((count) => count / total));
+    const [rows, columns] = margins(table);
+    return (2 * mutualInformation(table)) / (entropy(rows) + entropy(columns));
+  }
+
+  /** Which of a critic's cells lie clear of the box [x1, y1, x2, y2], lesson 03: rows of booleans. */
+  function keptPatches([x1, y1, x2, y2], { field, stride, cells }) {
+    const covered = (i, low, high) => i >= Math.ceil((low - field) / stride) && i <= Math.floor(high / stride);
+    return Array.from({ length: cells }, (_row, j) => Array.from({ length: cells },
+      (_column, i) => !(covered(i, x1, x2) && covered(j, y1, y2))));
+  }
+
+  /** M·F + (1 − M)·behind, channel by channel, lesson 04. */
+  const stitch = (mask, foreground, behind) => foreground.map((f, i) => mask * f + (1 - mask) * behind[i]);
+
+  /** The running average of numbers, lesson 07; with a warm-up the decay starts small. */
+  function runningAverage(numbers, decay, warm) {
+    let average = numbers[0];
+    return numbers.map((number, n) => {
+      const d = warm ? Math.min(decay, (1 + n) / (10 + n)) : decay;
+      average = d * average + (1 - d) * number;
+      return average;
+    });
+  }
+
+  /** The Fréchet distance of two normal distributions of one number, lesson 08. */
+  const frechet = (m1, s1, m2, s2) => (m1 - m2) ** 2 + (s1 - s2) ** 2;
+
+  /** How many children each parent gets, lesson 06. */
+  const shares = (parents, children) => Array.from({ length: parents },
+    (_, i) => Math.floor(children / parents) + (i < children % parents ? 1 : 0));
+
+  Object.assign(finegan, {
+    normal, bestDiscriminator, jensenShannon, entropy, mutualInformation, informationBound, nmi,
+    keptPatches, stitch, runningAverage, frechet, shares,
+  });
+}

@@ -1,0 +1,12 @@
+// Brings the page's parts to life when it has been read.
+"use strict";
+document.addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll(".finegan[data-figure]").forEach((box) => finegan.mount(box));
+  for (const box of document.querySelectorAll(".finegan.playground")) {
+    const playground = new finegan.Playground(box);
+    box.playground = playground;
+    playground.start().catch((error) => {
+      playground.say(`The network cannot be run here (${error.message}). The picture below stands still.`);
+    });
+  }
+});

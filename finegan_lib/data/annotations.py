@@ -1,0 +1,249 @@
+"""Files of annotations, opened and parsed: tables, JSON, XML; and what one says of a box.
+
+Texts are parsed by Python's ``csv``, ``json`` and ``expat``. Which layout a file has, :mod:`.boxes`
+knows.
+"""
+
+import csv
+import io
+import math
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+from xml.parsers import expat
+
+from ..base.errors import InputError
+from ..base.files import disk_errors
+
+# An annotation of one picture has a kilobyte; one of a whole set in CVAT's form has megabytes.
+MOST_XML_BYTES, MOST_OF_A_SET = 1 << 20, 1 << 28
+SHARES, PERCENT = (1, 1), (100, 100)  # frames of boxes that are no pixels
+LABEL_FOLDERS = {"labels", "label", "annotations", "annotation", "xml", "xmls", "anns", "ann"}
+IMAGE_FOLDERS = {"images", "image", "jpegimages", "imgs", "img", "photos", "pictures"}
+SPLITS = {"train": True, "training": True, "trn": True}
+SPLITS |= dict.fromkeys(("valid", "validation", "val", "test", "testing"), False)
+SPLITS |= dict.fromkeys(("tst", "dev", "eval"), False)
+
+
+class Entry(NamedTuple):
+    """What a file says of one box, or of a picture without any.
+
+    Attributes:
+        names: the picture's name, and others to try where there is no such picture.
+        beside: folders that the names may be relative to.
+        box: x1, y1, x2, y2; None where the picture has none.
+        label: class, or None.
+        frame: (width, height) that the box was measured in; SHARES, PERCENT, or None: not said.
+        where: file and line.
+        training: whether it is of the training split, or None.
+        error: why the box cannot be used, or None.
+    """
+
+    names: tuple
+    beside: tuple
+    box: tuple | None
+    label: str | None
+    frame: tuple | None
+    where: str
+    training: bool | None = None
+    error: InputError | None = None
+
+
+class Source(NamedTuple):
+    """A file, or the folder of a set of files, and what was read of it.
+
+    Attributes:
+        path: of the file or the folder.
+        content: JSON's values, or another class of this module or of :mod:`.boxes`.
+        files: those of a folder that were read.
+    """
+
+    path: Path
+    content: object
+    files: tuple = ()
+
+
+class Table(NamedTuple):
+    """Rows of texts: ``header`` {plain name: column}, ``rows`` [(number of the line, fields)]."""
+
+    header: dict
+    rows: list
+
+
+class Node(NamedTuple):
+    """An element of XML; ``text`` is what stands directly in it."""
+
+    tag: str
+    attributes: dict
+    children: list
+    text: list
+
+    def all(self, tag: str) -> Iterator["Node"]:
+        """The elements of that name below this one, in order."""
+        for child in self.children:
+            if child.tag == tag:
+                yield child
+            yield from child.all(tag)
+
+    def value(self, tag: str) -> str:
+        """The text of the first child of that name; KeyError if there is none."""
+        for child in self.children:
+            if child.tag == tag:
+                return "".join(child.text).strip()
+        raise KeyError(f"no {tag} in a {self.tag}")
+
+
+# --------------------------------------------------------------------------------- reading files
+
+
+def read_text(path) -> str:
+    """A text in UTF-8, or in UTF-16 with a byte-order mark; the mark is taken off.
+
+    Raises:
+        InputError: for other bytes.
+    """
+    with disk_errors("read", path):
+        data = Path(path).read_bytes()
+    encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"cannot read {path}: it is not UTF-8", seen=str(error), cure="Save it as UTF-8."
+        ) from error
+
+
+def csv_rows(path, delimiter=",", text=None):
+    """[(number of the line, its fields)], without the empty lines."""
+    text = read_text(path) if text is None else text
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        return [(reader.line_num, row) for row in reader if any(field.strip() for field in row)]
+    except csv.Error as error:
+        raise InputError(f"cannot read {path}", seen=str(error), cure="Save it as CSV.") from error
+
+
+def read_table(path) -> Table:
+    """A table whose columns are parted by whichever of , ; tab | its first line has most of."""
+    text = read_text(path)
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = max(",;\t|", key=first.count)
+    rows = csv_rows(path, delimiter, text)
+    header = {}
+    for column, name in enumerate(rows[0][1] if rows else []):
+        header.setdefault(re.sub(r"[\s_\-#.]", "", name).lower(), column)
+    return Table(header, rows[1:])
+
+
+def read_xml(data: bytes, most: int = MOST_XML_BYTES) -> Node:
+    """The outermost element. A document type, and every entity that could be expanded, is refused.
+
+    Raises:
+        ValueError, LookupError, OverflowError, expat.ExpatError: for what cannot be parsed.
+    """
+    top = Node("", {}, [], [])
+    open_ones = [top]
+
+    def refuse(*_):
+        raise ValueError("it declares a document type")
+
+    def start(tag, attributes):
+        if len(open_ones) > 20:
+            raise ValueError("it is nested too deeply")
+        node = Node(tag, attributes, [], [])
+        open_ones[-1].children.append(node)
+        open_ones.append(node)
+
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
+    parser.StartElementHandler, parser.EndElementHandler = start, lambda _: open_ones.pop()
+    parser.CharacterDataHandler = lambda text: open_ones[-1].text.append(text)
+    if len(data) > most:
+        raise ValueError(f"it has more than {most} bytes")
+    parser.Parse(data, True)
+    return top
+
+
+BAD_XML = (expat.ExpatError, LookupError, ValueError, OverflowError)
+
+
+def why(error) -> str:
+    """An error's own words."""
+    return str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+
+
+def bad_file(path, error, cure="Fetch it again.") -> InputError:
+    """What is said of an annotation that cannot be parsed."""
+    return InputError(f"cannot use the annotation {path}", seen=why(error), cure=cure)
+
+
+def number(text) -> float:
+    """A number as a file gives it, also with a comma for the point.
+
+    Raises:
+        ValueError, TypeError: if it is none.
+    """
+    if isinstance(text, bool):
+        raise ValueError(f"{text} is no number")
+    return float(text.replace(",", ".") if isinstance(text, str) else text)
+
+
+def split_of(word) -> bool | None:
+    """Whether a folder or a column names the training split: "train2017" → True; else None."""
+    return SPLITS.get(re.sub(r"[\W_\d]", "", str(word)).lower())
+
+
+def safely(make, where, names=(), beside=()) -> list[Entry]:
+    """The entries that ``make()`` gives, or one that says why there are none."""
+    try:
+        return make()
+    except InputError as error:
+        found = error
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, IndexError) as error:
+        seen = f"{type(error).__name__}: {why(error)}"[:300]
+        found = InputError(f"{where} cannot be used", seen=seen, cure="Mend it, or take it out.")
+    return [Entry(names, beside, None, None, None, where, error=found)]
+
+
+def box_round(points) -> tuple:
+    """The box of some (x, y)."""
+    xs, ys = zip(*((number(x), number(y)) for x, y in points), strict=True)
+    if not all(map(math.isfinite, (*xs, *ys))):
+        raise ValueError("a number is not finite")
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def positive(text):
+    """A whole number above 0, or None."""
+    try:
+        value = number(text)
+        return int(value) if math.isfinite(value) and value >= 1 else None
+    except (ValueError, TypeError):
+        return None
+
+
+# ------------------------------------------------------------------------------ where pictures are
+
+
+def picture_folders(label: Path) -> tuple[Path, ...]:
+    """Where the picture of a file of labels may be: beside it, or in ``labels/``'s twin.
+
+    ``train/labels/x.txt`` → ``train/labels``, ``train/images``; ``Annotations/x.xml`` →
+    ``Annotations``, ``JPEGImages``.
+    """
+    folders, parts = [label.parent], label.parent.parts
+    for place in reversed(range(len(parts))):
+        if parts[place].lower() in LABEL_FOLDERS:
+            above = Path(*parts[:place])
+            names = sorted(name for name in names_in(above) if name.lower() in IMAGE_FOLDERS)
+            folders += [above.joinpath(name, *parts[place + 1 :]) for name in names]
+            folders.append(above.joinpath(*parts[place + 1 :]))
+            break
+    return tuple(folders)
+
+
+def names_in(folder: Path) -> list[str]:
+    """What a folder holds; nothing if it is none."""
+    return os.listdir(folder) if folder.is_dir() else []

@@ -1,0 +1,110 @@
+"""Pictures in memory: torchvision's tuples, Hugging Face's dictionaries, plain lists."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.datasets import FakeData
+
+from finegan_lib.base.errors import InputError
+from finegan_lib.data import PictureSet
+from finegan_lib.discovery.cluster import cluster
+from finegan_lib.presets import TOY
+from finegan_lib.scoring.quality import real_pictures
+from finegan_lib.training import train
+
+
+def rows(n=4, size=(40, 30)):
+    """As a data set of Hugging Face: dictionaries with Pillow's pictures."""
+    return [
+        {
+            "image": Image.new("RGB", size, (k * 40, 90, 120)),
+            "objects": {"bbox": [[10, 5, 20, 15]]},
+            "label": k % 2,
+        }
+        for k in range(n)
+    ]
+
+
+def corners(row):
+    x, y, width, height = row["objects"]["bbox"][0]
+    return x, y, x + width, y + height
+
+
+def test_dictionaries_with_boxes_and_labels():
+    birds = PictureSet(
+        rows(),
+        image="image",
+        box=corners,
+        label="label",
+        class_names=["owl", "gull"],
+        image_size=32,
+    )
+    assert birds.boxes.tolist() == [[10, 5, 30, 20]] * 4 and birds.sizes == [(40, 30)] * 4
+    assert birds.class_names == ["owl", "gull"] and birds.child_index.tolist() == [0, 1, 0, 1]
+    example = birds[3, 1]
+    assert example.child_crop.shape == (3, 32, 32) and example.index == 3
+    assert torch.equal(example.child_crop, birds[3, 1].child_crop)
+    assert birds.summary() == "4 pictures, 2 classes"
+
+
+def test_torchvisions_tuples():
+    fake = FakeData(size=3, image_size=(3, 30, 40), num_classes=2)
+    birds = PictureSet(fake, label=1, image_size=32)
+    assert birds.boxes.tolist() == [[10, 7.5, 30, 22.5]] * 3
+    assert birds.n_children == len(set(birds.child_index.tolist()))
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        np.zeros((30, 40, 3), np.uint8),
+        np.zeros((30, 40), np.uint8),
+        torch.zeros(3, 30, 40),
+        torch.zeros(1, 30, 40, dtype=torch.uint8),
+        Image.new("L", (40, 30)),
+    ],
+)
+def test_kinds_of_pictures(picture):
+    birds = PictureSet([(picture, (0.25, 0.25, 0.75, 0.75))], box=1, image_size=32)
+    assert birds.boxes.tolist() == [[10, 7.5, 30, 22.5]]  # shares
+    assert birds.photograph(0).mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "message"),
+    [
+        ([], {}, "there is no picture"),
+        (
+            rows(1),
+            {"image": "picture"},
+            r"item 0 holds nothing at 'picture'; got 'image', 'objects'",
+        ),
+        ([("no picture",)], {}, "item 0 has no picture"),
+        (rows(1), {"image": "image", "box": "label"}, "item 0 has no box"),
+        (rows(1), {"image": "image", "box": lambda row: (9, 9, 3, 3)}, "item 0: the box is empty"),
+        (rows(2), {"image": "image", "label": "label", "class_names": ["a"]}, "a name for every"),
+    ],
+)
+def test_what_cannot_be_used_is_named(source, options, message):
+    with pytest.raises(InputError, match=message):
+        PictureSet(source, image_size=32, **options)
+
+
+def test_training_scoring_and_sorting_take_one(tmp_path):
+    birds = PictureSet(rows(12), image="image", box=corners, label="label", image_size=32)
+    model = dataclasses.replace(TOY.model, g_dim=4, d_dim=4, z_dim=4)
+    loop = dataclasses.replace(TOY.loop, steps=2, batch_size=4, device="cpu", minutes=0.0)
+    config = dataclasses.replace(TOY, model=model, loop=loop)
+    newest = train(config, tmp_path / "run", progress=False, data=birds)
+    assert newest.name == "step_00000002.safetensors"
+    assert real_pictures(birds, 32, progress=False).shape == (12, 3, 32, 32)
+    result = cluster(birds, "kmeans", 2, tmp_path / "out", progress=False)
+    assert result["images"] == 12 and 0 <= result["agreement"]["accuracy"] <= 1
+    with pytest.raises(InputError, match="another image size than the generator; got 32, not 64"):
+        real_pictures(birds, 64, progress=False)
+    big = dataclasses.replace(config, model=dataclasses.replace(model, image_size=64))
+    with pytest.raises(InputError, match="another image size than the model"):
+        train(big, tmp_path / "other", progress=False, data=birds)

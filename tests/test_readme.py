@@ -1,0 +1,151 @@
+"""The READMEs: every link leads somewhere, every command exists, the front page is short."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from finegan_lib.__main__ import build_parser
+from finegan_lib.course.__main__ import build_parser as course_parser
+from finegan_lib.course.engine.folders import lesson_names
+from finegan_lib.data import obtain
+from finegan_lib.data.sources import SOURCES
+
+ROOT = Path(__file__).resolve().parents[1]
+MOST_WORDS = 1300
+SKIPPED = {".git", ".venv", "runs", "data", ".pytest_cache", "node_modules", "build"}
+
+
+def pages():
+    """Every Markdown page that people write or build, relative to the root."""
+    found = [path.relative_to(ROOT) for path in ROOT.rglob("*.md")]
+    found = [path for path in found if not SKIPPED & set(path.parts)]
+    left_out = ("fuzz_report.md", "survival_report.md", "leader_guide.md")  # reports, a template
+    return [path for path in found if path.name not in left_out]
+
+
+PAGES = sorted(map(str, pages()))
+
+
+def read(page):
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def anchors(text):
+    """Of the headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    plain = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
+    return {heading.strip().replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_to_a_file_or_a_heading(page):
+    text = re.sub(r"^```.*?^```", "", read(page), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"(https?|mailto):", target):
+            continue
+        file, _, anchor = target.partition("#")
+        place = (ROOT / page).parent / file if file else ROOT / page
+        assert place.exists(), target
+        if anchor:
+            assert anchor in anchors(place.read_text(encoding="utf-8")), target
+
+
+def command_lines(text):
+    """Lines of the code blocks without a language, or of a shell; comments and prompts away."""
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    for block in (block for language, block in blocks if language in ("", "sh", "bash")):
+        for line in re.sub(r"\\\n\s*", "", block).splitlines():
+            words = shlex.split(line, comments=True)
+            while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
+                words.pop(0)
+            if words:
+                yield words
+
+
+COMMANDS = [(page, words) for page in PAGES for words in command_lines(read(page))]
+
+
+@pytest.mark.parametrize(
+    ("page", "words"), COMMANDS, ids=[f"{page}: {' '.join(words)}"[:90] for page, words in COMMANDS]
+)
+def test_every_command_is_one(page, words, monkeypatch):
+    """It is understood by the program that it calls; nothing is run."""
+    if words[0] == "torchrun":
+        words = ["python", "-m", *words[words.index("--") + 1 :]]
+    match words:
+        case ["python", "-m", "finegan_lib", *arguments]:
+            build_parser().parse_args(arguments)
+        case ["python", "-m", "finegan_lib.course", *arguments]:
+            course_parser().parse_args(arguments)
+        case ["python", script, *arguments] if script.startswith("data_scripts/"):
+            assert (ROOT / script).is_file()
+            key = script.removeprefix("data_scripts/get_").removesuffix(".py")
+            if key in SOURCES:
+                obtain._parser(key, SOURCES[key]).parse_args(arguments)
+            else:
+                monkeypatch.setattr(obtain, "_run", lambda work: 0)
+                assert obtain.prepare_main(arguments) == 0
+        case ["python", script, *_] if script.startswith("tests/"):
+            assert (ROOT / script).is_file()
+        case ["python", "-m", "pytest", *arguments]:
+            assert all((ROOT / a.split("::")[0]).exists() for a in arguments if a[0] != "-")
+        case ["python", "-m", "finegan_lib.base.checkup", "--write"]:
+            pass
+        case ["make", target, *_]:
+            assert re.search(rf"^{re.escape(target)}:", read("Makefile"), re.MULTILINE)
+        case ["export" | "pip" | "conda" | "git" | "cd" | ".venv/bin/pre-commit", *_]:
+            pass
+        case _:
+            raise AssertionError(f"{page} has a command that no test knows: {' '.join(words)}")
+
+
+def test_a_command_that_does_not_exist_is_noticed(monkeypatch):
+    for line in (
+        "python -m finegan_lib trian",
+        "make nothing",
+        "python data_scripts/get_dogs.py -x",
+    ):
+        with pytest.raises((AssertionError, SystemExit)):
+            test_every_command_is_one("README.md", line.split(), monkeypatch)
+
+
+def test_the_front_page_is_short_and_complete():
+    text = read("README.md")
+    assert len(text.split()) <= MOST_WORDS
+    wanted = ["Two commands", "Who it is for", "The lessons", "Where to start", "Six results"]
+    wanted += ["The house", "Licence and citation"]
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert [heading for heading in headings if heading in wanted] == wanted
+    for start in ("I have a laptop", "I have a GPU", "I have photographs of my own"):
+        assert f"**{start}.**" in text
+    results = text.partition("## Six results")[2].partition("\n## ")[0]
+    assert len(re.findall(r"^\| ", results, re.MULTILINE)) == 6 + 2
+    for lesson in lesson_names():
+        assert f"](notebooks/{lesson}.ipynb)" in text
+
+
+def test_the_front_page_asks_its_question_and_shows_its_picture_first():
+    parts = [part for part in read("README.md").split("\n\n") if part]
+    assert parts[0].startswith("# ") and parts[1].rstrip().endswith("?")
+    assert parts[2].startswith("![") and "notebooks/stages.png" in parts[2]
+
+
+def test_every_file_that_a_readme_names_exists():
+    """Paths in `code`, relative to the root or to the page's own folder."""
+    for page in PAGES:
+        for path in re.findall(r"`((?:[\w.]+/)+[\w.]+\.(?:py|json|md|lock|yml))`", read(page)):
+            places = (ROOT / path, (ROOT / page).parent / path)
+            assert "NAME" in path or any(place.exists() for place in places), (page, path)
+
+
+def test_help_names_what_the_readme_calls():
+    """`python -m finegan_lib --help` lists every command that a README shows."""
+    shown = {words[3] for _, words in COMMANDS if words[1:3] == ["-m", "finegan_lib"]}
+    listed = subprocess.run(
+        [sys.executable, "-m", "finegan_lib", "--help"], capture_output=True, text=True, cwd=ROOT
+    ).stdout
+    assert all(re.search(rf"^    {name}\b", listed, re.MULTILINE) for name in shown)
