@@ -285,7 +285,7 @@ def _layers():
     random = torch.Generator().manual_seed(0)
     b, fp, fc = torch.rand(3, 2, 3, 4, 4, generator=random) * 2 - 1
     mp, mc = torch.rand(2, 2, 1, 4, 4, generator=random)
-    return [(b, [fp, mp], [fc, mc])]
+    return [(b, fp, mp, fc, mc)]
 
 
 def _lay(child):
@@ -628,7 +628,7 @@ EXERCISES = (
         "my_mended_layers",
         lab.lay,
         broken=lab.lay_on_nothing,
-        gradients=True,
+        probe="probe_layers",
         inputs=_layers,
         mistakes=(
             Mistake(

@@ -39,7 +39,7 @@ train_own, train_library, step = own.train_own, own.train_library, own.step
 last_update, mute_update, mute_step = own.last_update, own.mute_update, own.mute_step
 lay, lay_on_nothing, out_of_order_figure = own.lay, own.lay_on_nothing, own.out_of_order_figure
 probe_layer, probe_generator = own.probe_layer, own.probe_generator
-probe_step, probe_update = own.probe_step, own.probe_update
+probe_step, probe_update, probe_layers = own.probe_step, own.probe_update, own.probe_layers
 
 TINY = FineGANConfig(
     image_size=32,

@@ -29,7 +29,7 @@ from ....presets import TOY
 from ....systems import Recipe, descend, update_average
 from ....training import RunConfig, StepSampler, build_system, hash_seed
 from ... import style
-from ...engine.probing import Watched, look_at, set_weights
+from ...engine.probing import Watched, look_at, projection, set_weights
 
 # As the preset `toy`, but for what draws random numbers in a step or has no place in the lessons'
 # stages: so the student's step and the library's can be compared number by number.
@@ -438,6 +438,25 @@ def probe_step(answer, images: Tensor, full: Tensor, box: Tensor):
             p.detach().norm().item() for p in player.parameters()
         ]
     return seen
+
+
+def probe_layers(answer, *layers: Tensor):
+    """What laying B, then F_p by M_p, then F_c by M_c gives, and what C teaches each of them."""
+    layers = [layer.detach().clone().requires_grad_() for layer in layers]
+    made = answer(layers[0], layers[1:3], layers[3:])
+    if made is ...:
+        return ...
+    p, c = made
+    if c.requires_grad:
+        projection(c).backward()
+    names = ("B", "F_p", "M_p", "F_c", "M_c")
+    taught = {
+        name: torch.zeros_like(layer) if layer.grad is None else layer.grad
+        for name, layer in zip(names, layers, strict=True)
+    }
+    return {"P": p.detach(), "C": c.detach()} | {
+        f"the gradient of C by {n}": g for n, g in taught.items()
+    }
 
 
 def sizes(log: list) -> dict[str, list[float]]:
