@@ -4,14 +4,12 @@ from functools import cache
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from ....losses import information_loss, mask_area_loss
-from ....models.blocks import ResidualBlock, SameBlock
 from ....models.finegan import CodeStage, stitch
 from ....systems import Recipe
 from ...engine.exercises import Build, Choice, Debug, Exploration, Fill, Mistake
-from . import lab
+from . import lab, wrong
 
 LIMITS = {"mask_area": 20, "mask_binary": 10, "silhouette": 1, "code_noise": 1, "mask_largest": 0.5}
 
@@ -72,115 +70,6 @@ def _recipe(values):
     return _orderly(tuple(sorted((key, float(value)) for key, value in values.items())))
 
 
-# ------------------------------------------------------------------------------------- networks
-
-
-class _CodeStage(nn.Module):
-    """The library's stage, written differently; its parts are changed for the mistakes."""
-
-    bias, norm, kernel = False, True, 3
-    twice = False  # whether each residual block is used in two places
-
-    def __init__(self, code_dim, channels, out_channels, residual_blocks):
-        super().__init__()
-        half = self.kernel // 2
-        self.last = SameBlock(channels, out_channels)
-        self.blocks = nn.ModuleList(ResidualBlock(channels) for _ in range(residual_blocks))
-        into = self.joined_channels(code_dim, channels)
-        self.first = nn.Conv2d(into, 2 * channels, self.kernel, padding=half, bias=self.bias)
-        if self.norm:
-            self.batch = nn.BatchNorm2d(2 * channels)
-
-    def joined_channels(self, code_dim, channels):
-        return code_dim + channels
-
-    def together(self, code, features):
-        repeated = code[:, :, None, None].repeat(1, 1, *features.shape[2:])
-        return torch.cat([repeated, features], 1)
-
-    def gate(self, x):
-        value, gate = x.chunk(2, 1)
-        return value * gate.sigmoid()
-
-    def refine(self, x):
-        for block in self.blocks:
-            x = block(x)
-        return x
-
-    def finish(self, x):
-        return self.last(x)
-
-    def forward(self, code, features):
-        x = self.first(self.together(code, features))
-        return self.finish(self.refine(self.gate(self.batch(x) if self.norm else x)))
-
-
-def _stage(**changes):
-    return type("CodeStage", (_CodeStage,), changes)
-
-
-def _swapped(self, code, features):
-    return torch.cat([features, code[:, :, None, None].expand(-1, -1, *features.shape[2:])], 1)
-
-
-def _added(self, code, features):
-    return features + code.sum(1)[:, None, None, None]
-
-
-def _deaf(self, code, features):
-    return _CodeStage.together(self, torch.zeros_like(code), features)
-
-
-def _in_a_corner(self, code, features):
-    height, width = features.shape[2:]
-    corner = F.pad(code[:, :, None, None], (0, width - 1, 0, height - 1))
-    return torch.cat([corner, features], 1)
-
-
-def _without_shortcut(self, x):
-    for block in self.blocks:
-        x = block.block(x)
-    return x
-
-
-def _codes_and_features():
-    random = torch.Generator().manual_seed(0)
-    code = F.one_hot(torch.arange(4) % 3, 3).float()
-    return [(code, torch.randn(4, 6, 5, 7, generator=random), 4, 2)]
-
-
-def _for_silhouettes():
-    random = torch.Generator().manual_seed(0)
-    masked, mask = (
-        torch.rand(4, 3, 3, 2, generator=random),
-        torch.rand(4, 1, 3, 2, generator=random),
-    )
-    colour = torch.randint(2, (4, 3, 1, 1), generator=random) * 2.0 - 1
-    return [(masked * mask, mask, torch.tensor([True, False, True, False]), colour)]
-
-
-def _flat(silhouette):
-    """Silhouettes with something else in place of mask · colour."""
-
-    def answer(masked, mask, flat, colour):
-        made = silhouette(masked, mask, colour).expand_as(masked)
-        return torch.where(flat[:, None, None, None], made, masked)
-
-    return answer
-
-
-def _for_heads():
-    random = torch.Generator().manual_seed(0)
-    return [
-        (
-            3 * torch.randn(2, 3, 3, 2, generator=random),
-            torch.randn(2, 1, 3, 2, generator=random),
-            b,
-        )
-        for b in (-0.5, 0.0)
-    ]
-
-
 EXERCISES = (
     Fill(
         "1",
@@ -234,35 +123,42 @@ EXERCISES = (
         "MyCodeStage",
         CodeStage,
         probe="probe_stage",
-        inputs=_codes_and_features,
+        inputs=wrong.for_stages,
         mistakes=(
-            Mistake(_stage(bias=True), "no bias in front of a BatchNorm: bias=False"),
-            Mistake(_stage(norm=False), "the BatchNorm between the convolution and the gate"),
+            Mistake(wrong.stage(bias=True), "no bias in front of a BatchNorm: bias=False"),
+            Mistake(wrong.stage(norm=False), "the BatchNorm between the convolution and the gate"),
             Mistake(
-                _stage(together=_swapped),
+                wrong.stage(together=wrong.swapped),
                 "the code comes first, then the features: torch.cat([repeated, features], 1)",
             ),
             Mistake(
-                _stage(together=_added, joined_channels=lambda self, code, channels: channels),
+                wrong.stage(
+                    together=wrong.added, joined_channels=lambda self, code, channels: channels
+                ),
                 "the code is added: it should be *joined* to the features, as channels of its own",
             ),
-            Mistake(_stage(together=_deaf), "the code has no influence on what comes out"),
             Mistake(
-                _stage(together=_in_a_corner),
+                wrong.stage(together=wrong.deaf), "the code has no influence on what comes out"
+            ),
+            Mistake(
+                wrong.stage(together=wrong.in_a_corner),
                 "the code stands at one pixel only: repeat it at every pixel",
             ),
-            Mistake(_stage(gate=lambda self, x: x.chunk(2, 1)[0].relu()), "a GLU, not a ReLU"),
+            Mistake(wrong.stage(gate=lambda self, x: x.chunk(2, 1)[0].relu()), "a GLU, not a ReLU"),
             Mistake(
-                _stage(refine=lambda self, x: x), "the residual blocks are made and never used"
+                wrong.stage(refine=lambda self, x: x), "the residual blocks are made and never used"
             ),
-            Mistake(_stage(refine=_without_shortcut), "x + f(x): the residual blocks lack their x"),
-            Mistake(_stage(kernel=1), "a 3 × 3 convolution joins them, with padding 1"),
             Mistake(
-                _stage(finish=lambda self, x: torch.tanh(self.last(x))),
+                wrong.stage(refine=wrong.without_shortcut),
+                "x + f(x): the residual blocks lack their x",
+            ),
+            Mistake(wrong.stage(kernel=1), "a 3 × 3 convolution joins them, with padding 1"),
+            Mistake(
+                wrong.stage(finish=lambda self, x: torch.tanh(self.last(x))),
                 "no tanh here: a stage gives features, its heads paint",
             ),
         ),
-        alternative=_CodeStage,
+        alternative=wrong.OtherStage,
         praise="The child stage is the same class once more, with c in the place of p.",
         about={
             "what it returns in evaluation mode": "nn.BatchNorm2d keeps running statistics for it.",
@@ -442,7 +338,7 @@ EXERCISES = (
         lab.silhouettes,
         broken=lab.numb_silhouettes,
         gradients=True,
-        inputs=_for_silhouettes,
+        inputs=wrong.for_silhouettes,
         mistakes=(
             Mistake(
                 lambda masked, mask, flat, colour: lab.silhouettes(masked, mask, ~flat, colour),
@@ -450,16 +346,16 @@ EXERCISES = (
                 "opposite",
             ),
             Mistake(
-                _flat(lambda masked, mask, colour: (mask > 0.5) * colour),
+                wrong.flat(lambda masked, mask, colour: (mask > 0.5) * colour),
                 "a threshold has no slope either: the mask itself, times the colour",
             ),
-            Mistake(_flat(lambda masked, mask, colour: mask), "the flat colour is missing"),
+            Mistake(wrong.flat(lambda masked, mask, colour: mask), "the flat colour is missing"),
             Mistake(
-                _flat(lambda masked, mask, colour: colour * torch.ones_like(masked)),
+                wrong.flat(lambda masked, mask, colour: colour * torch.ones_like(masked)),
                 "now the colour fills the whole picture: where is the mask?",
             ),
             Mistake(
-                _flat(lambda masked, mask, colour: masked * colour),
+                wrong.flat(lambda masked, mask, colour: masked * colour),
                 "this recolours the foreground, whose pattern still shows: a silhouette has none",
             ),
             Mistake(
@@ -488,7 +384,7 @@ EXERCISES = (
         "my_mended_heads",
         lab.heads,
         broken=lab.crossed_heads,
-        inputs=_for_heads,
+        inputs=wrong.for_heads,
         mistakes=(
             Mistake(
                 lambda f, m, bias: [torch.tanh(f), torch.tanh(m + bias)],

@@ -2,15 +2,13 @@
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from .... import losses
 from ....codes import Codes, one_hot
-from ....losses import finegan_generator_loss, information_loss, mask_pull_loss
-from ....models.finegan import FineGANOutput, stitch
-from ....systems import descend
+from ....losses import finegan_generator_loss, mask_pull_loss
+from ....models.finegan import stitch
 from ...engine.exercises import Build, Choice, Debug, Exploration, Fill, Mistake
-from . import lab
+from . import lab, wrong
 
 TERMS = {
     "background": "L_b judges B alone; which stage paints B?",
@@ -49,56 +47,6 @@ def _verdicts():
     return made
 
 
-def _sum(bg=10.0, aux=1.0, adv=1.0, p=1.0, c=1.0, *, mean=torch.mean, turned=(), minimax=False):
-    """The generator's loss with other weights, or with signs turned inside of some softplus."""
-
-    def loss(a, b, d, parent, child, i, j):
-        def wants_yes(name, logits):
-            return mean(F.softplus(logits if name in turned else -logits))
-
-        adversarial = -mean(F.softplus(d)) if minimax else wants_yes("adv", d)
-        return (
-            bg * wants_yes("bg", b)
-            + aux * wants_yes("aux", a)
-            + adv * adversarial
-            + p * information_loss(parent, i)
-            + c * information_loss(child, j)
-        )
-
-    return loss
-
-
-LOSS_MISTAKES = {
-    "in the paper, D_b's real/fake term counts ten times": _sum(bg=1),
-    "the 10 belongs to D_b's real/fake term alone, not to aux": _sum(aux=10),
-    "aux and background_logits are swapped: the 10 belongs to real/fake": _sum(bg=1, aux=10),
-    "the 10 belongs to L_bg_adv, not to L_c_adv": _sum(bg=1, adv=10),
-    "nothing but D_b's real/fake term counts ten times": _sum(10, 10, 10, 10, 10),
-    "L_bg_adv is missing: D_b's real/fake verdict on B": _sum(bg=0),
-    "L_bg_aux is missing: every patch of B shall be called background": _sum(aux=0),
-    "L_c_adv is missing: D_c's verdict on the finished image": _sum(adv=0),
-    "L_p is missing: the information about p": _sum(p=0),
-    "L_c_info is missing: the information about c": _sum(c=0),
-    "both informations are missing": _sum(p=0, c=0),
-    "L_p counts twice": _sum(p=2),
-    "L_c_info counts twice": _sum(c=2),
-    "L_c_adv counts twice": _sum(adv=2),
-    "L_c_adv: this is the minimax loss log(1 − D); lesson {{gan}} chose −log D": _sum(minimax=True),
-    "the sign of the information: −E[log Q] is the loss, and cross-entropy has it": _sum(
-        p=-1, c=-1
-    ),
-    "the sign of L_p: cross-entropy is −E[log Q] already": _sum(p=-1),
-    "the sign of L_c_info: cross-entropy is −E[log Q] already": _sum(c=-1),
-    "G asks to be called fake everywhere: −log σ(s) is softplus(−s)": _sum(
-        turned=("bg", "aux", "adv")
-    ),
-    "L_bg_adv asks for fake patches: −log σ(s) is softplus(−s)": _sum(turned=("bg",)),
-    "L_bg_aux asks for no background: −log σ(s) is softplus(−s)": _sum(turned=("aux",)),
-    "L_c_adv asks to be called fake: −log σ(s) is softplus(−s)": _sum(turned=("adv",)),
-    "E is a mean over patches and batch, not a sum": _sum(mean=torch.sum),
-}
-
-
 def _routes(answer):
     if not isinstance(answer, dict) or set(answer) != set(TERMS):
         return f"answer with a dictionary that has the keys {', '.join(TERMS)}"
@@ -115,187 +63,6 @@ def _routes(answer):
 def _alpha_over(parent_mask, child_mask):
     background = 1 - parent_mask - child_mask + parent_mask * child_mask
     return torch.cat([background, parent_mask - parent_mask * child_mask, child_mask], 1)
-
-
-# ------------------------------------------------------------------------------------- networks
-
-
-class _Layer(nn.Module):
-    """The library's layer, written differently; its parts are changed for the mistakes."""
-
-    paint, opacity, lay = map(staticmethod, (torch.tanh, torch.sigmoid, stitch))
-    conv_bias, mask_channels = False, 1
-
-    def __init__(self, channels, bias):
-        super().__init__()
-        self.m = nn.Conv2d(channels, self.mask_channels, 3, padding=1, bias=self.conv_bias)
-        self.f = nn.Conv2d(channels, 3, 3, padding=1, bias=self.conv_bias)
-        self.bias = bias
-
-    def shift(self, x):
-        return x + self.bias
-
-    def forward(self, features, behind):
-        mask = self.opacity(self.shift(self.m(features)))
-        return self.lay(self.paint(self.f(features)), mask, behind)
-
-
-def _changed(parent, changes):
-    """A class with other attributes; functions of one or several tensors are no methods."""
-    own = ("shift",)
-    made = {k: v if k in own or not callable(v) else staticmethod(v) for k, v in changes.items()}
-    return type(parent.__name__, (parent,), made)
-
-
-def _layer(**changes):
-    return _changed(_Layer, changes)
-
-
-class _Generator(nn.Module):
-    """The library's generator of parts, written differently."""
-
-    background = staticmethod(lambda codes: codes.b)
-    child = staticmethod(lambda codes: codes.c)
-    behind_parent = staticmethod(lambda b: b)
-    behind_child = staticmethod(lambda b, parent: parent.image)
-    into_child = staticmethod(lambda stem, features: features)
-    paint = staticmethod(torch.tanh)
-    p_twice, order = True, (0, 1, 2)
-
-    def __init__(self, config, stem, code_stage, layer):
-        super().__init__()
-        g, blocks, (wide, narrow) = config.g_dim, config.residual_blocks, lab.head_widths(config)
-        stems = [
-            stem(n, config.z_dim, config.image_size, g)
-            for n in (config.n_children, config.n_parents)
-        ]
-        self.stems = nn.ModuleList(stems)
-        self.canvas = nn.Conv2d(g, 3, 3, padding=1, bias=False)
-        self.joins = nn.ModuleList(
-            [
-                code_stage(config.n_parents, g, wide, blocks),
-                code_stage(config.n_children, wide, narrow, blocks),
-            ]
-        )
-        self.layers = nn.ModuleList(layer(width, config.mask_bias) for width in (wide, narrow))
-
-    def forward(self, codes):
-        b = self.paint(self.canvas(self.stems[0](self.background(codes), codes.z)))
-        stem = self.stems[1](codes.p, codes.z)
-        again = codes.p if self.p_twice else torch.zeros_like(codes.p)
-        features = self.joins[0](again, stem)
-        parent = self.layers[0](features, self.behind_parent(b))
-        deeper = self.joins[1](self.child(codes), self.into_child(stem, features))
-        child = self.layers[1](deeper, self.behind_child(b, parent))
-        stages = lab.as_stage(b), parent, child
-        return FineGANOutput(*(stages[i] for i in self.order))
-
-
-def _generator(**changes):
-    return _changed(_Generator, changes)
-
-
-def _features():
-    random = torch.Generator().manual_seed(0)
-    return [
-        (
-            torch.randn(2, 4, 5, 6, generator=random),
-            torch.rand(2, 3, 5, 6, generator=random) * 2 - 1,
-        )
-    ]
-
-
-def _codes():
-    random = torch.Generator().manual_seed(0)
-    z, c = torch.randn(4, 4, generator=random), torch.arange(4)
-    b, p = one_hot((c + 1) % 4, 4), one_hot(c % 2, 2)  # all different, so that none can be mixed up
-    return [(z, b, p, one_hot(c, 4))]
-
-
-# ------------------------------------------------------------------------------------- steps
-
-
-def _batch():
-    random = torch.Generator().manual_seed(0)
-    images, full = torch.rand(2, 4, 3, 32, 32, generator=random) * 2 - 1
-    return [(images, full, torch.tensor([[4.0, 6.0, 20.0, 20.0]]).expand(4, 4).contiguous())]
-
-
-def _step(
-    *,
-    detach=lambda image: image.detach(),
-    judged=lambda fake: fake.child.image,
-    seen_p=lambda fake: fake.parent.masked_foreground,
-    seen_c=lambda fake: fake.child.masked_foreground,
-    kept=lambda weights: weights,
-    real=lambda batch: batch.child_crop,
-    last=("G", "info"),
-    with_additions=True,
-    recipe=None,
-    judge=losses.hinge_discriminator_loss,
-    returned=True,
-):
-    """FineGAN's step with something changed."""
-
-    def step(generator, critics, move, batch, codes, additions=None, **given):
-        given = given if recipe is None else recipe
-        d_b, d_p, d_c = critics
-        fake = generator(codes)
-        weights = kept(losses.background_patch_weights(batch.box, d_b.geometry))
-        verdicts = *d_b(batch.full_image), d_b(detach(fake.background.image))[1]
-        made = {"D_b": losses.background_discriminator_loss(*verdicts, weights, **given)}
-        descend(move["D_b"], made["D_b"])
-        pair = real(batch), detach(judged(fake))
-        made["D_c"] = judge(*map(d_c.real_fake_logits, pair))
-        descend(move["D_c"], made["D_c"])
-        terms = finegan_generator_loss(
-            *d_b(fake.background.image),
-            d_c.real_fake_logits(judged(fake)),
-            d_p.code_logits(seen_p(fake)),
-            d_c.code_logits(seen_c(fake)),
-            codes,
-            **given,
-        )
-        if with_additions and additions:
-            terms |= additions(fake, codes)
-        descend([move[name] for name in last], sum(terms.values()))
-        return made | terms if returned else None
-
-    return step
-
-
-def _update(*, zero=("G", "info"), step=("G", "info"), late=False, terms=None):
-    """The last update with something changed."""
-
-    def update(given, move):
-        loss = terms(given) if terms else given["child"] + given["child_info"]
-        if late:
-            loss.backward()
-        for name in zero:
-            move[name].zero_grad()
-        if not late:
-            loss.backward()
-        for name in step:
-            move[name].step()
-
-    return update
-
-
-def _layers():
-    random = torch.Generator().manual_seed(0)
-    b, fp, fc = torch.rand(3, 2, 3, 4, 4, generator=random) * 2 - 1
-    mp, mc = torch.rand(2, 2, 1, 4, 4, generator=random)
-    return [(b, fp, mp, fc, mc)]
-
-
-def _lay(child):
-    """P as it is, and C by a function of (B, P, F_p, M_p, F_c, M_c)."""
-
-    def answer(b, parent, own):
-        p = lab.lay(b, parent, own)[0]
-        return [p, child(b, p, *parent, *own)]
-
-    return answer
 
 
 EXERCISES = (
@@ -395,40 +162,47 @@ EXERCISES = (
         "MyLayer",
         lab.Layer,
         probe="probe_layer",
-        inputs=_features,
+        inputs=wrong.for_layers,
         mistakes=(
             Mistake(
-                _layer(paint=torch.sigmoid), "pictures go from −1 to 1: the foreground needs tanh"
+                wrong.layer(paint=torch.sigmoid),
+                "pictures go from −1 to 1: the foreground needs tanh",
             ),
             Mistake(
-                _layer(opacity=torch.tanh), "an opacity lies between 0 and 1: sigmoid, not tanh"
+                wrong.layer(opacity=torch.tanh),
+                "an opacity lies between 0 and 1: sigmoid, not tanh",
             ),
-            Mistake(_layer(paint=lambda x: x), "the foreground's tanh is missing"),
+            Mistake(wrong.layer(paint=lambda x: x), "the foreground's tanh is missing"),
             Mistake(
-                _layer(opacity=lambda x: x.clamp(0, 1)),
+                wrong.layer(opacity=lambda x: x.clamp(0, 1)),
                 "clamp has no slope outside of [0, 1]: sigmoid",
             ),
             Mistake(
-                _layer(shift=lambda self, x: x), "the bias is not used: it lets masks start small"
+                wrong.layer(shift=lambda self, x: x),
+                "the bias is not used: it lets masks start small",
             ),
             Mistake(
-                _layer(shift=lambda self, x: x - self.bias), "the bias is added, not subtracted"
+                wrong.layer(shift=lambda self, x: x - self.bias),
+                "the bias is added, not subtracted",
             ),
-            Mistake(_layer(conv_bias=True), "the heads' convolutions have no bias: bias=False"),
             Mistake(
-                _layer(lay=lambda f, m, behind: stitch(behind, m, f)),
+                wrong.layer(conv_bias=True), "the heads' convolutions have no bias: bias=False"
+            ),
+            Mistake(
+                wrong.layer(lay=lambda f, m, behind: stitch(behind, m, f)),
                 "foreground and what is behind are swapped in stitch",
             ),
             Mistake(
-                _layer(lay=lambda f, m, behind: stitch(f, m, behind).image),
+                wrong.layer(lay=lambda f, m, behind: stitch(f, m, behind).image),
                 "return the whole stage: foreground, mask, masked foreground and image, as stitch "
                 "does",
             ),
             Mistake(
-                _layer(mask_channels=3), "the mask has one channel; it repeats by itself over three"
+                wrong.layer(mask_channels=3),
+                "the mask has one channel; it repeats by itself over three",
             ),
         ),
-        alternative=_layer(),
+        alternative=wrong.layer(),
         praise="Parent and child are painted by the same class; only what is behind differs.",
         about={"the shape of what it returns": "stitch gives the four tensors in their order."},
     ),
@@ -438,32 +212,34 @@ EXERCISES = (
         "MyGenerator",
         lab.PartsGenerator,
         probe="probe_generator",
-        inputs=_codes,
+        inputs=wrong.for_generators,
         mistakes=(
             Mistake(
-                _generator(behind_child=lambda b, parent: b),
+                wrong.generator(behind_child=lambda b, parent: b),
                 "the child is laid over B: it belongs on the parent's image P",
             ),
             Mistake(
-                _generator(into_child=lambda stem, features: features.detach()),
+                wrong.generator(into_child=lambda stem, features: features.detach()),
                 "the parent's features are detached: C could not teach the parent any more",
             ),
-            Mistake(_generator(p_twice=False), "p goes in twice: into the stem and into the stage"),
             Mistake(
-                _generator(background=lambda codes: codes.c),
+                wrong.generator(p_twice=False), "p goes in twice: into the stem and into the stage"
+            ),
+            Mistake(
+                wrong.generator(background=lambda codes: codes.c),
                 "the background stage reads b, not c: in training they are equal, later not",
             ),
-            Mistake(_generator(child=lambda codes: codes.b), "the child stage reads c, not b"),
+            Mistake(wrong.generator(child=lambda codes: codes.b), "the child stage reads c, not b"),
             Mistake(
-                _generator(behind_parent=torch.zeros_like),
+                wrong.generator(behind_parent=torch.zeros_like),
                 "the parent is laid over nothing: B is behind it",
             ),
-            Mistake(_generator(paint=lambda x: x), "the background's tanh is missing"),
-            Mistake(_generator(paint=torch.sigmoid), "pictures go from −1 to 1: B needs tanh"),
-            Mistake(_generator(order=(1, 0, 2)), "the order: background, parent, child"),
-            Mistake(_generator(order=(0, 2, 1)), "the order: background, parent, child"),
+            Mistake(wrong.generator(paint=lambda x: x), "the background's tanh is missing"),
+            Mistake(wrong.generator(paint=torch.sigmoid), "pictures go from −1 to 1: B needs tanh"),
+            Mistake(wrong.generator(order=(1, 0, 2)), "the order: background, parent, child"),
+            Mistake(wrong.generator(order=(0, 2, 1)), "the order: background, parent, child"),
         ),
-        alternative=_generator(),
+        alternative=wrong.generator(),
         praise="Four codes, three stages, and no picture flows upwards.",
         about={"the weights' shapes": "Which stage has which code, and which width?"},
     ),
@@ -472,7 +248,7 @@ EXERCISES = (
         "fill in: the generator's whole loss",
         "my_generator_loss",
         generator_loss,
-        mistakes=tuple(Mistake(answer, hint) for hint, answer in LOSS_MISTAKES.items()),
+        mistakes=tuple(Mistake(answer, hint) for hint, answer in wrong.LOSS_MISTAKES.items()),
         alternative=lambda a, b, d, p, c, i, j: (
             -10 * F.logsigmoid(b).mean()
             - F.logsigmoid(a).mean()
@@ -504,48 +280,54 @@ EXERCISES = (
         "my_step",
         lab.step,
         probe="probe_step",
-        inputs=_batch,
+        inputs=wrong.for_steps,
         mistakes=(
             Mistake(
-                _step(detach=lambda image: image),
+                wrong.step(detach=lambda image: image),
                 "D's losses went back into G: detach B and C for the first two updates",
             ),
             Mistake(
-                _step(judged=lambda fake: fake.parent.image),
+                wrong.step(judged=lambda fake: fake.parent.image),
                 "P is judged real or fake: that is the place of C, the finished image",
             ),
             Mistake(
-                _step(seen_c=lambda fake: fake.child.image),
+                wrong.step(seen_c=lambda fake: fake.child.image),
                 "D_c's code head is shown C: it must see the masked foreground alone",
             ),
             Mistake(
-                _step(seen_p=lambda fake: fake.parent.image),
+                wrong.step(seen_p=lambda fake: fake.parent.image),
                 "D_p is shown P: it must see the masked foreground alone",
             ),
             Mistake(
-                _step(last=("G",)), "the readers never move: the last update is of G *and* info"
-            ),
-            Mistake(_step(last=("info",)), "G never moves: the last update is of G *and* info"),
-            Mistake(
-                _step(with_additions=False), "the further terms of additions(fake, codes) are lost"
+                wrong.step(last=("G",)),
+                "the readers never move: the last update is of G *and* info",
             ),
             Mistake(
-                _step(kept=torch.ones_like), "the boxes are not used: birds count as background"
+                wrong.step(last=("info",)), "G never moves: the last update is of G *and* info"
             ),
             Mistake(
-                _step(recipe={}), "pass **recipe on to both of FineGAN's losses, or they are BCE"
+                wrong.step(with_additions=False),
+                "the further terms of additions(fake, codes) are lost",
             ),
             Mistake(
-                _step(judge=losses.discriminator_loss),
+                wrong.step(kept=torch.ones_like),
+                "the boxes are not used: birds count as background",
+            ),
+            Mistake(
+                wrong.step(recipe={}),
+                "pass **recipe on to both of FineGAN's losses, or they are BCE",
+            ),
+            Mistake(
+                wrong.step(judge=losses.discriminator_loss),
                 "D_c's loss is BCE here; losses.adversarial_losses(...)[0] follows the recipe",
             ),
             Mistake(
-                _step(real=lambda batch: batch.full_image),
+                wrong.step(real=lambda batch: batch.full_image),
                 "D_c compares C with the crops of real birds, batch.child_crop",
             ),
-            Mistake(_step(returned=False), "it returns no dictionary of the losses"),
+            Mistake(wrong.step(returned=False), "it returns no dictionary of the losses"),
         ),
-        alternative=_step(),
+        alternative=wrong.step(),
         praise="This is the paper's method, all of it.",
         about={
             "who is moved": "Four optimisers: D_b, D_c, and together G and info.",
@@ -606,20 +388,22 @@ EXERCISES = (
         broken=lab.mute_update,
         inputs=lambda: [(torch.tensor([[1.0], [0.5]]),)],
         mistakes=(
-            Mistake(_update(step=("info",)), "now the readers move, and G stands still"),
-            Mistake(_update(step=()), "now nobody moves"),
-            Mistake(_update(zero=("G",)), "zero_grad() is missing for the readers"),
-            Mistake(_update(zero=("info",)), "zero_grad() is missing for G"),
-            Mistake(_update(zero=()), "zero_grad() is missing: gradients pile up"),
-            Mistake(_update(step=("G", "info", "info")), "the readers move twice"),
-            Mistake(_update(step=("G", "G", "info")), "G moves twice"),
-            Mistake(_update(late=True), "zero_grad() after backward() throws the gradients away"),
+            Mistake(wrong.update(step=("info",)), "now the readers move, and G stands still"),
+            Mistake(wrong.update(step=()), "now nobody moves"),
+            Mistake(wrong.update(zero=("G",)), "zero_grad() is missing for the readers"),
+            Mistake(wrong.update(zero=("info",)), "zero_grad() is missing for G"),
+            Mistake(wrong.update(zero=()), "zero_grad() is missing: gradients pile up"),
+            Mistake(wrong.update(step=("G", "info", "info")), "the readers move twice"),
+            Mistake(wrong.update(step=("G", "G", "info")), "G moves twice"),
             Mistake(
-                _update(terms=lambda terms: terms["child"]),
+                wrong.update(late=True), "zero_grad() after backward() throws the gradients away"
+            ),
+            Mistake(
+                wrong.update(terms=lambda terms: terms["child"]),
                 "only one of the terms is left: the loss is their sum",
             ),
         ),
-        alternative=_update(step=("info", "G")),
+        alternative=wrong.update(step=("info", "G")),
         praise="A flat curve at log N is a reader that nobody teaches: 3.0 is log 20.",
     ),
     Debug(
@@ -629,33 +413,36 @@ EXERCISES = (
         lab.lay,
         broken=lab.lay_on_nothing,
         probe="probe_layers",
-        inputs=_layers,
+        inputs=wrong.for_laying,
         mistakes=(
             Mistake(
-                _lay(lambda b, p, fp, mp, fc, mc: mc * fc + (1 - mc) * p.detach()),
+                wrong.lay(lambda b, p, fp, mp, fc, mc: mc * fc + (1 - mc) * p.detach()),
                 "P is detached: C could teach neither B nor the parent",
             ),
             Mistake(
-                _lay(lambda b, p, fp, mp, fc, mc: mc * fc + (1 - mc) * fp),
+                wrong.lay(lambda b, p, fp, mp, fc, mc: mc * fc + (1 - mc) * fp),
                 "behind the child lies the parent's image P, not its foreground alone",
             ),
             Mistake(
-                _lay(lambda b, p, fp, mp, fc, mc: mc * fc + (1 - mc) * mp * fp),
+                wrong.lay(lambda b, p, fp, mp, fc, mc: mc * fc + (1 - mc) * mp * fp),
                 "behind the child lies P, with its background, not the masked foreground alone",
             ),
             Mistake(
-                _lay(lambda b, p, fp, mp, fc, mc: mc * fc + p), "P needs (1 − M_c) in front of it"
+                wrong.lay(lambda b, p, fp, mp, fc, mc: mc * fc + p),
+                "P needs (1 − M_c) in front of it",
             ),
             Mistake(
-                _lay(lambda b, p, fp, mp, fc, mc: mc * p + (1 - mc) * fc),
+                wrong.lay(lambda b, p, fp, mp, fc, mc: mc * p + (1 - mc) * fc),
                 "where the child's mask is 1 the child should be seen",
             ),
             Mistake(
-                _lay(lambda b, p, fp, mp, fc, mc: mp * fc + (1 - mp) * p),
+                wrong.lay(lambda b, p, fp, mp, fc, mc: mp * fc + (1 - mp) * p),
                 "the child's own mask M_c lays it on, not the parent's",
             ),
-            Mistake(_lay(lambda b, p, fp, mp, fc, mc: mc * fc), "this is the masked child alone"),
-            Mistake(_lay(lambda b, p, fp, mp, fc, mc: p), "now the child has vanished"),
+            Mistake(
+                wrong.lay(lambda b, p, fp, mp, fc, mc: mc * fc), "this is the masked child alone"
+            ),
+            Mistake(wrong.lay(lambda b, p, fp, mp, fc, mc: p), "now the child has vanished"),
             Mistake(lambda b, parent, child: lab.lay(b, parent, child)[::-1], "P first, then C"),
         ),
         alternative=lambda b, parent, child: [
