@@ -1,60 +1,56 @@
-"""Sliders that draw a picture anew: one kind of panel for all lessons.
+"""A slider under a figure of a lesson: move it, and the figure is drawn anew.
 
-``show_sliders`` shows the panel where there is a live front end (`playground.live`). Elsewhere, on
-a web page say, it shows nothing: each lesson has a figure of a few positions beside it.
+A lesson always draws a static figure of the same thing, too, for readers of a web page.
 """
 
-from collections.abc import Callable
+import io
 
-from torch import Tensor
+import matplotlib.pyplot as plt
 
-from .playground import live, picture, say
+from .playground import live
 
 
-class SliderPanel:
-    """Sliders, the pictures that they make, and the same in a sentence.
+class Slider:
+    """A slider, a picture and a sentence.
 
     Args:
-        sliders: name → (value at the start, least, most, step).
-        draw: (name=value, …) → caption → image (3, S, S) in [-1, 1] or mask (1, S, S) in [0, 1].
-        words: (name=value, …) → a sentence on the picture.
-        columns: pictures in a row.
+        draw: value → figure.
+        label: what the value is, with its unit.
+        values: that the slider can stand at.
+        start: where it stands at first; the middle one by default.
 
-    Attributes:
-        sliders: name → ``ipywidgets.FloatSlider``.
-        image: the picture, an ``ipywidgets.Image``; sentence: below it; box: all of it.
+    ``box`` is the widget to display, ``slider`` and ``image`` its parts.
     """
 
-    def __init__(
-        self,
-        sliders: dict[str, tuple[float, float, float, float]],
-        draw: Callable[..., dict[str, Tensor]],
-        words: Callable[..., str],
-        columns: int = 3,
-    ):
+    def __init__(self, draw, label: str, values, start=None):
         import ipywidgets as widgets
 
-        self.draw, self.words, self.columns = draw, words, columns
-        self.sliders = {
-            name: widgets.FloatSlider(value, min=least, max=most, step=step, description=name)
-            for name, (value, least, most, step) in sliders.items()
-        }
-        self.image, self.sentence = widgets.Image(format="png"), widgets.HTML()
-        for slider in self.sliders.values():
-            slider.observe(lambda _: self.update(), "value")
-        self.box = widgets.VBox([*self.sliders.values(), self.image, self.sentence])
+        values = list(values)
+        self.draw = draw
+        self.slider = widgets.SelectionSlider(
+            options=values,
+            value=values[len(values) // 2] if start is None else start,
+            description=label,
+            continuous_update=False,
+            style={"description_width": "initial"},
+            layout={"width": "32em"},
+        )
+        self.image = widgets.Image(format="png")
+        self.box = widgets.VBox([self.slider, self.image])
+        self.slider.observe(lambda _: self.update(), "value")
         self.update()
 
     def update(self) -> None:
-        """Draw what the sliders say."""
-        values = {name: slider.value for name, slider in self.sliders.items()}
-        self.image.value = picture(self.draw(**values), self.columns)
-        say(self.sentence, self.words(**values))
+        """Draw for the value that the slider stands at."""
+        figure, file = self.draw(self.slider.value), io.BytesIO()
+        figure.savefig(file, format="png", dpi=80, bbox_inches="tight")
+        plt.close(figure)
+        self.image.value = file.getvalue()
 
 
-def show_sliders(sliders, draw, words, columns: int = 3) -> None:
-    """Show a :class:`SliderPanel` of these, if somebody is there to move it."""
+def slide(draw, label: str, values, start=None) -> None:
+    """Show a :class:`Slider`; nothing where there is no live front end to move it."""
     if live():
         from IPython.display import display
 
-        display(SliderPanel(sliders, draw, words, columns).box)
+        display(Slider(draw, label, values, start).box)

@@ -1,82 +1,81 @@
-import io
+"""Sliders: each value has a picture of its own; where nobody can move it, nothing is shown."""
 
-import numpy as np
+import matplotlib.pyplot as plt
 import pytest
 import torch
-from PIL import Image
 
 from finegan_lib import course
-from finegan_lib.course import playground, sliders
+from finegan_lib.course import sliders
+from finegan_lib.data import ToyBirds
 from finegan_lib.models.blocks import PatchGeometry
 
 pytest.importorskip("ipywidgets")
-GEOMETRY = PatchGeometry(14, 2, 10)
 
 
-def pixels(png):
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
+def line(value):
+    figure, axis = plt.subplots(figsize=(1, 1))
+    axis.plot([0, value])
+    axis.set_ylim(0, 3)
+    return figure
 
 
-def panel():
-    return sliders.SliderPanel(
-        {"light": (0.5, 0, 1, 0.25)},
-        lambda light: {"grey": torch.full((1, 8, 8), light)},
-        lambda light: f"The light is {light:.2f}.",
-        columns=1,
-    )
-
-
-def test_a_slider_draws_anew_and_says_what():
-    shown = panel()
-    assert pixels(shown.image.value)[-1, -1].tolist() == [128] * 3
-    assert "The light is 0.50." in shown.sentence.value
-    shown.sliders["light"].value = 1.0
-    assert pixels(shown.image.value)[-1, -1].tolist() == [255] * 3
-    assert "The light is 1.00." in shown.sentence.value and "aria-live" in shown.sentence.value
+def test_moving_a_slider_draws_anew_and_leaves_no_figure_open():
+    slider = sliders.Slider(line, "height", [1, 2, 3])
+    pictures = {slider.slider.value: slider.image.value}
+    for value in (1, 3, 2):
+        slider.slider.value = value
+        pictures.setdefault(value, slider.image.value)
+    assert sorted(pictures) == [1, 2, 3]
+    assert len(set(pictures.values())) == 3
+    assert slider.image.value == pictures[2]
+    assert plt.get_fignums() == []
 
 
 def test_nothing_is_shown_where_nobody_can_move_it(capsys, monkeypatch):
-    monkeypatch.setattr(sliders, "live", lambda: False)
-    assert sliders.show_sliders({}, None, None) is None
+    monkeypatch.setenv("FINEGAN_STATIC", "1")
+    assert sliders.slide(line, "height", [1, 2]) is None
     assert capsys.readouterr().out == ""
+    assert plt.get_fignums() == []
 
 
-@pytest.fixture
-def shown(monkeypatch):
-    """The arguments of the panels that a laboratory would show."""
-    seen = []
-    for name in ("background", "parent"):
-        monkeypatch.setattr(course.lab(name), "show_sliders", lambda *a, **k: seen.append(a))
-    return seen
+def titles(figure):
+    words = [axis.get_title() for axis in figure.axes]
+    plt.close(figure)
+    return words
 
 
-def test_the_box_covers_what_its_sliders_say(shown):
-    course.lab("background").box_slider(torch.zeros(3, 32, 32), GEOMETRY)
-    ((positions, draw, words),) = shown
-    values = {name: start for name, (start, *_) in positions.items()}
-    assert all(least <= start <= most for start, least, most, _ in positions.values())
-    image = draw(**values)["a box, and the patches"]
-    assert image.shape == (3, 160, 160)
-    everything = words(left=0, top=0, width=32, height=32)
-    assert everything.startswith("0%") and not words(**values).startswith("0%")
-    moved = draw(**(values | {"left": 2.0}))["a box, and the patches"]
-    assert not torch.equal(image, moved)
+def test_the_figures_of_the_lessons_say_what_they_show():
+    gan = course.lab("gan")
+    near, far = (gan.best_figure(mean) for mean in (0.0, 3.0))
+    lines = [figure.axes[0].lines[0].get_ydata() for figure in (near, far)]
+    assert lines[0].min() == pytest.approx(0.5, abs=1e-4)  # q = p: D* is 1/2 everywhere
+    assert lines[1].max() > 0.99
+    assert "3.0" in titles(far)[0] and "0.0" in titles(near)[0]
+    snapshots = {10: gan.ring_centres().repeat(10, 1), 20: gan.ring_centres()[:1].repeat(10, 1)}
+    assert "8 of 8" in titles(gan.ring_figure(snapshots, 10))[0]
+    assert "1 of 8" in titles(gan.ring_figure(snapshots, 20))[0]
+
+    start = course.lab("start_here")
+    birds = ToyBirds(60, image_size=32, seed=7, progress=False)
+    figure = start.window_figure(birds, 8)
+    assert any("species" in title for title in titles(figure))
 
 
-def test_a_box_is_drawn_where_it_is():
-    lab = course.lab("background")
-    image = lab.marked(torch.full((3, 32, 32), -1.0), [4, 6, 20, 26], PatchGeometry(32, 1, 1), 5)
-    edge = image[:, 6 * 5, 4 * 5 : 20 * 5]
-    assert (edge == edge[:, :1]).all() and edge.abs().sum() > 0
-    assert (image[:, :5] == -1).all() and (image[:, :, :5] == -1).all()
+def test_a_box_forbids_the_patches_under_it_and_no_more_the_farther_it_is_out():
+    lab, geometry = course.lab("background"), PatchGeometry(14, 2, 10)
+    kept = [
+        int(titles(lab.box_figure(torch.zeros(3, 32, 32), geometry, left))[0].partition("%")[0])
+        for left in (8, 24, 31)
+    ]
+    assert kept[0] < kept[1] <= kept[2] < 100
 
 
-def test_an_opacity_of_0_shows_the_background_and_of_1_the_foreground(shown):
-    foreground, mask = torch.full((1, 3, 8, 8), 0.5), torch.ones(1, 1, 8, 8)
-    behind = torch.full((1, 3, 8, 8), -0.5)
-    course.lab("parent").opacity_slider(foreground, mask, behind)
-    ((_, draw, words),) = shown
-    for opacity, wanted in ((0.0, -0.5), (1.0, 0.5), (0.5, 0.0)):
-        assert torch.allclose(draw(opacity)["P"], torch.full((3, 8, 8), wanted))
-    assert "25% foreground and 75% background" in words(0.25)
-    assert playground.picture(draw(0.5))
+def test_a_thin_mask_shows_what_is_behind():
+    lab = course.lab("parent")
+    foreground, behind = torch.full((2, 3, 8, 8), 0.6), torch.full((2, 3, 8, 8), -0.6)
+    for opacity, wanted in ((0.0, 0.2), (0.5, 0.5), (1.0, 0.8)):  # as colours, from 0 to 1
+        figure = lab.opacity_figure(foreground, torch.ones(2, 1, 8, 8), behind, opacity)
+        shown = [a.images[0].get_array() for a in figure.axes if a.images]
+        assert figure.get_suptitle() == f"A mask at {opacity:.0%} of its opacity"
+        assert len(shown) == 6 and abs(float(shown[-1].mean()) - wanted) < 0.02
+        plt.close(figure)

@@ -30,7 +30,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A typical wrong answer, and what to say to whoever gives it."""
+    """A typical wrong answer, and the message for it."""
 
     answer: object
     hint: str
@@ -83,7 +83,7 @@ class Exercise:
         raise NotImplementedError
 
     def cause(self, error: str) -> str:
-        """What to say of an answer that stopped with an error."""
+        """The message for an answer that stopped with an error."""
         return error
 
 
@@ -236,9 +236,12 @@ class Exploration(Exercise):
 
     Args:
         judge: value → what is wrong with it, or None. It may compute for a few seconds.
+        starts: what the student starts from: the defaults, and what the lesson's own code cells
+            use. None of it may be right, or there is nothing to explore.
     """
 
     judge: Callable[[object], str | None] = lambda value: None
+    starts: tuple = ()
 
     def problem(self, seen):
         try:

@@ -67,7 +67,7 @@ def look_at(module, *inputs: Tensor, more: dict | None = None):
         more: name → function of the module, looked at first.
 
     Returns:
-        A dictionary of plain values; ``...`` if the module returns that.
+        A dictionary of plain values; ``...`` if the module is or returns that.
     """
     if module is ...:
         return ...

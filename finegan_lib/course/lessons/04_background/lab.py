@@ -14,7 +14,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import torch.nn.functional as F
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
@@ -27,7 +26,6 @@ from ....models.finegan import BackgroundDiscriminator, Stem
 from ....systems import update_average
 from ... import style
 from ...engine.probing import Watched, look_at, set_weights
-from ...sliders import show_sliders
 from ..shared_lab import descend
 
 # Sizes at which one stage by itself learns something in seconds: the background stage with six
@@ -128,61 +126,21 @@ def draw_cells(axis, weights: Tensor, geometry: PatchGeometry) -> None:
         axis.scatter(x[here], y[here], marker=mark, s=size, color=colour, lw=1.4)
 
 
-def marked(image: Tensor, box, geometry: PatchGeometry, scale: int = 5) -> Tensor:
-    """A picture, enlarged, with a box and a mark in the middle of every patch: light where kept.
+def box_figure(image: Tensor, geometry: PatchGeometry, left: float) -> Figure:
+    """A picture (3, S, S) with a box of a third of its side, and which patches the box forbids.
 
     Args:
-        image: (3, S, S) in [-1, 1].
-        box: x1, y1, x2, y2 in pixels.
-
-    Returns:
-        (3, scale·S, scale·S).
+        left: where the box begins along x, pixels.
     """
-    sheet = image.repeat_interleave(scale, 1).repeat_interleave(scale, 2)
-    colours = {
-        name: torch.tensor(to_rgb(colour))[:, None, None] * 2 - 1
-        for name, colour in {"kept": style.SKY, "forbidden": style.FAKE, "edge": "white"}.items()
-    }
-    field, stride, cells = geometry
-    weights = losses.background_patch_weights(torch.tensor([box]), geometry)[0]
-    for row, column in itertools.product(range(cells), range(cells)):
-        y, x = (int(scale * (i * stride + field / 2)) for i in (row, column))
-        kept = "kept" if weights[row, column] else "forbidden"
-        for reach, name in ((4, "edge"), (3, kept)):
-            sheet[:, y - reach : y + reach, x - reach : x + reach] = colours[name]
-    x1, y1, x2, y2 = (int(scale * side) for side in box)
-    for edge in (
-        (slice(y1, y2), slice(x1, x1 + 3)),
-        (slice(y1, y2), slice(x2 - 3, x2)),
-        (slice(y1, y1 + 3), slice(x1, x2)),
-        (slice(y2 - 3, y2), slice(x1, x2)),
-    ):
-        sheet[(slice(None), *edge)] = colours["forbidden"]
-    return sheet
-
-
-def box_slider(image: Tensor, geometry: PatchGeometry) -> None:
-    """Sliders that move a box over a picture (3, S, S), where there is a live front end."""
     size = image.shape[-1]
-
-    def box(left, top, width, height):
-        return [left, top, min(left + width, size), min(top + height, size)]
-
-    def words(**sides):
-        kept = losses.background_patch_weights(torch.tensor([box(**sides)]), geometry).mean()
-        return f"{kept:.0%} of the {geometry.cells} × {geometry.cells} patches are kept."
-
-    show_sliders(
-        {
-            "left": (0.3 * size, 0, size - 4, 1),
-            "top": (0.3 * size, 0, size - 4, 1),
-            "width": (0.4 * size, 4, size, 1),
-            "height": (0.4 * size, 4, size, 1),
-        },
-        lambda **sides: {"a box, and the patches": marked(image, box(**sides), geometry)},
-        words,
-        columns=1,
-    )
+    box = torch.tensor([[left, size / 3, min(left + size / 3, size), 2 * size / 3]])
+    kept = losses.background_patch_weights(box, geometry)[0]
+    figure, axis = plt.subplots(figsize=(3.4, 3.6), layout="constrained")
+    show(axis, image)
+    draw_box(axis, box[0])
+    draw_cells(axis, kept, geometry)
+    axis.set(title=f"{kept.mean():.0%} kept", xticks=[], yticks=[])
+    return figure
 
 
 # ------------------------------------------------------------------------------------- stage 1

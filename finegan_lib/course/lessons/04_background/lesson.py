@@ -38,7 +38,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from finegan_lib import losses
-from finegan_lib.course import style
+from finegan_lib.course import sliders, style
 from finegan_lib.data import ToyBirds
 from finegan_lib.figures import draw, image_figure, show
 from finegan_lib.metrics.judges import Judges
@@ -227,7 +227,8 @@ for axis, image, box, kept in zip(axes, windows.full_image, windows.box, weights
     axis.set(title=f"{kept.mean():.0%} kept", xticks=[], yticks=[])
 figure.suptitle("Which patches may teach $D_b$ what background is (dots), and which not (crosses)")
 plt.show()
-lab.box_slider(windows.full_image[0], geometry)  # in Jupyter: a box to move
+scene = windows.full_image[0]
+sliders.slide(lambda x: lab.box_figure(scene, geometry, x), "left edge, pixels", range(0, 60, 2))
 
 # %% tags=["nbval-check-output"]
 everywhere = large.batch(range(20))

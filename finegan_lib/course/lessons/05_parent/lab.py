@@ -19,7 +19,6 @@ from ....models.blocks import initialise
 from ....models.finegan import CodeDiscriminator, CodeStage, Stage, Stem, stitch
 from ....systems import Recipe, code_view
 from ...engine.probing import look_at
-from ...sliders import show_sliders
 from ..shared_lab import descend
 
 PARENT = FineGANConfig(
@@ -145,24 +144,17 @@ def _shown(stage: Stage, shown: str) -> Tensor:
 # ------------------------------------------------------------------------------------- transparency
 
 
-def opacity_slider(foreground: Tensor, mask: Tensor, behind: Tensor) -> None:
-    """A slider for the mask's opacity over pictures (1, 3 or 1, S, S), where it can be moved."""
+def opacity_figure(foreground: Tensor, mask: Tensor, behind: Tensor, opacity: float) -> Figure:
+    """A stage (pictures (N, 3, S, S), mask (N, 1, S, S)) whose mask is made thinner.
 
-    def tiles(opacity):
-        stage = stitch(foreground, opacity * mask, behind)
-        return {
-            "the mask": stage.mask[0],
-            "masked foreground": stage.masked_foreground[0],
-            "P": stage.image[0],
-        }
-
-    def words(opacity):
-        share = opacity * mask.max().item()
-        return (
-            f"At its most opaque pixel P is {share:.0%} foreground and {1 - share:.0%} background."
-        )
-
-    show_sliders({"opacity": (0.5, 0, 1, 0.05)}, tiles, words)
+    Args:
+        opacity: factor on the mask, 0 to 1.
+    """
+    stage = stitch(foreground, opacity * mask, behind)
+    rows = {"$M_p$": stage.mask, "$M_p F_p$": stage.masked_foreground, "$P$": stage.image}
+    columns = [f"p={p}" for p in range(len(mask))]
+    title = f"A mask at {opacity:.0%} of its opacity"
+    return image_figure([list(r) for r in rows.values()], list(rows), columns, title, size=0.8)
 
 
 # ------------------------------------------------------------------------------------- out of order

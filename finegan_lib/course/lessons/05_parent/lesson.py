@@ -39,7 +39,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from finegan_lib import losses
-from finegan_lib.course import style
+from finegan_lib.course import sliders, style
 from finegan_lib.figures import draw, image_figure, noise
 from finegan_lib.models.blocks import ResidualBlock, SameBlock
 from finegan_lib.models.finegan import stitch
@@ -106,7 +106,8 @@ columns = [f"p={p}" for p in range(n_parents)]
 title = "The parent stage of the trained network, and thinner masks"
 image_figure([list(images) for images in rows.values()], list(rows), columns, title, size=0.8)
 plt.show()
-lab.opacity_slider(stage.foreground[:1], stage.mask[:1], behind[:1])  # in Jupyter: to be moved
+layers = stage.foreground, stage.mask, behind
+sliders.slide(lambda a: lab.opacity_figure(*layers, a), "opacity", [i / 10 for i in range(11)], 0.5)
 
 # %% tags=["nbval-check-output"]
 print(
