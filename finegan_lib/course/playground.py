@@ -147,7 +147,7 @@ class CodePanel:
         self._quiet = False
         self.image.value = picture(stage_tiles(draw(self.generator, self.codes())))
         z = ", ".join(f"{slider.value:.1f}" for slider in self.sliders)
-        say(
+        _say(
             self.words,
             f"Six stages of one bird: c = {self.c.value}, p = {self.p.value}, b = {self.b.value}, "
             f"z = ({z}{', …' if self.z.shape[1] > len(self.sliders) else ''}).",
@@ -212,7 +212,7 @@ class MixPanel:
             "their mixture": mixture,
         }
         self.image.value = picture(tiles)
-        say(
+        _say(
             self.words,
             f"Shape and pose of the first bird (p = {int(first.p_index)}), appearance of the "
             f"second (c = {int(second.c_index)}), background of the {self.background.value} "
@@ -254,7 +254,7 @@ def _words():
     return widgets.HTML()
 
 
-def say(words, sentence: str) -> None:
+def _say(words, sentence: str) -> None:
     """Put a sentence below a picture, where screen readers announce it.
 
     Not into its tooltip: ipywidgets 8 cannot show an image that has one.

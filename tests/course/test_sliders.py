@@ -76,6 +76,6 @@ def test_a_thin_mask_shows_what_is_behind():
     for opacity, wanted in ((0.0, 0.2), (0.5, 0.5), (1.0, 0.8)):  # as colours, from 0 to 1
         figure = lab.opacity_figure(foreground, torch.ones(2, 1, 8, 8), behind, opacity)
         shown = [a.images[0].get_array() for a in figure.axes if a.images]
-        assert figure.get_suptitle() == f"A mask at {opacity:.0%} of its opacity"
+        assert figure.get_suptitle().replace("\n", " ") == f"A mask at {opacity:.0%} of its opacity"
         assert len(shown) == 6 and abs(float(shown[-1].mean()) - wanted) < 0.02
         plt.close(figure)
