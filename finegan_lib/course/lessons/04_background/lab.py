@@ -28,8 +28,7 @@ from ... import style
 from ...engine.probing import Watched, look_at, set_weights
 from ..shared_lab import descend
 
-# Sizes at which one stage by itself learns something in seconds: the background stage with six
-# codes b, and the parent stage with five parents.
+# Sizes at which one stage by itself learns something in seconds: six codes b.
 BACKGROUND = FineGANConfig(
     image_size=32,
     n_parents=1,
