@@ -321,10 +321,11 @@ except errors.InputError:
 # %% [markdown]
 # ## A run that stops in time
 #
-# A NaN is contagious: one weight, then one layer, and after a step of Adam the whole network. The
-# trainer looks at every loss that it logs and at every weight before it writes a checkpoint, and
-# stops with `TrainingDiverged` rather than overwrite good files with bad ones. Two accidents: a
-# lunatic's learning rate, and a cosmic ray that hits one weight of $G$ after step 13.
+# A NaN spreads: from one weight to one layer, and after a step of Adam to the whole network. The
+# training checks every loss that it logs, and every weight before it writes a checkpoint. If one is
+# not finite, it stops with `TrainingDiverged` and does not replace good files by bad ones. Two
+# accidents: a step size that is far too large; and one weight of $G$, which becomes NaN after
+# step 13.
 
 # %%
 absurd = lab.tiny_run(30, recipe={"learning_rate": 1e20})
