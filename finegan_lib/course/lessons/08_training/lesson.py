@@ -324,7 +324,8 @@ except errors.InputError:
 # A NaN spreads: from one weight to one layer, and after a step of Adam to the whole network. The
 # training checks every loss that it logs, and every weight before it writes a checkpoint. If one is
 # not finite, it stops with `TrainingDiverged` and does not replace good files by bad ones. Two
-# accidents: a step size that is far too large, and one weight of $G$ that becomes NaN after step 13.
+# accidents: a step size that is far too large; and one weight of $G$, which becomes NaN after
+# step 13.
 
 # %%
 absurd = lab.tiny_run(30, recipe={"learning_rate": 1e20})
