@@ -182,18 +182,18 @@ class CodeHierarchy:
         b = one_hot(b_index, self.n_children, "background (b)")
         return Codes(z, b.to(z), p.to(z), c.to(z))
 
-    def sample(self, n: int, z_dim: int, *, tied: bool = True, generator=None) -> Codes:
+    def sample(self, n: int, z_dim: int, *, tied: bool = True, rng=None) -> Codes:
         """n random codes on the CPU.
 
         Tied (training): ``c`` uniform, ``p`` its parent, ``b = c``. Free (test time): ``b``, ``p``
         and ``c`` drawn independently (paper, section 3.2, "relaxing the constraints").
         """
-        z = torch.randn(n, z_dim, generator=generator)
-        c_index = torch.randint(self.n_children, (n,), generator=generator)
+        z = torch.randn(n, z_dim, generator=rng)
+        c_index = torch.randint(self.n_children, (n,), generator=rng)
         if tied:
             return self.codes(z, c_index)
-        p_index = torch.randint(self.n_parents, (n,), generator=generator)
-        b_index = torch.randint(self.n_children, (n,), generator=generator)
+        p_index = torch.randint(self.n_parents, (n,), generator=rng)
+        b_index = torch.randint(self.n_children, (n,), generator=rng)
         return self.codes(z, c_index, p_index=p_index, b_index=b_index)
 
     @staticmethod

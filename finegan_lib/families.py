@@ -11,13 +11,13 @@ configuration
     A frozen dataclass of plain values with ``image_size`` and ``z_dim``; its fields are options of
     ``train``.
 generator
-    ``Generator(config)``: ``config``; ``draw_codes(n, random)``, the random input for n images, a
+    ``Generator(config)``: ``config``; ``draw_codes(n, rng)``, the random input for n images, a
     tuple; ``forward(*inputs)``, which returns the image, (N, 3, S, S) in [-1, 1], a list of images
     that ends in it, or an object with the attribute ``image``. ``inputs``, one of
     :mod:`finegan_lib.models.inputs`, if there is more than noise.
 system
     ``System(config, recipe)``, a :class:`finegan_lib.systems.parts.System`: ``generator``,
-    ``average``, ``optimisers``; ``step(batch, random, hard=False)`` → losses; ``real_logits``.
+    ``average``, ``optimisers``; ``step(batch, rng, hard=False)`` → losses; ``real_logits``.
 """
 
 from collections.abc import Callable

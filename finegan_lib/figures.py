@@ -38,8 +38,8 @@ def draw(generator: FineGANGenerator, codes: Codes) -> FineGANOutput:
 
 def noise(generator: FineGANGenerator, n: int, seed: int) -> Tensor:
     """z (n, z_dim) of a seed."""
-    random = torch.Generator().manual_seed(seed)
-    return torch.randn(n, generator.config.z_dim, generator=random)
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randn(n, generator.config.z_dim, generator=rng)
 
 
 def spread(n: int, most: int) -> list[int]:

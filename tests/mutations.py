@@ -170,16 +170,16 @@ MUTATIONS = (
     ),
     Mutation(
         "silhouettes-teach-the-mask-nothing",
-        SYSTEMS,
+        VIEWS,
         "stage.mask * colour, images)",
         "stage.mask.detach() * colour, images)",
         ("parent",),
     ),
     Mutation(
         "views-are-never-mirrored",
-        SYSTEMS,
-        "mirror = draw_signs(n, generator=",
-        "mirror = 1 + 0 * draw_signs(n, generator=",
+        VIEWS,
+        "mirror = draw_signs(n, rng=",
+        "mirror = 1 + 0 * draw_signs(n, rng=",
         ("parent",),
     ),
     Mutation(
@@ -191,14 +191,14 @@ MUTATIONS = (
     ),
     Mutation(
         "pull-back-pulls-the-child-as-well",
-        SYSTEMS,
+        "systems/additions.py",
         "recipe.mask_pull_back * losses.mask_pull_loss(*masks)",
         "recipe.mask_pull_back * losses.mask_pull_loss(masks[1], masks[0])",
         ("child",),
     ),
     Mutation(
         "free-children-are-judged-real-or-fake",
-        SYSTEMS,
+        "systems/additions.py",
         "torch.cat([codes.p[:judged], any_p])",
         "torch.cat([any_p, codes.p[n - judged :]])",
         ("child",),

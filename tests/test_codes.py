@@ -67,7 +67,7 @@ def test_mixed_hierarchy_of_the_paper():
 @given(surjections(), st.integers(0, 1000))
 def test_tied_codes_obey_the_map(parent_of, seed):
     hierarchy = CodeHierarchy(parent_of)
-    codes = hierarchy.sample(16, 4, generator=torch.Generator().manual_seed(seed))
+    codes = hierarchy.sample(16, 4, rng=torch.Generator().manual_seed(seed))
     assert [code.shape for code in codes] == [
         (16, 4),
         (16, hierarchy.n_children),
@@ -84,14 +84,14 @@ def test_tied_codes_obey_the_map(parent_of, seed):
 def test_tied_sampling_is_uniform_over_children():
     """4,000 draws of 4 unequal children: 1,000 each, sd 27."""
     hierarchy = CodeHierarchy([0, 1, 1, 1])
-    codes = hierarchy.sample(4000, 1, generator=torch.Generator().manual_seed(0))
+    codes = hierarchy.sample(4000, 1, rng=torch.Generator().manual_seed(0))
     assert (codes.c.sum(0) - 1000).abs().max() < 110
     assert abs(codes.p[:, 1].sum() - 3000) < 110
 
 
 def test_free_sampling_covers_every_combination():
     hierarchy = CodeHierarchy.equal(2, 4)
-    codes = hierarchy.sample(2000, 1, tied=False, generator=torch.Generator().manual_seed(0))
+    codes = hierarchy.sample(2000, 1, tied=False, rng=torch.Generator().manual_seed(0))
     seen = set(
         zip(codes.b_index.tolist(), codes.p_index.tolist(), codes.c_index.tolist(), strict=True)
     )
@@ -103,7 +103,7 @@ def test_sampling_is_determined_by_the_generator(tied):
     hierarchy = CodeHierarchy.equal(3, 7)
 
     def draw(seed):
-        return hierarchy.sample(20, 2, tied=tied, generator=torch.Generator().manual_seed(seed))
+        return hierarchy.sample(20, 2, tied=tied, rng=torch.Generator().manual_seed(seed))
 
     assert all(torch.equal(a, b) for a, b in zip(draw(1), draw(1), strict=True))
     assert not torch.equal(draw(1).c, draw(2).c)

@@ -145,8 +145,8 @@ def test_categorical_bound_is_the_mutual_information_of_a_noisy_channel():
 
 
 def test_gaussian_loss_is_the_density():
-    generator = torch.Generator().manual_seed(0)
-    mean, log_variance, code = torch.randn(3, 4, 2, generator=generator)
+    rng = torch.Generator().manual_seed(0)
+    mean, log_variance, code = torch.randn(3, 4, 2, generator=rng)
     deviation = log_variance.div(2).exp()
     density = norm.logpdf(code.numpy(), mean.numpy(), deviation.numpy())
     loss = losses.gaussian_information_loss(mean, log_variance, code)
@@ -261,8 +261,8 @@ def test_patch_weights_are_the_arithmetic_of_the_paper(x1, y1, x2, y2):
 
 def test_weights_against_pixels():
     """A free patch sees no pixel of the box; a covered one sees it, or a pixel beside it."""
-    generator = torch.Generator().manual_seed(0)
-    corners = torch.randint(0, 127, (20, 2, 2), generator=generator)
+    rng = torch.Generator().manual_seed(0)
+    corners = torch.randint(0, 127, (20, 2, 2), generator=rng)
     boxes = torch.cat([corners.amin(1), corners.amax(1) + 1], 1)
     weights = losses.background_patch_weights(boxes.float(), CUB)
 

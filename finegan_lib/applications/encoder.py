@@ -138,8 +138,8 @@ def train_encoder(
     """
     config = config or EncoderConfig()
     sizes = generator.config
-    random = torch.Generator().manual_seed(seed)
-    codes = sizes.hierarchy().sample(config.n_birds, sizes.z_dim, tied=False, generator=random)
+    rng = torch.Generator().manual_seed(seed)
+    codes = sizes.hierarchy().sample(config.n_birds, sizes.z_dim, tied=False, rng=rng)
     drawn = layers(generator, codes, progress=progress)
     with torch.random.fork_rng(devices=[]):  # the colours come from torch's own numbers
         torch.manual_seed(seed)

@@ -75,9 +75,9 @@ def invert(
 
 def _search(generator, images: Tensor, known: dict, pool: int, candidates: int, seed: int):
     """The codes of a random pool that come closest: ``candidates`` of every image in turn."""
-    random = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     hierarchy = generator.config.hierarchy()
-    codes = hierarchy.sample(pool, generator.config.z_dim, tied=False, generator=random)
+    codes = hierarchy.sample(pool, generator.config.z_dim, tied=False, rng=rng)
     backgrounds, paint, gap = layers(generator, codes)
     birds, behinds = [], []
     for i, image in enumerate(images.cpu()):

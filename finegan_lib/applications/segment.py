@@ -127,8 +127,8 @@ def train_segmenter(
     """
     config = config or SegmenterConfig()
     sizes = generator.config
-    random = torch.Generator().manual_seed(seed)
-    codes = sizes.hierarchy().sample(config.n_birds, sizes.z_dim, tied=False, generator=random)
+    rng = torch.Generator().manual_seed(seed)
+    codes = sizes.hierarchy().sample(config.n_birds, sizes.z_dim, tied=False, rng=rng)
     drawn = layers(generator, codes, progress=progress)
     with torch.random.fork_rng(devices=[]):  # the changes come from torch's own numbers
         torch.manual_seed(seed)

@@ -95,10 +95,10 @@ def random_batch(image_size: int, n: int, device, seed: int = 0):
     """A batch of noise in the shapes that the trainer reads."""
     from ..data.example import TrainingExample, background_size
 
-    random = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     side = background_size(image_size)
     box = torch.tensor([side * 0.3, side * 0.3, side * 0.7, side * 0.7]).repeat(n, 1)
-    crop, full = (torch.rand(n, 3, s, s, generator=random) * 2 - 1 for s in (image_size, side))
+    crop, full = (torch.rand(n, 3, s, s, generator=rng) * 2 - 1 for s in (image_size, side))
     return TrainingExample(*(x.to(device) for x in (crop, full, box, torch.arange(n))))
 
 

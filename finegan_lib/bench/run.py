@@ -427,13 +427,13 @@ def _score_curves(rounds: int, progress: bool) -> dict:
 
     from ..scoring.quality import FeatureSums
 
-    random = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     curves = {
         "FID sums": {"x": list(SCALES["FID sums"]), "s": [], "features": 512},
         "k-means": {"x": list(SCALES["k-means"]), "s": [], "features": 64, "clusters": 20},
     }
     for n in SCALES["FID sums"]:
-        wide = torch.from_numpy(random.standard_normal((n, 512), dtype=np.float32))
+        wide = torch.from_numpy(rng.standard_normal((n, 512), dtype=np.float32))
 
         def sums(wide=wide):
             total = FeatureSums.of(wide[:1000])
@@ -442,7 +442,7 @@ def _score_curves(rounds: int, progress: bool) -> dict:
 
         curves["FID sums"]["s"].append(compare({"": sums}, rounds, f"{n} rows", progress)[""])
     for n in SCALES["k-means"]:
-        narrow = random.standard_normal((n, 64), dtype=np.float32)
+        narrow = rng.standard_normal((n, 64), dtype=np.float32)
 
         def cluster(narrow=narrow):
             MiniBatchKMeans(20, n_init=1, random_state=0).fit(narrow)

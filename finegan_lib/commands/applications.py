@@ -1,4 +1,4 @@
-"""Commands for what a trained FineGAN is good for: transfer, interpolate, segment, readers."""
+"""Commands for the applications of a trained FineGAN: transfer, interpolate, segment, readers."""
 
 from pathlib import Path
 

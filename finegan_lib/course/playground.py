@@ -222,8 +222,8 @@ class MixPanel:
     def _another(self) -> Codes:
         self.seed += 1
         config = self.generator.config
-        random = torch.Generator().manual_seed(self.seed)
-        return config.hierarchy().sample(1, config.z_dim, generator=random)
+        rng = torch.Generator().manual_seed(self.seed)
+        return config.hierarchy().sample(1, config.z_dim, rng=rng)
 
     def _renew(self, which: int) -> None:
         self.birds[which] = self._another()

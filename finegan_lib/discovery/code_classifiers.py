@@ -74,12 +74,12 @@ def generate_labelled_images(generator, hierarchy, z_dim, config=None, *, seed=0
         and ``parent_codes`` (N,) int64.
     """
     config = config or DiscoveryConfig()
-    random = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     images, child_codes, parent_codes = [], [], []
     starts = range(0, config.n_images, config.batch_size)
     for start in tqdm(starts, "generating", disable=not progress, leave=False):
         n = min(config.batch_size, config.n_images - start)
-        free = hierarchy.sample(n, z_dim, tied=False, generator=random)
+        free = hierarchy.sample(n, z_dim, tied=False, rng=rng)
         codes = hierarchy.codes(
             free.z,
             free.c_index,
@@ -120,10 +120,10 @@ def as_finegan(generator, seed: int = 0):
     if kind.hierarchical:
         return generator, config.hierarchy()
     n_children, n_continuous = kind.n_children(config), kind.n_continuous(config)
-    random = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
 
     def draw(codes):
-        continuous = torch.rand(len(codes.z), n_continuous, generator=random) * 2 - 1
+        continuous = torch.rand(len(codes.z), n_continuous, generator=rng) * 2 - 1
         images = final_image(generator(codes.z, torch.cat([codes.c, continuous], 1)))
         return FineGANOutput(*[whole_image(images)] * 3)
 

@@ -271,7 +271,7 @@ class FeatureNet(nn.Module):
         return F.normalize(self.trunk(images), dim=1)
 
 
-def weighted_triplet_loss(features, labels, n_negatives=20, gamma=1.0, margin=0.2, random=None):
+def weighted_triplet_loss(features, labels, n_negatives=20, gamma=1.0, margin=0.2, rng=None):
     """The backward pass's loss (section 3.3): pairs of a cluster together, other images apart.
 
     ``mean of max(0, γ ‖a − p‖² − ‖a − n‖² + margin)`` over the pairs (a, p) of a batch that share
@@ -281,7 +281,7 @@ def weighted_triplet_loss(features, labels, n_negatives=20, gamma=1.0, margin=0.
     Args:
         features: (N, D).
         labels: (N,) int64 clusters.
-        random: a torch generator on the CPU for the negatives.
+        rng: a torch generator on the CPU for the negatives.
 
     Returns:
         A scalar; 0 (with a gradient of 0) if the batch has no pair, or only one cluster.
@@ -292,7 +292,7 @@ def weighted_triplet_loss(features, labels, n_negatives=20, gamma=1.0, margin=0.
     if not len(anchors) or same.all():
         return features.sum() * 0
     # The largest of uniform random numbers, of other clusters only: a draw without replacement.
-    chance = torch.rand(len(anchors), len(labels), generator=random).to(features.device)
+    chance = torch.rand(len(anchors), len(labels), generator=rng).to(features.device)
     chance = chance.masked_fill(same[anchors], -1)
     drawn = chance.topk(min(n_negatives, len(labels))).indices
     real = chance.gather(1, drawn) >= 0  # False where there were too few other images
@@ -301,16 +301,16 @@ def weighted_triplet_loss(features, labels, n_negatives=20, gamma=1.0, margin=0.
     return F.relu(gamma * near - far + margin)[real].mean()
 
 
-def cluster_batches(labels: Tensor, batch_size: int, piece: int, random) -> list[Tensor]:
+def cluster_batches(labels: Tensor, batch_size: int, piece: int, rng) -> list[Tensor]:
     """One epoch: every image once, in batches in which clusters keep together.
 
     Each cluster is shuffled and cut into pieces of at most ``piece`` images; the pieces are
     shuffled and laid end to end.
     """
-    order = torch.randperm(len(labels), generator=random)
+    order = torch.randperm(len(labels), generator=rng)
     order = order[labels[order].argsort(stable=True)]
     pieces = [p for c in order.split(labels.bincount().tolist()) for p in c.split(piece)]
-    shuffled = [pieces[i] for i in torch.randperm(len(pieces), generator=random)]
+    shuffled = [pieces[i] for i in torch.randperm(len(pieces), generator=rng)]
     return list(torch.cat(shuffled).split(batch_size))
 
 

@@ -41,9 +41,9 @@ def write_samples(
             cure="Choose a new folder.",
         )
     generator = load_generator(checkpoint)
-    random = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     fixed = {name: index for name, index in (("b", b), ("p", p), ("c", c)) if index is not None}
-    batches = _batches(generator, n, random, tied, fixed, batch_size)
+    batches = _batches(generator, n, rng, tied, fixed, batch_size)
     rows = []
     for images, codes in batches:  # the first one checks the codes, before anything is written
         folder.mkdir(parents=True, exist_ok=True)
@@ -59,10 +59,10 @@ def write_samples(
 
 
 @torch.no_grad()
-def _batches(generator, n, random, tied, fixed, batch_size):
+def _batches(generator, n, rng, tied, fixed, batch_size):
     """Images in [-1, 1] with the indices of their codes, batch by batch."""
     kind = inputs_of(generator)
-    inputs = kind.fixed(generator, n, random, tied, fixed)
+    inputs = kind.fixed(generator, n, rng, tied, fixed)
     for start in range(0, n, batch_size):
         part = kind.part(inputs, slice(start, start + batch_size))
         yield final_image(generator(*part)), kind.indices(part)

@@ -45,12 +45,12 @@ def factor_matrix(generator, hierarchy, judges, *, z_dim, n_images=1000, seed=0,
         ``movement`` (4,), the mean squared distance when everything is resampled: a factor with a
         tiny movement hardly varies, and its column has little meaning.
     """
-    random = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     moved = np.zeros((len(CODE_NAMES) + 1, len(FACTOR_NAMES)))
     for start in range(0, n_images, batch_size):
         n = min(batch_size, n_images - start)
-        before = hierarchy.sample(n, z_dim, tied=False, generator=random)
-        after = hierarchy.sample(n, z_dim, tied=False, generator=random)
+        before = hierarchy.sample(n, z_dim, tied=False, rng=rng)
+        after = hierarchy.sample(n, z_dim, tied=False, rng=rng)
         variants = [before._replace(**{name: getattr(after, name)}) for name in CODE_NAMES]
         reference = _readings(generator, judges, before)
         for row, codes in enumerate([*variants, after]):

@@ -261,9 +261,9 @@ class FineGANGenerator(nn.Module):
         background = self.draw_background(codes.z, codes.b)
         return FineGANOutput(background, *self.draw_foregrounds(codes, background.image))
 
-    def draw_codes(self, n: int, generator: torch.Generator) -> tuple[Codes]:
+    def draw_codes(self, n: int, rng: torch.Generator) -> tuple[Codes]:
         """Random input of :meth:`forward`, on the CPU: n tied codes."""
-        return (self.config.hierarchy().sample(n, self.config.z_dim, generator=generator),)
+        return (self.config.hierarchy().sample(n, self.config.z_dim, rng=rng),)
 
     def draw_foregrounds(self, codes: Codes, behind: Tensor) -> tuple[Stage, Stage]:
         """The parent and child stages alone, on top of images (N, 3, S, S); b is not used."""

@@ -46,9 +46,9 @@ class GANGenerator(nn.Module):
         code = z[:, :0] if code is None else code
         return torch.tanh(self.image(self.stem(code, z)))
 
-    def draw_codes(self, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    def draw_codes(self, n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
         """Random input of :meth:`forward`, on the CPU: z (n, z_dim)."""
-        return (torch.randn(n, self.config.z_dim, generator=generator),)
+        return (torch.randn(n, self.config.z_dim, generator=rng),)
 
 
 class GANDiscriminator(nn.Module):

@@ -11,17 +11,17 @@ def inputs_of(generator: nn.Module) -> Noise:
     return getattr(generator, "inputs", None) or Noise()
 
 
-def random_codes(generator: nn.Module, n: int, random: torch.Generator) -> tuple:
+def random_codes(generator: nn.Module, n: int, rng: torch.Generator) -> tuple:
     """Input for n images of any family's generator, drawn as in training, on the CPU.
 
     Returns:
         What to call the generator with: a FineGAN's tied :class:`~finegan_lib.codes.Codes`,
         or the noise and, where there is one, the code.
     """
-    return tuple(generator.draw_codes(n, random))
+    return tuple(generator.draw_codes(n, rng))
 
 
-def draw_freely(generator: nn.Module, n: int, random: torch.Generator) -> tuple[tuple, dict]:
+def draw_freely(generator: nn.Module, n: int, rng: torch.Generator) -> tuple[tuple, dict]:
     """Independent codes for n images of a family that has a categorical code.
 
     Returns:
@@ -32,13 +32,13 @@ def draw_freely(generator: nn.Module, n: int, random: torch.Generator) -> tuple[
         InputError: for a family without such a code.
     """
     kind = inputs_of(generator)
-    inputs = kind.free(generator, n, random)
+    inputs = kind.free(generator, n, rng)
     return inputs, kind.named(generator.config, inputs)
 
 
-def balanced_codes(generator: nn.Module, index: Tensor, random: torch.Generator) -> tuple:
+def balanced_codes(generator: nn.Module, index: Tensor, rng: torch.Generator) -> tuple:
     """`random_codes` in which picture i has child (or category) i modulo their number."""
-    inputs = random_codes(generator, len(index), random)
+    inputs = random_codes(generator, len(index), rng)
     return inputs_of(generator).balanced(generator.config, inputs, index)
 
 

@@ -41,9 +41,9 @@ class Noise:
         """The inputs, with child ``index`` modulo their number: (n,) int64."""
         return inputs
 
-    def free(self, generator, n: int, random: torch.Generator) -> tuple:
+    def free(self, generator, n: int, rng: torch.Generator) -> tuple:
         """Inputs for n images, every code drawn by itself."""
-        return tuple(generator.draw_codes(n, random))
+        return tuple(generator.draw_codes(n, rng))
 
     def named(self, config, inputs: tuple) -> dict[str, Tensor]:
         """The codes by name, (n,): ``c``, …, ``z0``, ``z1``, …
@@ -57,7 +57,7 @@ class Noise:
             cure="Give a FineGAN or an InfoGAN.",
         )
 
-    def fixed(self, generator, n: int, random: torch.Generator, tied: bool, values: dict) -> tuple:
+    def fixed(self, generator, n: int, rng: torch.Generator, tied: bool, values: dict) -> tuple:
         """Inputs for n images, with some codes fixed to an index.
 
         Args:
@@ -74,7 +74,7 @@ class Noise:
                 seen=f"{min(unknown)} for a {type(generator).__name__}",
                 cure="Leave the option out, or give a FineGAN's checkpoint.",
             )
-        inputs = tuple(generator.draw_codes(n, random))
+        inputs = tuple(generator.draw_codes(n, rng))
         if "c" in values:
             index = torch.full((n,), values["c"])
             code = one_hot(index, self.n_children(generator.config), "child (c)")
@@ -152,18 +152,18 @@ class Tied(Noise):
     def balanced(self, config, inputs: tuple, index: Tensor) -> tuple:
         return (config.hierarchy().codes(inputs[0].z, index % config.n_children),)
 
-    def free(self, generator, n: int, random: torch.Generator) -> tuple:
+    def free(self, generator, n: int, rng: torch.Generator) -> tuple:
         config = generator.config
-        return (config.hierarchy().sample(n, config.z_dim, tied=False, generator=random),)
+        return (config.hierarchy().sample(n, config.z_dim, tied=False, rng=rng),)
 
     def named(self, config, inputs: tuple) -> dict[str, Tensor]:
         (codes,) = inputs
         named = {"b": codes.b_index, "p": codes.p_index, "c": codes.c_index}
         return named | {f"z{i}": number for i, number in enumerate(codes.z.T)}
 
-    def fixed(self, generator, n: int, random: torch.Generator, tied: bool, values: dict) -> tuple:
+    def fixed(self, generator, n: int, rng: torch.Generator, tied: bool, values: dict) -> tuple:
         hierarchy = generator.config.hierarchy()
-        codes = hierarchy.sample(n, generator.config.z_dim, tied=tied, generator=random)
+        codes = hierarchy.sample(n, generator.config.z_dim, tied=tied, rng=rng)
         c_index = values.get("c", codes.c_index)
         loose = {} if tied else {"p_index": codes.p_index, "b_index": codes.b_index}
         given = {f"{name}_index": values[name] for name in ("p", "b") if name in values}

@@ -205,7 +205,7 @@ class LRGANGenerator(nn.Module):
             objects.append(PastedObject(foreground, mask, theta, pasted))
         return LRGANOutput(background, tuple(objects), image)
 
-    def draw_codes(self, n: int, generator: torch.Generator) -> tuple[Tensor]:
+    def draw_codes(self, n: int, rng: torch.Generator) -> tuple[Tensor]:
         """Random input of :meth:`forward`, on the CPU: z (n, T, z_dim)."""
         shape = (n, self.config.layers, self.config.z_dim)
-        return (torch.randn(shape, generator=generator),)
+        return (torch.randn(shape, generator=rng),)

@@ -84,9 +84,9 @@ class SimpleGANGenerator(nn.Module):
         features = self.second_stage(both, self.first_stage(both, self.stem(code, z)))
         return torch.tanh(self.image(features))
 
-    def draw_codes(self, n: int, generator: torch.Generator) -> tuple[Tensor]:
+    def draw_codes(self, n: int, rng: torch.Generator) -> tuple[Tensor]:
         """Random input of :meth:`forward`, on the CPU: z (n, z_dim)."""
-        return (torch.randn(n, self.config.z_dim, generator=generator),)
+        return (torch.randn(n, self.config.z_dim, generator=rng),)
 
 
 class InfoGANBaselineGenerator(SimpleGANGenerator):
@@ -94,8 +94,8 @@ class InfoGANBaselineGenerator(SimpleGANGenerator):
 
     inputs = Child()
 
-    def draw_codes(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def draw_codes(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Random input of :meth:`forward`, on the CPU: z (n, z_dim), c (n, N_c) one-hot."""
-        z = torch.randn(n, self.config.z_dim, generator=generator)
-        c_index = torch.randint(self.config.n_children, (n,), generator=generator)
+        z = torch.randn(n, self.config.z_dim, generator=rng)
+        c_index = torch.randint(self.config.n_children, (n,), generator=rng)
         return z, one_hot(c_index, self.config.n_children, "child (c)")

@@ -91,9 +91,9 @@ class StackGANGenerator(nn.Module):
             pyramid.append(torch.tanh(image(features)))
         return pyramid
 
-    def draw_codes(self, n: int, generator: torch.Generator) -> tuple[Tensor]:
+    def draw_codes(self, n: int, rng: torch.Generator) -> tuple[Tensor]:
         """Random input of :meth:`forward`, on the CPU: z (n, z_dim)."""
-        return (torch.randn(n, self.config.z_dim, generator=generator),)
+        return (torch.randn(n, self.config.z_dim, generator=rng),)
 
 
 def image_pyramid(images: Tensor, sizes: list[int]) -> list[Tensor]:

@@ -108,11 +108,11 @@ def train_toy_classifier(network, birds: ToyBirds, steps, batch_size=64, progres
     """Child, background and pose together, on the same random crops and flips as a GAN sees."""
     optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, steps)
-    random, device = np.random.default_rng(birds.seed), next(network.parameters()).device
+    rng, device = np.random.default_rng(birds.seed), next(network.parameters()).device
     bar = tqdm(range(steps), "training the classifier", disable=not progress)
     network.train()
     for step in bar:
-        rows = random.integers(len(birds), size=batch_size)
+        rows = rng.integers(len(birds), size=batch_size)
         images, targets = views_with_truth(birds, rows, draws=step)
         features = network.embed(images.to(device))
         child, background, pose = (target.to(device) for target in targets)
@@ -217,7 +217,7 @@ def train_small_classifier(
     Returns:
         ``child_accuracy``, ``n_images`` and ``n_test``.
     """
-    device, random = next(network.parameters()).device, np.random.default_rng(seed)
+    device, rng = next(network.parameters()).device, np.random.default_rng(seed)
     optimiser = torch.optim.AdamW(network.parameters(), 3e-3, weight_decay=5e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, steps + 1)
     labels = torch.as_tensor(np.asarray(labels))
@@ -226,7 +226,7 @@ def train_small_classifier(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for step in bar:
-            chosen = random.choice(rows, size=batch_size)
+            chosen = rng.choice(rows, size=batch_size)
             images = birds.batch([(int(row), step) for row in chosen]).child_crop
             logits = network.child(network.embed(augment(images).to(device)))
             loss = F.cross_entropy(logits, labels[chosen].to(device), label_smoothing=0.1)
@@ -248,9 +248,9 @@ def train_small_classifier(
 
 def _photo_batches(folder, rows, batch_size, steps, seed) -> tuple[Tensor, Tensor]:
     """``steps`` batches of (crops, indices), epoch after epoch with new crops and flips."""
-    random, made, epoch = torch.Generator().manual_seed(seed), 0, 0
+    rng, made, epoch = torch.Generator().manual_seed(seed), 0, 0
     while made < steps:
-        order = torch.from_numpy(rows)[torch.randperm(len(rows), generator=random)]
+        order = torch.from_numpy(rows)[torch.randperm(len(rows), generator=rng)]
         keys = [(int(row), epoch) for row in order]
         loader = DataLoader(folder, batch_size, sampler=keys, num_workers=0)
         for example in loader:

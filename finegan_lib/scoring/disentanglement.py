@@ -272,10 +272,10 @@ def judged_codes(generator, judges: Judges, n: int, seed: int = 0, batch_size: i
         ``factors``: background, shape, appearance (the judges' most likely value), and flip, x
         and y of the pose; (n,) arrays by name.
     """
-    random = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     codes, factors = [], []
     for start in range(0, n, batch_size):
-        inputs, named = draw_freely(generator, min(batch_size, n - start), random)
+        inputs, named = draw_freely(generator, min(batch_size, n - start), rng)
         readings = judges.readings(final_image(generator(*inputs)))
         pose = dict(zip(POSE_NAMES, readings["pose"].T, strict=True))
         seen = {k: readings[k].argmax(1) for k in ("background", "shape", "appearance")}
@@ -295,10 +295,10 @@ def redrawn_factors(birds: ToyBirds, n: int, seed: int = 0) -> tuple[Tensor, dic
     Returns:
         images (n, 3, S, S) uint8, and ``parent``, ``child``, ``background`` and ``flip``.
     """
-    random, rows = np.random.default_rng(seed), np.arange(min(n, len(birds)))
+    rng, rows = np.random.default_rng(seed), np.arange(min(n, len(birds)))
     sizes = {"parent": birds.n_parents, "child": birds.n_children}
     sizes["background"] = birds.n_backgrounds
-    factors = {name: random.integers(size, size=len(rows)) for name, size in sizes.items()}
+    factors = {name: rng.integers(size, size=len(rows)) for name, size in sizes.items()}
     images = birds.redraw(rows, **factors)[0]
     return images, factors | {"flip": birds.pose["flip"][rows].astype(np.int64)}
 
@@ -381,7 +381,7 @@ def _one_seed(generator, judges, birds, config, seed, progress) -> dict:
 def _generated_mask_iou(generator, judges, seed: int, n: int = 200) -> float:
     """IoU of the child mask with the segmenter's, tied codes."""
     codes = generator.config.hierarchy().sample(
-        n, generator.config.z_dim, generator=torch.Generator().manual_seed(seed)
+        n, generator.config.z_dim, rng=torch.Generator().manual_seed(seed)
     )
     child = generator(codes).child
     return float(mask_iou(child.mask >= 0.5, judges.masks(child.image) >= 0.5).mean())

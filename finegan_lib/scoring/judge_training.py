@@ -46,10 +46,10 @@ def free_examples(dataset, seed: int) -> Examples:
     has one shape. Every picture of the data set is therefore drawn again with a random parent and
     child. Every eighth picture is then drawn once more, from a window beside the bird.
     """
-    random = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     rows = np.arange(len(dataset))
-    parent = random.integers(dataset.n_parents, size=len(rows))
-    child = random.integers(dataset.n_children, size=len(rows))
+    parent = rng.integers(dataset.n_parents, size=len(rows))
+    child = rng.integers(dataset.n_children, size=len(rows))
     images, masks = dataset.redraw(rows, parent=parent, child=child)
     with_birds = _examples(dataset, rows, images, masks, parent, child)
 

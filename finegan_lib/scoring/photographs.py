@@ -340,9 +340,9 @@ def discovery_scores(features, labels, kept_out, *, seed: int = 0, draws: int = 
         means = KMeans(k, n_init=4, random_state=seed).fit(features[trained])
         scores["trained"] = agreement(labels[trained], means.labels_)
         scores["kept_out"] = agreement(labels[kept_out], means.predict(features[kept_out]))
-        random, runs = np.random.default_rng(seed), []
+        rng, runs = np.random.default_rng(seed), []
         for _ in range(draws):
-            rows = random.choice(int(trained.sum()), int(kept_out.sum()), replace=False)
+            rows = rng.choice(int(trained.sum()), int(kept_out.sum()), replace=False)
             runs.append(agreement(labels[trained][rows], means.labels_[rows]))
         scores["trained_as_many"] = _mean(runs)
     scores["dice"] = agreement(labels, dice_labels(len(labels), k, seed))

@@ -225,7 +225,7 @@ def unmade_pictures(
     generator: nn.Module, n: int, *, seed: int = 0, batch_size: int = 100
 ) -> Iterator[UnmadeBatch]:
     """`sample_pictures`, each batch to be made or left out."""
-    random, device = torch.Generator().manual_seed(seed), next(generator.parameters()).device
+    rng, device = torch.Generator().manual_seed(seed), next(generator.parameters()).device
 
     @torch.no_grad()
     def make(codes) -> Tensor:
@@ -234,7 +234,7 @@ def unmade_pictures(
 
     for start in range(0, n, batch_size):
         index = torch.arange(start, min(start + batch_size, n))
-        codes = balanced_codes(generator, index, random)
+        codes = balanced_codes(generator, index, rng)
         yield UnmadeBatch(len(index), partial(make, codes))
 
 

@@ -117,12 +117,12 @@ def evaluate_generator(
 def judge_images(generator, hierarchy, judges, z_dim, config=None, *, seed=0, batch_size=100):
     """The scores that need generated images and judges only (see `evaluate_generator`)."""
     config = config or EvaluationConfig()
-    random = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     sums, seen = {}, []
     for start in range(0, config.n_images, batch_size):
         n = min(batch_size, config.n_images - start)
         c_index = (torch.arange(n) + start) % hierarchy.n_children
-        codes = hierarchy.codes(torch.randn(n, z_dim, generator=random), c_index)
+        codes = hierarchy.codes(torch.randn(n, z_dim, generator=rng), c_index)
         output = generator(codes)
         readings = judges.readings(output.child.image)
         seen.append((codes.c_index, codes.p_index, *(readings[k].argmax(1) for k in SEEN)))

@@ -99,12 +99,12 @@ def code_swap_scores(
     Returns:
         Shares of the n images: ``kept``; ``right``, the category is the child code; ``moved``.
     """
-    hierarchy, random = generator.config.hierarchy(), torch.Generator().manual_seed(seed)
+    hierarchy, rng = generator.config.hierarchy(), torch.Generator().manual_seed(seed)
     device, counts = next(generator.parameters()).device, np.zeros(3)
     for start in range(0, n, batch_size):
         many = min(batch_size, n - start)
-        free = hierarchy.sample(many, generator.config.z_dim, tied=False, generator=random)
-        step = torch.randint(1, max(2, hierarchy.n_children), (many,), generator=random)
+        free = hierarchy.sample(many, generator.config.z_dim, tied=False, rng=rng)
+        step = torch.randint(1, max(2, hierarchy.n_children), (many,), generator=rng)
         other = (free.b_index + step) % hierarchy.n_children
         first, second = (
             generator(hierarchy.codes(free.z, free.c_index, b_index=b).to(device)).child.image.cpu()
@@ -127,9 +127,9 @@ def fresh_images(generator, n: int, *, seed: int = 0, batch_size: int = 50):
         images (n, 3, S, S) in [-1, 1], their child codes (n,), and how many codes there are.
     """
     draw, hierarchy = as_finegan(generator, seed + 1)
-    random, images = torch.Generator().manual_seed(1_000_003 + seed), []
+    rng, images = torch.Generator().manual_seed(1_000_003 + seed), []
     c = torch.arange(n) % hierarchy.n_children
     for part in c.split(batch_size):
-        free = hierarchy.sample(len(part), generator.config.z_dim, tied=False, generator=random)
+        free = hierarchy.sample(len(part), generator.config.z_dim, tied=False, rng=rng)
         images.append(draw(hierarchy.codes(free.z, part, b_index=free.b_index)).child.image.cpu())
     return torch.cat(images), c.numpy(), hierarchy.n_children

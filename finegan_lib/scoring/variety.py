@@ -31,8 +31,8 @@ def child_distances(
         seed: of the z's.
     """
     hierarchy, device = generator.config.hierarchy(), next(generator.parameters()).device
-    random = torch.Generator().manual_seed(seed)
-    z = torch.randn(noises, generator.config.z_dim, generator=random)
+    rng = torch.Generator().manual_seed(seed)
+    z = torch.randn(noises, generator.config.z_dim, generator=rng)
     parents = np.unique(np.linspace(0, hierarchy.n_parents - 1, shapes).round().astype(int))
     total = torch.zeros(hierarchy.n_children, hierarchy.n_children)
     for parent in parents.tolist():
@@ -51,8 +51,8 @@ def parent_overlaps(generator: FineGANGenerator, *, noises: int = 16, seed: int 
     Masks count as they are, between 0 and 1: Σ min / Σ max over the pixels, the mean over z.
     """
     hierarchy, device = generator.config.hierarchy(), next(generator.parameters()).device
-    random = torch.Generator().manual_seed(seed)
-    z = torch.randn(noises, generator.config.z_dim, generator=random)
+    rng = torch.Generator().manual_seed(seed)
+    z = torch.randn(noises, generator.config.z_dim, generator=rng)
     masks = []
     for parent in range(hierarchy.n_parents):
         child = hierarchy.children_of(parent)[0]
@@ -123,11 +123,11 @@ def mask_summary(
         a bird little). ``per_parent`` has the last two and the area for every parent.
     """
     hierarchy, device = generator.config.hierarchy(), next(generator.parameters()).device
-    random = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     rows = []
     for start in range(0, n, batch_size):
         c = torch.arange(start, min(n, start + batch_size)) % hierarchy.n_children
-        z = torch.randn(len(c), generator.config.z_dim, generator=random)
+        z = torch.randn(len(c), generator.config.z_dim, generator=rng)
         codes = hierarchy.codes(z, c)
         output = generator(codes.to(device))
         child, parent = output.child.mask.cpu(), output.parent.mask.cpu()

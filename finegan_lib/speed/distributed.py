@@ -139,40 +139,40 @@ def own(rows):
     return rows[rank() :: size()]
 
 
-def own_codes(draw_codes, n: int, generator: torch.Generator):
+def own_codes(draw_codes, n: int, rng: torch.Generator):
     """This process's n codes, out of those that ``draw_codes`` draws for the whole batch."""
-    return draw_codes(n * size(), generator).select(slice(rank(), None, size()))
+    return draw_codes(n * size(), rng).select(slice(rank(), None, size()))
 
 
-def own_parts(draw_codes, n: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+def own_parts(draw_codes, n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
     """This process's n rows of each tensor that ``draw_codes`` draws for the whole batch."""
-    return tuple(map(own, draw_codes(n * size(), generator)))
+    return tuple(map(own, draw_codes(n * size(), rng)))
 
 
-def draw(function, *shape: int, generator: torch.Generator, batch_dim: int = 0) -> Tensor:
+def draw(function, *shape: int, rng: torch.Generator, batch_dim: int = 0) -> Tensor:
     """Random numbers for this process's rows, out of those drawn for the whole batch.
 
     Args:
         function: ``torch.rand`` or ``torch.randn``.
         shape: of what is returned.
-        generator: in the same state in every process; or :class:`.recording.Redrawn`.
+        rng: in the same state in every process; or :class:`.recording.Redrawn`.
         batch_dim: which dimension counts the images.
     """
     shape = list(shape)
     shape[batch_dim] *= size()
-    if isinstance(generator, Redrawn):
-        return generator.place(function, shape)
-    numbers = function(shape, generator=generator)
+    if isinstance(rng, Redrawn):
+        return rng.place(function, shape)
+    numbers = function(shape, generator=rng)
     return own(numbers.transpose(0, batch_dim)).transpose(0, batch_dim)
 
 
-def draw_signs(*shape: int, generator: torch.Generator) -> Tensor:
+def draw_signs(*shape: int, rng: torch.Generator) -> Tensor:
     """:func:`draw` of −1 and 1, int64, equally likely."""
 
-    def signs(shape, generator):
-        return torch.randint(2, shape, generator=generator) * 2 - 1
+    def signs(shape, rng):
+        return torch.randint(2, shape, generator=rng) * 2 - 1
 
-    return draw(signs, *shape, generator=generator)
+    return draw(signs, *shape, rng=rng)
 
 
 @torch.no_grad()

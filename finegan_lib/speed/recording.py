@@ -37,17 +37,17 @@ class RecordedUpdates:
         optimisers = self.system.optimisers.values()
         return [group for optimiser in optimisers for group in optimiser.param_groups]
 
-    def __call__(self, batch, codes, generator: torch.Generator) -> dict[str, Tensor]:
+    def __call__(self, batch, codes, rng: torch.Generator) -> dict[str, Tensor]:
         if self.steps == self.WARM_UP:
             self.try_to_record(batch, codes)
         self.steps += 1
         given = [*batch, *codes]
         if self.graph is None or [t.shape for t in given] != [t.shape for t in self.given]:
             if self.steps == self.WARM_UP:
-                self.random = generator = Redrawn(self.device, generator)
-            return self.as_ever(batch, codes, generator)
+                self.random = rng = Redrawn(self.device, rng)
+            return self.as_ever(batch, codes, rng)
         torch._foreach_copy_(self.given, given)
-        self.random.redraw(generator)
+        self.random.redraw(rng)
         self.noise_sd.fill_(self.system.noise_sd)
         for rate, group in zip(self.rates, self.groups, strict=True):
             rate.fill_(group["lr"])
@@ -120,8 +120,8 @@ class Redrawn:
     use the same memory, and every replay would overwrite the numbers.)
     """
 
-    def __init__(self, device: torch.device, generator: torch.Generator):
-        self.device, self.generator = device, generator
+    def __init__(self, device: torch.device, rng: torch.Generator):
+        self.device, self.generator = device, rng
         self.kept, self.again = [], None
 
     def place(self, function, shape) -> Tensor:
@@ -137,10 +137,10 @@ class Redrawn:
         self.again = iter([place for _, _, place in self.kept])
         return self
 
-    def redraw(self, generator: torch.Generator) -> None:
+    def redraw(self, rng: torch.Generator) -> None:
         """Fill all places, in the order in which they were handed out."""
         for function, shape, place in self.kept:
-            numbers = function(shape, generator=generator)
+            numbers = function(shape, generator=rng)
             if self.device.type == "cuda":  # page-locked memory: the copy runs in the background
                 numbers = numbers.pin_memory()
             place.copy_(numbers, non_blocking=True)

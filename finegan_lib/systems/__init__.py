@@ -1,4 +1,4 @@
-"""What one training step is, a file a family: networks, optimisers, losses, and nothing else.
+"""One training step of each family, one file each: networks, optimisers, losses.
 
 A system draws its codes, updates its discriminators, then its generator, and reports its losses.
 The loop around it (:mod:`finegan_lib.training`) is the same for all.

@@ -1,9 +1,9 @@
-"""What goes beyond the paper in FineGAN's step, in groups.
+"""The additions to the paper's step of FineGAN, in groups.
 
-Free codes, contrast, masks, poses, restarts: each group says where it comes from and what it is
-worth. The numbers for ToyBirds are those of ``results/ablation.json``, with the commands that made
-them; higher is better. Two more groups stand in :mod:`.views` (what the code heads see) and
-:mod:`.judging` (what D_c judges).
+The groups are free codes, contrast, masks, poses and restarts. Each names its source and its effect
+("Worth"). The numbers for ToyBirds are from ``results/ablation.json``, which has the commands;
+higher is better. Two more groups are in :mod:`.views` (what the code heads see) and :mod:`.judging`
+(what D_c judges).
 """
 
 import torch
@@ -29,14 +29,14 @@ class FreeCodes(System):
     children it is 0.71, and the NMI of parents found in real birds 0.17 instead of 0.24.
     """
 
-    def freed(self, codes: Codes, random: torch.Generator) -> Codes:
+    def freed(self, codes: Codes, rng: torch.Generator) -> Codes:
         """With ``free_background`` any b; with ``free_child`` any p for all but the judged ones."""
         n = len(codes.z)
         if self.recipe.free_background:
-            codes = codes._replace(b=codes.b[torch.randperm(n, generator=random)])
+            codes = codes._replace(b=codes.b[torch.randperm(n, generator=rng)])
         judged = self.n_judged(n)
         if judged < n:
-            any_p = torch.randint(self.hierarchy.n_parents, (n - judged,), generator=random)
+            any_p = torch.randint(self.hierarchy.n_parents, (n - judged,), generator=rng)
             any_p = one_hot(any_p, self.hierarchy.n_parents).to(codes.p)
             codes = codes._replace(p=torch.cat([codes.p[:judged], any_p]))
         return codes
@@ -48,31 +48,31 @@ class FreeCodes(System):
     def n_judged(self, n: int) -> int:
         """How many images of n, the first, D_c judges real or fake: all, unless ``free_child``.
 
-        A child under another's parent is no species, so nothing real is like it; but its parts
-        must be readable, or its plumage is drawn on its own parent's shape only.
+        A child with another child's parent is not a species, so no real image looks like it. But
+        the readers must see it; otherwise G draws its plumage only on its own parent's shape.
         """
         return max(1, round(n * (1 - self.recipe.free_child)))
 
 
 class Contrast(System):
-    """Codes as points among the images: D_c as an encoder.
+    """Codes as points in the space of the images' features: D_c as an encoder.
 
     Source: C3-GAN, Kim and Ha, 2022, and its code.
     Worth: ToyBirds are sorted with an NMI of 0.91 instead of 0.90 (``results/tables/table3_toy``).
     """
 
     def update_contrast(
-        self, batch: TrainingExample, fake: FineGANOutput, codes: Codes, random: torch.Generator
+        self, batch: TrainingExample, fake: FineGANOutput, codes: Codes, rng: torch.Generator
     ) -> Tensor:
         """D_c's trunk and its contrastive head, on codes and on real images: D_c as an encoder.
 
-        As in C3-GAN's code (Kim and Ha, 2022): generated images near their codes, both whole and as
-        masked foregrounds; two views of a real image near each other; and a tenth of the entropies
-        that make real images choose a code, and not all the same.
+        As in C3-GAN's code (Kim and Ha, 2022): generated images are pulled to their codes, both
+        whole and as masked foregrounds; two views of a real image are pulled together; and a tenth
+        of :func:`~finegan_lib.losses.assignment_loss` makes real images choose different codes.
         """
         head, trunk = self.contrastive, self.d_child.trunk
-        part = code_view(Stage(*(t.detach() for t in fake.child)), self.recipe, random)
-        other_view = random_affine(batch.child_crop, 0.2, True, random)
+        part = code_view(Stage(*(t.detach() for t in fake.child)), self.recipe, rng)
+        other_view = random_affine(batch.child_crop, 0.2, True, rng)
         shown = (fake.child.image.detach(), part, batch.child_crop, other_view)
         whole, part, real, other = (head(trunk(images)) for images in shown)
         loss = losses.code_contrast_loss(whole, head.centroids, codes.c_index)
@@ -83,16 +83,16 @@ class Contrast(System):
         descend(self.optimisers["D_c"], loss)
         return loss
 
-    def contrast(self, fake: FineGANOutput, codes: Codes, random: torch.Generator) -> Tensor:
-        """G's side of :meth:`update_contrast`: the masked foreground near its code."""
-        view = code_view(fake.child, self.recipe, random)
+    def contrast(self, fake: FineGANOutput, codes: Codes, rng: torch.Generator) -> Tensor:
+        """G's part of :meth:`update_contrast`: pull the masked foreground to its code."""
+        view = code_view(fake.child, self.recipe, rng)
         with frozen(self.contrastive):
             features = self.contrastive(self.d_child.trunk(view))
             return losses.code_contrast_loss(features, self.contrastive.centroids, codes.c_index)
 
 
 class Masks(System):
-    """What the paper leaves the masks free to do.
+    """Losses on the masks, which the paper does not have.
 
     Source: our own; the pull towards 0 and 1 and the range of areas are common in work on
     segmentation without labels.
@@ -123,19 +123,19 @@ class Masks(System):
 
 
 class Poses(System):
-    """Noise that the parent mask must give away: InfoGAN's bound for z itself.
+    """InfoGAN's bound for the noise z: the parent mask must show it.
 
     Source: our own, after InfoGAN. Worth: off in every preset, and not measured.
     """
 
-    def pose_loss(self, fake: FineGANOutput, codes: Codes, random: torch.Generator) -> Tensor:
+    def pose_loss(self, fake: FineGANOutput, codes: Codes, rng: torch.Generator) -> Tensor:
         """−E[log Q(z|M_p)] per number of z, InfoGAN's bound for the noise itself.
 
-        Without it G may draw every parent in one single pose. It asks only the mask, and only for
-        the first ``pose_dims`` numbers: as many as a pose has.
+        Without it, G may draw every parent in a single pose. It reads only the mask, and only the
+        first ``pose_dims`` numbers of z: a pose has as many.
         """
         n = self.recipe.pose_dims
-        masks = noisy(fake.parent.mask, self.recipe.code_noise, random)
+        masks = noisy(fake.parent.mask, self.recipe.code_noise, rng)
         mean, log_variance = self.pose_reader(masks)
         return losses.gaussian_information_loss(mean, log_variance, codes.z[:, :n]) / n
 
@@ -147,14 +147,14 @@ class Restarts(System):
     network drew 16 instead of 11 to 13.
     """
 
-    def restart_children(self, random: torch.Generator) -> None:
-        """What ``child_restart`` asks for, when it is due (:mod:`finegan_lib.systems.siblings`)."""
+    def restart_children(self, rng: torch.Generator) -> None:
+        """Start duplicate children anew, at the steps that ``child_restart`` sets."""
         recipe = self.recipe
         due = recipe.child_restart > 0 and int(self.updates) % recipe.restart_every == 0
         if due and siblings.SETTLED <= self.elapsed < recipe.restart_until:
             with torch.autocast(next(self.parameters()).device.type, enabled=False):
-                found = siblings.duplicates(self.average, recipe.child_restart, random)
-                siblings.restart(self, found, random)
+                found = siblings.duplicates(self.average, recipe.child_restart, rng)
+                siblings.restart(self, found, rng)
 
 
 class Additions(FreeCodes, Contrast, Masks, Poses, Restarts):
@@ -177,14 +177,14 @@ class Additions(FreeCodes, Contrast, Masks, Poses, Restarts):
             reading.append(self.pose_reader)
         return judging, reading
 
-    def more_updates(self, batch, fake: FineGANOutput, codes: Codes, random) -> dict[str, Tensor]:
+    def more_updates(self, batch, fake: FineGANOutput, codes: Codes, rng) -> dict[str, Tensor]:
         """Updates after D_c's: the contrastive head's."""
         if not self.recipe.contrastive_child:
             return {}
-        return {"contrast_D": self.update_contrast(batch, fake, codes, random)}
+        return {"contrast_D": self.update_contrast(batch, fake, codes, rng)}
 
     def more_terms(
-        self, fake: FineGANOutput, codes: Codes, fake_logits: Tensor, real: Tensor | None, random
+        self, fake: FineGANOutput, codes: Codes, fake_logits: Tensor, real: Tensor | None, rng
     ) -> dict[str, Tensor]:
         """Terms of the generator's loss, of those that are switched on.
 
@@ -192,10 +192,10 @@ class Additions(FreeCodes, Contrast, Masks, Poses, Restarts):
         """
         recipe, terms = self.recipe, {}
         if recipe.relativistic:
-            terms["child"] = deceived(self, self.child_logits, fake_logits, real, random)
+            terms["child"] = deceived(self, self.child_logits, fake_logits, real, rng)
         terms |= self.mask_terms(fake, codes)
         if recipe.contrastive_child:
-            terms["contrast"] = recipe.contrastive_child * self.contrast(fake, codes, random)
+            terms["contrast"] = recipe.contrastive_child * self.contrast(fake, codes, rng)
         if recipe.pose_info:
-            terms["pose_info"] = recipe.pose_info * self.pose_loss(fake, codes, random)
+            terms["pose_info"] = recipe.pose_info * self.pose_loss(fake, codes, rng)
         return terms

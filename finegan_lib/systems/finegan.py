@@ -1,8 +1,8 @@
-"""FineGAN's training step as the paper has it (section 3), and nothing else.
+"""FineGAN's training step of the paper (section 3), and nothing else.
 
-What goes beyond the paper is switched on in the recipe and stands beside the step, in
-:mod:`.additions`, :mod:`.views` and :mod:`.judging`. The step calls it at the points that are
-marked with ``# +``; in the paper's recipe each of them gives back what it is given.
+Additions to the paper are in :mod:`.additions`, :mod:`.views` and :mod:`.judging`; the recipe
+switches them on. The step calls them at the lines marked with ``# +``. With the paper's recipe,
+each of these calls returns its input.
 """
 
 import torch
@@ -49,36 +49,36 @@ class FineGANSystem(HardNegatives, Additions):
             "info": adam(weights_of(d_p.trunk, d_p.code, *reading, d_c.code), recipe),
         }
 
-    def step(self, batch: TrainingExample, random: torch.Generator, hard=False) -> dict:
+    def step(self, batch: TrainingExample, rng: torch.Generator, hard=False) -> dict:
         """One update of D_b and D_c, then of G together with the code readers.
 
         Args:
             batch: of real images.
-            random: numbers, on the CPU.
+            rng: numbers, on the CPU.
             hard: draw the hardest codes of a larger pool (see :meth:`hard_codes`).
 
         Returns:
             The losses and mean mask areas, scalars.
         """
         n, device = len(batch.child_crop), batch.child_crop.device
-        codes = distributed.own_codes(self.drawn_by(hard), n, random).to(device)
-        report = self.learn(batch, codes, random)
+        codes = distributed.own_codes(self.drawn_by(hard), n, rng).to(device)
+        report = self.learn(batch, codes, rng)
         follow(self)
-        self.restart_children(random)  # +
+        self.restart_children(rng)  # +
         return report
 
-    def learn(self, batch: TrainingExample, codes: Codes, random) -> dict[str, Tensor]:
-        """The updates of a step, on given codes: all of it that a GPU works on."""
+    def learn(self, batch: TrainingExample, codes: Codes, rng) -> dict[str, Tensor]:
+        """The updates of a step, on given codes: the part of the step that runs on a GPU."""
         fake = self.generator(codes)
         report = {"D_b": self.update_d_background(batch, fake)}
-        report["D_c"] = self.update_d_child(batch, fake, random)
-        report |= self.more_updates(batch, fake, codes, random)  # +
-        return report | self.update_generator(fake, codes, random, batch.child_crop)
+        report["D_c"] = self.update_d_child(batch, fake, rng)
+        report |= self.more_updates(batch, fake, codes, rng)  # +
+        return report | self.update_generator(fake, codes, rng, batch.child_crop)
 
-    def draw_codes(self, n: int, random: torch.Generator) -> Codes:
+    def draw_codes(self, n: int, rng: torch.Generator) -> Codes:
         """n codes, tied: p the parent of c, and b = c."""
-        codes = self.hierarchy.sample(n, self.config.z_dim, generator=random)
-        return self.freed(codes, random)  # +
+        codes = self.hierarchy.sample(n, self.config.z_dim, rng=rng)
+        return self.freed(codes, rng)  # +
 
     def update_d_background(self, batch: TrainingExample, fake: FineGANOutput) -> Tensor:
         """D_b: real and fake background patches, and which real patches are background."""
@@ -98,10 +98,10 @@ class FineGANSystem(HardNegatives, Additions):
         descend(self.optimisers["D_b"], loss)
         return loss
 
-    def update_d_child(self, batch: TrainingExample, fake: FineGANOutput, random) -> Tensor:
+    def update_d_child(self, batch: TrainingExample, fake: FineGANOutput, rng) -> Tensor:
         """D_c: child crops of real images against finished images C."""
         drawn = self.judged(fake.child.image)  # +
-        loss = judge_together(self, self.child_logits, batch.child_crop, drawn, random)
+        loss = judge_together(self, self.child_logits, batch.child_crop, drawn, rng)
         descend(self.optimisers["D_c"], loss)
         return loss
 
@@ -111,7 +111,7 @@ class FineGANSystem(HardNegatives, Additions):
         return tuple(self.d_child.real_fake(seen).flatten() for seen in features)
 
     def update_generator(
-        self, fake: FineGANOutput, codes: Codes, random, real: Tensor | None = None
+        self, fake: FineGANOutput, codes: Codes, rng, real: Tensor | None = None
     ) -> dict[str, Tensor]:
         """G, and with it D_p and D_c's code head, on the generator's loss.
 
@@ -120,9 +120,9 @@ class FineGANSystem(HardNegatives, Additions):
         recipe, d_child = self.recipe, self.d_child
         with frozen(self.d_background, d_child.trunk, d_child.real_fake):
             aux, background_logits = self.d_background(fake.background.image)
-            parent_view = code_view(fake.parent, recipe, random, recipe.silhouette)  # +
-            judged = shown_to_d(self, self.judged(fake.child.image), random)  # +
-            child_view = code_view(fake.child, recipe, random)  # +
+            parent_view = code_view(fake.parent, recipe, rng, recipe.silhouette)  # +
+            judged = shown_to_d(self, self.judged(fake.child.image), rng)  # +
+            child_view = code_view(fake.child, recipe, rng)  # +
             judged_features, code_features = d_child.trunk.each(judged, child_view)
             fake_logits = d_child.real_fake(judged_features).flatten()
             terms = losses.finegan_generator_loss(
@@ -136,7 +136,7 @@ class FineGANSystem(HardNegatives, Additions):
                 background_weight=recipe.background_weight,
                 information_weight=recipe.information_weight,
             )
-            terms |= self.more_terms(fake, codes, fake_logits, real, random)  # +
+            terms |= self.more_terms(fake, codes, fake_logits, real, rng)  # +
             descend([self.optimisers["G"], self.optimisers["info"]], sum(terms.values()))
         areas = {"area_p": fake.parent.mask, "area_c": fake.child.mask}
         return terms | {name: mask.detach().mean() for name, mask in areas.items()}

@@ -31,11 +31,11 @@ class GANSystem(System):
             "D": adam(self.discriminator.parameters(), recipe, recipe.slower_d),
         }
 
-    def step(self, batch: TrainingExample, random: torch.Generator, hard=False) -> dict:
+    def step(self, batch: TrainingExample, rng: torch.Generator, hard=False) -> dict:
         """One update of D, then of G. Returns the losses, scalars."""
         real = batch.child_crop
         d_loss, g_loss = losses.adversarial_losses(self.recipe.adversarial)
-        z = draw(torch.randn, len(real), self.config.z_dim, generator=random).to(real)
+        z = draw(torch.randn, len(real), self.config.z_dim, rng=rng).to(real)
         fake = self.generator(z)
         loss_d = d_loss(self.discriminator(real), self.discriminator(fake.detach()))
         descend(self.optimisers["D"], loss_d)

@@ -12,12 +12,12 @@ class HardNegatives(System):
     """The paper's own second phase (supplementary 7.2): codes that D_c reads badly."""
 
     def drawn_by(self, hard: bool):
-        """What draws the codes of a step: :meth:`hard_codes`, or ``draw_codes``."""
+        """The function that draws the codes of a step: :meth:`hard_codes`, or ``draw_codes``."""
         return self.hard_codes if hard else self.draw_codes
 
     @torch.no_grad()
     @distributed.all_have_the_whole_batch()
-    def hard_codes(self, n: int, random: torch.Generator) -> Codes:
+    def hard_codes(self, n: int, rng: torch.Generator) -> Codes:
         """The n codes, of ``hard_pool`` times as many, that D_c reads worst.
 
         Worst: the lowest probability of the true c, given the masked child foreground (paper,
@@ -26,7 +26,7 @@ class HardNegatives(System):
         device = next(self.generator.parameters()).device
         pool, confidence = [], []
         for _ in range(self.recipe.hard_pool):
-            codes = self.draw_codes(n, random)
+            codes = self.draw_codes(n, rng)
             on_device = codes.to(device)
             _, child = self.generator.draw_foregrounds(on_device, on_device.z.new_zeros(1))
             log_q = self.d_child.code_logits(child.masked_foreground).float().log_softmax(1)
@@ -49,8 +49,8 @@ class HardNegatives(System):
         """
         columns, more = min(self.hierarchy.n_children, 40), 3
         device = next(self.average.parameters()).device
-        random = torch.Generator().manual_seed(seed)
-        z = torch.randn(1 + more, self.config.z_dim, generator=random)
+        rng = torch.Generator().manual_seed(seed)
+        z = torch.randn(1 + more, self.config.z_dim, generator=rng)
         c = torch.arange(columns).repeat(1 + more)
         codes = self.hierarchy.codes(z.repeat_interleave(columns, 0), c)
         out = self.average(codes.to(device))

@@ -34,17 +34,16 @@ class InfoGANSystem(System):
             "D": adam(trunk, recipe, recipe.slower_d),
         }
 
-    def draw_codes(self, n: int, random: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def draw_codes(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """z (n, z_dim), category indices (n,), continuous codes (n, n_continuous) in [-1, 1]."""
-        return self.generator.draw_parts(n, random)
+        return self.generator.draw_parts(n, rng)
 
-    def step(self, batch: TrainingExample, random: torch.Generator, hard=False) -> dict:
+    def step(self, batch: TrainingExample, rng: torch.Generator, hard=False) -> dict:
         """One update of D, then of G and Q together. Returns the losses, scalars."""
         real = batch.child_crop
         d_loss, g_loss = losses.adversarial_losses(self.recipe.adversarial)
         z, index, continuous = (
-            code.to(real.device)
-            for code in distributed.own_parts(self.draw_codes, len(real), random)
+            code.to(real.device) for code in distributed.own_parts(self.draw_codes, len(real), rng)
         )
         code = torch.cat([one_hot(index, self.config.n_categories).to(z), continuous], 1)
         fake = self.generator(z, code)

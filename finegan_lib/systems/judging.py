@@ -1,4 +1,4 @@
-"""Real against drawn: what D judges, and its loss. In the paper's recipe, the cross-entropy alone.
+"""Real against drawn images: the input of D, and its loss. The paper uses the cross-entropy only.
 
 =====================  ==================================  =======================================
 addition               source                              worth
@@ -27,16 +27,16 @@ from .recipe import Recipe
 from .views import noisy
 
 
-def shown_to_d(system: System, images: Tensor, random: torch.Generator) -> Tensor:
-    """What D_c judges of real or drawn images: with the recipe's noise, and augmented."""
+def shown_to_d(system: System, images: Tensor, rng: torch.Generator) -> Tensor:
+    """Real or drawn images as D_c sees them: with the recipe's noise, and augmented."""
     recipe = system.recipe
-    images = noisy(images, system.noise_sd, random)
+    images = noisy(images, system.noise_sd, rng)
     strength = getattr(system, "augment_strength", recipe.augment_strength)
-    return augment(images, recipe.augment, strength, random)
+    return augment(images, recipe.augment, strength, rng)
 
 
 def judge_together(
-    system: System, logits_of, real: Tensor, fake: Tensor, random: torch.Generator
+    system: System, logits_of, real: Tensor, fake: Tensor, rng: torch.Generator
 ) -> Tensor:
     """A discriminator's loss: real images against drawn ones, as the recipe has it.
 
@@ -44,11 +44,11 @@ def judge_together(
         system: whose recipe, noise and augmentation apply.
         logits_of: of several batches of images, each (N, 3, S, S), their logits, each (N,).
         real: (N, 3, S, S); fake: (M, 3, S, S), M ≤ N; no gradient flows to ``fake``.
-        random: numbers, on the CPU.
+        rng: numbers, on the CPU.
     """
     recipe = system.recipe
-    real = shown_to_d(system, real, random)
-    fake = shown_to_d(system, fake.detach(), random)
+    real = shown_to_d(system, real, rng)
+    fake = shown_to_d(system, fake.detach(), rng)
     if not recipe.r1 and not recipe.r2:
         real_logits, fake_logits = logits_of(real, fake)
         penalty = 0.0
@@ -72,9 +72,9 @@ def judge_together(
 
 
 def deceived(
-    system: System, logits_of, fake_logits: Tensor, real: Tensor, random: torch.Generator
+    system: System, logits_of, fake_logits: Tensor, real: Tensor, rng: torch.Generator
 ) -> Tensor:
-    """The generator's side of :func:`judge_together`, on the logits of what it drew.
+    """The generator's loss that belongs to :func:`judge_together`, on the logits of its images.
 
     Only a relativistic D looks at ``real``, child crops (N, 3, S, S).
     """
@@ -82,15 +82,15 @@ def deceived(
     if not recipe.relativistic:
         return losses.adversarial_losses(recipe.adversarial)[1](fake_logits)
     with torch.no_grad():
-        (real_logits,) = logits_of(shown_to_d(system, real[: len(fake_logits)], random))
+        (real_logits,) = logits_of(shown_to_d(system, real[: len(fake_logits)], rng))
     return losses.relativistic_generator_loss(real_logits, fake_logits)
 
 
 def refuse_additions(recipe: Recipe, family: str) -> None:
-    """For the two plain families: refuse what their step does not look at.
+    """For the two plain families: refuse the switches that their step does not use.
 
     Raises:
-        InputError: for a switch about what D judges.
+        InputError: for a switch that changes what D judges.
     """
     for name in ("relativistic", "r1", "r2", "augment"):
         if getattr(recipe, name):
@@ -101,24 +101,24 @@ def refuse_additions(recipe: Recipe, family: str) -> None:
             )
 
 
-def judge(system, real_fake, real: Tensor, fake: Tensor, random: torch.Generator) -> Tensor:
+def judge(system, real_fake, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
     """A discriminator's loss: real images against generated ones, a pass for each.
 
     Args:
         system: whose recipe, noise and augmentation apply.
         real_fake: images to logits, (N, 3, S, S) → (N,).
         real, fake: (N, 3, S, S); no gradient flows to ``fake``.
-        random: numbers, on the CPU.
+        rng: numbers, on the CPU.
     """
-    return judge_together(system, one_by_one(real_fake), real, fake, random)
+    return judge_together(system, one_by_one(real_fake), real, fake, rng)
 
 
-def deceive(system, real_fake, real: Tensor, fake: Tensor, random: torch.Generator) -> Tensor:
-    """The generator's side of :func:`judge`."""
-    fake_logits = real_fake(shown_to_d(system, fake, random))
-    return deceived(system, one_by_one(real_fake), fake_logits, real, random)
+def deceive(system, real_fake, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
+    """The generator's loss that belongs to :func:`judge`."""
+    fake_logits = real_fake(shown_to_d(system, fake, rng))
+    return deceived(system, one_by_one(real_fake), fake_logits, real, rng)
 
 
 def one_by_one(real_fake):
-    """A network that takes several batches, and works each out in a pass of its own."""
+    """A network that takes several batches and computes each of them in a separate pass."""
     return lambda *batches: tuple(real_fake(images) for images in batches)

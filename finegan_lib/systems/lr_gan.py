@@ -9,10 +9,10 @@ from .simple_gan import SimpleGANSystem
 
 
 class LRGANSystem(SimpleGANSystem):
-    """LR-GAN. Its loss knows nothing of layers: that a mask finds an object is left to chance.
+    """LR-GAN. Its loss has no term for layers, so a mask finds an object only by chance.
 
-    No term keeps a mask from filling the image or from vanishing (the authors have none either):
-    watch ``area``, the mean of the pasted masks, and ``scale``, the mean of the poses' scales.
+    No term prevents a mask that fills the image or vanishes (the authors have none, too). Look at
+    ``area``, the mean of the pasted masks, and ``scale``, the mean of the poses' scales.
     """
 
     make_generator = LRGANGenerator

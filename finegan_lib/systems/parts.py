@@ -13,13 +13,13 @@ from .recipe import Recipe
 
 
 class System(nn.Module):
-    """What one training step is: networks, optimisers, losses. What all families have in common.
+    """Networks, optimisers and losses of one training step: the common part of all families.
 
     A family's own class makes ``generator``, ``average`` and ``optimisers``, and defines
-    ``step(batch, random, hard=False)``, which returns the losses, and ``real_logits(images)``.
+    ``step(batch, rng, hard=False)``, which returns the losses, and ``real_logits(images)``.
 
-    The count of updates stays on the CPU. To ask a GPU for it would be to wait, in every step, for
-    all that the GPU still has to do.
+    The count of updates stays on the CPU. Reading it from a GPU would wait, in every step, until
+    the GPU has finished its work.
     """
 
     def __init__(self, recipe: Recipe):
@@ -48,13 +48,13 @@ class System(nn.Module):
         return image_grid(final_image(self.drawn(64, seed)), columns=8)
 
     def drawn(self, n: int, seed: int):
-        """What the averaged generator makes of n random codes."""
+        """The averaged generator's output for n random codes."""
         return random_output(self.average, n, seed)
 
 
 @contextmanager
 def frozen(*modules: nn.Module):
-    """Let gradients flow through the modules without computing any for their weights."""
+    """A context in which gradients flow through the modules but not into their weights."""
     parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
     for parameter in parameters:
         parameter.requires_grad_(False)
@@ -85,7 +85,7 @@ def follow(system: "System") -> None:
     """One step of a system's average behind its generator, as its recipe says.
 
     With ``ema_warmup`` the decay rises as (1 + n)/(10 + n) in step n until it reaches
-    ``ema_decay``: the first pictures then show what was learnt, not how the weights began.
+    ``ema_decay``: the first pictures then show what was learned, not the initial weights.
     """
     system.updates += 1
     recipe, n = system.recipe, int(system.updates)
@@ -98,13 +98,13 @@ def image_grid(images: Tensor, columns: int) -> Tensor:
     return make_grid(images.float().cpu() / 2 + 0.5, nrow=columns, padding=1).clamp(0, 1)
 
 
-def average_of(random: nn.Module) -> nn.Module:
+def average_of(generator: nn.Module) -> nn.Module:
     """A copy to hold the running average: in evaluation mode, never trained."""
-    return copy.deepcopy(random).eval().requires_grad_(False)
+    return copy.deepcopy(generator).eval().requires_grad_(False)
 
 
 def adam(parameters, recipe: Recipe, factor: float = 1.0) -> torch.optim.Adam:
-    """Adam as the paper has it, betas (0.5, 0.999), at ``factor`` times the recipe's step size."""
+    """The paper's Adam, betas (0.5, 0.999), with ``factor`` times the recipe's step size."""
     parameters = list(parameters)
     fused = not any(p.is_meta for p in parameters)  # torch 2.4 refuses it where there is no memory
     rate = factor * recipe.learning_rate
@@ -119,9 +119,9 @@ def weights_of(*networks: nn.Module) -> list[nn.Parameter]:
 def descend(optimisers, loss: Tensor) -> None:
     """One step of one optimiser, or of several, down a loss's gradient.
 
-    In float16 gradients would vanish below 6e-8, so there the loss is multiplied by a large number
-    first and the gradients are divided by it (Micikevicius et al., 2018). A step whose gradients
-    overflow is left out, and the number halved.
+    In float16, gradients below 6e-8 would become 0. The loss is therefore multiplied by a large
+    number first, and the gradients are divided by it (Micikevicius et al., 2018). If gradients
+    overflow, the step is skipped and the number halved.
     """
     optimisers = optimisers if isinstance(optimisers, list) else [optimisers]
     for optimiser in optimisers:

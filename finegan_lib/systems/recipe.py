@@ -1,4 +1,4 @@
-"""How to train: every switch of the recipe, the paper's value its default."""
+"""How to train: every switch of the recipe, with the paper's value as its default."""
 
 from dataclasses import dataclass
 

@@ -1,14 +1,14 @@
-"""Children that draw the same bird: how to see them in training, and how to start them anew.
+"""Children that draw the same bird: how to find them in training, and how to start them anew.
 
-Nothing in FineGAN's loss makes siblings (children of one parent) share out the real categories
-among them. The information loss is content with any difference that Q can read, however faint, so
-each child settles on some real category early on, as if at random: with k children for k categories
-a share (1 − 1/k)^k of them, about a third, is drawn by none. Longer training does not change it.
+FineGAN's loss has no term that distributes the real categories over siblings (children of one
+parent). The information loss accepts any difference that Q can read, also a faint one. Early in the
+training each child therefore settles on a random real category. With k children for k categories,
+no child draws a share (1 − 1/k)^k of them, about a third. Longer training does not change this.
 
-So now and then the children of each parent are compared, and of two that are drawn alike one is
-given another appearance: a new column in the weights where c enters, a mixture of two other
-children's. Where it then settles is chance again, so one round finds a part of what is missing, and
-several find more. So vector quantisation treats codes that nothing uses.
+The children of each parent are therefore compared at intervals. If two are drawn alike, one gets
+another appearance: a new column in the weights where c enters, a mixture of two other children's.
+Chance decides again what it draws next, so one round finds a part of the missing categories, and
+several rounds find more. Vector quantisation treats unused codes in the same way.
 """
 
 import torch
@@ -49,7 +49,7 @@ def distances(average: FineGANGenerator, parent: int, z: Tensor) -> Tensor:
     return distance_table(drawn)
 
 
-def duplicates(average: FineGANGenerator, least: float, random: torch.Generator) -> list[int]:
+def duplicates(average: FineGANGenerator, least: float, rng: torch.Generator) -> list[int]:
     """The children that differ by less than ``least`` from a sibling of lower index.
 
     A sibling that is itself such a duplicate does not count.
@@ -57,9 +57,9 @@ def duplicates(average: FineGANGenerator, least: float, random: torch.Generator)
     Args:
         average: the generator, in evaluation mode.
         least: distance (:func:`foreground_distance`) from which two children count as two.
-        random: numbers, on the CPU.
+        rng: numbers, on the CPU.
     """
-    z = torch.randn(NOISES, average.config.z_dim, generator=random)
+    z = torch.randn(NOISES, average.config.z_dim, generator=rng)
     hierarchy, found = average.config.hierarchy(), []
     for parent in range(hierarchy.n_parents):
         apart, kept = distances(average, parent, z), []
@@ -72,8 +72,8 @@ def duplicates(average: FineGANGenerator, least: float, random: torch.Generator)
 
 
 @torch.no_grad()
-def restart(system, children: list[int], random: torch.Generator) -> None:
-    """Give some children of a FineGAN system a new appearance, and D_c's reader a blank row for it.
+def restart(system, children: list[int], rng: torch.Generator) -> None:
+    """Give some children of a FineGAN system a new appearance; reset their rows of D_c's reader.
 
     With w̄ the mean column of the others, and i and j two of them: w ← w̄ + (w_i + w_j − 2 w̄)/√2,
     about as far from the mean as they are. The running average and the optimisers' moments change
@@ -83,14 +83,14 @@ def restart(system, children: list[int], random: torch.Generator) -> None:
     Args:
         system: a ``FineGANSystem``.
         children: their indices; not all of them.
-        random: numbers, on the CPU.
+        rng: numbers, on the CPU.
     """
     others = [c for c in range(system.hierarchy.n_children) if c not in children]
     live = system.generator.child_stage.join.conv.weight
     average = system.average.child_stage.join.conv.weight
     blank_reader(system, children)
     for c in children:
-        chosen = torch.randperm(len(others), generator=random)[:2].tolist()
+        chosen = torch.randperm(len(others), generator=rng)[:2].tolist()
         one, other = others[chosen[0]], others[chosen[-1]]
         for weight in (live, average):
             mean = weight[:, others].mean(1)
@@ -103,9 +103,9 @@ def restart(system, children: list[int], random: torch.Generator) -> None:
 
 @torch.no_grad()
 def blank_reader(system, children: list[int]) -> None:
-    """Let D_c's reader know nothing of some children, not all: each gets the others' mean row.
+    """Reset the rows of some children, not all, in D_c's reader: each gets the others' mean row.
 
-    So does a contrastive head, with its points.
+    The points of a contrastive head are reset in the same way.
     """
     others = [c for c in range(system.hierarchy.n_children) if c not in children]
     reader = system.d_child.code[-1]

@@ -41,16 +41,16 @@ class SimpleGANSystem(GANSystem):
     make_generator = SimpleGANGenerator
     takes_additions = True
 
-    def step(self, batch: TrainingExample, random: torch.Generator, hard=False) -> dict:
+    def step(self, batch: TrainingExample, rng: torch.Generator, hard=False) -> dict:
         """One update of D, then of G. Returns the losses, scalars."""
         real = batch.child_crop
-        (z,) = distributed.own_parts(self.generator.draw_codes, len(real), random)
+        (z,) = distributed.own_parts(self.generator.draw_codes, len(real), rng)
         output = self.generator(z.to(real))
         fake = self.finished(output)
-        loss_d = judge(self, self.discriminator, real, fake, random)
+        loss_d = judge(self, self.discriminator, real, fake, rng)
         descend(self.optimisers["D"], loss_d)
         with frozen(self.discriminator):
-            loss_g = deceive(self, self.discriminator, real, fake, random)
+            loss_g = deceive(self, self.discriminator, real, fake, rng)
             descend(self.optimisers["G"], loss_g)
         follow(self)
         return {"D": loss_d, "G": loss_g, **self.watch(output)}
@@ -62,16 +62,16 @@ class SimpleGANSystem(GANSystem):
 
     @staticmethod
     def watch(output: Tensor) -> dict:
-        """What else to report of a step."""
+        """Further values to report of a step."""
         return {}
 
 
 class InfoGANBaselineSystem(System):
-    """InfoGAN as FineGAN's baseline: Simple-GAN, and a code c that the image must give away.
+    """InfoGAN as FineGAN's baseline: Simple-GAN with a code c that the image must show.
 
-    The code head reads the whole image, background and all, where FineGAN's reads a masked
-    foreground. As in FineGAN's child stage the information loss trains G and the code head; the
-    trunk that the head reads learns from real/fake alone.
+    The code head reads the whole image with its background; FineGAN's reads a masked foreground. As
+    in FineGAN's child stage, the information loss trains G and the code head. The trunk below the
+    head learns only from real/fake.
     """
 
     def __init__(self, config: InfoGANBaselineConfig, recipe: Recipe):
@@ -87,17 +87,17 @@ class InfoGANBaselineSystem(System):
             "info": adam(self.discriminator.code.parameters(), recipe),
         }
 
-    def step(self, batch: TrainingExample, random: torch.Generator, hard=False) -> dict:
+    def step(self, batch: TrainingExample, rng: torch.Generator, hard=False) -> dict:
         """One update of D, then of G and the code head together. Returns the losses, scalars."""
         real, recipe, discriminator = batch.child_crop, self.recipe, self.discriminator
-        codes = distributed.own_parts(self.generator.draw_codes, len(real), random)
+        codes = distributed.own_parts(self.generator.draw_codes, len(real), rng)
         z, c = (code.to(real) for code in codes)
         fake = self.generator(z, c)
-        loss_d = judge(self, discriminator.real_fake_logits, real, fake, random)
+        loss_d = judge(self, discriminator.real_fake_logits, real, fake, rng)
         descend(self.optimisers["D"], loss_d)
         with frozen(discriminator.trunk, discriminator.real_fake):
-            loss_g = deceive(self, discriminator.real_fake_logits, real, fake, random)
-            view = code_view(whole_image(fake), recipe, random)
+            loss_g = deceive(self, discriminator.real_fake_logits, real, fake, rng)
+            view = code_view(whole_image(fake), recipe, rng)
             information = losses.information_loss(discriminator.code_logits(view), c.argmax(1))
             loss = loss_g + recipe.information_weight * information
             descend([self.optimisers["G"], self.optimisers["info"]], loss)

@@ -15,7 +15,7 @@ from .recipe import Recipe
 
 
 class StackGANSystem(System):
-    """StackGAN-v2, unconditional: a discriminator a scale, and one palette for all scales.
+    """StackGAN-v2, unconditional: one discriminator for each scale, equal colours on all scales.
 
     The real images of every scale are one crop, averaged down.
     """
@@ -31,21 +31,21 @@ class StackGANSystem(System):
             for size, discriminator in zip(config.sizes, self.discriminators, strict=True)
         }
 
-    def step(self, batch: TrainingExample, random: torch.Generator, hard=False) -> dict:
+    def step(self, batch: TrainingExample, rng: torch.Generator, hard=False) -> dict:
         """One update of every D, then of G. Returns the losses, scalars."""
         sizes = self.config.sizes
         real = image_pyramid(batch.child_crop, sizes)
         n = len(batch.child_crop)
-        (z,) = distributed.own_parts(self.generator.draw_codes, n, random)
+        (z,) = distributed.own_parts(self.generator.draw_codes, n, rng)
         fake = self.generator(z.to(batch.child_crop))
         report, terms = {}, {}
         for i, size in enumerate(sizes):
-            loss = judge(self, self.discriminators[i], real[i], fake[i], random)
+            loss = judge(self, self.discriminators[i], real[i], fake[i], rng)
             descend(self.optimisers[f"D_{size}"], loss)
             report[f"D_{size}"] = loss
         with frozen(self.discriminators):
             for i, size in enumerate(sizes):
-                loss = deceive(self, self.discriminators[i], real[i], fake[i], random)
+                loss = deceive(self, self.discriminators[i], real[i], fake[i], rng)
                 terms[f"G_{size}"] = loss
             for i in range(1, len(sizes)):
                 colour = losses.colour_consistency_loss(fake[i], fake[i - 1])

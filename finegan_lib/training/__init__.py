@@ -1,7 +1,7 @@
-"""Training: the configuration of a run, what it is built of, the loop, and its folder.
+"""Training: the configuration of a run, its parts, the loop, and its folder.
 
-Start with :func:`.loop.train`. Named configurations are in :mod:`.presets`. What a training leaves
-is read by :mod:`.pretrained` and handed on by :mod:`.export`.
+Start with :func:`.loop.train`. Named configurations are in :mod:`.presets`. :mod:`.pretrained`
+reads the networks of a training, and :mod:`.export` writes them for other programs.
 """
 
 from .build import build_dataset, build_system, start_from

@@ -1,4 +1,4 @@
-"""What a run is built of: networks and optimisers, images, the weights that it starts from."""
+"""The parts of a run: networks and optimisers, images, the weights that it starts from."""
 
 import dataclasses
 

@@ -58,12 +58,12 @@ def export(
             "unknown precision", seen=precision, cure=f"Choose {' or '.join(PRECISIONS)}."
         )
     source = checkpoint_path(name_or_file)
-    generator = load_generator(source)  # nothing is handed on that could not be loaded
+    generator = load_generator(source)  # first see whether the file can be loaded
     state, metadata = load_checkpoint(source)
     if command:
         metadata["command"] = command
     loop = metadata.get("config", {}).get("loop", {})
-    if "data" in loop:  # where a person keeps photographs is nobody else's business
+    if "data" in loop:  # the folder of the user's photographs is private
         loop["data"] = Path(loop["data"]).name
     if format == "safetensors":
         weights = averaged_weights(state)
@@ -122,8 +122,8 @@ class FromHalf(nn.Module):
 class Named(nn.Module):
     """A generator with tensors for inputs and a dict of tensors for output: the exported network.
 
-    The plain forms of layers are taken (``UpBlock.plain``, ``CodeConv.plain``): other programs have
-    their own ways to be quick.
+    It uses the plain forms of layers (``UpBlock.plain``, ``CodeConv.plain``): other programs have
+    their own fast forms.
 
     Args:
         generator: of any family; a copy is taken, in evaluation mode.
@@ -149,9 +149,9 @@ class Named(nn.Module):
 
     def example(self, n: int = 2, seed: int = 0) -> tuple[Tensor, ...]:
         """Random inputs for n images; a FineGAN's codes are free."""
-        random = torch.Generator().manual_seed(seed)
+        rng = torch.Generator().manual_seed(seed)
         kind = inputs_of(self.generator)
-        return kind.flat(kind.free(self.generator, n, random))
+        return kind.flat(kind.free(self.generator, n, rng))
 
 
 def named_outputs(output) -> dict[str, Tensor]:
@@ -249,7 +249,7 @@ def _onnx_model(named: Named):
             verbose=False,
             optimize=False,
         )
-        # Small constants alone are folded: a weight in float16 shall stay so.
+        # Only small constants are folded, so that weights in float16 stay in float16.
         optimizer.optimize(program.model, input_size_limit=64, output_size_limit=64)
     model = program.model_proto
     graph = model.graph

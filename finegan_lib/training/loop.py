@@ -21,7 +21,7 @@ def rate_factor(step: int, stop: int, final_decay: float) -> float:
 
 
 def anneal(system, step: int, stop: int) -> None:
-    """Set what changes over a run: step sizes, the noise that D_c is shown, and how far it is."""
+    """Set what changes over a run: step sizes, the noise on D_c's input, the elapsed fraction."""
     factor = rate_factor(step, stop, system.recipe.final_decay)
     for optimiser in system.optimisers.values():
         for group in optimiser.param_groups:
@@ -75,11 +75,11 @@ def train(
             if distributed.agree(run.out_of_time()):
                 break
             batch = run.execution.move(batch)
-            generator = torch.Generator().manual_seed(hash_seed(loop.seed, run.step, 2))
+            rng = torch.Generator().manual_seed(hash_seed(loop.seed, run.step, 2))
             hard = run.step >= loop.steps and (run.step - loop.steps) % 2 == 1
             anneal(system, run.step, run.stop)
             with run.execution.autocast():
-                report = system.step(batch, generator, hard)
+                report = system.step(batch, rng, hard)
             run.step += 1
             run.after_step(distributed.averaged(report), bar)
         run.checkpoint()

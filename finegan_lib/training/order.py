@@ -1,4 +1,4 @@
-"""In which order a run sees its images, and the seed of each of its random numbers."""
+"""The order of a run's images, and the seed of each of its random numbers."""
 
 import torch
 

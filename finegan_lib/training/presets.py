@@ -65,10 +65,10 @@ TOY64 = replace(
     loop=replace(TOY.loop, steps=14_000, minutes=0.0, precision="bf16"),
 )
 
-# Photographs of birds: more categories, and more noise to hold poses and scenes. D_c learns at full
-# speed with little noise, for photographs are harder to tell from drawings than toys are; as soon
-# as it knows its photographs by heart, augmentation sets in. The two masks pull each other alike,
-# so that what D_c judges, the child's, shapes the parent's too.
+# Photographs of birds: more categories, and a longer z for poses and scenes. D_c learns at full
+# speed with little noise, because photographs are harder than ToyBirds to distinguish from drawn
+# images. When D_c begins to memorise its photographs, augmentation starts. The two masks pull each
+# other with equal weight: D_c judges the child's mask, and so it shapes the parent's mask, too.
 BIRDS = replace(
     TOY64,
     model=replace(TOY64.model, n_parents=10, n_children=50, z_dim=32, g_dim=12, d_dim=32),
@@ -123,13 +123,13 @@ INFOGAN = replace(
     ),
 )
 
-# What of a recipe speaks of masks, parents and free children, which the other generators lack.
+# The switches of a recipe for masks, parents and free children, which other generators do not have.
 FINEGANS_OWN = ("mask_pull", "mask_pull_back", "mask_binary", "mask_area", "mask_lean")
 FINEGANS_OWN += ("silhouette", "free_child")
 
-# The paper's baselines (Table 1) at the toy's size: the same recipe but for what speaks of masks,
-# and widths with which the generator has as many weights as the toy's, to within a tenth. z is
-# longer, for it has to hold what FineGAN's b and p hold.
+# The paper's baselines (Table 1) at the toy's size: the same recipe without the switches for masks.
+# The widths give the generator as many weights as the toy's, to within a tenth. z is longer,
+# because it must also carry what FineGAN's b and p carry.
 SIMPLE_GAN = RunConfig(
     model=SimpleGANConfig(
         image_size=32,
@@ -172,9 +172,9 @@ STACKGAN = replace(
         norm="spectral",
     ),
 )
-# And with their authors' settings, as far as these are known. Nobody published those of the first
-# two; LR-GAN's batch and 200 epochs and StackGAN-v2's batch are the authors', its 600 epochs are
-# those of their conditional model of birds.
+# The baselines with their authors' settings, as far as these are known. The settings of the first
+# two are not published. LR-GAN's batch and 200 epochs and StackGAN-v2's batch are the authors'; its
+# 600 epochs are those of their conditional model of birds.
 CUB_SIMPLE_GAN = replace(CUB, model=SimpleGANConfig(), loop=replace(CUB.loop, hard_steps=0))
 CUB_INFOGAN = replace(CUB_SIMPLE_GAN, model=InfoGANBaselineConfig())
 CUB_LR_GAN = replace(

@@ -1,4 +1,4 @@
-"""Generators out of files: the averaged weights of a run, and the small files that are shipped."""
+"""Generators from files: the averaged weights of a run, and the small files that are shipped."""
 
 import dataclasses
 from pathlib import Path
@@ -30,7 +30,7 @@ def load_generator(name_or_file):
     build = families.of(config.model).generator
     try:
         _check_stated_sizes(config.model, weights)
-        with torch.device("meta"):  # a file that states huge sizes shall not fill the memory
+        with torch.device("meta"):  # a file that states huge sizes must not fill the memory
             build(config.model).load_state_dict(weights, assign=True)
         generator = build(config.model)
         generator.load_state_dict(weights)
@@ -121,7 +121,7 @@ def export_generator(name_or_file, path, command: str = "") -> Path:
     """
     refuse_to_overwrite(path)
     source = checkpoint_path(name_or_file)
-    load_generator(source)  # nothing is handed on that could not be loaded
+    load_generator(source)  # first see whether the file can be loaded
     state, metadata = load_checkpoint(source)
     if command:
         metadata["command"] = command

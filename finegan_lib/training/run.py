@@ -1,8 +1,8 @@
-"""The folder of a run: where the run stands, and what it writes.
+"""The folder of a run: its progress, and the files that it writes.
 
 ``config.json``, ``checkpoints/step_*.safetensors``, ``history.jsonl`` (losses), ``samples/*.png``
-and TensorBoard's event files. Every random number of iteration i is drawn from a generator seeded
-by (seed, i), so a run that was stopped goes on exactly as if it had not been.
+and TensorBoard's event files. Every random number of iteration i comes from an rng seeded by
+(seed, i), so a run that was stopped continues exactly as one that was not.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ COMPARE_EVERY = 5  # lines of the history between two looks at D on kept-out pho
 
 
 class Run:
-    """The folder of a run: where it stands, and what it writes."""
+    """The folder of a run: its progress, and the files that it writes."""
 
     def __init__(
         self, config: RunConfig, folder, resume: bool, progress: bool, picture=None, data=None
@@ -73,7 +73,7 @@ class Run:
         self.started = time.monotonic()
         if not distributed.is_first():
             return
-        # From here on the folder is taken: nothing above may have failed.
+        # From here on the folder belongs to this run: everything above has succeeded.
         cure = "Free some space, or choose another folder."
         with disk_errors("write", self.folder, cure=cure, only=DISK_FULL):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -130,10 +130,10 @@ class Run:
             self.checkpoint()
 
     def checkpoint(self) -> None:
-        """Write where the run stands; drop checkpoints beyond the newest ``keep``.
+        """Write a checkpoint; delete those beyond the newest ``keep``.
 
-        Never dropped is the newest one from before anything looked wrong (:mod:`.watch`), nor any
-        file under another name, such as a copy of the one that you like best.
+        The newest checkpoint from before the first warning (:mod:`.watch`) is never deleted, nor is
+        a file with another name, such as a copy of your best one.
 
         Raises:
             TrainingDiverged: instead of writing anything, if a weight is not a number.
@@ -147,7 +147,7 @@ class Run:
             "networks": self.system.state_dict(),
             "optimisers": {name: optimisers[name].state_dict() for name in optimisers},
         }
-        # The losses of this step say nothing about the weights that it has made.
+        # The losses of this step belong to the weights before it, so look at the new weights, too.
         for name, tensor in state["networks"].items():
             if not tensor.isfinite().all():
                 raise self._diverged(f"{name} has values that are not numbers", self.newest)
@@ -218,8 +218,8 @@ class Run:
     def _compare(self) -> dict[str, float]:
         """D's mean logit on photographs that it trains on, and on others like them.
 
-        As long as D learns what birds look like, the two agree; where it learns its photographs by
-        heart, they part.
+        The two agree while D learns what birds look like. They differ when it memorises its
+        photographs.
         """
         means, training = {}, self.system.training
         self.system.eval()  # a look must not move a running statistic
@@ -292,9 +292,9 @@ def _lay_out_as_weights(optimiser: torch.optim.Optimizer) -> None:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """What kills in the middle of writing a file have left: they would fill the disk.
+    """The partial files of processes that were killed while they wrote. They would fill the disk.
 
-    ``.tmp…`` are safetensors' own, before it gives them the name that we asked for.
+    safetensors writes to ``.tmp…`` before it renames the file.
     """
     patterns = ["checkpoints/.step_*.safetensors.*.partial", "checkpoints/.tmp??????"]
     patterns += [f".{name}.*.partial" for name in ("config.json", "history.jsonl")]

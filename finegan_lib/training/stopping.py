@@ -1,15 +1,15 @@
-"""A wish to stop, heard between two training steps instead of in the middle of one."""
+"""Stop a training after a whole step, not in the middle of one."""
 
 import signal
 import threading
 
 
 class StopRequest:
-    """Within it the first SIGINT (Ctrl-C) or SIGTERM only sets ``signal``.
+    """A context in which the first SIGINT (Ctrl-C) or SIGTERM only sets ``signal``.
 
-    After that both have their usual effect again, so a second Ctrl-C stops at once. A signal that
-    the process ignores (as under nohup) stays ignored, and outside of the main thread nothing
-    changes, for Python handles signals there alone.
+    Then both have their usual effect again, so a second Ctrl-C stops at once. A signal that the
+    process ignores (as under nohup) stays ignored. Outside the main thread nothing changes, because
+    Python handles signals only in the main thread.
 
     >>> with StopRequest() as stop:
     ...     while not stop.signal:

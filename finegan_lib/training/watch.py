@@ -1,4 +1,4 @@
-"""Signs that a training goes wrong, read off the losses and mask areas that every step reports.
+"""Signs of a failing training, found in the losses and mask areas that every step reports.
 
 ========================  ======================================  ==========================
 sign                      seen when                               the run
@@ -12,10 +12,10 @@ discriminator saturated   its loss stays below 0.02               warns after 10
                                                                   goes on
 ========================  ======================================  ==========================
 
-A run that only warns may recover by itself (an annealed noise, another phase), so the choice is the
-user's; its last checkpoint from before the first sign is kept. The limits: in 34 healthy runs on
-ToyBirds no discriminator's loss stayed below 0.18 for 100 steps, no mask's mean left 0.10 to 0.41,
-and no loss passed 5.
+A run with a warning may recover by itself (less noise, another phase), so the user decides. Its
+last checkpoint from before the first sign is kept. The limits come from 34 healthy runs on
+ToyBirds: no discriminator's loss stayed below 0.18 for 100 steps, every mask's mean stayed between
+0.10 and 0.41, and no loss was above 5.
 """
 
 import math
@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from .. import families
 
-LOOK_EVERY = 20  # steps; the values come from the device then, and only then
+LOOK_EVERY = 20  # steps; the values are copied from the device only then
 EMPTY, FULL = 0.02, 0.98  # mean of a mask
 SATURATED = 0.02  # a discriminator's loss: it is sure of all images, by either loss function
 EXPLODED = 1000.0  # times the usual absolute value of a loss, or times 1 if that is smaller
@@ -53,7 +53,7 @@ class Symptom(NamedTuple):
     fatal: bool
 
     def message(self, family: str) -> str:
-        """What is wrong, and the likely cure."""
+        """The problem, and the likely cure."""
         cure = CURES[self.kind]
         if self.kind.startswith("masks"):
             cure = families.named(family).mask_cure or cure

@@ -43,8 +43,8 @@ def pictures(tmp_path):
     """A folder of six pictures of noise in several sizes."""
     folder = tmp_path / "pictures"
     folder.mkdir()
-    random = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for i in range(6):
-        pixels = random.integers(0, 256, (36 + i, 48, 3), dtype=np.uint8)
+        pixels = rng.integers(0, 256, (36 + i, 48, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"bird {i}.png")
     return folder

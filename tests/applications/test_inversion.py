@@ -9,8 +9,8 @@ from tests.applications.small import CONFIG
 
 @pytest.fixture(scope="module")
 def birds():
-    random = torch.Generator().manual_seed(1)
-    return [CONFIG.hierarchy().sample(3, 4, tied=False, generator=random) for _ in range(3)]
+    rng = torch.Generator().manual_seed(1)
+    return [CONFIG.hierarchy().sample(3, 4, tied=False, rng=rng) for _ in range(3)]
 
 
 def test_a_mixture_takes_each_part_from_its_bird(generator, birds):
@@ -62,8 +62,8 @@ def test_gradient_descent_comes_closer_than_the_search(generator, birds):
 
 
 def test_the_search_finds_what_is_in_the_pool(generator):
-    random = torch.Generator().manual_seed(7)
-    pool = CONFIG.hierarchy().sample(50, 4, tied=False, generator=random)
+    rng = torch.Generator().manual_seed(7)
+    pool = CONFIG.hierarchy().sample(50, 4, tied=False, rng=rng)
     images = draw(generator, pool.select(slice(10, 14))).child.image
     bird, _ = invert(generator, images, steps=0, seed=7, pool=50, candidates=1)
     assert torch.equal(bird.z, pool.z[10:14]) and torch.equal(bird.c, pool.c[10:14])

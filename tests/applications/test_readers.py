@@ -20,8 +20,8 @@ from tests.applications.small import CONFIG, QUICK, QUICK_SEGMENTER
 
 
 def sample(n, seed=1):
-    random = torch.Generator().manual_seed(seed)
-    return [CONFIG.hierarchy().sample(n, 4, tied=False, generator=random) for _ in range(2)]
+    rng = torch.Generator().manual_seed(seed)
+    return [CONFIG.hierarchy().sample(n, 4, tied=False, rng=rng) for _ in range(2)]
 
 
 def test_layers_put_together_are_the_mixture(generator):

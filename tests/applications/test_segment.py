@@ -74,8 +74,8 @@ def test_scores_of_boxes_by_hand():
 
 def test_a_segmenter_learns_masks_from_generated_pictures():
     toy = load_finegan("toy")
-    random = torch.Generator().manual_seed(5)
-    drawn = layers(toy, toy.config.hierarchy().sample(40, toy.config.z_dim, generator=random))
+    rng = torch.Generator().manual_seed(5)
+    drawn = layers(toy, toy.config.hierarchy().sample(40, toy.config.z_dim, rng=rng))
     truth, images = 1 - drawn.gap > 0.5, drawn.over(torch.arange(40), torch.arange(40))
     config = SegmenterConfig(n_birds=100, steps=60, batch_size=8, width=4)
     found = train_segmenter(toy, config).masks(images) > 0.5

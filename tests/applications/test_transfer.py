@@ -14,8 +14,8 @@ from tests.applications.small import QUICK
 
 def test_shape_of_one_appearance_of_the_other(generator, checkpoint):
     readers = load_readers(checkpoint, generator, QUICK)
-    random = torch.Generator().manual_seed(4)
-    a, b = (torch.rand(3, 3, 32, 32, generator=random) * 2 - 1 for _ in range(2))
+    rng = torch.Generator().manual_seed(4)
+    a, b = (torch.rand(3, 3, 32, 32, generator=rng) * 2 - 1 for _ in range(2))
     made = transfer_images(generator, readers, a, b, steps=2)
     assert made.shape.p_index.equal(readers.encoder(a).p.argmax(1))
     assert made.appearance.c_index.equal(readers.encoder(b).c.argmax(1))

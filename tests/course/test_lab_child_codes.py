@@ -43,11 +43,11 @@ def system():
 
 
 def a_batch(n=4):
-    random = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     side = background_size(TINY.image_size)
     return TrainingExample(
-        torch.rand(n, 3, TINY.image_size, TINY.image_size, generator=random) * 2 - 1,
-        torch.rand(n, 3, side, side, generator=random) * 2 - 1,
+        torch.rand(n, 3, TINY.image_size, TINY.image_size, generator=rng) * 2 - 1,
+        torch.rand(n, 3, side, side, generator=rng) * 2 - 1,
         torch.tensor([[8.0, 8.0, 20.0, 20.0]]).expand(n, 4),
         torch.arange(n),
     )
@@ -57,9 +57,9 @@ def a_batch(n=4):
 
 
 def test_shares_are_the_weights_of_the_layers_in_the_stitched_image():
-    random = torch.Generator().manual_seed(0)
-    parent_mask, child_mask = torch.rand(2, 2, 1, 5, 5, generator=random)
-    layers = torch.randn(3, 2, 3, 5, 5, generator=random)
+    rng = torch.Generator().manual_seed(0)
+    parent_mask, child_mask = torch.rand(2, 2, 1, 5, 5, generator=rng)
+    layers = torch.randn(3, 2, 3, 5, 5, generator=rng)
     parent = stitch(layers[1], parent_mask, layers[0])
     child = stitch(layers[2], child_mask, parent.image)
     shares = child_lab.layer_shares(parent_mask, child_mask)
@@ -118,8 +118,8 @@ def test_the_routes_say_what_a_real_update_moves(system):
     together = reduce(
         np.logical_or, [learns[t] for t in ("background", "parent_info", "child", "child_info")]
     )
-    batch, random = a_batch(), torch.Generator().manual_seed(0)
-    codes = system.draw_codes(4, random)
+    batch, rng = a_batch(), torch.Generator().manual_seed(0)
+    codes = system.draw_codes(4, rng)
     fake = system.generator(codes)
 
     def moved_by(update):
@@ -131,13 +131,13 @@ def test_the_routes_say_what_a_real_update_moves(system):
         ]
 
     assert moved_by(lambda: system.update_d_background(batch, fake)) == learns["D_b"].tolist()
-    assert moved_by(lambda: system.update_d_child(batch, fake, random)) == learns["D_c"].tolist()
-    assert moved_by(lambda: system.update_generator(fake, codes, random)) == together.tolist()
+    assert moved_by(lambda: system.update_d_child(batch, fake, rng)) == learns["D_c"].tolist()
+    assert moved_by(lambda: system.update_generator(fake, codes, rng)) == together.tolist()
 
 
 def test_the_losses_written_down_are_those_of_the_systems_step(system):
-    batch, random = a_batch(), torch.Generator().manual_seed(0)
-    codes = system.draw_codes(4, random)
+    batch, rng = a_batch(), torch.Generator().manual_seed(0)
+    codes = system.draw_codes(4, rng)
     found = child_lab.all_losses(system, batch, codes)
     fake = system.generator(codes)
     for optimiser in system.optimisers.values():
@@ -145,8 +145,8 @@ def test_the_losses_written_down_are_those_of_the_systems_step(system):
             group["lr"] = 0.0
     step = {
         "D_b": system.update_d_background(batch, fake),
-        "D_c": system.update_d_child(batch, fake, random),
-        **system.update_generator(fake, codes, random),
+        "D_c": system.update_d_child(batch, fake, rng),
+        **system.update_generator(fake, codes, rng),
     }
     for term, loss in found.items():
         torch.testing.assert_close(loss, step[term], atol=1e-4, rtol=1e-4)
@@ -268,9 +268,9 @@ def test_total_effect_is_the_factor_matrix_entry():
 
     family = CodeHierarchy.equal(5, 20)
     birds = codes_lab.PaperBirds(family, mirrored=True)
-    n, random = 100, torch.Generator().manual_seed(3)
+    n, rng = 100, torch.Generator().manual_seed(3)
     found = factor_matrix(birds, family, birds, z_dim=2, n_images=n, seed=3, batch_size=n)
-    a, b = (family.sample(n, 2, tied=False, generator=random) for _ in range(2))
+    a, b = (family.sample(n, 2, tied=False, rng=rng) for _ in range(2))
     reads = [birds.readings(birds(x).child.image)["pose"] for x in (a, a._replace(p=b.p), b)]
     assert found["matrix"][1, 3] == pytest.approx(codes_lab.total_effect(*reads))
 

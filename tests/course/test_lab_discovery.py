@@ -20,9 +20,9 @@ def close_figures():
 
 @pytest.fixture(scope="module")
 def labels():
-    random = np.random.default_rng(0)
-    true = random.integers(4, size=200)
-    return true, np.where(random.random(200) < 0.7, (true + 1) % 4, random.integers(6, size=200))
+    rng = np.random.default_rng(0)
+    true = rng.integers(4, size=200)
+    return true, np.where(rng.random(200) < 0.7, (true + 1) % 4, rng.integers(6, size=200))
 
 
 def test_views_belong_together():
@@ -34,8 +34,8 @@ def test_views_belong_together():
     parents = generator.config.hierarchy().parent_of[made["child"]]
     assert made["parent"].equal(parents)
     # the first batch again, by hand
-    hierarchy, random = generator.config.hierarchy(), torch.Generator().manual_seed(3)
-    free = hierarchy.sample(50, 4, tied=False, generator=random)
+    hierarchy, rng = generator.config.hierarchy(), torch.Generator().manual_seed(3)
+    free = hierarchy.sample(50, 4, tied=False, rng=rng)
     with torch.no_grad():
         child = generator(hierarchy.codes(free.z, free.c_index, b_index=free.b_index)).child
     assert made["child"][:50].equal(free.c_index)

@@ -34,8 +34,8 @@ def test_a_step_that_moves_both_is_seen():
 
 
 def test_blurred_adds_noise_of_the_stated_width():
-    random = torch.Generator().manual_seed(0)
-    seen = gan.Blurred(torch.nn.Identity(), 0.2, random)(torch.zeros(1000, 64))
+    rng = torch.Generator().manual_seed(0)
+    seen = gan.Blurred(torch.nn.Identity(), 0.2, rng)(torch.zeros(1000, 64))
     assert abs(seen.std().item() - 0.2) < 0.01
 
 

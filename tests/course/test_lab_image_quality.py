@@ -23,8 +23,8 @@ def close_figures():
 
 
 def pictures(n=12, size=16):
-    random = torch.Generator().manual_seed(0)
-    return torch.randint(256, (n, 3, size, size), generator=random, dtype=torch.uint8)
+    rng = torch.Generator().manual_seed(0)
+    return torch.randint(256, (n, 3, size, size), generator=rng, dtype=torch.uint8)
 
 
 class Eyes(nn.Module):
@@ -68,9 +68,9 @@ def test_the_two_terms_of_the_distance():
 
 
 def test_fid_falls_with_n():
-    random = torch.Generator().manual_seed(0)
-    features = torch.randn(1200, 8, generator=random)
-    real = FeatureSums.of(torch.randn(5000, 8, generator=random))
+    rng = torch.Generator().manual_seed(0)
+    features = torch.randn(1200, 8, generator=rng)
+    real = FeatureSums.of(torch.randn(5000, 8, generator=rng))
     mean, sd = lab.fid_against_n(real, features, [20, 100, 1000], repeats=3)
     assert mean[0] > mean[1] > mean[2] > 0
     assert sd.shape == (3,) and sd[0] > 0
@@ -193,7 +193,7 @@ def test_our_own_table_is_read_if_there_is_one(tmp_path):
 
 
 def test_figures_are_drawn_with_and_without_our_tables():
-    tables, random = paper_tables(), torch.Generator().manual_seed(0)
+    tables, rng = paper_tables(), torch.Generator().manual_seed(0)
     shipped = {"inception_score": 9.0, "fid": 5.0, "real_inception_score": 19.0, "real_fid": 0.4}
     table = {"systems": {"FineGAN": {"inception_score": [9.0, 9.5], "fid": [5.0, 4.0]}}}
     assert len(lab.table2_figure(tables, shipped, None, None).axes) == 2
@@ -206,7 +206,7 @@ def test_figures_are_drawn_with_and_without_our_tables():
     assert len(lab.table1_figure(tables).axes) == 6
     names = {text.get_text() for text in lab.family_portrait().axes[0].texts}
     assert set(lab.SYSTEMS) <= names
-    points = torch.randn(50, 2, generator=random)
+    points = torch.randn(50, 2, generator=rng)
     title = lab.gaussians_figure(points, {"same": points}).axes[0].get_title()
     assert title.endswith("= 0.00") and fid(points, points) == pytest.approx(0, abs=1e-9)
     lab.opinions_figure(lab.example_opinions())

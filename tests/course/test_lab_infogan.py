@@ -151,8 +151,8 @@ def test_a_term_that_says_nothing_leaves_the_game_as_it_was():
         shared_lab.train_gan(gan_lab.ring_points, *players, 2, steps=5, noise=0.1, **more)
         return torch.cat([p.flatten() for p in generator.parameters()])
 
-    def draw(n, random):
-        return torch.randn(n, 2, generator=random)
+    def draw(n, rng):
+        return torch.randn(n, 2, generator=rng)
 
     assert played().equal(played(draw_input=draw, extra=Nothing()))
 

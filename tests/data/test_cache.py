@@ -23,11 +23,11 @@ KEYS = [(i, draw) for draw in range(8) for i in range(3)]
 @pytest.fixture
 def folder(tmp_path):
     """Three photographs of noise, in which every pixel is another one."""
-    root, random = tmp_path / "birds", np.random.default_rng(0)
+    root, rng = tmp_path / "birds", np.random.default_rng(0)
     (root / "images").mkdir(parents=True)
     lines = []
     for id_, (size, box) in enumerate(BOXES, start=1):
-        pixels = random.integers(0, 256, (*size[::-1], 3), np.uint8)
+        pixels = rng.integers(0, 256, (*size[::-1], 3), np.uint8)
         Image.fromarray(pixels).save(root / "images" / f"{id_}.jpg")
         lines.append((f"{id_} {id_}.jpg", f"{id_} " + " ".join(map(str, box))))
     for name, column in (("images.txt", 0), ("bounding_boxes.txt", 1)):

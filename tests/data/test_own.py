@@ -290,8 +290,8 @@ def test_classes_and_splits(names, expected):
 @pytest.mark.parametrize("image_size", [32, 64, 128, 256])
 def test_a_patch_is_background_as_the_loss_has_it(image_size):
     geometry = patch_geometry(image_size)
-    random = np.random.default_rng(0)
-    boxes = np.sort(random.integers(0, image_size + 1, (200, 2, 2)), 1).reshape(200, 4)
+    rng = np.random.default_rng(0)
+    boxes = np.sort(rng.integers(0, image_size + 1, (200, 2, 2)), 1).reshape(200, 4)
     boxes[:20] = 0, 0, image_size, image_size
     weights = losses.background_patch_weights(torch.tensor(boxes).float(), geometry)
     for box, weight in zip(boxes, weights, strict=True):

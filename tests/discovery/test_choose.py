@@ -17,9 +17,9 @@ from finegan_lib.models import InfoGANBaselineConfig, InfoGANBaselineGenerator
 def confused(groups, n=400, sure=6.0, seed=0):
     """Logits and codes of a classifier that guesses within each group of codes."""
     n_codes = sum(len(group) for group in groups)
-    random = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     codes = torch.arange(n) % n_codes
-    logits = torch.randn(n, n_codes, generator=random)
+    logits = torch.randn(n, n_codes, generator=rng)
     for group in groups:
         inside = torch.isin(codes, torch.tensor(group))
         for code in group:

@@ -39,11 +39,11 @@ COLOURS = {"red": (200, 30, 30), "green": (30, 180, 30), "blue": (30, 30, 220)}
 def colours(tmp_path_factory):
     """A folder of 24 plain pictures in three colours, of several sizes and kinds of file."""
     folder = tmp_path_factory.mktemp("pictures")
-    random = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for i in range(24):
         name, colour = list(COLOURS.items())[i % 3]
-        size = (int(random.integers(36, 60)), int(random.integers(36, 60)), 3)
-        pixels = np.clip(random.normal(colour, 12, size), 0, 255).astype(np.uint8)
+        size = (int(rng.integers(36, 60)), int(rng.integers(36, 60)), 3)
+        pixels = np.clip(rng.normal(colour, 12, size), 0, 255).astype(np.uint8)
         path = folder / name / f"{i:02d}.{'png' if i % 2 else 'jpg'}"
         path.parent.mkdir(exist_ok=True)
         Image.fromarray(pixels).save(path)

@@ -32,10 +32,10 @@ SMALL = DEPICTConfig(
 @pytest.fixture(scope="module")
 def patterns():
     """63 images of 3 patterns, noisy, and their kinds."""
-    random = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     kinds = torch.arange(63) % 3
-    base = torch.stack([torch.rand(1, 8, 8, generator=random) for _ in range(3)])
-    noise = 0.15 * torch.randn(63, 1, 8, 8, generator=random)
+    base = torch.stack([torch.rand(1, 8, 8, generator=rng) for _ in range(3)])
+    noise = 0.15 * torch.randn(63, 1, 8, 8, generator=rng)
     return ((base[kinds] + noise).clamp(0, 1) * 255).byte(), kinds.numpy()
 
 
@@ -74,9 +74,9 @@ def test_the_form_must_be_known():
 
 
 def test_cross_entropy_is_kl_up_to_a_constant():
-    random = torch.Generator().manual_seed(0)
-    q = torch.rand(5, 3, generator=random).softmax(1)
-    first, second = torch.randn(2, 5, 3, generator=random)
+    rng = torch.Generator().manual_seed(0)
+    q = torch.rand(5, 3, generator=rng).softmax(1)
+    first, second = torch.randn(2, 5, 3, generator=rng)
 
     def kl(logits):
         return (q * (q.log() - logits.log_softmax(1))).sum(1).mean()

@@ -54,10 +54,10 @@ def points():
 @pytest.fixture(scope="module")
 def patterns():
     """60 images of 3 patterns, noisy and of random brightness, and their kinds."""
-    random = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     kinds = torch.arange(60) % 3
-    base = torch.stack([torch.rand(1, 8, 8, generator=random) for _ in range(3)])
-    noise = 0.15 * torch.randn(60, 1, 8, 8, generator=random)
+    base = torch.stack([torch.rand(1, 8, 8, generator=rng) for _ in range(3)])
+    noise = 0.15 * torch.randn(60, 1, 8, 8, generator=rng)
     images = (base[kinds] + noise).clamp(0, 1) * 255
     return images.byte(), kinds.numpy()
 
@@ -121,8 +121,8 @@ def test_the_criterion_prefers_a_clear_neighbour():
 
 
 def test_islands_join_the_nearest_centre():
-    random = np.random.default_rng(0)
-    x = np.concatenate([c + random.normal(size=(n, 2)) for c, n in ((0, 9), (50, 9), (80, 5))])
+    rng = np.random.default_rng(0)
+    x = np.concatenate([c + rng.normal(size=(n, 2)) for c, n in ((0, 9), (50, 9), (80, 5))])
     labels = np.repeat([0, 1, 2], [9, 9, 5])
     joined = agglomerate(x, labels, 1, JULEConfig(neighbours=3))  # no link between any two
     assert joined.tolist() == [0] * 9 + [1] * 14
@@ -158,7 +158,7 @@ def test_triplet_loss_without_pairs_or_strangers_is_nothing(labels):
 
 def test_batches_hold_every_image_once_and_pairs():
     labels = torch.randint(40, (230,), generator=torch.Generator().manual_seed(0))
-    batches = cluster_batches(labels, 50, piece=5, random=torch.Generator().manual_seed(1))
+    batches = cluster_batches(labels, 50, piece=5, rng=torch.Generator().manual_seed(1))
     assert [len(b) for b in batches] == [50] * 4 + [30]
     assert torch.cat(batches).sort().values.equal(torch.arange(230))
 

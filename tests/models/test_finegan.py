@@ -28,8 +28,8 @@ def build(image_size=32, **changes):
 
 
 def draw(config, n=4, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return config.hierarchy().sample(n, config.z_dim, tied=False, generator=generator)
+    rng = torch.Generator().manual_seed(seed)
+    return config.hierarchy().sample(n, config.z_dim, tied=False, rng=rng)
 
 
 @pytest.mark.parametrize("image_size", [32, 64, 128])

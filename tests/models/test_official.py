@@ -30,12 +30,12 @@ SMALL = {"n_parents": 3, "n_children": 7, "z_dim": 5}
 
 def randomise(network, seed):
     """Every tensor of a network drawn anew, BatchNorm's running statistics too."""
-    generator = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     for name, tensor in network.state_dict().items():
         if name.endswith("num_batches_tracked"):
             tensor.fill_(seed)
             continue
-        noise = torch.randn(tensor.shape, generator=generator)
+        noise = torch.randn(tensor.shape, generator=rng)
         if tensor.ndim > 1:
             tensor.copy_(noise / tensor[0].numel() ** 0.5)
         elif name.endswith("running_var"):
@@ -99,16 +99,15 @@ def assert_same_gradients(ours, plain, names, tolerance):
 
 def random_sum(tensors):
     """One scalar that depends on every entry of some tensors, each with a weight of its own."""
-    generator = torch.Generator().manual_seed(9)
+    rng = torch.Generator().manual_seed(9)
     return sum(
-        (torch.randn(tensor.shape, generator=generator).to(tensor) * tensor).sum()
-        for tensor in tensors
+        (torch.randn(tensor.shape, generator=rng).to(tensor) * tensor).sum() for tensor in tensors
     )
 
 
 def compare_generators(ours, plain, n, tolerance):
     codes = ours.config.hierarchy().sample(
-        n, ours.config.z_dim, tied=False, generator=torch.Generator().manual_seed(5)
+        n, ours.config.z_dim, tied=False, rng=torch.Generator().manual_seed(5)
     )
     codes = codes.to(next(plain.parameters()).dtype)
     expected = plain(*codes)
@@ -239,7 +238,7 @@ def test_sizes_are_read_from_the_tensors(image_size, min_head_channels):
     read = load_official_generator(official)
     assert_equal_states(read.state_dict(), generator.state_dict())
     assert_equal_states(to_official_generator(read), official)
-    codes = config.hierarchy().sample(4, 3, generator=torch.Generator().manual_seed(0))
+    codes = config.hierarchy().sample(4, 3, rng=torch.Generator().manual_seed(0))
     assert read(codes).child.image.equal(generator(codes).child.image)
     assert read.config.image_size == image_size
     for field in ("n_parents", "n_children", "z_dim", "g_dim", "residual_blocks"):

@@ -49,7 +49,7 @@ def test_finegan_draws_and_judges_larger_pictures(image_size):
     sizes = {"n_parents": 2, "n_children": 4, "z_dim": 4, "g_dim": 4, "d_dim": 2}
     config = FineGANConfig(image_size=image_size, **sizes)
     generator = FineGANGenerator(config)
-    codes = config.hierarchy().sample(2, 4, generator=torch.Generator().manual_seed(0))
+    codes = config.hierarchy().sample(2, 4, rng=torch.Generator().manual_seed(0))
     drawn = generator(codes).child.image
     assert drawn.shape == (2, 3, image_size, image_size)
     judge = BackgroundDiscriminator(config)

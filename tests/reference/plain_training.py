@@ -51,7 +51,7 @@ def plain_optimisers(system: FineGANSystem) -> None:
 
 
 def plain_step(
-    system: FineGANSystem, batch, generator: torch.Generator, once_an_update=nullcontext
+    system: FineGANSystem, batch, rng: torch.Generator, once_an_update=nullcontext
 ) -> dict:
     """What ``system.step(batch, generator)`` does.
 
@@ -65,7 +65,7 @@ def plain_step(
     d_b, d_p, d_c = system.d_background, system.d_parent, system.d_child
     with plain_forms():
         n = len(batch.child_crop)
-        codes = system.draw_codes(n, generator).to(batch.child_crop.device)
+        codes = system.draw_codes(n, rng).to(batch.child_crop.device)
         fake = system.generator(codes)
         judged = system.n_judged(n)
 
@@ -83,16 +83,16 @@ def plain_step(
         descend(system, ["D_b"], loss_b)
 
         with once_an_update():
-            real_logits, _ = d_c(noisy(batch.child_crop, sd, generator))
-            fake_logits, _ = d_c(noisy(fake.child.image[:judged].detach(), sd, generator))
+            real_logits, _ = d_c(noisy(batch.child_crop, sd, rng))
+            fake_logits, _ = d_c(noisy(fake.child.image[:judged].detach(), sd, rng))
         loss_c = d_loss(real_logits, fake_logits)
         descend(system, ["D_c"], loss_c)
 
         aux, background_logits = d_b(fake.background.image)
-        parent_view = code_view(fake.parent, recipe, generator, recipe.silhouette)
+        parent_view = code_view(fake.parent, recipe, rng, recipe.silhouette)
         with once_an_update():
-            child_logits, _ = d_c(noisy(fake.child.image[:judged], sd, generator))
-            _, child_code = d_c(code_view(fake.child, recipe, generator))
+            child_logits, _ = d_c(noisy(fake.child.image[:judged], sd, rng))
+            _, child_code = d_c(code_view(fake.child, recipe, rng))
         d_p(fake.parent.image)  # and nobody looks at the answer
         _, parent_code = d_p(parent_view)
         terms = losses.finegan_generator_loss(

@@ -61,8 +61,8 @@ def test_perfect_codes_score_one():
 
 def test_a_rotation_scores_low():
     """Two numbers, turned by 45 degrees: both codes know as much of both factors."""
-    random = np.random.default_rng(0)
-    u, v = random.uniform(-1, 1, (2, 4000))
+    rng = np.random.default_rng(0)
+    u, v = rng.uniform(-1, 1, (2, 4000))
     turned, factors = {"a": u + v, "b": u - v}, {"u": u, "v": v}
     straight = {"a": u, "b": v}
     assert d.mig(straight, factors)["mig"] > 0.95
@@ -95,9 +95,9 @@ def test_two_codes_for_one_factor_are_not_complete():
 
 
 def test_useless_codes_are_not_informative():
-    random = np.random.default_rng(0)
-    codes = {"a": random.normal(size=2000), "b": random.normal(size=2000)}
-    factors = {"u": random.integers(3, size=2000), "v": random.integers(3, size=2000)}
+    rng = np.random.default_rng(0)
+    codes = {"a": rng.normal(size=2000), "b": rng.normal(size=2000)}
+    factors = {"u": rng.integers(3, size=2000), "v": rng.integers(3, size=2000)}
     assert d.dci(codes, factors, trees=5)["informativeness"] < 0.06
     with pytest.raises(InputError, match="at least two of each; got 1 codes"):
         d.dci({"a": codes["a"]}, factors)
@@ -110,9 +110,9 @@ def test_shared_information_by_hand():
     b = np.repeat(np.arange(4), 500)
     assert d.shared_information(b * 3, b) == pytest.approx(1)
     assert d.shared_information(np.arange(2000) % 40 // 10 + 10 * b, b) == pytest.approx(1)
-    random = np.random.default_rng(0)
-    assert abs(d.shared_information(random.integers(20, size=2000), b)) < 0.01
-    half = d.shared_information(np.where(b < 2, b, 2 + random.integers(2, size=2000)), b)
+    rng = np.random.default_rng(0)
+    assert abs(d.shared_information(rng.integers(20, size=2000), b)) < 0.01
+    half = d.shared_information(np.where(b < 2, b, 2 + rng.integers(2, size=2000)), b)
     assert half == pytest.approx(
         0.75, abs=0.01
     )  # H = 2 bits, of which b ≥ 2 lose one, half the time
@@ -123,9 +123,9 @@ def test_swap_rate_by_hand():
 
 
 def test_probe_above_chance():
-    random = np.random.default_rng(0)
-    b = random.integers(3, size=1200)
-    told = random.normal(size=(1200, 5))
+    rng = np.random.default_rng(0)
+    b = rng.integers(3, size=1200)
+    told = rng.normal(size=(1200, 5))
     assert d.probe_accuracy(told, b) < 0.1
     told[:, 2] = np.array([0, 5, 10])[b]
     assert d.probe_accuracy(told, b) > 0.98

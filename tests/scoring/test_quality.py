@@ -59,8 +59,8 @@ from finegan_lib.scoring.quality import (
 
 
 def normal(n, d, seed, scale=1.0, shift=0.0):
-    random = torch.Generator().manual_seed(seed)
-    return torch.randn(n, d, generator=random) * scale + shift
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randn(n, d, generator=rng) * scale + shift
 
 
 # ------------------------------------------------------------------------------ Inception Score
@@ -262,18 +262,18 @@ def test_any_generator_can_be_sampled(generators, family):
 
 
 def test_every_child_gets_its_share(generators):
-    random = torch.Generator().manual_seed(0)
-    (codes,) = balanced_codes(generators["FineGAN"], torch.arange(3, 15), random)
+    rng = torch.Generator().manual_seed(0)
+    (codes,) = balanced_codes(generators["FineGAN"], torch.arange(3, 15), rng)
     assert codes.c_index.tolist() == [3, 4, 5, 0, 1, 2, 3, 4, 5, 0, 1, 2]
     assert codes.b_index.equal(codes.c_index)  # tied
     assert codes.p_index.tolist() == [1, 1, 1, 0, 0, 0, 1, 1, 1, 0, 0, 0]
-    _, code = balanced_codes(generators["InfoGAN"], torch.arange(10), random)
+    _, code = balanced_codes(generators["InfoGAN"], torch.arange(10), rng)
     assert code[:, :5].argmax(1).tolist() == [0, 1, 2, 3, 4] * 2
     assert code[:, :5].sum() == 10
     assert code.shape == (10, 7) and len(code[:, 5].unique()) == 10
-    _, code = balanced_codes(generators["InfoGANBaseline"], torch.arange(4), random)
+    _, code = balanced_codes(generators["InfoGANBaseline"], torch.arange(4), rng)
     assert code.tolist() == [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]]
-    assert len(balanced_codes(generators["SimpleGAN"], torch.arange(4), random)) == 1
+    assert len(balanced_codes(generators["SimpleGAN"], torch.arange(4), rng)) == 1
 
 
 def test_real_pictures_out_of_any_folder(tmp_path):

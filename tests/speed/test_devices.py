@@ -174,8 +174,8 @@ def test_random_numbers_of_a_recorded_step_are_those_of_the_step(monkeypatch):
     batch, codes = random_batch(32, 4, "cpu"), made.draw_codes(4, torch.Generator())
     for seed in (1, 2):
         drawn.clear()
-        generator = torch.Generator().manual_seed(seed)
-        made.learn(batch, codes, generator)
+        rng = torch.Generator().manual_seed(seed)
+        made.learn(batch, codes, rng)
         expected = [numbers.clone() for numbers in drawn]
         drawn.clear()
         redrawn = recording.Redrawn(CPU, torch.Generator().manual_seed(3))
@@ -187,7 +187,7 @@ def test_random_numbers_of_a_recorded_step_are_those_of_the_step(monkeypatch):
         redrawn.redraw(again)
         assert len(redrawn.kept) >= len(expected) > 5
         assert all(map(torch.equal, expected, drawn))
-        assert torch.equal(again.get_state(), generator.get_state())
+        assert torch.equal(again.get_state(), rng.get_state())
 
 
 def test_a_step_that_cannot_be_recorded_runs_as_ever(monkeypatch):

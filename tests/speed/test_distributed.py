@@ -224,12 +224,10 @@ def second_of_two(monkeypatch):
 
 def test_each_process_takes_its_rows_of_one_draw(second_of_two):
     whole = torch.rand(6, 2, generator=torch.Generator().manual_seed(0))
-    own = distributed.draw(torch.rand, 3, 2, generator=torch.Generator().manual_seed(0))
+    own = distributed.draw(torch.rand, 3, 2, rng=torch.Generator().manual_seed(0))
     assert torch.equal(own, whole[1::2])
     whole = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
-    own = distributed.draw(
-        torch.randn, 4, 3, generator=torch.Generator().manual_seed(0), batch_dim=1
-    )
+    own = distributed.draw(torch.randn, 4, 3, rng=torch.Generator().manual_seed(0), batch_dim=1)
     assert torch.equal(own, whole[:, 1::2])
 
 

@@ -218,16 +218,16 @@ def test_a_code_can_be_learnt():
     torch.manual_seed(0)
     system = build_system(run_of("infogan_baseline", Recipe(learning_rate=2e-3)))
     optimisers = [system.optimisers["G"], system.optimisers["info"]]
-    random = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     for _ in range(40):
-        z, c = system.generator.draw_codes(16, random)
+        z, c = system.generator.draw_codes(16, rng)
         logits = system.discriminator.code_logits(system.generator(z, c))
         for optimiser in optimisers:
             optimiser.zero_grad()
         losses.information_loss(logits, c.argmax(1)).backward()
         for optimiser in optimisers:
             optimiser.step()
-    z, c = system.generator.draw_codes(64, random)
+    z, c = system.generator.draw_codes(64, rng)
     with torch.no_grad():
         read = system.discriminator.code_logits(system.generator(z, c)).argmax(1)
     assert (read == c.argmax(1)).float().mean() > 0.9

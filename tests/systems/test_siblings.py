@@ -21,8 +21,8 @@ def system():
 
 
 def make_batch(n=4, size=32):
-    random = torch.Generator().manual_seed(5)
-    images = torch.rand(2, n, 3, size, size, generator=random) * 2 - 1
+    rng = torch.Generator().manual_seed(5)
+    images = torch.rand(2, n, 3, size, size, generator=rng) * 2 - 1
     box = torch.tensor([[8.0, 8.0, 24.0, 24.0]]).repeat(n, 1)
     fields = {"child_crop": images[0], "full_image": images[1], "box": box}
     others = set(TrainingExample._fields) - fields.keys()
@@ -54,12 +54,12 @@ def test_the_distance_by_hand():
 
 
 def test_only_siblings_that_are_drawn_alike_are_duplicates(system):
-    random = torch.Generator().manual_seed(0)
-    assert siblings.duplicates(system.average, 1e-4, random) == []
+    rng = torch.Generator().manual_seed(0)
+    assert siblings.duplicates(system.average, 1e-4, rng) == []
     copy_child(system, 3, 5)
     copy_child(system, 0, 4)  # of another parent: no sibling
-    assert siblings.duplicates(system.average, 1e-4, random) == [5]
-    assert siblings.duplicates(system.average, 3.0, random) == [1, 2, 4, 5]
+    assert siblings.duplicates(system.average, 1e-4, rng) == [5]
+    assert siblings.duplicates(system.average, 3.0, rng) == [1, 2, 4, 5]
 
 
 def test_a_restart_changes_the_children_s_own_entries_and_no_others(system):

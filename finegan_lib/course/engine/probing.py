@@ -18,8 +18,8 @@ def set_weights(module: nn.Module) -> nn.Module:
     Matrices and kernels become random with variance 1/fan-in, what scales about 1, biases small.
     """
     for name, weight in module.named_parameters():
-        random = torch.Generator().manual_seed(sum(weight.shape) + weight.ndim)
-        values = torch.randn(weight.shape, generator=random)
+        rng = torch.Generator().manual_seed(sum(weight.shape) + weight.ndim)
+        values = torch.randn(weight.shape, generator=rng)
         if weight.ndim > 1:
             weight.copy_(values / weight[0].numel() ** 0.5)
         else:

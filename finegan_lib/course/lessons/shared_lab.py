@@ -94,23 +94,23 @@ def train_gan(
         extra: a further term of the generator's loss, ``extra(what D sees of the fakes, inputs)``;
             its weights learn together with the generator's.
     """
-    random = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     players = [*generator.parameters(), *(extra.parameters() if extra else ())]
     move_g = torch.optim.Adam(players, g_rate, (0.5, 0.999))
     move_d = torch.optim.Adam(discriminator.parameters(), d_rate, (0.5, 0.999))
 
     def blur(points):
-        return points + noise * torch.randn(points.shape, generator=random)
+        return points + noise * torch.randn(points.shape, generator=rng)
 
     def inputs():
         if draw_input:
-            return draw_input(batch, random)
-        return torch.randn(batch, z_dim, generator=random)
+            return draw_input(batch, rng)
+        return torch.randn(batch, z_dim, generator=rng)
 
     for step in range(1, steps + 1):
         for _ in range(d_steps):
             fake = generator(inputs()).detach()
-            real = draw_real(batch, random)
+            real = draw_real(batch, rng)
             move_d.zero_grad()
             discriminator_loss(discriminator(blur(real)), discriminator(blur(fake))).backward()
             move_d.step()

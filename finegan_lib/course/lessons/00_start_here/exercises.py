@@ -16,9 +16,9 @@ LIMITS = {"species": (0.7, 0.2), "background": (0.5, 0.3)}  # NMI: at least, at 
 
 
 def _crops():
-    random = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     shapes = [(4, 3, 6, 6), (1, 3, 2, 2), (3, 3, 5, 5)]
-    return [(torch.randint(256, s, generator=random, dtype=torch.uint8),) for s in shapes]
+    return [(torch.randint(256, s, generator=rng, dtype=torch.uint8),) for s in shapes]
 
 
 def _labels():

@@ -22,10 +22,10 @@ def ring_centres(modes: int = 8, radius: float = 2.0) -> Tensor:
     return radius * torch.stack([angle.cos(), angle.sin()], 1)
 
 
-def ring_points(n: int, random: torch.Generator, *, modes: int = 8, spread: float = 0.1) -> Tensor:
+def ring_points(n: int, rng: torch.Generator, *, modes: int = 8, spread: float = 0.1) -> Tensor:
     """(n, 2) points of the ring: a random centre, and a Gaussian of width ``spread`` round it."""
-    which = torch.randint(modes, (n,), generator=random)
-    return ring_centres(modes)[which] + spread * torch.randn(n, 2, generator=random)
+    which = torch.randint(modes, (n,), generator=rng)
+    return ring_centres(modes)[which] + spread * torch.randn(n, 2, generator=rng)
 
 
 def mode_shares(points: Tensor, *, modes: int = 8, spread: float = 0.1) -> Tensor:
@@ -116,11 +116,11 @@ def trained_discriminator(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         discriminator = mlp(1, width, width, 1)
-    random = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     move = torch.optim.Adam(discriminator.parameters(), 3e-3)
     fall = torch.optim.lr_scheduler.CosineAnnealingLR(move, steps)
     for _ in range(steps):
-        real, fake = (m + s * torch.randn(batch, 1, generator=random) for m, s in (p, q))
+        real, fake = (m + s * torch.randn(batch, 1, generator=rng) for m, s in (p, q))
         move.zero_grad()
         discriminator_loss(discriminator(real), discriminator(fake)).backward()
         move.step()
@@ -179,9 +179,9 @@ class Blurred(nn.Module):
         random: where the noise comes from.
     """
 
-    def __init__(self, discriminator: nn.Module, noise: float, random: torch.Generator):
+    def __init__(self, discriminator: nn.Module, noise: float, rng: torch.Generator):
         super().__init__()
-        self.discriminator, self.noise, self.random = discriminator, noise, random
+        self.discriminator, self.noise, self.random = discriminator, noise, rng
 
     def forward(self, images: Tensor) -> Tensor:
         noise = torch.randn(images.shape, generator=self.random)
@@ -215,7 +215,7 @@ def play(step, rounds: int):
     torch.manual_seed(0)
     players = {"G": mlp(2, 16, 2), "D": mlp(2, 16, 1)}
     moves = {name: torch.optim.Adam(net.parameters(), 5e-3) for name, net in players.items()}
-    random, log, untouched = torch.Generator().manual_seed(0), [], {"G": True, "D": True}
+    rng, log, untouched = torch.Generator().manual_seed(0), [], {"G": True, "D": True}
 
     def weights(name):
         return torch.cat([w.detach().flatten() for w in players[name].parameters()])
@@ -237,8 +237,8 @@ def play(step, rounds: int):
         result = step(
             *players.values(),
             *moves.values(),
-            ring_points(32, random),
-            torch.randn(32, 2, generator=random),
+            ring_points(32, rng),
+            torch.randn(32, 2, generator=rng),
         )
         if result is ...:
             return ...
@@ -309,12 +309,12 @@ def pull_while_d_learns(moves: int = 400, every: int = 20, seed: int = 0):
         (counts, fooled, pulls): numbers of moves of D; the mean of D(G(z)) at each; and for each
         loss the norm of its gradient by the generator's weights.
     """
-    random = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         generator, discriminator = mlp(2, 64, 64, 2), mlp(2, 64, 64, 1)
     move_d = torch.optim.Adam(discriminator.parameters(), 1e-3, (0.5, 0.999))
-    z = torch.randn(512, 2, generator=random)
+    z = torch.randn(512, 2, generator=rng)
     counts, fooled, pulls = [], [], {name: [] for name in GENERATOR_LOSSES}
     for move in range(moves + 1):
         if move % every == 0:
@@ -325,7 +325,7 @@ def pull_while_d_learns(moves: int = 400, every: int = 20, seed: int = 0):
                 weights = list(generator.parameters())
                 found = torch.autograd.grad(loss(logits), weights, retain_graph=True)
                 pulls[name].append(torch.cat([g.flatten() for g in found]).norm().item())
-        real, fake = ring_points(256, random), generator(torch.randn(256, 2, generator=random))
+        real, fake = ring_points(256, rng), generator(torch.randn(256, 2, generator=rng))
         move_d.zero_grad()
         discriminator_loss(discriminator(real), discriminator(fake.detach())).backward()
         move_d.step()

@@ -479,15 +479,15 @@ Painter = course.use("gan", "MyGenerator", MyGenerator)
 Critic = course.use("gan", "MyDiscriminator", MyDiscriminator)
 step = course.use("gan", "my_step", my_step)
 images, labels = shared_lab.digits()
-random = torch.Generator().manual_seed(0)
+rng = torch.Generator().manual_seed(0)
 torch.manual_seed(0)
-generator, discriminator = Painter(), lab.Blurred(Critic(), 0.2, random)
+generator, discriminator = Painter(), lab.Blurred(Critic(), 0.2, rng)
 move_g = torch.optim.Adam(generator.parameters(), 1e-3, (0.5, 0.999))
 move_d = torch.optim.Adam(discriminator.parameters(), 1e-3, (0.5, 0.999))
-fixed, album = torch.randn(14, 16, generator=random), {}
+fixed, album = torch.randn(14, 16, generator=rng), {}
 for i in range(1, 2501):
-    real = images[torch.randint(len(images), (64,), generator=random)]
-    step(generator, discriminator, move_g, move_d, real, torch.randn(64, 16, generator=random))
+    real = images[torch.randint(len(images), (64,), generator=rng)]
+    step(generator, discriminator, move_g, move_d, real, torch.randn(64, 16, generator=rng))
     if i in (1, 100, 500, 2500):
         album[i] = generator(fixed).detach()
 

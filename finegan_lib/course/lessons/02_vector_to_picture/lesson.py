@@ -342,16 +342,16 @@ class Painter(nn.Module):
 
 
 # %%
-museum, random = lab.owls(400), torch.Generator().manual_seed(0)
+museum, rng = lab.owls(400), torch.Generator().manual_seed(0)
 torch.manual_seed(0)
 painter, critic = Painter(), Critic(24)
 average = copy.deepcopy(painter)  # of the painter's weights
 move_g = torch.optim.Adam(painter.parameters(), 1e-3, (0.0, 0.9))
 move_d = torch.optim.Adam(critic.parameters(), 1e-3, (0.0, 0.9))
-fixed, album, steps = torch.randn(40, 32, generator=random), {}, 640
+fixed, album, steps = torch.randn(40, 32, generator=rng), {}, 640
 for i in range(1, steps + 1):
-    real = museum[torch.randint(len(museum), (16,), generator=random)]
-    fake = painter(torch.randn(16, 32, generator=random))
+    real = museum[torch.randint(len(museum), (16,), generator=rng)]
+    fake = painter(torch.randn(16, 32, generator=rng))
     move_d.zero_grad()
     d_loss(critic(real), critic(fake.detach())).backward()
     move_d.step()

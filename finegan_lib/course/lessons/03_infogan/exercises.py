@@ -14,8 +14,8 @@ LARGEST_GAP = 0.01
 
 
 def _tables():
-    random = torch.Generator().manual_seed(0)
-    any_table = torch.rand(3, 4, generator=random, dtype=torch.float64)
+    rng = torch.Generator().manual_seed(0)
+    any_table = torch.rand(3, 4, generator=rng, dtype=torch.float64)
     return [
         (any_table / any_table.sum(),),
         (torch.eye(3, dtype=torch.float64) / 3,),
@@ -34,8 +34,8 @@ def _unweighted(joint):
 
 
 def _readings():
-    random = torch.Generator().manual_seed(0)
-    logits = 2 * torch.randn(6, 4, generator=random)
+    rng = torch.Generator().manual_seed(0)
+    logits = 2 * torch.randn(6, 4, generator=rng)
     return [
         (logits, torch.tensor([0, 3, 1, 1, 2, 0])),
         (torch.zeros(3, 10), torch.tensor([0, 5, 9])),
@@ -48,8 +48,8 @@ def _own_log(logits, index):
 
 
 def _continuous_readings():
-    random = torch.Generator().manual_seed(0)
-    mean, log_variance, code = torch.randn(3, 5, 2, generator=random)
+    rng = torch.Generator().manual_seed(0)
+    mean, log_variance, code = torch.randn(3, 5, 2, generator=rng)
     one = torch.tensor([[0.5]])
     return [(mean, log_variance, code), (one, torch.tensor([[-1.0]]), -one)]
 

@@ -75,10 +75,10 @@ class LineGenerator:
     means: tuple[float, ...] = (-2.2, -0.9, 0.7, 2.2)
     widths: tuple[float, ...] = (0.5, 0.3, 1.1, 0.4)
 
-    def draw(self, n: int, random: torch.Generator) -> tuple[Tensor, Tensor]:
+    def draw(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """n points (n, 1) and the codes (n,) that they were made of."""
-        c = torch.randint(len(self.means), (n,), generator=random)
-        z = torch.randn(n, generator=random)
+        c = torch.randint(len(self.means), (n,), generator=rng)
+        z = torch.randn(n, generator=rng)
         return (torch.tensor(self.means)[c] + torch.tensor(self.widths)[c] * z)[:, None], c
 
     def densities(self, x: Tensor) -> Tensor:
@@ -148,12 +148,12 @@ def train_q(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         q = mlp(*sizes)
-    random = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     move = torch.optim.Adam(q.parameters(), rate)
     fall = torch.optim.lr_scheduler.CosineAnnealingLR(move, max(1, steps))
     kept = {0: copy.deepcopy(q)} if 0 in keep or steps == 0 else {}
     for step in range(1, steps + 1):
-        x, c = line.draw(batch, random)
+        x, c = line.draw(batch, rng)
         move.zero_grad()
         information_loss(q(x), c).backward()
         move.step()
@@ -189,11 +189,11 @@ class CodeLayout:
         z, one_hot, continuous = inputs.split(sizes, 1)
         return z, one_hot.argmax(1), continuous
 
-    def draw(self, n: int, random: torch.Generator) -> Tensor:
+    def draw(self, n: int, rng: torch.Generator) -> Tensor:
         """n random inputs: z normal, the category uniform, the rest uniform on [-1, 1]."""
-        z = torch.randn(n, self.z_dim, generator=random)
-        index = torch.randint(self.n_categories, (n,), generator=random)
-        continuous = torch.rand(n, self.n_continuous, generator=random) * 2 - 1
+        z = torch.randn(n, self.z_dim, generator=rng)
+        index = torch.randint(self.n_categories, (n,), generator=rng)
+        continuous = torch.rand(n, self.n_continuous, generator=rng) * 2 - 1
         return self.join(z, index, continuous)
 
 
@@ -260,8 +260,8 @@ def train_infogan(
         discriminator = mlp(pixels, width, width, 1)
         information = Information(layout, pixels, weight, width)
 
-    def draw_real(n, random):
-        return images[torch.randint(len(images), (n,), generator=random)]
+    def draw_real(n, rng):
+        return images[torch.randint(len(images), (n,), generator=rng)]
 
     train_gan(
         draw_real,
@@ -288,26 +288,26 @@ def measured_bound(
     The generator has never met this Q, so the two can have agreed on nothing. Measured on 4,000
     images that the Q has not seen.
     """
-    random = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        pixels = generator(layout.draw(1, random)).shape[1]
+        pixels = generator(layout.draw(1, rng)).shape[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         q = mlp(pixels, width, layout.n_categories)
     move = torch.optim.Adam(q.parameters(), 1e-3)
     for _ in range(steps):
-        images, index = _painted(generator, layout, 256, random)
+        images, index = _painted(generator, layout, 256, rng)
         move.zero_grad()
         information_loss(q(images), index).backward()
         move.step()
-    images, index = _painted(generator, layout, 4000, random)
+    images, index = _painted(generator, layout, 4000, rng)
     with torch.no_grad():
         return categorical_information_bound(q(images), index).item()
 
 
 @torch.no_grad()
-def _painted(generator, layout, n, random):
-    inputs = layout.draw(n, random)
+def _painted(generator, layout, n, rng):
+    inputs = layout.draw(n, rng)
     return generator(inputs), layout.split(inputs)[1]
 
 
@@ -317,8 +317,8 @@ def _painted(generator, layout, n, random):
 @torch.no_grad()
 def code_grid(generator: nn.Module, layout: CodeLayout, columns: int, seed: int = 3) -> Tensor:
     """(categories, columns, pixels): rows share a category, columns all the rest of the input."""
-    random = torch.Generator().manual_seed(seed)
-    z, _, continuous = layout.split(layout.draw(columns, random))
+    rng = torch.Generator().manual_seed(seed)
+    z, _, continuous = layout.split(layout.draw(columns, rng))
     k = layout.n_categories
     index = torch.arange(k).repeat_interleave(columns)
     images = generator(layout.join(z.repeat(k, 1), index, continuous.repeat(k, 1)))
@@ -394,8 +394,8 @@ def on_walls(images: Tensor, strength: float, seed: int = 0) -> tuple[Tensor, np
     Returns:
         (N, 192) in [-1, 1], three 8 × 8 channels one after the other; and (N,) wall indices.
     """
-    random = torch.Generator().manual_seed(seed)
-    wall = torch.randint(len(WALLS), (len(images),), generator=random)
+    rng = torch.Generator().manual_seed(seed)
+    wall = torch.randint(len(WALLS), (len(images),), generator=rng)
     colours = torch.tensor([to_rgb(colour) for colour in WALLS]) * 2 - 1
     colours = strength * colours + (1 - strength) * colours.mean(0)
     mask = ((images + 1) / 2)[:, None]

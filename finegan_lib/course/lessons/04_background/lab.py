@@ -58,8 +58,8 @@ def pixels_that_count(discriminator: BackgroundDiscriminator, row: int, column: 
     Found by autograd, from the gradient at a random image, and not from the layers' sizes.
     """
     side = discriminator.input_size
-    random = torch.Generator().manual_seed(0)
-    image = torch.randn(1, 3, side, side, generator=random).requires_grad_()
+    rng = torch.Generator().manual_seed(0)
+    image = torch.randn(1, 3, side, side, generator=rng).requires_grad_()
     _, logits = discriminator(image)
     (gradient,) = torch.autograd.grad(logits[0, row, column], image)
     return (gradient[0] != 0).any(0)
@@ -259,13 +259,13 @@ def train_background(
     players = {"G": stage, "D_b": judge}
     move = {k: torch.optim.Adam(v.parameters(), rate, (0.5, 0.999)) for k, v in players.items()}
     geometry = BackgroundDiscriminator(config).geometry
-    hierarchy, random = config.hierarchy(), torch.Generator().manual_seed(seed)
+    hierarchy, rng = config.hierarchy(), torch.Generator().manual_seed(seed)
     for now in range(steps):
-        real = birds.batch(torch.randint(len(birds), (batch,), generator=random).numpy(), now)
+        real = birds.batch(torch.randint(len(birds), (batch,), generator=rng).numpy(), now)
         weights = patch_weights(real.box, geometry)
         if not outside_only:
             weights = torch.ones_like(weights)
-        codes = hierarchy.sample(batch, config.z_dim, generator=random)
+        codes = hierarchy.sample(batch, config.z_dim, rng=rng)
         for name, loss in step(
             stage, judge, move, real.full_image, weights, codes.b, codes.z, **HINGE
         ).items():

@@ -101,9 +101,9 @@ class OneCritic(OtherCritic):
 
 
 def for_stems():
-    random = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     code = F.one_hot(torch.arange(6) % 3, 3).float()
-    return [(code, torch.randn(6, 5, generator=random), 32, 2)]
+    return [(code, torch.randn(6, 5, generator=rng), 32, 2)]
 
 
 def for_critics():
@@ -114,12 +114,12 @@ def for_critics():
 
 
 def for_steps():
-    random = torch.Generator().manual_seed(0)
-    real = torch.rand(4, 3, 32, 32, generator=random) * 2 - 1
+    rng = torch.Generator().manual_seed(0)
+    real = torch.rand(4, 3, 32, 32, generator=rng) * 2 - 1
     box = torch.tensor([[4.0, 6.0, 20.0, 20.0]]).expand(4, 4)
     weights = background_patch_weights(box, BackgroundDiscriminator(lab.PROBE).geometry)
     b = F.one_hot(torch.arange(4) % 3, 3).float()
-    return [(real, weights, b, torch.randn(4, 4, generator=random))]
+    return [(real, weights, b, torch.randn(4, 4, generator=rng))]
 
 
 def step(
@@ -224,11 +224,11 @@ STEP_MISTAKES = (
 
 
 def for_losses():
-    random = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     cases = []
     for share in (0.3, 0.0):  # 0: the box covers everything, and nothing real is kept
-        aux, real, fake = torch.randn(3, 4, 5, 5, generator=random) * 2
-        cases.append((aux, real, fake, (torch.rand(4, 5, 5, generator=random) < share).float()))
+        aux, real, fake = torch.randn(3, 4, 5, 5, generator=rng) * 2
+        cases.append((aux, real, fake, (torch.rand(4, 5, 5, generator=rng) < share).float()))
     return cases
 
 

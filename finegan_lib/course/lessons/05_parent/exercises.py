@@ -15,9 +15,9 @@ LIMITS = {"mask_area": 20, "mask_binary": 10, "silhouette": 1, "code_noise": 1, 
 
 
 def _layers():
-    random = torch.Generator().manual_seed(0)
-    foreground, behind = torch.rand(2, 3, 3, 4, 5, generator=random) * 2 - 1
-    return [(foreground, torch.rand(3, 1, 4, 5, generator=random), behind)]
+    rng = torch.Generator().manual_seed(0)
+    foreground, behind = torch.rand(2, 3, 3, 4, 5, generator=rng) * 2 - 1
+    return [(foreground, torch.rand(3, 1, 4, 5, generator=rng), behind)]
 
 
 def _image(foreground, mask, behind):
@@ -25,9 +25,9 @@ def _image(foreground, mask, behind):
 
 
 def _logits_and_codes():
-    random = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     return [
-        (3 * torch.randn(6, k, generator=random), F.one_hot(torch.arange(6) % k, k)) for k in (5, 3)
+        (3 * torch.randn(6, k, generator=rng), F.one_hot(torch.arange(6) % k, k)) for k in (5, 3)
     ] + [(torch.tensor([[300.0, 0.0], [-200.0, 50.0]]), F.one_hot(torch.tensor([1, 1])))]
 
 
@@ -36,9 +36,9 @@ def _parent_loss(logits, p):
 
 
 def _masks():
-    random = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     size = torch.tensor([0.1, 0.5, 0.9, 1.6, 1.99]).view(5, 1, 1, 1)  # areas from 0.05 to 1
-    mask = (torch.rand(5, 1, 6, 4, generator=random) * size).clamp(max=1)
+    mask = (torch.rand(5, 1, 6, 4, generator=rng) * size).clamp(max=1)
     return [(mask, 0.1, 0.5), (mask[:2], 0.3, 0.4)]
 
 
@@ -46,7 +46,7 @@ def _masks():
 def _orderly(values: tuple):
     run = lab.train_parent(Recipe(**dict(values)), steps=200, seed=1)
     hierarchy, z_dim = run.generator.config.hierarchy(), run.generator.config.z_dim
-    codes = hierarchy.sample(400, z_dim, tied=False, generator=torch.Generator().manual_seed(1))
+    codes = hierarchy.sample(400, z_dim, tied=False, rng=torch.Generator().manual_seed(1))
     stage = run.draw(codes)
     area, crisp = stage.mask.mean((1, 2, 3)), lab.crispness(stage.mask)
     read = (run.read(stage, mask_only=True) == codes.p_index).float().mean().item()

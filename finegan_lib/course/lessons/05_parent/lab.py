@@ -79,12 +79,12 @@ def train_parent(
         discriminator = CodeDiscriminator(config, config.n_parents)
     players = [*generator.parameters(), *discriminator.parameters()]
     move = torch.optim.Adam(players, rate, (0.5, 0.999))
-    hierarchy, random = config.hierarchy(), torch.Generator().manual_seed(seed)
+    hierarchy, rng = config.hierarchy(), torch.Generator().manual_seed(seed)
     for _ in range(steps):
-        codes = hierarchy.sample(batch, config.z_dim, generator=random)  # tied: b says p, too
+        codes = hierarchy.sample(batch, config.z_dim, rng=rng)  # tied: b says p, too
         stage = generator(codes).parent
         seen = stage._replace(masked_foreground=_shown(stage, shown))
-        logits = discriminator.code_logits(view(seen, recipe, random, recipe.silhouette))
+        logits = discriminator.code_logits(view(seen, recipe, rng, recipe.silhouette))
         loss = losses.information_loss(logits, codes.p_index)
         descend(move, loss + mask_terms(stage.mask, recipe))
     return ParentRun(generator.eval(), discriminator.eval(), shown)
@@ -173,9 +173,9 @@ def silhouettes(masked: Tensor, mask: Tensor, flat: Tensor, colour: Tensor) -> T
     return torch.where(flat[:, None, None, None], mask * colour, masked)
 
 
-def numb_view(stage: Stage, recipe: Recipe, random: torch.Generator, silhouette=0.0) -> Tensor:
+def numb_view(stage: Stage, recipe: Recipe, rng: torch.Generator, silhouette=0.0) -> Tensor:
     """`systems.code_view` with the mistake of :func:`numb_silhouettes`."""
-    return code_view(stage._replace(mask=stage.mask.detach()), recipe, random, silhouette)
+    return code_view(stage._replace(mask=stage.mask.detach()), recipe, rng, silhouette)
 
 
 def heads(image: Tensor, mask: Tensor, bias: float) -> list[Tensor]:

@@ -227,7 +227,7 @@ readers = {
     "$D_p$ reads $M_p F_p$": lab.train_parent(config=small, steps=150, **mine),
 }
 tiny = small.hierarchy()
-free = tiny.sample(400, small.z_dim, tied=False, generator=torch.Generator().manual_seed(1))
+free = tiny.sample(400, small.z_dim, tied=False, rng=torch.Generator().manual_seed(1))
 follows = {}
 for name, run in readers.items():
     named = run.read(run.draw(free))
@@ -421,23 +421,23 @@ views = {
     "code_affine": Recipe(code_affine=0.2),
     "silhouette": Recipe(silhouette=1.0),
 }
-random = torch.Generator().manual_seed(4)
+rng = torch.Generator().manual_seed(4)
 codes = lab.codes_for_parents(generator, 1)._replace(z=noise(generator, n_parents, seed=2))
 stage = draw(generator, codes).parent
-rows = [list(code_view(stage, r, random, r.silhouette).clamp(-1, 1)) for r in views.values()]
+rows = [list(code_view(stage, r, rng, r.silhouette).clamp(-1, 1)) for r in views.values()]
 columns = [f"p={p}" for p in range(n_parents)]
 image_figure(rows, list(views), columns, "What $D_p$ is shown", size=0.8)
 plt.show()
 
 # %% tags=["nbval-check-output"]
 shown = stage.masked_foreground
-flips = [code_view(stage, Recipe(code_flip=True, code_affine=a), random) for a in (0.0, 1e-3)]
+flips = [code_view(stage, Recipe(code_flip=True, code_affine=a), rng) for a in (0.0, 1e-3)]
 for name, view in zip(("code_flip", "with code_affine"), flips, strict=True):
     distance = [(view - s).abs().mean((1, 2, 3)) for s in (shown, shown.flip(3))]
     mirrored = distance[1] < distance[0]
     print(f"{name}: {int(mirrored.sum())} of {len(mirrored)} are mirrored")
 mask = stage.mask.clone().requires_grad_()
-view = code_view(stage._replace(mask=mask), Recipe(), random, silhouette=1.0)
+view = code_view(stage._replace(mask=mask), Recipe(), rng, silhouette=1.0)
 (slope,) = torch.autograd.grad(view.square().sum(), mask)
 print("a silhouette teaches the mask:", bool(slope.any()))
 

@@ -78,18 +78,18 @@ def without_shortcut(self, x):
 
 
 def for_stages():
-    random = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     code = F.one_hot(torch.arange(4) % 3, 3).float()
-    return [(code, torch.randn(4, 6, 5, 7, generator=random), 4, 2)]
+    return [(code, torch.randn(4, 6, 5, 7, generator=rng), 4, 2)]
 
 
 def for_silhouettes():
-    random = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     masked, mask = (
-        torch.rand(4, 3, 3, 2, generator=random),
-        torch.rand(4, 1, 3, 2, generator=random),
+        torch.rand(4, 3, 3, 2, generator=rng),
+        torch.rand(4, 1, 3, 2, generator=rng),
     )
-    colour = torch.randint(2, (4, 3, 1, 1), generator=random) * 2.0 - 1
+    colour = torch.randint(2, (4, 3, 1, 1), generator=rng) * 2.0 - 1
     return [(masked * mask, mask, torch.tensor([True, False, True, False]), colour)]
 
 
@@ -104,11 +104,11 @@ def flat(silhouette):
 
 
 def for_heads():
-    random = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     return [
         (
-            3 * torch.randn(2, 3, 3, 2, generator=random),
-            torch.randn(2, 1, 3, 2, generator=random),
+            3 * torch.randn(2, 3, 3, 2, generator=rng),
+            torch.randn(2, 1, 3, 2, generator=rng),
             b,
         )
         for b in (-0.5, 0.0)

@@ -19,8 +19,8 @@ TERMS = {
 
 
 def _masks():
-    random = torch.Generator().manual_seed(0)
-    soft = [torch.rand(2, 1, 3, 4, generator=random) for _ in range(2)]
+    rng = torch.Generator().manual_seed(0)
+    soft = [torch.rand(2, 1, 3, 4, generator=rng) for _ in range(2)]
     hard = [torch.tensor([[[[0.0, 0.0, 1.0, 1.0]]]]), torch.tensor([[[[0.0, 1.0, 0.0, 1.0]]]])]
     return [tuple(soft), tuple(hard)]
 
@@ -38,11 +38,11 @@ def generator_loss(
 
 
 def _verdicts():
-    random = torch.Generator().manual_seed(1)
+    rng = torch.Generator().manual_seed(1)
     made = []
     for n, cells, parents, children in ((3, 2, 2, 4), (2, 3, 3, 3)):
         sizes = (n, cells, cells), (n, cells, cells), (n,), (n, parents), (n, children)
-        logits = [2 * torch.randn(size, generator=random) for size in sizes]
+        logits = [2 * torch.randn(size, generator=rng) for size in sizes]
         made.append((*logits, torch.arange(n) % parents, torch.arange(n).flip(0)))
     return made
 

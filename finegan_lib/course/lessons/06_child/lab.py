@@ -380,8 +380,8 @@ def train_briefly(
     sampler = StepSampler(len(birds), size, seed, 0, steps)
     for step, batch in enumerate(DataLoader(birds, batch_sampler=sampler)):
         anneal(system, step, steps)
-        random = torch.Generator().manual_seed(hash_seed(seed, step, 2))
-        system.step(TrainingExample(*batch), random)
+        rng = torch.Generator().manual_seed(hash_seed(seed, step, 2))
+        system.step(TrainingExample(*batch), rng)
         if step + 1 in keep:
             looks[step + 1] = draw(system.average, codes)
     return system, looks
@@ -405,13 +405,13 @@ def write_code_somewhere(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         generator, reader = FineGANGenerator(TINY), CodeDiscriminator(TINY, TINY.n_children)
-    random, hierarchy = torch.Generator().manual_seed(seed), TINY.hierarchy()
+    rng, hierarchy = torch.Generator().manual_seed(seed), TINY.hierarchy()
     weights = [*generator.parameters(), *reader.parameters()]
     optimiser = torch.optim.Adam(weights, 2e-3, (0.5, 0.999))
     for _ in range(steps):
-        codes = hierarchy.sample(batch, TINY.z_dim, generator=random)
+        codes = hierarchy.sample(batch, TINY.z_dim, rng=rng)
         if not tied:
-            codes = codes._replace(b=codes.b[torch.randperm(batch, generator=random)])
+            codes = codes._replace(b=codes.b[torch.randperm(batch, generator=rng)])
         seen = reader_view(generator(codes).child, view)
         loss = losses.information_loss(reader.code_logits(seen), codes.c_index)
         optimiser.zero_grad()
@@ -427,9 +427,9 @@ def whom_the_reader_follows(generator, reader, view: str, n: int = 400, seed: in
     Returns:
         (share that names c, share that names b), over n images in which b ≠ c.
     """
-    random, hierarchy = torch.Generator().manual_seed(seed), TINY.hierarchy()
-    codes = hierarchy.sample(n, TINY.z_dim, generator=random)
-    other = torch.randint(1, TINY.n_children, (n,), generator=random)
+    rng, hierarchy = torch.Generator().manual_seed(seed), TINY.hierarchy()
+    codes = hierarchy.sample(n, TINY.z_dim, rng=rng)
+    other = torch.randint(1, TINY.n_children, (n,), generator=rng)
     b_index = (codes.c_index + other) % TINY.n_children
     fake = generator(hierarchy.codes(codes.z, codes.c_index, b_index=b_index))
     said = reader.code_logits(reader_view(fake.child, view)).argmax(1)

@@ -218,8 +218,8 @@ def train_library(
     with torch.random.fork_rng(devices=[]):
         system = build_system(config)
 
-    def update(batch, drawn, random):
-        made = system.learn(batch, drawn, random)
+    def update(batch, drawn, rng):
+        made = system.learn(batch, drawn, rng)
         update_average(system.average, system.generator, config.recipe.ema_decay, buffers=True)
         return made
 
@@ -231,9 +231,9 @@ def _play(update, average, birds, steps, codes, keep, config) -> OwnRun:
     curves, looks = {}, {}
     sampler = StepSampler(len(birds), size, seed, 0, steps)
     for now, batch in enumerate(DataLoader(birds, batch_sampler=sampler)):
-        random = torch.Generator().manual_seed(hash_seed(seed, now, 2))
-        drawn = hierarchy.sample(size, config.model.z_dim, generator=random)
-        for name, loss in update(TrainingExample(*batch), drawn, random).items():
+        rng = torch.Generator().manual_seed(hash_seed(seed, now, 2))
+        drawn = hierarchy.sample(size, config.model.z_dim, rng=rng)
+        for name, loss in update(TrainingExample(*batch), drawn, rng).items():
             curves.setdefault(name, []).append(loss.item())
         if now + 1 in keep:
             looks[now + 1] = draw(average, codes)
@@ -413,10 +413,10 @@ def probe_step(answer, images: Tensor, full: Tensor, box: Tensor):
         "info": Watched("info", readers, log, {}),
     }
     batch = TrainingExample(images, full, box, torch.arange(len(images)))
-    random, hierarchy = torch.Generator().manual_seed(0), PROBE.hierarchy()
+    rng, hierarchy = torch.Generator().manual_seed(0), PROBE.hierarchy()
     returned = []
     for _ in range(2):
-        codes = hierarchy.sample(len(images), PROBE.z_dim, generator=random)
+        codes = hierarchy.sample(len(images), PROBE.z_dim, rng=rng)
         extra = lambda fake, codes: {"more": fake.parent.mask.mean()}  # noqa: E731
         returned.append(answer(generator, critics, move, batch, codes, extra, **HINGE))
     if any(made is ... for made in returned):

@@ -90,18 +90,18 @@ def generator(**changes):
 
 
 def for_layers():
-    random = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     return [
         (
-            torch.randn(2, 4, 5, 6, generator=random),
-            torch.rand(2, 3, 5, 6, generator=random) * 2 - 1,
+            torch.randn(2, 4, 5, 6, generator=rng),
+            torch.rand(2, 3, 5, 6, generator=rng) * 2 - 1,
         )
     ]
 
 
 def for_generators():
-    random = torch.Generator().manual_seed(0)
-    z, c = torch.randn(4, 4, generator=random), torch.arange(4)
+    rng = torch.Generator().manual_seed(0)
+    z, c = torch.randn(4, 4, generator=rng), torch.arange(4)
     b, p = one_hot((c + 1) % 4, 4), one_hot(c % 2, 2)  # all different, so that none can be mixed up
     return [(z, b, p, one_hot(c, 4))]
 
@@ -110,8 +110,8 @@ def for_generators():
 
 
 def for_steps():
-    random = torch.Generator().manual_seed(0)
-    images, full = torch.rand(2, 4, 3, 32, 32, generator=random) * 2 - 1
+    rng = torch.Generator().manual_seed(0)
+    images, full = torch.rand(2, 4, 3, 32, 32, generator=rng) * 2 - 1
     return [(images, full, torch.tensor([[4.0, 6.0, 20.0, 20.0]]).expand(4, 4).contiguous())]
 
 
@@ -176,9 +176,9 @@ def update(*, zero=("G", "info"), step=("G", "info"), late=False, terms=None):
 
 
 def for_laying():
-    random = torch.Generator().manual_seed(0)
-    b, fp, fc = torch.rand(3, 2, 3, 4, 4, generator=random) * 2 - 1
-    mp, mc = torch.rand(2, 2, 1, 4, 4, generator=random)
+    rng = torch.Generator().manual_seed(0)
+    b, fp, fc = torch.rand(3, 2, 3, 4, 4, generator=rng) * 2 - 1
+    mp, mc = torch.rand(2, 2, 1, 4, 4, generator=rng)
     return [(b, fp, mp, fc, mc)]
 
 

@@ -54,8 +54,8 @@ def _all_of_c(sizes):
 
 
 def _readings():
-    random = torch.Generator().manual_seed(0)
-    before, changed, after = (torch.rand(6, 3, generator=random) for _ in range(3))
+    rng = torch.Generator().manual_seed(0)
+    before, changed, after = (torch.rand(6, 3, generator=rng) for _ in range(3))
     same = torch.eye(4)
     return [
         (before, changed, after),

@@ -63,8 +63,8 @@ def hierarchy_figure(hierarchies: dict[str, CodeHierarchy]) -> Figure:
 
 def occupancy(hierarchy: CodeHierarchy, tied: bool, n: int = 4000, seed: int = 0):
     """How often every pair of codes is drawn: counts (N_p, N_c) of (p, c), and (N_b, N_c)."""
-    random = torch.Generator().manual_seed(seed)
-    codes = hierarchy.sample(n, 1, tied=tied, generator=random)
+    rng = torch.Generator().manual_seed(seed)
+    codes = hierarchy.sample(n, 1, tied=tied, rng=rng)
     return codes.p.T @ codes.c, codes.b.T @ codes.c
 
 

@@ -215,7 +215,7 @@ plt.show()
 
 # %% tags=["nbval-check-output"]
 picks = torch.Generator().manual_seed(0)
-a, b = (hierarchy.sample(300, config.z_dim, tied=False, generator=picks) for _ in range(2))
+a, b = (hierarchy.sample(300, config.z_dim, tied=False, rng=picks) for _ in range(2))
 masks = figures.draw(generator, a).child.mask
 moved = {
     name: (figures.draw(generator, a._replace(**{name: getattr(b, name)})).child.mask - masks)

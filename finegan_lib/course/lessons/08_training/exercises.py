@@ -9,8 +9,8 @@ from . import lab
 
 
 def _averages():
-    random = torch.Generator().manual_seed(0)
-    drawn = torch.randn(2, 3, 2, generator=random)
+    rng = torch.Generator().manual_seed(0)
+    drawn = torch.randn(2, 3, 2, generator=rng)
     return [
         (drawn[0], drawn[1], 0.9),
         (torch.tensor([1.0]), torch.tensor([2.0]), 0.999),
@@ -19,10 +19,10 @@ def _averages():
 
 
 def _pools():
-    random = torch.Generator().manual_seed(1)
+    rng = torch.Generator().manual_seed(1)
     return [
         (torch.tensor([-0.1, -3.0, -0.5, -2.0, -0.01]), 2),
-        (-torch.rand(20, generator=random), 5),
+        (-torch.rand(20, generator=rng), 5),
     ]
 
 

@@ -119,9 +119,9 @@ def play(config: RunConfig, watch=None) -> Played:
     order = StepSampler(len(data), loop.batch_size, loop.seed, 0, loop.steps)
     history = {}
     for step, batch in enumerate(DataLoader(data, batch_sampler=order)):
-        random = torch.Generator().manual_seed(hash_seed(loop.seed, step, 2))
+        rng = torch.Generator().manual_seed(hash_seed(loop.seed, step, 2))
         anneal(system, step, loop.steps)
-        report = system.step(TrainingExample(*batch), random)
+        report = system.step(TrainingExample(*batch), rng)
         for name, value in report.items():
             history.setdefault(name, []).append(value.detach().item())
         if watch:
@@ -175,13 +175,13 @@ def who_moves(
     Returns:
         update → part → whether any weight of the part is another than before the update.
     """
-    random = torch.Generator().manual_seed(seed)
-    codes = system.draw_codes(len(batch.child_crop), random)
+    rng = torch.Generator().manual_seed(seed)
+    codes = system.draw_codes(len(batch.child_crop), rng)
     fake = system.generator(codes)
     updates = {
         "1  D_b": lambda: system.update_d_background(batch, fake),
-        "2  D_c": lambda: system.update_d_child(batch, fake, random),
-        "3  G and readers": lambda: system.update_generator(fake, codes, random),
+        "2  D_c": lambda: system.update_d_child(batch, fake, rng),
+        "3  G and readers": lambda: system.update_generator(fake, codes, rng),
         "4  average": lambda: follow(system),
     }
     moved = {}
@@ -385,8 +385,8 @@ def wreck(failure: Failure, steps: int) -> Wreck:
 
 def variety(generator: FineGANGenerator, n: int = 48, seed: int = 0) -> float:
     """How much the mean colour of a picture varies: its standard deviation over n random images."""
-    random = torch.Generator().manual_seed(seed)
-    codes = generator.config.hierarchy().sample(n, generator.config.z_dim, generator=random)
+    rng = torch.Generator().manual_seed(seed)
+    codes = generator.config.hierarchy().sample(n, generator.config.z_dim, rng=rng)
     return draw(generator, codes).child.image.mean((2, 3)).std(0).mean().item()
 
 
@@ -398,8 +398,8 @@ def portrait(generator: FineGANGenerator, seed: int = 0) -> list[Tensor]:
     hierarchy = generator.config.hierarchy()
     children = torch.tensor([hierarchy.children_of(p)[0] for p in range(hierarchy.n_parents)])
     c = children.repeat_interleave(2)
-    random = torch.Generator().manual_seed(seed)
-    z = torch.randn(2, generator.config.z_dim, generator=random).repeat(len(children), 1)
+    rng = torch.Generator().manual_seed(seed)
+    z = torch.randn(2, generator.config.z_dim, generator=rng).repeat(len(children), 1)
     b = torch.arange(len(c)) % hierarchy.n_children
     out = draw(generator, hierarchy.codes(z, c, b_index=b))
     stages = [out.background.image, out.parent.mask, out.parent.image, out.child.mask]
@@ -446,10 +446,10 @@ class Pool(NamedTuple):
 def hard_pool(system: FineGANSystem, n: int, seed: int = 0) -> Pool:
     """The pool of a hard step, and what ``hard_codes`` picks of it; the system is left alone."""
     chosen = copy.deepcopy(system).hard_codes(n, torch.Generator().manual_seed(seed))
-    system, random = copy.deepcopy(system), torch.Generator().manual_seed(seed)
+    system, rng = copy.deepcopy(system), torch.Generator().manual_seed(seed)
     codes, log_q, images = [], [], []
     for _ in range(system.recipe.hard_pool):
-        drawn = system.draw_codes(n, random)
+        drawn = system.draw_codes(n, rng)
         seen = system.generator(drawn).child.masked_foreground
         q = system.d_child.code_logits(seen).log_softmax(1)
         log_q.append(q.gather(1, drawn.c_index[:, None])[:, 0])
@@ -601,12 +601,12 @@ def step_flops(config: RunConfig) -> dict[str, float]:
         batch = TrainingExample(crops, whole, torch.empty(n, 4), torch.empty(n, dtype=torch.long))
     system.hierarchy = config.model.hierarchy()
     system.optimisers = {name: _Still() for name in system.optimisers}
-    random = torch.Generator().manual_seed(0)
-    codes, counts = system.draw_codes(n, random).to("meta"), {}
+    rng = torch.Generator().manual_seed(0)
+    codes, counts = system.draw_codes(n, rng).to("meta"), {}
     fake = _count(counts, "draw fakes", system.generator, codes)
     _count(counts, "update D_b", system.update_d_background, batch, fake)
-    _count(counts, "update D_c", system.update_d_child, batch, fake, random)
-    _count(counts, "update G", system.update_generator, fake, codes, random)
+    _count(counts, "update D_c", system.update_d_child, batch, fake, rng)
+    _count(counts, "update G", system.update_generator, fake, codes, rng)
     return counts
 
 

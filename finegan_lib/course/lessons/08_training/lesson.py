@@ -693,7 +693,7 @@ plt.show()
 
 # %% tags=["nbval-check-output"]
 generator = healthy.system.average
-codes = hierarchy.sample(4, generator.config.z_dim, generator=torch.Generator().manual_seed(0))
+codes = hierarchy.sample(4, generator.config.z_dim, rng=torch.Generator().manual_seed(0))
 traced = torch.compile(generator, backend="eager", fullgraph=True)
 with torch.no_grad():
     same = torch.allclose(traced(codes).child.image, generator(codes).child.image, atol=1e-5)

@@ -12,18 +12,18 @@ from . import lab
 
 
 def _opinions():
-    random = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     rows = [
-        (2 * torch.randn(n, k, generator=random)).softmax(1) for n, k in ((30, 5), (8, 3), (50, 2))
+        (2 * torch.randn(n, k, generator=rng)).softmax(1) for n, k in ((30, 5), (8, 3), (50, 2))
     ]
     return [(p,) for p in rows]
 
 
 def _features():
-    random = torch.Generator().manual_seed(0)
-    turn = torch.randn(4, 4, generator=random)
-    a = torch.randn(60, 4, generator=random) @ turn
-    b = torch.randn(45, 4, generator=random) * 1.5 + torch.tensor([1.0, 0.0, -0.5, 0.2])
+    rng = torch.Generator().manual_seed(0)
+    turn = torch.randn(4, 4, generator=rng)
+    a = torch.randn(60, 4, generator=rng) @ turn
+    b = torch.randn(45, 4, generator=rng) * 1.5 + torch.tensor([1.0, 0.0, -0.5, 0.2])
     return [(a, b), (b, a), (a, a[:30] + 2)]
 
 

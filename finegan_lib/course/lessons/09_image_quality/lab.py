@@ -81,8 +81,8 @@ def blurred(pictures: Tensor, sigma: float) -> Tensor:
 
 def noisy(pictures: Tensor, deviation: float, seed: int = 0) -> Tensor:
     """Gaussian noise of ``deviation`` grey levels on every value."""
-    random = torch.Generator().manual_seed(seed)
-    noise = torch.randn(pictures.shape, generator=random) * deviation
+    rng = torch.Generator().manual_seed(seed)
+    noise = torch.randn(pictures.shape, generator=rng) * deviation
     return (pictures + noise).round().clamp(0, 255).byte()
 
 
@@ -94,11 +94,11 @@ def with_species_missing(labels, share: float, seed: int = 0) -> Tensor:
         share: 0 … 1; at least one species stays.
     """
     labels = torch.as_tensor(labels)
-    random = torch.Generator().manual_seed(seed)
-    order = torch.randperm(int(labels.max()) + 1, generator=random)
+    rng = torch.Generator().manual_seed(seed)
+    order = torch.randperm(int(labels.max()) + 1, generator=rng)
     kept = order[: max(1, round(len(order) * (1 - share)))]
     rows = torch.isin(labels, kept).nonzero().flatten()
-    more = rows[torch.randint(len(rows), (len(labels) - len(rows),), generator=random)]
+    more = rows[torch.randint(len(rows), (len(labels) - len(rows),), generator=rng)]
     return torch.cat([rows, more])
 
 
@@ -159,8 +159,8 @@ def prepared(pictures: Tensor, how: str) -> Tensor:
     if how == "JPEG":
         return torch.stack([_jpeg(picture) for picture in pictures])
     if how == "cut off":
-        random = torch.Generator().manual_seed(0)
-        down = torch.randint(2, pictures.shape, generator=random)
+        rng = torch.Generator().manual_seed(0)
+        down = torch.randint(2, pictures.shape, generator=rng)
         return (pictures.int() - down).clamp_min(0).byte()
     if how in ("shrunk", "shrunk, no antialias"):
         size = pictures.shape[-1]
@@ -221,10 +221,10 @@ def fid_against_n(real: FeatureSums, features: Tensor, counts, repeats: int = 5,
     Returns:
         mean and standard deviation over the repeats, an array each, one value for every count.
     """
-    random = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     values = [
         [
-            fid(real, features[torch.randperm(len(features), generator=random)[:n]])
+            fid(real, features[torch.randperm(len(features), generator=rng)[:n]])
             for _ in range(repeats)
         ]
         for n in counts

@@ -346,12 +346,12 @@ print("antialiasing alone costs more than other birds:", antialias > floor[-1])
 # networks: ours, and one that sees nothing but plumage (`lab.PlumageEyes`).
 
 # %%
-rows, random = np.arange(600), np.random.default_rng(0)
+rows, rng = np.arange(600), np.random.default_rng(0)
 eyes = {"all-round": network, "plumage only": lab.PlumageEyes(size)}
 wrong = {
     "other real birds": others.evaluation_crops(rows),
     "one background\nfor all": others.redraw(rows, background=3)[0],
-    "any plumage\non any shape": others.redraw(rows, child=random.integers(20, size=600))[0],
+    "any plumage\non any shape": others.redraw(rows, child=rng.integers(20, size=600))[0],
 }
 ratios = {}
 for eye, look in eyes.items():

@@ -61,10 +61,10 @@ def _greedy(counts):
 
 
 def _answers():
-    random = torch.Generator().manual_seed(0)
-    lopsided = torch.rand(12, 4, generator=random) + torch.tensor([2.0, 0, 0, 0])
+    rng = torch.Generator().manual_seed(0)
+    lopsided = torch.rand(12, 4, generator=rng) + torch.tensor([2.0, 0, 0, 0])
     return [
-        (torch.rand(6, 3, generator=random).softmax(1),),
+        (torch.rand(6, 3, generator=rng).softmax(1),),
         (lopsided / lopsided.sum(1, keepdim=True),),
         (torch.tensor([[0.8, 0.2], [0.8, 0.2], [0.4, 0.6]]),),
     ]

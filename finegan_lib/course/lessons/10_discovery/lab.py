@@ -31,12 +31,10 @@ def generated_views(generator, n: int, seed: int = 0, size: int = 32) -> dict[st
         masked foreground M_c·F_c which is all that D_c's code head ever saw; ``child`` and
         ``parent`` (n,) int64. p is the parent of c, b is drawn freely.
     """
-    hierarchy, random = generator.config.hierarchy(), torch.Generator().manual_seed(seed)
+    hierarchy, rng = generator.config.hierarchy(), torch.Generator().manual_seed(seed)
     parts = {"final": [], "masked": [], "child": [], "parent": []}
     for start in range(0, n, 50):
-        free = hierarchy.sample(
-            min(50, n - start), generator.config.z_dim, tied=False, generator=random
-        )
+        free = hierarchy.sample(min(50, n - start), generator.config.z_dim, tied=False, rng=rng)
         codes = hierarchy.codes(free.z, free.c_index, b_index=free.b_index)
         stage = generator(codes).child
         parts["final"].append(shrink(stage.image, size))
@@ -105,14 +103,14 @@ def scores_of_dice(truth, sizes, seed: int = 0) -> dict[str, list[float]]:
 
 def petals(n: int = 150, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """(n, 2) points on two interlocked arcs and a heap, and which is which: no case for k-means."""
-    random = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     kind = np.arange(n) % 3
-    angle = random.uniform(0, np.pi, n)
+    angle = rng.uniform(0, np.pi, n)
     x = np.where(kind == 0, np.cos(angle), 1 - np.cos(angle))
     y = np.where(kind == 0, np.sin(angle), 0.5 - np.sin(angle))
     points = np.stack([x, y], 1)
     points[kind == 2] = (2.3, 0.95)
-    return points + np.where(kind == 2, 0.16, 0.07)[:, None] * random.normal(size=(n, 2)), kind
+    return points + np.where(kind == 2, 0.16, 0.07)[:, None] * rng.normal(size=(n, 2)), kind
 
 
 def merge_story(points: np.ndarray, moments, k: int = 8):

@@ -16,13 +16,13 @@ def _tables():
 
 
 def _pictures():
-    random = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     cases = [(2, 4, 3), (1, 2, 5)]
     return [
         (
-            torch.rand(n, 3, s, s, generator=random),
-            torch.rand(n, 3, s, s, generator=random),
-            torch.randn(n, d, generator=random),
+            torch.rand(n, 3, s, s, generator=rng),
+            torch.rand(n, 3, s, s, generator=rng),
+            torch.randn(n, d, generator=rng),
             prior,
         )
         for (n, s, d), prior in zip(cases, (0.1, 2.0), strict=True)

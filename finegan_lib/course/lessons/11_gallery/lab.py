@@ -45,8 +45,8 @@ def finegan_pictures(generator: FineGANGenerator, per_code: int, seed: int = 0):
     """The same of every child c: p its parent, but b drawn freely."""
     hierarchy = generator.config.hierarchy()
     index = torch.arange(hierarchy.n_children).repeat_interleave(per_code)
-    random = torch.Generator().manual_seed(seed)
-    b_index = torch.randint(hierarchy.n_children, (len(index),), generator=random)
+    rng = torch.Generator().manual_seed(seed)
+    b_index = torch.randint(hierarchy.n_children, (len(index),), generator=rng)
     codes = hierarchy.codes(noise(generator, len(index), seed), index, b_index=b_index)
     return draw(generator, codes).child.image, index
 
@@ -69,8 +69,8 @@ def mixture_scores(generator: FineGANGenerator, judges: Judges, n: int = 200, se
         the same as in the giver; ``chance``: the same for givers of another mixture.
     """
     hierarchy, z_dim = generator.config.hierarchy(), generator.config.z_dim
-    random = torch.Generator().manual_seed(seed)
-    givers = [hierarchy.sample(n, z_dim, generator=random) for _ in range(3)]
+    rng = torch.Generator().manual_seed(seed)
+    givers = [hierarchy.sample(n, z_dim, rng=rng) for _ in range(3)]
     mixed = seen_in(judges, mix(generator, *givers).child.image)
     scores, chance = {}, {}
     for factor, giver in zip(("shape", "appearance", "background"), givers, strict=True):

@@ -108,8 +108,8 @@ figures.parent_by_child(generator, children=4)
 plt.show()
 
 # %% tags=["nbval-check-output"]
-random = torch.Generator().manual_seed(0)
-free = hierarchy.sample(400, generator.config.z_dim, tied=False, generator=random)
+rng = torch.Generator().manual_seed(0)
+free = hierarchy.sample(400, generator.config.z_dim, tied=False, rng=rng)
 seen = lab.seen_in(judges, figures.draw(generator, free).child.image)
 by_p, by_c = (nmi(code, seen["shape"]) for code in (free.p_index, free.c_index))
 print("the shape follows p, even with a foreign c:", by_p > 3 * by_c)
