@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .base.errors import InputError, TrainingDiverged, TrainingStopped, WorkerLost
 from .base.files import print_anywhere, write_json
-from .base.options import add_options, with_options
+from .base.options import add_options, file_of, with_options
 from .commands.applications import add_applications
 from .speed.threads import share_processors
 
@@ -118,7 +118,9 @@ def _command(
     options |= {"help": help, "description": about, "formatter_class": _Help}
     parser = commands.add_parser(name, **options)
     parser.set_defaults(command=function, status=0)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there as JSON")
+    parser.add_argument(
+        "--json", type=file_of(".json"), metavar="FILE", help="write the result there as JSON"
+    )
     parser.add_argument("--no-progress", action="store_true", help="show no progress bars")
     if checkpoint:
         parser.add_argument(
@@ -135,9 +137,9 @@ def _command(
 
 def _add_train(commands) -> None:
     from .models import FineGANConfig, InfoGANConfig, LRGANConfig, StackGANConfig
-    from .presets import PRESETS
     from .systems import Recipe
     from .training import LoopConfig
+    from .training.presets import PRESETS
 
     parser = _command(
         commands,
@@ -170,8 +172,8 @@ def _add_train(commands) -> None:
 
 
 def _train(parsed) -> dict:
-    from .presets import PRESETS
     from .training import RunConfig, train
+    from .training.presets import PRESETS
 
     folder = Path(parsed.run or f"runs/{parsed.preset}")
     preset = PRESETS[parsed.preset]
@@ -447,10 +449,9 @@ def _ablate(parsed) -> dict:
 
 
 def _check_photo_preset(name: str) -> None:
-    from .models import FineGANConfig
-    from .presets import PRESETS
+    from .training.presets import PRESETS
 
-    known = [key for key, run in PRESETS.items() if isinstance(run.model, FineGANConfig)]
+    known = [key for key, run in PRESETS.items() if run.family == "finegan"]
     if name not in known:
         raise InputError(
             "no such preset of a FineGAN", seen=name, cure=f"Choose one of {', '.join(known)}."
@@ -545,7 +546,13 @@ def _add_cover(commands) -> None:
     parser.add_argument(
         "--checkpoint", required=True, metavar="FILE", help="of a FineGAN's run, or its folder"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="new checkpoint")
+    parser.add_argument(
+        "--out",
+        type=file_of(".safetensors"),
+        required=True,
+        metavar="FILE",
+        help="new checkpoint",
+    )
     parser.add_argument("--n-real", type=int, default=3000, help="real images that are sorted")
     parser.add_argument("--seed", type=int, default=0, help="seed")
 
@@ -644,7 +651,13 @@ def _add_judges(commands) -> None:
     parser.add_argument("--image-size", type=int, default=32, help="pixels: 32 or 64")
     parser.add_argument("--steps", type=int, default=3000, help="training steps")
     parser.add_argument("--seed", type=int, default=0, help="seed")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".safetensors file")
+    parser.add_argument(
+        "--out",
+        type=file_of(".safetensors"),
+        required=True,
+        metavar="FILE",
+        help=".safetensors file",
+    )
 
 
 def _judges(parsed) -> dict:
@@ -690,7 +703,13 @@ def _add_classifier(commands) -> None:
     parser.add_argument("--batch-size", type=int, default=64, help="pictures in a step")
     parser.add_argument("--seed", type=int, default=0, help="seed")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, …")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".safetensors file")
+    parser.add_argument(
+        "--out",
+        type=file_of(".safetensors"),
+        required=True,
+        metavar="FILE",
+        help=".safetensors file",
+    )
 
 
 def _classifier(parsed) -> dict:
@@ -716,7 +735,7 @@ def _classifier(parsed) -> dict:
 
 
 def _add_export(commands) -> None:
-    from .export import FORMATS, PRECISIONS
+    from .training.export import FORMATS, PRECISIONS
 
     parser = _command(
         commands,
@@ -739,7 +758,7 @@ def _add_export(commands) -> None:
 
 
 def _export(parsed) -> dict:
-    from .export import export, format_of
+    from .training.export import export, format_of
 
     format = format_of(parsed.out, parsed.format)
     path = export(
@@ -874,7 +893,9 @@ def _add_bench(commands) -> None:
         default=None,
         help="step, gpu: with torch.compile too (no)",
     )
-    parser.add_argument("--figure", type=Path, metavar="FILE", help="PNG of scaling (none: none)")
+    parser.add_argument(
+        "--figure", type=file_of(".png"), metavar="FILE", help="PNG of scaling (none: none)"
+    )
 
 
 def _bench(parsed) -> dict:

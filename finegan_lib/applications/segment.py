@@ -1,9 +1,9 @@
-"""Cut real objects out, with a network that saw generated ones alone.
+"""Cut real objects out, with a network that was trained on generated pictures only.
 
-A FineGAN draws a picture together with its mask, 1 − (1 − M_c)(1 − M_p), so it is an endless set of
-pictures with masks that nobody had to draw. A small U-Net learns from those, and is then asked
-about photographs. Later work made a method of it: Voynov et al. (ICML 2021) and Melas-Kyriazi et
-al. (2021) segment with masks out of generators.
+A FineGAN draws a picture together with its mask, 1 − (1 − M_c)(1 − M_p). It can therefore make any
+number of pictures with masks. A small U-Net is trained on them and then applied to photographs.
+Later work made a method of this: Voynov et al. (ICML 2021) and Melas-Kyriazi et al. (2021) segment
+with masks out of generators.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from ..discovery.code_classifiers import recolour, shift_and_flip, turn_and_scal
 from ..figures import image_figure, spread
 from ..models import FineGANGenerator
 from ..models.blocks import conv3x3, initialise
-from ..pretrained import load_finegan
+from ..training.pretrained import load_finegan
 from .kept import trained_once
 from .mixing import layers
 from .photographs import Photographs, read_photographs
@@ -33,10 +33,10 @@ class SegmenterConfig:
     """How a segmenter is trained."""
 
     n_birds: int = 3000  # generated birds, each laid over the backgrounds of others again and again
-    steps: int = 1000
+    steps: int = 800
     batch_size: int = 32  # pictures
     learning_rate: float = 3e-3  # peak of a one-cycle schedule, AdamW
-    width: int = 12  # channels at full resolution; doubled by every halving of the side
+    width: int = 8  # channels at full resolution; doubled by every halving of the side
 
 
 class Segmenter(nn.Module):
@@ -49,7 +49,7 @@ class Segmenter(nn.Module):
         width: channels at full resolution.
     """
 
-    def __init__(self, width: int = 12):
+    def __init__(self, width: int = 8):
         super().__init__()
         widths = [width * 2**i for i in range(4)]
         self.down = nn.ModuleList(_pair(a, b) for a, b in pairwise([3, *widths]))

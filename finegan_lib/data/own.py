@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from ..base.errors import InputError
 from .annotations import IMAGE_FOLDERS, SHARES, Entry, split_of
-from .boxes import find_boxes, recognise
+from .boxes import entries_of, find_boxes, recognise
 from .layouts import CENTRE, Collection, Photo
 from .lists import are_shares
 from .pictures import IMAGE_SUFFIXES, difference, in_one_form, list_pictures, told_unused
@@ -41,7 +41,7 @@ def read_own(
 
     Without boxes, and where ``folder`` holds none in a known layout, the box is the middle of each
     picture, ``centre`` of its width and of its height.
-    Training then works as ever: the child discriminator sees the middle, and what lies outside it
+    Training then works as usual: the child discriminator sees the middle, and what is outside it
     passes for background. With the default, 5 to 7 of 10 windows at the paper's scale hold patches
     of it, so hardly a batch is without. It holds for photographs with the object in the middle and
     room around it. Where the object reaches further, its edges are taught as background, and the
@@ -86,7 +86,7 @@ def read_own(
         read = [file for source in sources for file in source.files or (source.path,)]
         place = boxes or (folder if len(sources) > 1 else sources[0].path)
         collection.layout, collection.sources = f"{row.title}, in {place}", read
-        entries = [entry for source in sources for entry in row.entries(source)]
+        entries = [entry for source in sources for entry in entries_of(row, source)]
         entries = _in_shares(entries, collection.notes)
         chosen = _joined(folder, listing.pictures, entries, place, leave_out, collection)
     collection.unused = listing.unused_but(read)

@@ -36,15 +36,17 @@ from ..base.errors import InputError
 from ..base.files import cache_folder
 from ..data.cache import CachedBirds
 from ..data.kept_out import is_kept_out
+from ..data.memory import PictureSet
 from ..discovery.cluster import folder_labels
 from ..discovery.code_classifiers import DiscoveryConfig, code_readers, reader_features, real_inputs
 from ..metrics.chance import dice_labels
 from ..metrics.clustering import agreement, kmeans_labels
 from ..metrics.feature_networks import SmallClassifier, load_network, network_digest, save_network
 from ..metrics.imagenet_features import available
-from ..models import FineGANGenerator, InfoGANBaselineGenerator, InfoGANGenerator
-from ..pretrained import load_generator
-from ..training import RunConfig, pick_device
+from ..models.generators import inputs_of
+from ..speed.devices import pick_device
+from ..training import RunConfig
+from ..training.pretrained import load_generator
 from .classifier_training import train_small_classifier
 from .quality import (
     cached_statistics,
@@ -59,7 +61,6 @@ from .surroundings import code_swap_scores, fresh_images, named, surroundings_sc
 from .variety import mask_summary, told_apart, variety
 
 OWN_VERSION = 1  # of the set's own classifier: another number, another training
-WITH_CHILDREN = (FineGANGenerator, InfoGANBaselineGenerator, InfoGANGenerator)
 
 
 @dataclass(frozen=True)
@@ -80,27 +81,40 @@ class Photographs:
     """A folder's photographs at one size.
 
     ``birds`` reads them; ``crops`` (N, 3, S, S) uint8, the middle of each; ``labels`` (N,) or None;
-    ``kept_out`` (N,) booleans; ``root``.
+    ``kept_out`` (N,) booleans; ``root``: the folder, or the pictures in memory.
     """
 
-    birds: CachedBirds
+    birds: CachedBirds | PictureSet
     crops: Tensor
     labels: np.ndarray | None
     kept_out: np.ndarray
-    root: Path
+    root: Path | PictureSet
 
     def __len__(self):
         return len(self.crops)
 
 
 def read_photographs(data, image_size: int, keep_out: float = 0.0, progress=True) -> Photographs:
-    """A folder in CUB's layout, with what is needed to score on it.
+    """A folder in CUB's layout, or pictures in memory, with what is needed to score on it.
 
     Labels are those of ``image_class_labels.txt``; without it, of one folder a class.
 
+    Args:
+        data: the folder, or a :class:`~finegan_lib.data.PictureSet`, whose pictures are all trained
+            ones: they have no file names to keep some out by.
+
     Raises:
-        InputError: if the folder cannot be read.
+        InputError: if the folder cannot be read, or the pictures have another image size.
     """
+    if hasattr(data, "evaluation_crops"):
+        if data.image_size != image_size or keep_out:
+            raise InputError(
+                "pictures in memory must have the generator's image size, and keep none out",
+                seen=f"image_size {data.image_size} for {image_size}, keep_out {keep_out}",
+                cure="Make the PictureSet with that image_size, and score without keep_out.",
+            )
+        kept = np.zeros(len(data), bool)
+        return Photographs(data, data.evaluation_crops(), data.child_index, kept, data)
     root = Path(data)
     birds = CachedBirds(root, image_size=image_size, progress=progress)
     labels = birds.child_index
@@ -125,7 +139,7 @@ def evaluate_photographs(
 
     Args:
         checkpoint: a shipped name, a file or the folder of a run.
-        data: folder in CUB's layout.
+        data: folder in CUB's layout, or a :class:`~finegan_lib.data.PictureSet`.
         networks: the feature networks: "own" (trained on the folder's labels and kept in the
             cache), or a name of
             :func:`~finegan_lib.metrics.feature_networks.load_network`.
@@ -150,7 +164,7 @@ def evaluate_photographs(
         "checkpoint": str(checkpoint),
         "family": run.family,
         "image_size": generator.config.image_size,
-        "data": str(data),
+        "data": type(data).__name__ if hasattr(data, "evaluation_crops") else str(data),
         "images": len(photos),
         "classes": None if photos.labels is None else len(np.unique(photos.labels)),
         "keep_out": keep_out,
@@ -160,9 +174,9 @@ def evaluate_photographs(
         "left_out": _left_out(generator, photos, networks),
     }
     scores["quality"] = _quality(generator, photos, networks, config, device, progress)
-    if isinstance(generator, WITH_CHILDREN):
+    if inputs_of(generator).n_children(generator.config):
         scores |= _readers_scores(generator, photos, seeds, config, progress)
-    if isinstance(generator, FineGANGenerator):
+    if inputs_of(generator).hierarchical:
         scores["variety"] = variety(generator) | scores.pop("told_apart")
         scores["masks"] = mask_summary(generator, n=config.n_masks)
     return scores
@@ -175,9 +189,9 @@ def _left_out(generator, photos, networks) -> dict[str, str]:
         missing["pretrained"] = 'not installed: pip install "finegan-lib[pretrained]"'
     if photos.labels is None:
         missing |= dict.fromkeys(("own", "discovery"), "the folder has no labels")
-    if not isinstance(generator, WITH_CHILDREN):
+    if not inputs_of(generator).n_children(generator.config):
         missing |= dict.fromkeys(("discovery", "background"), "this family has no child code")
-    if not isinstance(generator, FineGANGenerator):
+    if not inputs_of(generator).hierarchical:
         missing |= dict.fromkeys(("variety", "masks"), "this family has no masks")
     if not photos.kept_out.any():
         missing["kept out"] = "the training kept no photographs out"
@@ -296,7 +310,7 @@ def _background(generator, photos, reader, made, config, seed) -> dict:
         "surroundings_generated": surroundings_scores(reader, made, **options),
         "surroundings_real": surroundings_scores(reader, real, **options),
     }
-    if isinstance(generator, FineGANGenerator):
+    if inputs_of(generator).hierarchical:
         swapped = code_swap_scores(generator, reader, n=config.n_swapped, **options)
         found = {"code_generated": swapped} | found
     return found
@@ -427,6 +441,8 @@ def _variety_lines(v: dict, masks: dict) -> list[str]:
 
 def check_folder_given(data) -> None:
     """Refuse "toybirds", and a folder that is not in CUB's layout, before anything is computed."""
+    if hasattr(data, "evaluation_crops"):
+        return
     if not (Path(data) / "images.txt").is_file():
         raise InputError(
             "scores on photographs need a folder in CUB's layout",

@@ -9,7 +9,7 @@ from ....losses import categorical_information_bound, gaussian_information_loss,
 from ...engine.exercises import Choice, Exploration, Fill, Mistake
 from . import lab
 
-Q_SETTINGS = {"hidden": (0, 64), "steps": (1, 2000), "rate": (1e-5, 1)}
+Q_SETTINGS = {"hidden": (0, 8), "steps": (1, 2000), "rate": (1e-5, 1)}
 LARGEST_GAP = 0.01
 
 
@@ -63,6 +63,8 @@ def _gaussian(mean, log_variance, code):
 def _closes_the_gap(settings):
     if not isinstance(settings, dict) or set(settings) - set(Q_SETTINGS):
         return f"answer with a dictionary that has only the keys {', '.join(Q_SETTINGS)}"
+    if "hidden" not in settings:
+        return "say how many units: hidden, a whole number from 0 to 8"
     for key, value in settings.items():
         low, high = Q_SETTINGS[key]
         if not low <= value <= high or (key != "rate" and value != int(value)):
@@ -104,6 +106,19 @@ EXERCISES = (
             Mistake(
                 lambda joint: lab.mutual_information(joint) / math.log(2),
                 "this is in bits; the course counts in nats, with natural logarithms",
+            ),
+            Mistake(lambda joint: lab.entropy(joint.sum(1)), "this is H(X) alone: take off H(X|Y)"),
+            Mistake(
+                lambda joint: lab.entropy(joint.flatten()),
+                "this is the entropy of the whole table, H(X, Y)",
+            ),
+            Mistake(
+                lambda joint: -lab.mutual_information(joint),
+                "the sign: what one tells about the other is never negative",
+            ),
+            Mistake(
+                lambda joint: lab.entropy(joint.flatten()) - lab.entropy(joint.sum(1)),
+                "this is H(Y|X), what remains unknown of Y; I is H(Y) less that",
             ),
             Mistake(
                 lambda joint: (joint * (joint / (joint.sum(1, True) * joint.sum(0))).log()).sum(),
@@ -161,6 +176,22 @@ EXERCISES = (
                 "the mean of logarithms is wanted, not the logarithm of the mean",
             ),
             Mistake(
+                lambda logits, index: (
+                    math.log(logits.shape[1]) - F.cross_entropy(logits, index, reduction="sum")
+                ),
+                "E[…] is a mean over the images, not a sum",
+            ),
+            Mistake(
+                lambda logits, index: math.log2(logits.shape[1]) - information_loss(logits, index),
+                "bits and nats are mixed: H(c) is the natural logarithm of K",
+            ),
+            Mistake(
+                lambda logits, index: (
+                    math.log(logits.shape[1]) + _own_log(logits, index).exp().mean()
+                ),
+                "the logarithm is missing: E[log Q] is wanted, not E[Q]",
+            ),
+            Mistake(
                 lambda logits, index: math.log(len(index)) - information_loss(logits, index),
                 "H(c) = log K, with K the number of codes, not of images",
             ),
@@ -176,17 +207,21 @@ EXERCISES = (
         "4",
         "explore: a Q that closes the gap",
         "my_q",
-        {"hidden": 32, "steps": 1500, "rate": 0.03},
+        {"hidden": 8, "steps": 1500, "rate": 0.1},
         mistakes=(
             Mistake({"hidden": 0, "steps": 2000}, "parabolas"),
-            Mistake({"hidden": 32, "steps": 50}, "long enough"),
-            Mistake({"hidden": 1000}, "a whole number from 0 to 64"),
+            Mistake({"hidden": 8, "steps": 50, "rate": 0.1}, "long enough"),
+            Mistake({"hidden": 8, "rate": 1e-4}, "fast enough"),
+            Mistake({"hidden": 32}, "a whole number from 0 to 8"),
+            Mistake({"hidden": 3.5}, "a whole number from 0 to 8"),
+            Mistake({}, "say how many units"),
             Mistake({"width": 32}, "only the keys"),
             Mistake(32, "a dictionary"),
         ),
-        alternative={"hidden": 64, "steps": 2000},
+        alternative={"hidden": 8, "steps": 2000, "rate": 0.1},
         praise="The bound now is the information, to a hundredth of a nat.",
         judge=_closes_the_gap,
+        starts=({"hidden": 32}, {"hidden": 8, "steps": 1500, "rate": 0.03}),
     ),
     Fill(
         "5",
@@ -216,6 +251,20 @@ EXERCISES = (
                 ),
                 "½ log 2π is missing. It moves no weight, but without it this is no log-density, "
                 "and nothing made of it is a bound",
+            ),
+            Mistake(
+                lambda mean, log_variance, code: _gaussian(mean, log_variance, code).sum(),
+                "E[…] is a mean over the images, not a sum",
+            ),
+            Mistake(
+                lambda mean, log_variance, code: (
+                    2 * _gaussian(mean, log_variance, code).sum(1).mean()
+                ),
+                "the factor ½ is missing",
+            ),
+            Mistake(
+                lambda mean, log_variance, code: 0.5 * ((code - mean) ** 2).sum(1).mean(),
+                "this is the squared error: divide it by σ², and add log σ² and log 2π",
             ),
             Mistake(
                 lambda mean, log_variance, code: (

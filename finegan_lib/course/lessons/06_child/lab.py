@@ -1,4 +1,4 @@
-"""What lessons 05 and 06 need: who learns from what, where a code hides, what a code can say.
+"""The laboratory of the lesson on the child: who learns from what, and where a code hides.
 
 The equations of the model are the library's own; here is what makes them visible in seconds.
 """
@@ -30,6 +30,16 @@ from ....models.finegan import (
 from ....systems import FineGANSystem, Recipe
 from ....training import RunConfig, StepSampler, anneal, build_system, hash_seed
 from ... import style
+from . import own
+
+# The student's own FineGAN, which has a file to itself.
+HINGE, OWN, Layer, PartsGenerator = own.HINGE, own.OWN, own.Layer, own.PartsGenerator
+head_widths, as_stage, own_figure = own.head_widths, own.as_stage, own.own_figure
+train_own, train_library, step = own.train_own, own.train_library, own.step
+last_update, mute_update, mute_step = own.last_update, own.mute_update, own.mute_step
+lay, lay_on_nothing, out_of_order_figure = own.lay, own.lay_on_nothing, own.out_of_order_figure
+probe_layer, probe_generator = own.probe_layer, own.probe_generator
+probe_step, probe_update, probe_layers = own.probe_step, own.probe_update, own.probe_layers
 
 TINY = FineGANConfig(
     image_size=32,
@@ -44,7 +54,7 @@ TINY = FineGANConfig(
 )
 
 
-# ------------------------------------------------------------------------------------- 05: layers
+# ------------------------------------------------------------------------------------- layers
 
 
 def layer_shares(parent_mask: Tensor, child_mask: Tensor) -> Tensor:
@@ -83,7 +93,7 @@ def stages_of(generator: FineGANGenerator) -> dict[str, nn.ModuleList]:
     return {name: nn.ModuleList(modules) for name, modules in stages.items()}
 
 
-# ------------------------------------------------------------------------------------- 05: routes
+# ------------------------------------------------------------------------------------- routes
 
 NO_PATH, PASSES, LEARNS = 0, 1, 2
 # Row of the table of routes → the update of FineGANSystem in which its loss is minimised.
@@ -240,7 +250,7 @@ def routes_figure(terms: list[str], parts: list[str], table: np.ndarray) -> Figu
     return figure
 
 
-# ------------------------------------------------------------------------------------- 05: drawing
+# ------------------------------------------------------------------------------------- drawing
 
 # Where each box of the architecture stands: name, as in the code → (x, y, what it makes).
 BOXES = {
@@ -345,7 +355,7 @@ def _disc(axes, x, y, text, colour):
     axes.text(x, y, text, ha="center", va="center", zorder=4, fontsize=11)
 
 
-# ------------------------------------------------------------------------------------- 05: training
+# ------------------------------------------------------------------------------------- training
 
 
 def train_briefly(
@@ -377,7 +387,7 @@ def train_briefly(
     return system, looks
 
 
-# ------------------------------------------------------------------------------------- 05: hiding
+# ------------------------------------------------------------------------------------- hiding
 
 
 def write_code_somewhere(

@@ -8,7 +8,6 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from .... import siblings
 from ....codes import CodeHierarchy, Codes, one_hot
 from ....data import ToyBirds
 from ....figures import draw, image_figure, noise
@@ -17,9 +16,10 @@ from ....models.finegan import (
     FineGANOutput,
     Stage,
 )
+from ....systems import siblings
 from ... import style
 
-# ------------------------------------------------------------------------------------- 06: codes
+# ------------------------------------------------------------------------------------- codes
 
 
 def code_bits(sizes: Sequence[int]) -> tuple[float, float]:
@@ -126,7 +126,7 @@ def between(start: Codes, end: Codes, names: str, steps: int = 7) -> Codes:
     return Codes(**moved)
 
 
-# ------------------------------------------------------------------------------------- 06: a riddle
+# ------------------------------------------------------------------------------------- a riddle
 
 HIDDEN = {"b": 4, "p": 3, "c": 6}
 RIDDLE_SEED = 5

@@ -1,4 +1,4 @@
-"""Lesson 07's laboratory: FineGANs that train in seconds, runs that go wrong on purpose, meters.
+"""The laboratory of the lesson on training: small FineGANs, runs that go wrong on purpose, meters.
 
 Networks, losses and updates are the library's. Here are only the sizes that make them quick, the
 loop of :func:`finegan_lib.training.train` without its folder, and what reads a run afterwards.
@@ -32,8 +32,7 @@ from ....data import TrainingExample
 from ....data.example import background_size
 from ....figures import draw
 from ....models import FineGANConfig, FineGANGenerator
-from ....presets import PRESETS
-from ....speed.devices import choose
+from ....speed.devices import choose, pick_device
 from ....systems import FineGANSystem, Recipe, follow
 from ....training import (
     LoopConfig,
@@ -43,8 +42,8 @@ from ....training import (
     build_dataset,
     build_system,
     hash_seed,
-    pick_device,
 )
+from ....training.presets import PRESETS
 from ... import style
 from .processes import gradient, gradients_of_two_processes  # noqa: F401 (the lesson's)
 
