@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from .... import figures
@@ -137,14 +136,3 @@ def parents_figure(generator: FineGANGenerator, seed: int = 0, columns: int = 6)
         names.append(f"p={p}: one piece {fact['one_piece']:.0%},\nrim {fact['rim']:.0%}")
     title = "Every parent: its mask and a child in it, for six z"
     return figures.image_figure(grid, names, None, title, 0.55)
-
-
-@torch.no_grad()
-def kept_under_swap(generator: FineGANGenerator, reader, n: int = 200, seed: int = 0) -> float:
-    """In how many of n generated birds a reader names the same child on another background."""
-    hierarchy = generator.config.hierarchy()
-    random = torch.Generator().manual_seed(seed)
-    codes = hierarchy.sample(n, generator.config.z_dim, generator=random)
-    other = codes._replace(b=codes.b[torch.randperm(n, generator=random)])
-    answers = [reader(draw(generator, one).child.image).argmax(1) for one in (codes, other)]
-    return float((answers[0] == answers[1]).float().mean())
