@@ -1,7 +1,6 @@
-"""Every figure of the paper, one function each: a generator and a seed in, a matplotlib Figure out.
+"""Every figure of the paper: one function each, from a generator and a seed to a matplotlib Figure.
 
-The functions draw, they never train. Figure numbers are the paper's. ``size`` is the side of one
-image in inches.
+No function trains. Figure numbers are the paper's. ``size`` is the side of one image in inches.
 """
 
 import re
@@ -28,7 +27,7 @@ from .models.generators import final_image, random_output
 
 @torch.no_grad()
 def draw(generator: FineGANGenerator, codes: Codes) -> FineGANOutput:
-    """The generator's output for some codes, in evaluation mode, whatever mode it is in."""
+    """The generator's output for some codes, in evaluation mode. Its own mode does not change."""
     training = generator.training
     generator.eval()
     try:
@@ -51,7 +50,7 @@ def spread(n: int, most: int) -> list[int]:
 def stagewise(
     generator: FineGANGenerator, seed: int = 0, columns: int = 10, size: float = 0.9
 ) -> Figure:
-    """Figure 3: how an image is put together, stage by stage. One column per image.
+    """Figure 3: how an image is made, stage by stage. One column per image.
 
     From top to bottom: background B; parent mask, parent image P; child mask, child foreground
     under its mask, child image C.
@@ -109,9 +108,9 @@ def parent_by_child(
     children: int = 10,
     size: float = 0.9,
 ) -> Figure:
-    """Figure 5: every parent (row) with every child (column), the tie between them cut.
+    """Figure 5: every parent (row) with every child (column), so p and c are not tied.
 
-    Along a row the shape stays, down a column the appearance. z and b are the same everywhere.
+    A row has one shape, a column one appearance. z and b are the same everywhere.
     """
     hierarchy = generator.config.hierarchy()
     p = torch.tensor(spread(hierarchy.n_parents, parents))
@@ -185,7 +184,7 @@ def infogan_codes(
 ) -> Figure:
     """The InfoGAN baseline: one child code a column, one noise a row.
 
-    Nothing tells the code to be about the bird: see what else stays the same down a column.
+    The loss does not say that the code is about the bird: see what else is equal in a column.
     """
     children = spread(generator.config.n_children, columns)
     z = noise(generator, rows, seed).repeat_interleave(len(children), 0)
@@ -199,7 +198,7 @@ def infogan_codes(
 def lr_gan_layers(generator: LRGANGenerator, seed: int = 0, columns: int = 8) -> Figure:
     """LR-GAN: background; each object and its mask as drawn; both as pasted; the image.
 
-    One image a column. The pose's scale stands above its object: 1.5 draws it at 2/3 of its size.
+    One image a column. The scale of the pose is above its object: 1.5 draws it at 2/3 of its size.
     """
     output = random_output(generator, columns, seed)
     rows = {"background\n$x_1$": output.background}
@@ -222,7 +221,7 @@ def lr_gan_layers(generator: LRGANGenerator, seed: int = 0, columns: int = 8) ->
 def stackgan_pyramid(generator: StackGANGenerator, seed: int = 0, columns: int = 8) -> Figure:
     """StackGAN-v2: every image at every scale, and its mean colour at each, side by side.
 
-    No seam in a swatch: the scales agree on the colours.
+    If the parts of a swatch have no visible border, the scales agree on the colours.
     """
     pyramid = random_output(generator, columns, seed)
     sizes = generator.config.sizes
@@ -245,11 +244,11 @@ ABLATION_PANELS = {
 
 
 def ablation(results: dict) -> Figure:
-    """What is left without each addition to the paper's recipe, a dot for each training.
+    """The scores without each addition to the paper's recipe, a dot for each training.
 
     Args:
         results: of :func:`finegan_lib.experiments.ablation.read_results`; the first row is the
-            whole recipe, whose range over its seeds is shaded: what lies in there may be chance.
+            whole recipe. Its range over the seeds is shaded: differences inside may be chance.
     """
     names, base = list(results), next(iter(results.values()))
     figure, axes = plt.subplots(

@@ -33,10 +33,10 @@ class SegmenterConfig:
     """How a segmenter is trained."""
 
     n_birds: int = 3000  # generated birds, each laid over the backgrounds of others again and again
-    steps: int = 1000
+    steps: int = 800
     batch_size: int = 32  # pictures
     learning_rate: float = 3e-3  # peak of a one-cycle schedule, AdamW
-    width: int = 12  # channels at full resolution; doubled by every halving of the side
+    width: int = 8  # channels at full resolution; doubled by every halving of the side
 
 
 class Segmenter(nn.Module):
@@ -49,7 +49,7 @@ class Segmenter(nn.Module):
         width: channels at full resolution.
     """
 
-    def __init__(self, width: int = 12):
+    def __init__(self, width: int = 8):
         super().__init__()
         widths = [width * 2**i for i in range(4)]
         self.down = nn.ModuleList(_pair(a, b) for a, b in pairwise([3, *widths]))

@@ -685,7 +685,7 @@ PROCESSES = {"keeping": (True, False), "giving_back": (False, False), "plain": (
 
 def memory(sizes=(32, 64, 128), rounds: int = 5, progress: bool = True) -> dict:
     """A step and sampling: keeping the memory of large arrays, giving it back, and in the plain
-    form as a program runs it that knows nothing of :func:`.devices.keep_memory`.
+    form in a program that does not call :func:`.devices.keep_memory`.
 
     Each turn is a process of its own: what one way has kept, the other would use.
 
@@ -770,7 +770,7 @@ def crowd(rounds: int = 3, progress: bool = True) -> dict:
     return facts(rounds=rounds, image_size=min(CASES), **results)
 
 
-# Not for ever, should nobody be left to end it.
+# A limit, in case the process that should end it is gone.
 BUSY = "import time; end = time.time() + 600\nwhile time.time() < end: pass"
 
 

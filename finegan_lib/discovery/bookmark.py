@@ -1,7 +1,7 @@
 """Where a long clustering stands, kept in a folder, so that it can go on after a stop.
 
-An epoch draws its random numbers from a seed of its own (`seed_epoch`), so a run that was stopped
-and goes on comes out like one that was not.
+Every epoch has its own seed (`seed_epoch`). A run that is stopped and continued therefore gives the
+same result as a run that is not stopped.
 """
 
 import hashlib

@@ -1,29 +1,31 @@
 """How many children are there? A number proposed without labels (FineGAN is given it).
 
-Train a FineGAN with clearly more children than there can be, say twice as many. Classifiers learn
-the child codes of its images and then see real ones, as in category discovery. What do they say?
+Train a FineGAN with clearly more children than there can be, for example twice as many. Classifiers
+learn the child codes of its images and then classify real images, as in category discovery. Three
+numbers can be read from their answers:
 
 * **Agreement**, the method (``n_children``). Two classifiers are trained on the same images, from
-  different random weights, and k-means sorts the real images by the features of each, into the same
-  number k of clusters. With too few clusters it is arbitrary which species are put together; with
-  too many, which one is cut in two; so the two sortings agree best at the number of species. The
-  agreement is the adjusted mutual information (Vinh, Epps and Bailey 2010), which does not rise
-  with k by itself. The idea that a right number is a stable one is Ben-Hur, Elisseeff and Guyon's
-  (2002).
+  different random weights. k-means sorts the real images by the features of each classifier into
+  the same number k of clusters. With too few clusters, chance decides which species share one; with
+  too many, chance decides which species is divided. The two sortings therefore agree best at the
+  number of species. The agreement is the adjusted mutual information (Vinh, Epps and Bailey 2010),
+  which does not rise with k by itself. Ben-Hur, Elisseeff and Guyon (2002) had the idea that a
+  right number is a stable one.
 * **Silhouette** (Rousseeuw 1987), for comparison: (b − a) / max(a, b), with a a bird's mean
   distance to its own cluster and b the one to the nearest other.
 * **Merging**, for comparison: codes of *generated* images that a classifier confuses become one
-  (:func:`merge_codes`), until it tells every two apart in at least :data:`DISTINCT` of the images:
-  half way between guessing and knowing. It counts what the generator draws. Codes beyond the number
-  of children do not repeat birds only; most of them split a species by something that a classifier
-  can see, and a split is counted here.
+  (:func:`merge_codes`), until the classifier is right about every two of them in at least
+  :data:`DISTINCT` of the images (half way from guessing to certainty). It counts what the generator
+  draws. Most surplus codes do not repeat a bird; they divide a species by something that a
+  classifier can see, and this method counts the parts.
 
-None has a setting that depends on the data. Measured on ToyBirds with twice as many codes as
-children, 2,000 steps (``results/choose_n_children.json``, with its command): of 10, 20 and 40
-children it proposed 5, 19 and 42; silhouettes said 7, 17 and 32, merging 18, 37 and 77. The 5 is
-no accident: those ten children have five shapes, two children each, and sorting by shape is stable,
-too. A hierarchy has more than one right number, and this method names the steadiest. So look at the
-curve as well, and trust a number as far as its agreement is high (0.96, 0.92, 0.80 here).
+None of them has a setting that depends on the data. They were measured on ToyBirds with twice as
+many codes as children, 2,000 steps (``results/choose_n_children.json``, with its command). For 10,
+20 and 40 children the agreement proposed 5, 19 and 42, the silhouette 7, 17 and 32, and merging 18,
+37 and 77. The 5 has a reason: those ten children have five shapes, two children each, and a sorting
+by shape is stable, too. A hierarchy has more than one right number, and this method finds the most
+stable one. Look at the curve as well, and trust a number only if its agreement is high (0.96, 0.92
+and 0.80 here).
 
     python -m finegan_lib choose-n-children --checkpoint runs/too_many
 
@@ -65,9 +67,9 @@ DISTINCT = 0.75  # accuracy of telling two codes apart, from which on they count
 
 @dataclass(frozen=True)
 class ChoiceConfig:
-    """How much is looked at."""
+    """How many images, classifiers and starts are used."""
 
-    images_per_code: int = 150  # generated; two thirds are learnt from, one third is read
+    images_per_code: int = 150  # generated; two thirds train the classifiers, one third tests them
     classifiers: int = 2  # of different seeds; two or more
     n_real: int = 2000  # real images
     kmeans_starts: int = 4  # of which the best is kept
@@ -78,7 +80,7 @@ class ChoiceConfig:
 
 
 def merge_codes(logits: Tensor, codes, distinct: float = DISTINCT) -> list[list[int]]:
-    """Codes grouped so that a classifier tells every two groups apart.
+    """Groups of codes that a classifier can distinguish from each other.
 
     The accuracy for two groups A and B is the mean, over both, of the share of the group's images
     for which Σ_{k in it} q_k is larger than the other group's sum. The pair with the lowest is
@@ -139,8 +141,8 @@ def sorting_curves(features, numbers, *, seed: int = 0, starts: int = 4, progres
 def highest(agreement: dict) -> int:
     """The number of clusters with the highest agreement, the largest if several tie.
 
-    Well separated families of species can be sorted by family with as much agreement; the larger
-    number then says more. Differences of up to :data:`TIE` are none.
+    Two sortings by well separated families of species agree as well; the larger number then tells
+    more. Differences up to :data:`TIE` count as ties.
     """
     best = max(agreement.values())
     return max(k for k, value in agreement.items() if value >= best - TIE)

@@ -68,8 +68,8 @@ def cluster_images(
 def finegan_features(images, generator, config=None, *, seed=0, progress=False) -> Tensor:
     """(N, D) features of real images, from two classifiers that saw generated images only.
 
-    φ_p learns the parent code of generated images, φ_c the child code; the features of both stand
-    side by side (paper, section 3.3).
+    φ_p learns the parent code of generated images, φ_c the child code. The features of both are
+    concatenated (paper, section 3.3).
 
     Args:
         images: (N, 3, S, S) uint8.
@@ -128,7 +128,7 @@ def read_images(source, image_size: int = 64, *, n_images: int = 2000, seed: int
 
 
 def folder_labels(names) -> np.ndarray | None:
-    """Categories of pictures that lie in one folder a category, (N,) int64; None if they do not.
+    """Categories of pictures in folders, one folder for each category, (N,) int64; else None.
 
     The category is the name of the folder that a picture lies in, so that ``train/robin`` and
     ``test/robin`` are one. Pictures that lie in no folder, or all in one, have no category.

@@ -1,11 +1,12 @@
 """FineGAN's category discovery: classifiers trained on generated images, used on real ones.
 
-A generated image comes with the codes that made it. Two small networks learn to read those codes
-back, one the child code and one the parent code; real images, never seen and never labelled, then
+The codes of a generated image are known. Two small networks learn to predict them, one the child
+code and one the parent code. Real images, which they have never seen and which have no labels, then
 get a category from the networks' answers, or from k-means on their features (paper, section 3.3).
 
-The paper's classifier code was not released; what it leaves open is decided here and said so:
-the backbone, the augmentation, and whether codes are tied or free (`DiscoveryConfig`).
+The authors did not release the code of their classifiers. Three things that the paper does not say
+are decided here: the backbone, the augmentation, and whether codes are tied or free
+(`DiscoveryConfig`).
 """
 
 from dataclasses import dataclass, replace
@@ -36,7 +37,8 @@ class DiscoveryConfig:
     width: int = 16  # channels of the first layer; doubled by every pooling
     image_size: int = 32  # pixels; what the networks see, larger images are averaged down
     # The child classifier's images have p the parent of c, as in training; False: p drawn freely.
-    # The parent classifier's always have a free p: else it could read the plumage, not the shape.
+    # The parent classifier's images always have a free p. Otherwise it could use the plumage
+    # instead of the shape.
     tied_parent: bool = True
     tied_background: bool = False  # b = c, as in training; False: b drawn freely
     n_real: int = 2000  # real images that are labelled
@@ -215,7 +217,7 @@ def augment(images: Tensor) -> Tensor:
 
 def recolour(images: Tensor) -> Tensor:
     """Brightness, contrast and the balance of the colours, per image; noise; for the whole batch a
-    random blur. Nothing moves."""
+    random blur. The object stays in its place."""
     n = len(images)
     gain = 1 + 0.15 * torch.randn(n, 1, 1, 1) + 0.05 * torch.randn(n, 3, 1, 1)
     offset = 0.1 * torch.randn(n, 1, 1, 1)

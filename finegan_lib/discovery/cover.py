@@ -1,8 +1,8 @@
-"""Kinds of real image that no child draws, and idle children led to them, without labels.
+"""Find kinds of real image that no child draws, and lead idle children to them, without labels.
 
-FineGAN's loss does not share the real categories out among the children: some are drawn twice and
-some by none, and starting twins anew (:mod:`finegan_lib.siblings`) leaves it to chance where they
-settle. But the real images show what is missing:
+FineGAN's loss does not distribute the real categories over the children: two children draw some of
+them, and no child draws others. If twins start anew (:mod:`finegan_lib.siblings`), chance decides
+what they draw next. But the real images show what is missing:
 
 1. **Sort.** Classifiers learn the child and the parent codes of generated images, as in category
    discovery. k-means on the child classifier's features sorts real images into N_c kinds. Those
@@ -18,8 +18,8 @@ settle. But the real images show what is missing:
 
    with q(k|x) a classifier that has learnt the kinds on real images, and all networks fixed.
 
-That is a start, not yet a bird. Training goes on from it as always, and finds the rest of the way:
-the column has to be nearer to what is missing than to anything else, no more.
+The result is a start, not yet a good bird. The usual training continues from there. The column only
+has to be nearer to the missing kind than to any other.
 
     python -m finegan_lib cover --checkpoint runs/toy --out runs/covered.safetensors
     python -m finegan_lib train --preset toy --start-from runs/covered.safetensors --run runs/toy2
@@ -57,7 +57,7 @@ COLUMNS = "child_stage.join.conv.weight"  # (2·channels, N_c + channels, 3, 3):
 
 @dataclass(frozen=True)
 class CoverConfig:
-    """How idle children are found and led."""
+    """Settings: how idle children are found and led."""
 
     n_real: int = 3000  # real images that are sorted
     claimed: float = 0.5  # share of a kind's images from which on a child is said to draw it
@@ -70,7 +70,7 @@ class CoverConfig:
 
 @dataclass(frozen=True)
 class Sorting:
-    """Real images in kinds, and what classifiers of generated images say of each kind.
+    """Real images in kinds, and the answers of classifiers of generated images for each kind.
 
     ``kinds`` (N,) int64; ``child`` (K, N_c) and ``parent`` (K, N_p): the mean probability of each
     code over the images of a kind.
@@ -100,7 +100,7 @@ def sort_real(generator, images: Tensor, config=None, *, seed: int = 0, progress
 
 
 def match(sorting: Sorting, hierarchy, claimed: float = 0.5) -> tuple[dict, dict]:
-    """Which child draws which kind, and which idle child shall be led to which missing kind.
+    """Which child draws which kind, and which idle child should be led to which missing kind.
 
     Returns:
         ``drawn`` and ``led``, from child to kind.

@@ -1,11 +1,12 @@
 """DEPICT: an autoencoder whose code is read by a softmax (Ghasedi Dizaji et al., ICCV 2017).
 
-The softmax says to which cluster an image belongs. It has no teacher but itself: targets Q are made
-from its own answers P, sharpened so that no cluster may swallow the others; a decoder that must
-rebuild the image keeps the code honest (arXiv 1704.06327, section 3).
+The softmax gives the cluster of an image. It has no labels: targets Q are made from its own answers
+P. They are sharper than P, and give small clusters more weight, so that no cluster takes all
+images. A decoder has to rebuild the image, so the code keeps the image's content (arXiv 1704.06327,
+section 3).
 
 Four steps: (1) the autoencoder alone; (2) k-means on its codes; (3) the softmax learns k-means's
-labels; (4) targets and network take turns.
+labels; (4) new targets and training alternate.
 
 Where this departs from the authors' Theano code (github.com/herandy/DEPICT), and why:
 
@@ -93,7 +94,7 @@ class DEPICTNet(nn.Module):
     """Encoder, decoder and softmax.
 
     The encoder runs twice with the same weights: a *noisy* path with dropout, from which the
-    decoder rebuilds, and a *clean* one that says what each layer should have been. The embedding
+    decoder rebuilds, and a *clean* one that gives the decoder's target at each layer. The embedding
     has K = ``n_clusters`` units, as in the authors' code.
     """
 

@@ -426,7 +426,7 @@ def train_epoch(network, optimiser, images, labels, config, seed, epoch, device=
     labels, losses = torch.from_numpy(labels), []
     batches = cluster_batches(labels, config.batch_size, config.piece, None)
     for i, rows in enumerate(batches):
-        if len(rows) < 2:  # BatchNorm needs two; this image gets its turn in the next epoch
+        if len(rows) < 2:  # BatchNorm needs two; the next epoch has this image in another batch
             continue
         step = epoch * len(batches) + i
         rate = config.learning_rate * (1 + 1e-4 * step) ** -0.75

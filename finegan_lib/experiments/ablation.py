@@ -1,10 +1,11 @@
-"""What each addition to the paper's recipe is worth: one left out at a time, at equal budget.
+"""The effect of each addition to the paper's recipe: one is left out at a time, at equal budget.
 
 On ToyBirds (:func:`ablate`) the additions of the preset ``toy``, against the truth; on photographs
 (:func:`ablate_photographs`) those of ``birds32``, or of any preset, by the scores that need none.
 """
 
 import dataclasses
+import json
 from pathlib import Path
 
 from ..base.errors import InputError
@@ -143,8 +144,14 @@ def switches(config: RunConfig) -> dict[str, dict]:
     rows = {name: changes for name, changes in rows.items() if changes}
     rows = {WHOLE: {}} | rows
     rows[PAPERS] = {k: v for changes in rows.values() for k, v in changes.items()}
-    added = {name: _changing(config, changes) for name, changes in PHOTO_WITH.items()}
-    return rows | {name: changes for name, changes in added.items() if changes}
+    added = {name: changes for name, changes in PHOTO_WITH.items() if _adds(config, changes)}
+    return rows | added
+
+
+def _adds(config: RunConfig, changes: dict) -> bool:
+    """Whether changes switch something on; another weight of what is on already is no addition."""
+    changing = _changing(config, changes)
+    return any(not isinstance(v, float) or _value(config, k) == 0 for k, v in changing.items())
 
 
 def _changing(config: RunConfig, changes: dict) -> dict:
@@ -211,6 +218,8 @@ def _photo_row(folder: Path, name: str, config: RunConfig, preset, networks, pro
     """One training of the ablation and its scores, unless they are there."""
     result = _result(folder, name, config.loop.seed)
     asked = {"preset": preset, "data": Path(config.loop.data).name, "steps": config.loop.steps}
+    for part in ("model", "recipe"):  # a preset may have changed since
+        asked[part] = json.loads(json.dumps(dataclasses.asdict(getattr(config, part))))
     if result.exists():
         had = read_json(result, "seed", *asked)
         differ = [key for key in asked if had[key] != asked[key]]
@@ -230,8 +239,11 @@ def _photo_row(folder: Path, name: str, config: RunConfig, preset, networks, pro
 
 
 def kept_scores(scores: dict) -> dict[str, float]:
-    """The columns of the ablation out of
-    :func:`~finegan_lib.scoring.photographs.evaluate_photographs`'s answer; NaN is left out."""
+    """The columns of the ablation, as far as the scores on photographs have them.
+
+    Args:
+        scores: of :func:`~finegan_lib.scoring.photographs.evaluate_photographs`.
+    """
     found, quality = scores.get("discovery", {}), list(scores["quality"].values())
     part = found.get("all", {})
     kept = {"ami": part.get("ami"), "nmi": part.get("nmi_arithmetic")}

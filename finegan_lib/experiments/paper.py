@@ -1,4 +1,4 @@
-"""What the FineGAN paper printed, and what the shipped networks scored: numbers to stand beside."""
+"""The numbers of the FineGAN paper and of the shipped networks, for comparison."""
 
 import json
 from functools import lru_cache
@@ -35,7 +35,7 @@ def clustering_elsewhere() -> dict:
 
 @lru_cache
 def dice_at_the_papers_sizes(unequal: bool = False) -> dict[str, dict[str, float]]:
-    """What labels that know nothing score at the sizes of the paper's Table 3.
+    """The scores of random labels at the sizes of the paper's Table 3.
 
     As many images and classes as the paper states (CUB 11,788 of 200, Dogs 12,000 of 120, Cars
     8,144 of 196), classes of equal size. Where more images were sorted, dice score less: for all

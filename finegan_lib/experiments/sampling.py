@@ -25,7 +25,7 @@ def write_samples(
         n: number of images.
         seed: of the codes.
         tied: FineGAN only: p the parent of c and b = c (as in training), or all free.
-        b, p, c: fix a code to one index, whatever the tie says.
+        b, p, c: fix a code to one index, also where it would be tied to another code.
 
     Returns:
         One dictionary per image: ``file``, and of ``b``, ``p`` and ``c`` what the family has.

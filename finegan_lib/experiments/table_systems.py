@@ -20,7 +20,7 @@ from ..models import InfoGANBaselineConfig
 from ..pretrained import GENERATORS
 from ..training import RunConfig, build_system, family_of
 
-# The paper's column that stands beside each set of data, and the preset that sets the budget.
+# For each set of data: the paper's column to compare with, and the preset that sets the budget.
 DATA = {"toy": "birds", "cub50": "birds", "cub": "birds", "dogs": "dogs", "cars": "cars"}
 PRESET_OF = {"cub50": "birds32"}
 MATCHED = ("toy", "cub50")  # where all generators get as many weights
@@ -34,7 +34,7 @@ CLUSTERINGS = {
 # Ours, too: the same methods told where the bird is. A crop's middle half holds little background;
 # on whole crops it is mostly the background that they sort by.
 CENTRED = ("JULE", "DEPICT", "k-means on pixels")
-DICE = "labels by dice"  # ours: what a score is worth to those who know nothing
+DICE = "labels by dice"  # our row: the scores of random labels
 # Ours: what one would use today. Its labels of ImageNet hold 59 kinds of bird.
 PRETRAINED = "k-means on EfficientNet-lite0 (knows ImageNet's labels)"
 PAPER_PARENTS = ("5", "10", "20", "40", "mixed")  # table 2's rows, of 200 children

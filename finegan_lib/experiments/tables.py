@@ -206,7 +206,7 @@ def real_images(settings: Settings, side: int = 0):
 
 
 def child_discovery(generator, images, truth, config=None, *, seed=0) -> dict:
-    """What a generator's child code has to say about real images: agreement with the truth.
+    """How well a generator's child code sorts real images: agreement with the truth.
 
     A classifier learns to read the child code of generated images, then answers for real ones.
 

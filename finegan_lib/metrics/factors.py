@@ -3,9 +3,9 @@
 Change one code, keep the other three, and watch background, shape, appearance and pose. In a
 perfectly disentangled generator only the diagonal moves.
 
-**The measure.** Let ``f(b, p, c, z)`` be what a judge reads off the child image: a vector of
-class probabilities (background, shape, appearance) or the standardised pose. Draw two independent
-sets of codes A and A', and let ``A[k]`` be A with code k alone taken from A'. Then
+**The measure.** Let ``f(b, p, c, z)`` be a judge's answer for the child image: a vector of class
+probabilities (background, shape, appearance) or the standardised pose. Draw two independent sets of
+codes A and A', and let ``A[k]`` be A with only code k from A'. Then
 
     matrix[k, factor] = E ||f(A) - f(A[k])||² / E ||f(A) - f(A')||²
 
@@ -15,13 +15,12 @@ the value it has. 0: the code does not touch the factor; 1: it moves the factor 
 resampling everything. Rows do not add up to 1, and a column's sum exceeds 1 when codes interact
 (a pose code that means "left" for one shape and "right" for another counts in both rows).
 
-For a sure judge ``||f - f'||²`` is 2 where the category changed and 0 elsewhere, so the first
-three columns are probabilities of a changed category, relative to a full resampling.
+If a judge is certain, ``||f - f'||²`` is 2 where the category changed and 0 elsewhere. The first
+three columns are therefore probabilities of a changed category, relative to a full resampling.
 
-**Where zero is.** Judges are deterministic, so equal codes give exactly 0. They are not perfect,
-though: read on real pictures, the shape still "moves" a little between two birds of the same
-shape. That confusion (``Judges.metadata["factor_floor"]``) is reported beside the matrix and
-subtracted from nothing.
+**The zero.** Judges are deterministic, so equal codes give exactly 0. They are not perfect: on real
+pictures, the predicted shape differs a little between two birds of the same shape. This error
+(``Judges.metadata["factor_floor"]``) is reported beside the matrix. It is not subtracted.
 """
 
 import numpy as np
@@ -44,7 +43,7 @@ def factor_matrix(generator, hierarchy, judges, *, z_dim, n_images=1000, seed=0,
     Returns:
         dict with ``matrix`` (4, 4) array, rows ``CODE_NAMES``, columns ``FACTOR_NAMES``, and
         ``movement`` (4,), the mean squared distance when everything is resampled: a factor with a
-        tiny movement hardly varies at all, and its column says little.
+        tiny movement hardly varies, and its column has little meaning.
     """
     random = torch.Generator().manual_seed(seed)
     moved = np.zeros((len(CODE_NAMES) + 1, len(FACTOR_NAMES)))

@@ -1,6 +1,6 @@
-"""The networks whose features FID and KID compare, and whose classes the Inception Score counts.
+"""The networks behind FID, KID (their features) and the Inception Score (their classes).
 
-Both scores say how pictures look *to a network*, so a score means little without its network:
+These scores measure how pictures look *to a network*, so a score means little without its network:
 
 ==============================  ==============  ======  =========================================
 network                         features        logits  used for
@@ -16,9 +16,9 @@ network                         features        logits  used for
 `StandardInception`             2048            1008    FID as everybody reports it, the paper too
 ==============================  ==============  ======  =========================================
 
-Every network takes **uint8** pictures (N, 3, H, W) and does its own resizing, so that no caller
-can do it differently. (The paper: fine-tuned Inception for IS, ImageNet Inception for FID; the
-authors say so in issues 6, 8 and 12 of their repository.)
+Every network takes **uint8** pictures (N, 3, H, W) and resizes them itself, so that all callers use
+the same resizing. (The paper uses a fine-tuned Inception for IS and ImageNet's Inception for FID;
+see issues 6, 8 and 12 of the authors' repository.)
 """
 
 import hashlib
@@ -51,7 +51,7 @@ BACKBONES = {"resnet18": 224, "resnet50": 224, "inception_v3": 299}  # pixels th
 
 
 class Reading(NamedTuple):
-    """What a network sees: ``features`` (N, D) and class ``logits`` (N, K), float32."""
+    """The outputs of a network: ``features`` (N, D) and class ``logits`` (N, K), float32."""
 
     features: Tensor
     logits: Tensor
@@ -61,13 +61,13 @@ class Reading(NamedTuple):
 
 
 class ToyClassifier(nn.Module):
-    """A small convolutional network that knows what a ToyBird can differ in.
+    """A small convolutional network for all properties in which ToyBirds differ.
 
     Strided convolutions down to 4 × 4, then 64 features, then three linear heads: child (the IS is
-    made of these logits), background family and pose. The last two are there for the FID: trained
-    on children alone the features would forget the background, and the FID could not see it.
-    The features are batch-normalised without gain, so each has variance 1 over real training
-    pictures, and an FID of 1 is one squared standard deviation in one of 64 directions.
+    made of these logits), background family and pose. The FID needs the last two: features of a
+    network that is trained on children alone do not contain the background. The features are
+    batch-normalised without gain. Each has variance 1 over real training pictures, so an FID of 1
+    is one squared standard deviation in one of 64 directions.
 
     Args:
         image_size: S, 32 or 64; pictures of another size are resized to it (`resized`).
@@ -179,7 +179,7 @@ class PhotoClassifier(nn.Module):
 
 @contextmanager
 def only_tensors():
-    """Have torch.load refuse pickled code, whoever calls it: torchvision, torch-fidelity."""
+    """Make torch.load refuse pickled code in every caller: torchvision, torch-fidelity."""
     with mock.patch.dict(os.environ, {"TORCH_FORCE_WEIGHTS_ONLY_LOAD": "1"}):
         os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
         yield
@@ -188,7 +188,7 @@ def only_tensors():
 def _torchvision_network(backbone: str, pretrained: bool) -> nn.Module:
     from torchvision.models import get_model
 
-    # The auxiliary classifier of Inception-v3 is of no use for fine-tuning: it goes.
+    # Fine-tuning does not need the auxiliary classifier of Inception-v3.
     extra = {"init_weights": not pretrained} if backbone == "inception_v3" else {}
     try:
         with only_tensors():
@@ -245,10 +245,9 @@ class StandardInception(nn.Module):
 
 
 def inception_weights(path: str | Path | None = None) -> Path:
-    """Where the standard Inception weights lie (95 MB); fetched into the cache if need be.
+    """The path of the standard Inception weights (95 MB), fetched into the cache if necessary.
 
-    The file is a pickle, so nothing of it is read before its SHA-256 has been compared, and then
-    as tensors alone.
+    The file is a pickle. It is read only after its SHA-256 has been compared, and only as tensors.
 
     Args:
         path: a local copy; it must be the public file, byte for byte.
@@ -309,7 +308,7 @@ def load_network(name: str | Path = "toy", image_size: int = 32, inception=None)
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         network = KINDS[header["kind"]](**header["config"])
         network.load_state_dict(tensors)
-    except Exception as error:  # a damaged file can make the readers stumble in any way
+    except Exception as error:  # a damaged file can raise any error in the readers
         raise InputError(
             "no feature network could be read",
             seen=f"{path} ({type(error).__name__})",
@@ -347,7 +346,7 @@ def network_digest(network: nn.Module) -> str:
 def to_uint8(images: Tensor) -> Tensor:
     """Pictures in [-1, 1] as uint8: clamped and **rounded** to 0 … 255, as a PNG would hold them.
 
-    Without the clamp a value of 1.01 wraps round to black.
+    Without the clamp, a value of 1.01 would become black.
     """
     return images.add(1).mul(127.5).round().clamp(0, 255).byte()
 
@@ -355,8 +354,8 @@ def to_uint8(images: Tensor) -> Tensor:
 def resized(images: Tensor, size: int) -> Tensor:
     """(N, 3, H, W) uint8 as (N, 3, size, size) float in [0, 255].
 
-    Bilinear, corners not aligned, and antialiased: without that a shrunk photograph shows
-    patterns that are in neither the world nor a generated picture.
+    Bilinear, corners not aligned, and antialiased. Without antialiasing, a shrunk photograph has
+    patterns that a generated picture does not have.
     """
     if images.dtype != torch.uint8:
         raise InputError(

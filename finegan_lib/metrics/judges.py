@@ -1,8 +1,8 @@
-"""Networks that know the toy world: a segmenter, and one judge for each factor.
+"""Networks that score ToyBirds: a segmenter, and one judge for each factor.
 
-They are trained on *real* ToyBirds, with the ground truth that only a drawn world has, and then
-say of any image, real or generated, where its bird is and which background, shape, appearance and
-pose it shows. Each judge is kept away from what it must not judge by:
+They are trained on *real* ToyBirds, whose ground truth is known. For any image, real or generated,
+they then predict the bird's mask, background, shape, appearance and pose. Each judge sees only what
+its answer may depend on:
 
 ==========  =======================  ===========================================================
 judge       sees                     why
@@ -15,7 +15,7 @@ appearance  patches of the bird      small receptive field, averaged over the ma
 background  what is not bird         the bird and a second bird's silhouette are blanked out
 ==========  =======================  ===========================================================
 
-Silhouettes come from the segmenter, at test time always, in training half the time.
+At test time, silhouettes always come from the segmenter; in training, half of them do.
 """
 
 import json
@@ -43,7 +43,7 @@ POSE_SPREAD = {"flip": 1.0, "x": 12 / 128 / 3**0.5, "y": 12 / 128 / 3**0.5}
 
 @dataclass(frozen=True)
 class JudgesConfig:
-    """What the judges can tell apart."""
+    """Sizes of the judges, and the numbers of classes that they distinguish."""
 
     image_size: int = 32  # pixels: 32 or 64
     n_parents: int = 5
@@ -101,7 +101,7 @@ class GlobalJudge(nn.Module):
 
 
 class PatchJudge(nn.Module):
-    """Averages what small patches say, over a mask: images (N, 3, S, S), mask (N, 1, S, S).
+    """Averages the answers for small patches over a mask: images (N, 3, S, S), mask (N, 1, S, S).
 
     At 32 pixels, to which larger images are averaged, a cell sees a patch of 13; the average over
     the mask forgets how the patches were arranged, hence the outline.
@@ -127,7 +127,7 @@ class Judges(nn.Module):
 
     Args:
         config: sizes.
-        metadata: where they come from and how good they are; kept in the file.
+        metadata: the command that made them and their scores; kept in the file.
     """
 
     def __init__(self, config: JudgesConfig, metadata: dict | None = None):
@@ -146,7 +146,7 @@ class Judges(nn.Module):
         return self.segmenter(images).sigmoid()
 
     def readings(self, images: Tensor) -> dict[str, Tensor]:
-        """What the four judges see, one row per image of (N, 3, S, S) in [-1, 1].
+        """The answers of the four judges, one row per image of (N, 3, S, S) in [-1, 1].
 
         Returns:
             ``background``, ``shape`` and ``appearance``: (N, K) class probabilities; ``pose``:
@@ -192,7 +192,7 @@ class Judges(nn.Module):
             judges = cls(JudgesConfig(**header.pop("config", {})), header)
             if version == FORMAT_VERSION:
                 judges.load_state_dict(tensors)
-        except Exception as error:  # a damaged file can make the readers stumble in any way
+        except Exception as error:  # a damaged file can raise any error in the readers
             raise InputError(
                 "this file of judges cannot be read",
                 seen=f"{path} ({type(error).__name__})",
@@ -221,7 +221,7 @@ class Judges(nn.Module):
 
 
 def without_object(images: Tensor, masks: Tensor) -> Tensor:
-    """(N, 4, S, S): the image with the object greyed out, and where that was done.
+    """(N, 4, S, S): the image with the object grey, and the mask of what is grey.
 
     The mask is grown by S/16 pixels first, so that not even the object's outline is left.
     """

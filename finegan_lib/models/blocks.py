@@ -1,7 +1,7 @@
-"""The bricks that every generator and discriminator here is laid from.
+"""The layers that all generators and discriminators here are made of.
 
 Convolutions are 3×3, padding 1, without bias, and are followed by BatchNorm, unless said otherwise
-(paper, supplementary material; the same bricks as StackGAN-v2).
+(paper, supplementary material; the same blocks as in StackGAN-v2).
 """
 
 from collections.abc import Sequence
@@ -24,15 +24,15 @@ def conv3x3(in_channels: int, out_channels: int) -> nn.Conv2d:
 
 
 class BatchNorm2d(nn.BatchNorm2d):
-    """torch's BatchNorm2d; in training on a CPU, mean and variance come from two quick sums.
+    """torch's BatchNorm2d. In training on a CPU, mean and variance are computed from two fast sums.
 
-    torch's own kernel spends four fifths of its time on the statistics.
+    torch's own kernel needs four fifths of its time for these statistics.
     """
 
     WORTHWHILE = 2**18  # numbers in a batch; below, calling Python costs more than it saves
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) → (N, C, H, W), equal to torch's but for rounding."""
+        """(N, C, H, W) → (N, C, H, W), equal to torch's up to rounding."""
         here = self.training and x.device.type == "cpu" and x.dtype == self.weight.dtype
         quick = here and x.is_contiguous() and x.numel() >= self.WORTHWHILE
         if not quick or plain_forms():
@@ -47,7 +47,7 @@ class _NormaliseBatch(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, weight, bias, running_mean, running_var, momentum, eps):
-        # As few operations as there can be: on small maps each costs as much as the sums.
+        # As few operations as possible: on small maps each one costs as much as the sums.
         n, pixels = x.numel() / x.shape[1], x.flatten(2)
         mean = pixels.mean(2).mean(0)
         mean_square = torch.linalg.vector_norm(pixels, dim=2).square_().sum(0).div_(n)
@@ -72,8 +72,8 @@ class _NormaliseBatch(torch.autograd.Function):
 def glu(x: Tensor) -> Tensor:
     """Gated linear unit, first half × sigmoid(second half): (N, 2C, …) → (N, C, …).
 
-    Dauphin et al. (2017). torch's own hands back gradients with the channels outermost, however the
-    maps lie in memory; for maps with the channels innermost that slows down all that come before.
+    Dauphin et al. (2017). The gradients of torch's own GLU have the channels outermost, also for
+    maps with the channels innermost in memory. There this would slow down all earlier layers.
     """
     innermost = x.ndim == 4 and not x.is_contiguous() and not torch.compiler.is_compiling()
     innermost = innermost and not plain_forms()
@@ -83,7 +83,7 @@ def glu(x: Tensor) -> Tensor:
 
 
 class _GateInnermost(torch.autograd.Function):
-    """torch's GLU, with a gradient that lies in memory as its input does."""
+    """torch's GLU, with a gradient of the same memory layout as its input."""
 
     @staticmethod
     def forward(ctx, x):
@@ -108,7 +108,7 @@ class GLU(nn.Module):
 class Upsample(nn.Upsample):
     """Nearest-neighbour ×2: (N, C, H, W) → (N, C, 2H, 2W).
 
-    Autocast would have it done in float32, as all resampling; but this one only copies.
+    Autocast computes all resampling in float32. This one only copies numbers, so it keeps the type.
     """
 
     def __init__(self):
@@ -124,7 +124,7 @@ class Upsample(nn.Upsample):
 class SameBlock(nn.Sequential):
     """Convolution, BatchNorm, GLU: (N, in, H, W) → (N, out, H, W).
 
-    The gated linear unit halves the channels, so the convolution makes twice as many as come out.
+    The gated linear unit halves the channels, so the convolution has twice as many outputs.
     """
 
     def __init__(self, in_channels: int, out_channels: int):
@@ -154,9 +154,9 @@ class UpBlock(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Equal to :meth:`plain`, with the enlarged map left out where that is quicker."""
-        # The phases win where there are enough pixels in a batch; with fewer than 16 maps of 4×4
-        # making their weights costs more than it saves. On a GPU, which is quick at multiplying and
-        # slow at moving things about, they lose.
+        # The phases are faster if a batch has enough pixels. With fewer than 16 maps of 4×4, making
+        # their weights costs more than they save. On a GPU they are slower: it multiplies fast, and
+        # moving data costs it more.
         if x.device.type != "cpu" or x.numel() // x.shape[1] < self.WORTHWHILE:
             return self.plain(x)
         _, conv, norm, gate = self
@@ -188,12 +188,12 @@ class CodeConv(nn.Module):
         channels: channels C of the features.
         out_channels: channels that come out.
 
-    The plain form is :meth:`plain`. A map that repeats one vector everywhere is the same to the
-    convolution at every pixel but those of the border, where part of the window is padding. So the
-    code is multiplied with the kernel once, which gives one number for each of the kernel's nine
-    pixels ("taps"), and a pixel of the output gets the sum of those that lie inside the map: the
-    same numbers, for K·9 multiplications per output channel in place of K·9·H·W, and 9·H·W more,
-    however many codes there are.
+    The plain form is :meth:`plain`. A map that repeats one vector everywhere gives the same output
+    at every pixel, except at the border, where part of the window is padding. The code is therefore
+    multiplied with the kernel once. This gives one number for each of the kernel's nine pixels
+    ("taps"). A pixel of the output is the sum of the taps that are inside the map. The numbers are
+    the same, with K·9 multiplications per output channel instead of K·9·H·W, and 9·H·W additions
+    for any number of codes.
     """
 
     def __init__(self, code_channels: int, channels: int, out_channels: int):
@@ -221,8 +221,8 @@ class CodeConv(nn.Module):
 class WholeConv(nn.Conv2d):
     """A convolution with a kernel as large as its input, that is, one matrix product.
 
-    (N, in, K, K) → (N, out, 1, 1), with the weights of a ``Conv2d``. It costs a matrix product's
-    time, which counts where there is an output for each of thousands of codes.
+    (N, in, K, K) → (N, out, 1, 1), with the weights of a ``Conv2d``. A matrix product is faster;
+    this matters if there is one output for each of thousands of codes.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -231,12 +231,12 @@ class WholeConv(nn.Conv2d):
 
 
 def smallest_map(image_size: int) -> tuple[int, int]:
-    """(K, n) with S = K · 2ⁿ and K from 4 to 7: where networks begin or end, and doublings.
+    """(K, n) with S = K · 2ⁿ and K from 4 to 7: side of the smallest map, number of doublings.
 
     4 for powers of two, as in the paper; 6 for 48, 96 and 192.
 
     Raises:
-        InputError: for a side that is no such number.
+        InputError: for a side that has no such form.
     """
     doublings, side = 0, image_size
     while side >= 8 and side % 2 == 0:
@@ -284,9 +284,9 @@ class Encoder(nn.Sequential):
         return x
 
     def each(self, *batches: Tensor) -> Sequence[Tensor]:
-        """The features of every batch, in one pass: only a BatchNorm sees them one by one.
+        """The features of every batch, in one pass; a BatchNorm still computes each batch alone.
 
-        One pass is quicker, and the spectral norms are worked out once for all.
+        One pass is faster, and the spectral norms are computed only once.
         """
         sizes = [len(batch) for batch in batches]
         return self(torch.cat(batches), sizes).split(sizes)
@@ -313,7 +313,7 @@ def _normed(conv: nn.Conv2d, norm: str) -> list[nn.Module]:
 def initialise(module: nn.Module) -> None:
     """Orthogonal weights for convolutions and linear layers, BatchNorm scale ~ N(1, 0.02), no bias.
 
-    As the authors do it. Draws from torch's global generator: seed it first.
+    As in the authors' code. The random numbers come from torch's global state: seed it first.
     """
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):

@@ -1,9 +1,9 @@
-"""Convolutions in the forms that a CPU works out quickest: other sums, the same numbers.
+"""Convolutions in the forms that are fastest on a CPU: other sums, the same numbers.
 
-oneDNN, which works for torch on a CPU, fills the registers of the processor with a pixel's output
-channels, 16 at a time, and reads maps most quickly whose channels lie innermost in memory. Wide
-layers are at the machine's limit as they are. Layers of few channels, and those that read enlarged
-maps, are brought into a form here that fills the registers, or that has less to do.
+torch uses oneDNN on a CPU. It fills the processor's registers with the output channels of a pixel,
+16 at a time, and it reads maps fastest whose channels are innermost in memory. Wide layers already
+run at the machine's limit. This module changes layers with few channels, and layers that read
+enlarged maps, into forms that fill the registers or need fewer operations.
 """
 
 import contextlib
@@ -17,10 +17,10 @@ _plain = False  # see differentiable_twice
 
 @contextlib.contextmanager
 def differentiable_twice():
-    """Within it all layers take torch's plain forms, whose gradients have gradients themselves.
+    """A context in which all layers use torch's plain forms, which can be differentiated twice.
 
-    A penalty on a gradient (:func:`finegan_lib.losses.gradient_penalty`) needs them. The quick
-    forms here and in :mod:`.blocks` can be differentiated once.
+    A penalty on a gradient (:func:`finegan_lib.losses.gradient_penalty`) needs this. The fast forms
+    here and in :mod:`.blocks` can be differentiated only once.
     """
     global _plain
     before, _plain = _plain, True
@@ -36,18 +36,18 @@ def plain_forms() -> bool:
 
 
 class Conv2d(nn.Conv2d):
-    """torch's Conv2d, worked out by :func:`convolve`."""
+    """torch's Conv2d, computed by :func:`convolve`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, in, H, W) → (N, out, H', W'), equal to torch's but for rounding."""
+        """(N, in, H, W) → (N, out, H', W'), equal to torch's up to rounding."""
         return convolve(x, self.weight, self.bias, self.stride, self.padding)
 
 
 def convolve(
     x: Tensor, weight: Tensor, bias: Tensor | None = None, stride=(1, 1), padding=(0, 0)
 ) -> Tensor:
-    """``conv2d``, in the form that is the quickest for its sizes on a CPU."""
-    recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()  # others work it out
+    """``conv2d``, in the form that is fastest for its sizes on a CPU."""
+    recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()  # these choose the form
     here = x.device.type == "cpu" and bias is None and not (recorded or _plain)
     if here and not torch.is_autocast_enabled("cpu"):
         kernel, stride, padding = tuple(weight.shape[2:]), tuple(stride), tuple(padding)
@@ -59,12 +59,12 @@ def convolve(
 # ------------------------------------------------------------------------------- few channels
 
 FEW = 8  # channels: half a register or less
-WORTHWHILE = 2**15  # pixels in a batch; below, 16 channels gain nothing from few before them
+WORTHWHILE = 2**15  # pixels in a batch; with fewer, a layer from few to 16 channels gains nothing
 
 
 def few_channels(x: Tensor, weight: Tensor) -> bool:
-    """Whether :class:`_ConvolveFew` gains anything: forwards if few channels come out, backwards
-    also if few come in, for then the gradient by the input has few."""
+    """Whether :class:`_ConvolveFew` is faster: in the forward pass if few channels come out, in the
+    backward pass also if few come in, because the input's gradient then has few channels."""
     out_channels, in_channels = weight.shape[:2]
     if out_channels <= FEW:
         return True
@@ -94,10 +94,11 @@ SHIFTS = {n: _shifts(n) for n in (2, 4)}
 def conv_in_groups(x: Tensor, weight: Tensor) -> Tensor:
     """3×3 convolution, padding 1, of maps with the channels innermost: n pixels of a row at once.
 
-    Few output channels leave most of a register empty. So two or four neighbours in a row are made
-    one pixel of two or four times as many channels: a convolution that moves on by n pixels, with
-    the kernel at n places, n + 2 columns wide. Of these columns three are not zero, and still it is
-    the quicker. In memory a pixel of n·out channels is n pixels of out channels: nothing is moved.
+    Few output channels leave most of a register empty. Two or four neighbours in a row are
+    therefore computed as one pixel with two or four times as many channels: a convolution with
+    stride n, whose kernel has n + 2 columns and contains the original kernel at n places. Only
+    three of these columns are not zero, but the convolution is still faster. In memory, one pixel
+    of n·out channels is the same as n pixels of out channels, so nothing is moved.
 
     Args:
         x: (N, in, H, W).
@@ -118,7 +119,7 @@ def conv_in_groups(x: Tensor, weight: Tensor) -> Tensor:
 
 
 class _ConvolveFew(torch.autograd.Function):
-    """3×3, padding 1, where few channels come in or go out; to others the layout is the usual."""
+    """3×3, padding 1, with few input or output channels. Input and output have torch's layout."""
 
     @staticmethod
     def forward(ctx, x, weight):
@@ -134,7 +135,7 @@ class _ConvolveFew(torch.autograd.Function):
         by_x = by_weight = None
         laid = lay_innermost(upstream)
         if ctx.needs_input_grad[0]:
-            # The transposed convolution is one by the kernel turned half round.
+            # The transposed convolution is a convolution with the kernel rotated by 180°.
             by_x = conv_in_groups(laid, weight.transpose(0, 1).flip(2, 3)).contiguous()
         if ctx.needs_input_grad[1]:
             if max(weight.shape[:2]) > FEW:
@@ -163,13 +164,14 @@ PHASES = torch.einsum("ayr,bxs->rsabyx", _ROWS, _ROWS).reshape(9, 16)
 
 
 def up_conv(x: Tensor, weight: Tensor) -> Tensor:
-    """Nearest ×2 and then a 3×3 convolution, padding 1, worked out on the small map.
+    """Nearest ×2 and then a 3×3 convolution, padding 1, computed on the small map.
 
-    Of the nine pixels that a window of the enlarged map covers, some are copies of one: only four
-    differ. Which ones depends on whether the output's row and column are even or odd, four cases
-    ("phases"), so four 2×2 kernels on the small map give all of the output with 16 multiplications
-    where the plain form has 36. They are one convolution with 4·out channels; its output is then
-    interleaved: row 2i + dy is row i + dy of the phase dy, and columns likewise.
+    A window of the enlarged map covers nine pixels, but only four of them differ; the others are
+    copies. Which ones they are depends on whether the output's row and column are even or odd.
+    These are four cases ("phases"). Four 2×2 kernels on the small map give the whole output with 16
+    multiplications where the plain form needs 36. They are computed as one convolution with 4·out
+    channels. Its output is then interleaved: row 2i + dy is row i + dy of the phase dy; the same
+    holds for columns.
 
     Args:
         x: (N, in, H, W).
@@ -194,15 +196,15 @@ def up_conv(x: Tensor, weight: Tensor) -> Tensor:
 
 
 def innermost(x: Tensor) -> Tensor:
-    """On a CPU: maps with the channels innermost in memory; their gradients come back as usual.
+    """On a CPU: maps with the channels innermost in memory; their gradients have torch's layout.
 
-    Convolutions of stride 2 are quicker so, unless a BatchNorm between them wants it otherwise.
+    Convolutions of stride 2 are faster in this layout if there is no BatchNorm between them.
     """
     return _laid(x, torch.channels_last, torch.contiguous_format)
 
 
 def outermost(x: Tensor) -> Tensor:
-    """The way back from :func:`innermost`."""
+    """The reverse of :func:`innermost`."""
     return _laid(x, torch.contiguous_format, torch.channels_last)
 
 
@@ -226,7 +228,7 @@ class _Lay(torch.autograd.Function):
 
 
 def conv_together(features: Tensor, *convs: nn.Conv2d) -> Tensor:
-    """Convolutions of one shape that read the same features, as one: their outputs, side by side.
+    """Several convolutions of one shape on the same features, as one; outputs are concatenated.
 
     A head with one to three channels costs a CPU as much as one with eight.
     """

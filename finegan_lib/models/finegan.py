@@ -99,7 +99,7 @@ class FineGANConfig:
 
 
 class Stage(NamedTuple):
-    """What one stage draws: images (N, 3, S, S) in [-1, 1], the mask (N, 1, S, S) in [0, 1]."""
+    """The output of one stage: images (N, 3, S, S) in [-1, 1], the mask (N, 1, S, S) in [0, 1]."""
 
     foreground: Tensor
     mask: Tensor
@@ -116,19 +116,19 @@ class FineGANOutput(NamedTuple):
 
 
 def stitch(foreground: Tensor, mask: Tensor, behind: Tensor) -> Stage:
-    """Lay a masked foreground over an image: M·F + (1 − M)·behind (paper, section 3.1)."""
+    """Put a masked foreground on an image: M·F + (1 − M)·behind (paper, section 3.1)."""
     masked_foreground = mask * foreground
     return Stage(foreground, mask, masked_foreground, masked_foreground + (1 - mask) * behind)
 
 
 def view_grid(z: Tensor, image_size: int) -> Tensor:
-    """Where each pixel of the foreground is fetched from: z (N, ≥ 3) → (N, S, S, 2), in [-1, 1].
+    """The source position of each pixel of the foreground: z (N, ≥ 3) → (N, S, S, 2), in [-1, 1].
 
-    The training crops are mirrored and shifted at random (:mod:`finegan_lib.data`); here z's first
-    three numbers do the same to what G draws, in the same amounts: mirrored where the first is
-    below 0, shifted by whole pixels along x and y, evenly up to ±6/64 of the side. Which way a bird
-    looks and where it stands are then no matter of its kind. The shift has a gradient by z, as if
-    it were not rounded.
+    The training crops are mirrored and shifted at random (:mod:`finegan_lib.data`). z's first three
+    numbers do the same to the drawn image, by the same amounts: the image is mirrored if the first
+    is below 0, and shifted by whole pixels along x and y, uniformly up to ±6/64 of the side. The
+    direction of a bird and its place then do not depend on its kind. The shift has a gradient by z,
+    as if it were not rounded.
     """
     mirror = torch.where(z[:, :1] < 0, -1.0, 1.0)
     pixels = (2 * torch.special.ndtr(z[:, 1:VIEW_DIMS]) - 1) * image_size * 6 / 64
@@ -140,9 +140,9 @@ def view_grid(z: Tensor, image_size: int) -> Tensor:
 
 
 def fetched(maps: Tensor, view: Tensor) -> Tensor:
-    """Maps (N, K, S, S) as a :func:`view_grid` (N, S, S, 2) fetches them; the border goes on.
+    """Maps (N, K, S, S) sampled at a :func:`view_grid` (N, S, S, 2); the border is repeated.
 
-    It fetches whole pixels, so the nearest is all there is; only a gradient by z needs more.
+    The grid has whole pixels, so the nearest pixel is exact. A gradient by z needs interpolation.
     """
     mode = "bilinear" if view.requires_grad else "nearest"
     return F.grid_sample(maps, view, mode=mode, padding_mode="border", align_corners=False)
@@ -231,7 +231,7 @@ class FineGANGenerator(nn.Module):
         return FineGANOutput(background, *self.draw_foregrounds(codes, background.image))
 
     def draw_foregrounds(self, codes: Codes, behind: Tensor) -> tuple[Stage, Stage]:
-        """The parent and child stages alone, laid over images (N, 3, S, S); b is not read."""
+        """The parent and child stages alone, on top of images (N, 3, S, S); b is not used."""
         view, z = None, codes.z
         if self.config.view:
             view, z = view_grid(z, self.config.image_size), F.pad(z[:, VIEW_DIMS:], (VIEW_DIMS, 0))
@@ -252,7 +252,7 @@ class FineGANGenerator(nn.Module):
         return Stage(image, torch.ones_like(image[:, :1]), image, image)
 
     def _lay(self, heads: Tensor, behind: Tensor) -> Stage:
-        """The image and mask heads, (N, 3 + 1, S, S), over what is behind."""
+        """The stage of the image and mask heads, (N, 3 + 1, S, S), on top of the image behind."""
         image, mask = heads.split([3, 1], 1)
         return stitch(torch.tanh(image), torch.sigmoid(mask + self.config.mask_bias), behind)
 
@@ -269,7 +269,7 @@ class FineGANGenerator(nn.Module):
 
 
 class BackgroundDiscriminator(nn.Module):
-    """D_b: judges patches, each twice: is it background (aux)? is it real? (paper, section 3.1).
+    """D_b: two answers for each patch: is it background (aux)? is it real? (paper, section 3.1).
 
     No normalisation. :func:`..data.example.background_layers` gives the layers: at 128 pixels it
     reads 126×126 images and answers for 24×24 patches of 34 pixels, 4 apart.
@@ -310,8 +310,8 @@ class BackgroundDiscriminator(nn.Module):
 class CodeDiscriminator(nn.Module):
     """D_p and D_c: a shared trunk, a real/fake head and a code head (paper, section 3.1).
 
-    D_p's real/fake head exists as in the authors' release, but no loss ever reads it: parent
-    images have no real counterpart.
+    D_p has a real/fake head, as in the authors' release, but no loss uses it: no real image
+    corresponds to a parent image.
 
     Args:
         config: sizes.
@@ -347,10 +347,10 @@ class CodeDiscriminator(nn.Module):
 
 
 class ContrastiveHead(nn.Module):
-    """Child codes as points among the images, in the manner of C3-GAN. Not in the paper.
+    """Child codes as points in the space of the images' features, as in C3-GAN. Not in the paper.
 
     ``features`` maps D_c's trunk features (N, channels, 4, 4) to h (N, 64); ``centroids`` (N_c, 64)
-    holds a point l of every code. Both live on a sphere: only directions count
+    holds a point l for every code. Both are used on a sphere: only directions count
     (:func:`finegan_lib.losses.code_contrast_loss`).
     """
 

@@ -1,4 +1,4 @@
-"""What the generators of all families have in common: random codes go in, one image comes out."""
+"""The common interface of all families' generators: random codes in, one image out."""
 
 import torch
 from torch import Tensor, nn
@@ -68,7 +68,7 @@ def final_image(output: Tensor | FineGANOutput | LRGANOutput | list[Tensor]) -> 
 
 @torch.no_grad()
 def random_output(generator: nn.Module, n: int, seed: int):
-    """What any family's generator, in the mode it is in, makes of n random codes of a seed."""
+    """The output of any family's generator, in its present mode, for n random codes of a seed."""
     codes = random_codes(generator, n, torch.Generator().manual_seed(seed))
     device = next(generator.parameters()).device
     return generator(*(code.to(device) for code in codes))

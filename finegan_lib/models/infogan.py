@@ -1,4 +1,4 @@
-"""InfoGAN (Chen et al., 2016, arXiv 1606.03657): a GAN that must keep its code readable."""
+"""InfoGAN (Chen et al., 2016, arXiv 1606.03657): a GAN whose images must show their code."""
 
 from dataclasses import dataclass
 

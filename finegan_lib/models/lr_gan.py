@@ -9,7 +9,7 @@
 
 The idea is FineGAN's (layers, masks) without its codes, without bounding boxes and without a
 discriminator of the background: one discriminator sees x_T. Recurrence, pose and composition are
-the authors'; the convolutions are FineGAN's bricks in place of their transposed ones.
+the authors'. The convolutions are FineGAN's blocks; the authors use transposed convolutions.
 """
 
 from dataclasses import dataclass

@@ -202,7 +202,7 @@ def _read_file(path: Path):
             cure="Pickled code is refused. Ask for a file of network.state_dict(), best as "
             "safetensors.",
         ) from error
-    except Exception as error:  # a damaged file can make the readers stumble in any way
+    except Exception as error:  # a damaged file can raise any error in the readers
         raise InputError(
             "this file of weights cannot be read",
             seen=f"{path} ({str(error).splitlines()[0] if str(error) else type(error).__name__})",

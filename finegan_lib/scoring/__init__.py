@@ -1,4 +1,4 @@
-"""A trained network scored, with the trainings of the networks that judge it.
+"""Scores of a trained network, and the trainings of the networks that the scores need.
 
 Against ToyBirds' truth, or on photographs, where there is none (:mod:`.photographs`).
 """

@@ -1,4 +1,4 @@
-"""Training the classifiers in which pictures are scored (see `feature_networks`)."""
+"""Training the classifiers that IS, FID and KID use (see `feature_networks`)."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def train_and_save_classifier(
     device="auto",
     progress=True,
 ) -> dict:
-    """What ``python -m finegan_lib classifier`` does: train, measure on other pictures, save.
+    """The command ``python -m finegan_lib classifier``: train, measure on other pictures, save.
 
     Args:
         out: safetensors file to write.

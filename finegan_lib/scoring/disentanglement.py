@@ -1,4 +1,4 @@
-"""How well the factors of an image are kept apart: MIG, DCI, and what leaks from the background.
+"""How well a network separates the factors of an image: MIG, DCI, leakage of the background.
 
 The scores take *codes* (what a generator was given, or what an encoder makes of an image) and
 *factors* (what is true of the image), image by image.
@@ -57,7 +57,7 @@ BINS = 20
 
 @dataclass(frozen=True)
 class DisentanglementConfig:
-    """How much is looked at, per seed."""
+    """How many images are used, per seed."""
 
     n_generated: int = 3000  # images with known codes
     n_real: int = 2000  # ToyBirds, not trained on
@@ -91,7 +91,8 @@ def information_matrix(codes: dict, factors: dict) -> np.ndarray:
 def mig(codes: dict, factors: dict) -> dict:
     """Mutual information gap: (I of the best code − I of the second best) / H(factor).
 
-    1: one code says all of the factor, the others nothing; 0: two codes say as much, or none does.
+    1: one code determines the factor, and the others do not depend on it. 0: two codes depend on it
+    equally, or none does.
 
     Returns:
         ``mig``, the mean over the factors, and ``mig_per_factor``. A factor that never varies
@@ -140,7 +141,7 @@ def dci(codes: dict, factors: dict, *, trees: int = 30, seed: int = 0) -> dict:
     importance, informative = [], {}
     for name, factor in factors.items():
         factor = discretise(factor)
-        # All codes compete at every split: a code that knows the factor leaves nothing to others.
+        # Every split chooses among all codes, so a code that determines the factor is chosen.
         forest = RandomForestClassifier(trees, max_features=None, random_state=seed)
         forest.fit(table[train], factor[train])
         importance.append(forest.feature_importances_)
@@ -158,7 +159,7 @@ def dci(codes: dict, factors: dict, *, trees: int = 30, seed: int = 0) -> dict:
 
 
 def _halves(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """range(n) in random order, one half to learn from and one to be asked about."""
+    """range(n) in random order: one half for training and one for testing."""
     order = np.random.default_rng(seed).permutation(n)
     return order[: n // 2], order[n // 2 :]
 
@@ -193,15 +194,15 @@ def shared_information(labels, background) -> float:
 
 
 def swap_rate(answers, answers_swapped) -> float:
-    """How often a named category changes when nothing but the background does, in [0, 1]."""
+    """How often the predicted category changes when only the background changes, in [0, 1]."""
     return float((np.asarray(answers) != np.asarray(answers_swapped)).mean())
 
 
 def probe_accuracy(features, background, seed: int = 0) -> float:
-    """How well a linear probe tells the background from features: accuracy above chance.
+    """How well a linear probe predicts the background from features: accuracy above chance.
 
-    Logistic regression on standardised features, trained on half of the images, asked about the
-    other half; 0: as good as naming the most frequent background, 1: never wrong.
+    Logistic regression on standardised features, trained on half of the images and tested on the
+    other half. 0: as good as the most frequent background, 1: never wrong.
 
     Args:
         features: (N, D).
@@ -227,7 +228,7 @@ def background_leakage(classifier, birds: ToyBirds, *, n_images: int = 2000, see
     Args:
         classifier: reads a child code, trained on generated images
             (:func:`finegan_lib.discovery.code_classifiers.train_code_classifier`).
-        birds: real ToyBirds; their background has nothing to do with their species.
+        birds: real ToyBirds; their background is independent of their species.
 
     Returns:
         ``answer``: :func:`shared_information` of the category that it names and the background;
@@ -265,7 +266,7 @@ def real_features(classifier, images: Tensor, image_size: int = DiscoveryConfig.
 
 @torch.no_grad()
 def judged_codes(generator, judges: Judges, n: int, seed: int = 0, batch_size: int = 100):
-    """Freely drawn codes, and what the judges see in the images drawn from them.
+    """Freely drawn codes, and the judges' answers for the images drawn from them.
 
     Returns:
         ``codes``: b, p and c as far as the family has them, and every number of z;
@@ -323,8 +324,8 @@ def evaluate_disentanglement(
         ``answer``, ``swap``, ``swap_control``, ``probe``   see :func:`background_leakage`
         ``probe_untrained``   the same probe on a classifier that learnt nothing
 
-        *The* leakage is ``answer``: what background a system takes a category to be. The probe
-        shows that features always hold some, even those that learnt nothing.
+        The measure of leakage is ``answer``: how much of the background is in the category. The
+        probe finds some background in all features, also in those of an untrained network.
 
         ``per_seed`` has the same for every seed.
 

@@ -42,9 +42,9 @@ def real_examples(dataset, indices=None) -> Examples:
 def free_examples(dataset, seed: int) -> Examples:
     """ToyBirds with any plumage on any silhouette, and empty backgrounds, for training judges.
 
-    A judge of plumages trained on real birds alone could cheat by the shape, since every child has
-    one. So every picture of the data set is drawn again with a random parent and child; then every
-    eighth, once more, from a window beside the bird.
+    A judge of plumages that is trained on real birds alone could use the shape, since every child
+    has one shape. Every picture of the data set is therefore drawn again with a random parent and
+    child. Every eighth picture is then drawn once more, from a window beside the bird.
     """
     random = np.random.default_rng(seed)
     rows = np.arange(len(dataset))
@@ -109,7 +109,7 @@ def train_judges(dataset, *, seed=0, steps=3000, batch_size=40, progress=True) -
 
 
 def judge_losses(judges: Judges, examples: Examples) -> dict[str, Tensor]:
-    """One augmented batch's loss for every judge, each of which trains that judge alone."""
+    """The losses of one augmented batch, one for each judge; each loss trains only its judge."""
     images, masks, pose = random_view(examples, judges.metadata["tilt_spread"])
     logits = judges.segmenter(degrade(images, colour=0.3))
     losses = {"mask": mask_loss(logits, masks)}
@@ -183,7 +183,7 @@ def move(layers: Tensor, mirror, degrees, scale, x, y) -> Tensor:
 
 
 def degrade(images: Tensor, colour: float) -> Tensor:
-    """Colours changed by about ``colour``, then blur and noise, as an unfinished GAN would paint.
+    """Colours changed by about ``colour``, then blur and noise, as in images of an unfinished GAN.
 
     Brightness, contrast and each colour channel get their own gain and offset.
     """
@@ -214,7 +214,7 @@ def degrade_mask(masks: Tensor) -> Tensor:
 def cut_parts_out(masks: Tensor) -> Tensor:
     """Half of the masks multiplied by another one of the batch, where a third at least remains.
 
-    What remains has an outline that says nothing about the silhouette.
+    The outline of the remaining part does not depend on the silhouette.
     """
     cut = masks * masks.roll(1, 0).roll(tuple(torch.randint(-4, 5, (2,)).tolist()), (2, 3))
     enough = cut.sum((1, 2, 3)) > masks.sum((1, 2, 3)) / 3
@@ -255,7 +255,7 @@ def measure_judges(judges: Judges, dataset, *, batch_size=200) -> dict:
 
 
 def factor_floor(readings: dict, real: Examples, tilt_spread: float) -> dict[str, float]:
-    """What the judges' own errors would add to a factor matrix, measured on real images.
+    """The contribution of the judges' own errors to a factor matrix, measured on real images.
 
     For the categories: the mean squared distance between the readings of two real images of the
     same category, which differ in everything else, divided by that of any two images. For the
@@ -302,7 +302,7 @@ def train_and_save_judges(
     progress=True,
     **world,
 ) -> dict:
-    """What ``python -m finegan_lib judges`` does: train, measure on other pictures, save.
+    """The command ``python -m finegan_lib judges``: train, measure on other pictures, save.
 
     Args:
         out: safetensors file to write.

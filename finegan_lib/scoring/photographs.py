@@ -16,10 +16,10 @@ part                  question
 ``masks``             how large are the masks, how sure, in one piece?
 ====================  ==========================================================================
 
-Labels are used for the scores alone, and by the set's own classifier. Photographs that the training
-kept out (its ``keep_out``) are scored apart: their categories are those found on the trained ones
-(the nearest of k-means' centres), and beside them stand as many trained photographs, for few images
-score differently from many.
+Only the scores and the set's own classifier use labels. Photographs that the training kept out (its
+``keep_out``) have scores of their own: their category is the nearest of the k-means centres found
+on the trained photographs. They are compared with an equal number of trained photographs, because
+few images score differently from many.
 """
 
 from dataclasses import dataclass, field
@@ -64,7 +64,7 @@ WITH_CHILDREN = (FineGANGenerator, InfoGANBaselineGenerator, InfoGANGenerator)
 
 @dataclass(frozen=True)
 class PhotoConfig:
-    """How much is drawn and looked at."""
+    """How many images are drawn and scored."""
 
     n_generated: int | None = None  # pictures of the quality (None: as many as photographs)
     n_swapped: int = 1000  # generated images whose backgrounds are swapped, and that readers name
@@ -126,9 +126,9 @@ def evaluate_photographs(
     Args:
         checkpoint: a shipped name, a file or the folder of a run.
         data: folder in CUB's layout.
-        networks: through which the pictures are looked at: "own" (trained on the folder's labels
-            and kept in the cache), or what
-            :func:`~finegan_lib.metrics.feature_networks.load_network` knows.
+        networks: the feature networks: "own" (trained on the folder's labels and kept in the
+            cache), or a name of
+            :func:`~finegan_lib.metrics.feature_networks.load_network`.
         keep_out: share of the photographs that the training did not see; None: as its run says.
         seeds: of the readers' trainings; the scores are means over them.
 
@@ -240,8 +240,8 @@ def quality_through(
 def own_classifier(photos: Photographs, config: PhotoConfig, progress=True) -> SmallClassifier:
     """The set's own classifier at this size: out of the cache, or trained, a minute or two.
 
-    It learns from nine tenths of the photographs, chosen by their names, whatever a generator saw;
-    its accuracy on the others stands in its metadata.
+    It learns from nine tenths of the photographs, chosen by their names and independent of what a
+    generator was trained on. Its metadata have its accuracy on the others.
     """
     labels, size = photos.labels, photos.crops.shape[-1]
     digest = pictures_digest(torch.cat([photos.crops.flatten(), _bytes(labels)])[None])

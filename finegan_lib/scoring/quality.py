@@ -7,8 +7,8 @@
 between 1 and the number of classes; high when every picture is clearly *something* and all
 together are *many things*. It never looks at a real picture.
 
-**Fréchet Inception distance** (Heusel et al. 2017, arXiv 1706.08500). Features of real and of
-generated pictures, each summed up as a Gaussian (mean μ, covariance Σ):
+**Fréchet Inception distance** (Heusel et al. 2017, arXiv 1706.08500). A Gaussian (mean μ,
+covariance Σ) describes the features of real pictures, another one those of generated pictures:
 
     FID = |μ_r − μ_g|² + tr(Σ_r + Σ_g − 2 (Σ_r Σ_g)^½)
 
@@ -17,11 +17,12 @@ generated pictures, each summed up as a Gaussian (mean μ, covariance Σ):
 **Kernel Inception distance** (Bińkowski et al. 2018, arXiv 1801.01401): the squared maximum mean
 discrepancy of the features under the kernel (x·y/D + 1)³, estimated without bias; may be negative.
 
-The three formulas are torchmetrics'. Ours is what surrounds them, where most errors are made:
+torchmetrics computes the three formulas. This module prepares their inputs, where most errors
+occur:
 
 * pictures are **uint8**, rounded (not cut off) from [-1, 1], generated ones and real ones alike;
 * the network resizes them itself, the same way for both (see `feature_networks`);
-* real pictures are what the generator was asked to imitate: training crops, with their random
+* real pictures are of the kind that the generator imitates: training crops, with their random
   shifts and flips, but of ToyBirds that were not trained on;
 * generated ones have tied codes and the same number for every child, as in the paper (issue 8 of
   the authors' repository: 30,000 pictures, equal per child);
@@ -71,8 +72,8 @@ def inception_score(logits: Tensor, splits: int = 10, seed: int = 0) -> tuple[fl
         splits: how many parts; each needs many more pictures than there are classes.
 
     Returns:
-        mean, and the population standard deviation (over n, as the first implementation), which
-        tells how much the parts differ, not how sure the mean is.
+        The mean, and the population standard deviation (over n, as in the first implementation). It
+        measures how much the parts differ, not the error of the mean.
 
     Raises:
         InputError: if there are fewer pictures than splits.
@@ -157,8 +158,8 @@ def kid(
 ) -> tuple[float, float]:
     """Kernel Inception distance of (N, D) and (M, D) features: mean and sd over random subsets.
 
-    Subsets are no larger than the smaller set; with very few pictures they overlap so much that
-    the sd says nothing.
+    Subsets are at most as large as the smaller set. With very few pictures they overlap so much
+    that the standard deviation has no meaning.
     """
     metrics = _torchmetrics()
     size = min(subset_size, len(real), len(fake))
@@ -205,7 +206,7 @@ def sample_pictures(
     """n pictures of any generator of this library, in uint8 batches (B, 3, S, S) on the CPU.
 
     Codes are tied and every child (or category) gets the same number of pictures, up to one. A
-    generator without codes gets noise alone. Of several outputs the finished picture is taken.
+    generator without codes gets noise only. If it has several outputs, the finished picture counts.
     """
     for batch in unmade_pictures(generator, n, seed=seed, batch_size=batch_size):
         yield batch.make()
@@ -325,7 +326,7 @@ class Statistics:
 def read_statistics(network: nn.Module, batches: Iterable[Tensor], n=None, progress=True):
     """The `Statistics` of uint8 batches (B, 3, H, W), read by a feature network on its device.
 
-    Of several processes each reads every size-th batch (`own_batches`); all get the whole.
+    Each of several processes reads every size-th batch (`own_batches`); all get the same result.
     """
     halves, features, logits = [None, None], {}, {}
     device = next(network.parameters()).device
@@ -377,8 +378,8 @@ def cached_statistics(
 ) -> Statistics:
     """`read_statistics` of a real set, kept on disk under a name made of its content.
 
-    The name is the digest of every pixel and of the network's weights: another picture, another
-    crop or another network is another file, and nothing can go stale.
+    The name is the digest of every pixel and of the network's weights. Another picture, crop or
+    network has another file, so a file is never out of date.
 
     Args:
         pictures: (N, 3, S, S) uint8.
@@ -402,7 +403,7 @@ def _read_kept(path: Path) -> Statistics | None:
     """None: there is no such file, or it is damaged."""
     try:
         return _unpacked(load_file(path))
-    except Exception:  # whatever a damaged file makes its reader say
+    except Exception:  # a damaged file can raise any error in its reader
         return None
 
 
@@ -470,9 +471,9 @@ def evaluate_quality(
     batch_size=100,
     progress=True,
 ) -> dict:
-    """What ``python -m finegan_lib quality`` does: score one generator.
+    """The command ``python -m finegan_lib quality``: score one generator.
 
-    Processes that torchrun starts share the pictures out.
+    Processes that torchrun starts divide the pictures among them.
 
     Args:
         checkpoint: a shipped name, a file or the folder of a run, of any family.

@@ -1,8 +1,8 @@
-"""Every score of a generator against the toy world's ground truth, in one dictionary.
+"""Every score of a generator against ToyBirds' ground truth, in one dictionary.
 
-Generated images are read by the judges (`judges`), factors by `factor_matrix`, and real images by
-classifiers trained on generated ones (`finegan_lib.discovery.code_classifiers`). Each score is the
-mean over several sampling seeds; the seeds' own values are kept beside it.
+The judges (`judges`) read generated images, `factor_matrix` measures the factors, and classifiers
+that are trained on generated images (`finegan_lib.discovery.code_classifiers`) sort real ones. Each
+score is the mean over several sampling seeds; the value of every seed is kept, too.
 """
 
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ from ..metrics.factors import CODE_NAMES, FACTOR_NAMES, disentanglement_margins,
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """How much is sampled, per seed."""
+    """How many images are sampled, per seed."""
 
     n_images: int = 1000  # generated images that the judges read, the same number per child
     n_pairs: int = 500  # pairs of codes for the factor matrix; each costs 6 images

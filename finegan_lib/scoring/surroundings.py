@@ -1,17 +1,17 @@
-"""How often a named category stays when the background is swapped; no truth is needed.
+"""How often the predicted category stays when the background is swapped. No labels are needed.
 
-A category that changes with the background is one of backgrounds. A classifier that learnt to read
-child codes from generated images, φ_c of
-:func:`finegan_lib.discovery.code_classifiers.code_readers`, names the category before and after the
-swap:
+A category that changes with the background is a category of backgrounds. A classifier that learned
+to read child codes from generated images (φ_c of
+:func:`finegan_lib.discovery.code_classifiers.code_readers`) predicts the category before and after
+the swap:
 
 - **by code**, for a FineGAN: the same bird, drawn again with another background code b;
 - **by surroundings**, for any family and for real photographs: the middle of one crop, a disc as
-  wide as the object, in the surroundings of another crop. What lies in the disc beside the object
-  stays, so this is the milder swap for the category and the only one that an InfoGAN allows.
+  wide as the object, in the surroundings of another crop. The background inside the disc stays, so
+  this swap changes less. It is the only one that an InfoGAN allows.
 
-How often the answer stays when a crop is only moved by a pixel stands beside each: no swap can be
-expected to leave more.
+For comparison, the same is measured when the crop only moves by a pixel: a swap cannot be expected
+to change fewer categories than that.
 """
 
 import numpy as np
@@ -61,7 +61,7 @@ def named(reader, images: Tensor, image_size: int = 32) -> np.ndarray:
 
 
 def surroundings_scores(reader, images: Tensor, *, image_size: int = 32, seed: int = 0) -> dict:
-    """What becomes of the named category in other surroundings.
+    """How often the predicted category stays in other surroundings.
 
     Args:
         reader: of child codes.
@@ -92,7 +92,7 @@ def code_swap_scores(
     seed: int = 0,
     batch_size: int = 50,
 ) -> dict:
-    """What becomes of the named category when only the background code b changes.
+    """How often the predicted category stays when only the background code b changes.
 
     p is the parent of c, both b are drawn freely and differ; z stays.
 

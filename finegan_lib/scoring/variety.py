@@ -1,7 +1,7 @@
-"""How many different birds a FineGAN draws, and what its masks are like; no truth is needed.
+"""How many different birds a FineGAN draws, and properties of its masks. No labels are needed.
 
-Children are compared in the same shapes, parents by their masks, both with the same noise: two that
-look alike there are twins, whatever their number says. The measure of two children is
+Children are compared in the same shapes, parents by their masks, both with the same noise. Two that
+look alike are twins, although they have different numbers. The distance of two children is
 :func:`finegan_lib.siblings.foreground_distance`, of two parents the overlap of their masks.
 """
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from ..models import FineGANGenerator
 from ..siblings import distance_table
 
-CHILDREN_APART = 0.25  # from which two children are two; the 20 kinds of `toy` keep it
+CHILDREN_APART = 0.25  # at a smaller distance two children are twins; no two of `toy` are
 PARENTS_OVERLAP = 0.75  # intersection over union from which two parents are one
 EMPTY, FULL = 0.02, 0.9  # areas of a mask that shows nothing, or everything
 
@@ -112,7 +112,7 @@ def told_apart(answers, codes, n_codes: int) -> int:
 def mask_summary(
     generator: FineGANGenerator, *, n: int = 500, seed: int = 0, batch_size: int = 50
 ) -> dict:
-    """What the masks are like, over n images with tied codes, every child equally often.
+    """Properties of the masks of n images with tied codes, every child equally often.
 
     Returns:
         ``area`` and ``area_parent``: mean of the child's and of the parent's mask;

@@ -52,6 +52,9 @@ def test_every_row_changes_the_preset_and_the_papers_row_all_of_it():
     same = {f.name for f in dataclasses.fields(recipe)} - set(free)
     assert {n for n in same if getattr(recipe, n) != getattr(papers, n)} == set()
     assert {"augmentation", "with R1"} <= rows.keys() and "R1 and R2" not in rows
+    assert ("with strength that follows D's overfitting" in rows) is (
+        BIRDS.recipe.augment_target == 0
+    )
     with_r1 = ablation.changed(BIRDS, r1=0.1)
     assert "R1 and R2" in ablation.switches(with_r1) and "with R1" not in ablation.switches(with_r1)
 
@@ -75,6 +78,10 @@ def test_it_goes_on_and_adds_seeds_to_both_ends(pretended, tmp_path):
     assert (parsed.seeds, parsed.more_seeds, parsed.steps) == ([0, 1], 1, 9)
     with pytest.raises(InputError, match="another steps"):
         ablation.ablate_photographs(tmp_path, "my/birds", seeds=(0,), steps=8, only=names[:1])
+    other = {"birds32": ablation.changed(BIRDS, d_noise=0.7)}
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(InputError, match="another recipe"):
+        patch.setattr(ablation, "PRESETS", other)
+        ablation.ablate_photographs(tmp_path, "my/birds", seeds=(0,), **options)
     with pytest.raises(InputError, match="no such row"):
         ablation.ablate_photographs(tmp_path, "my/birds", only=("hinge",))
 

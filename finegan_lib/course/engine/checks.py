@@ -1,4 +1,4 @@
-"""What a notebook calls: check an answer, ask for a hint, see the progress board.
+"""The functions for a notebook: check an answer, show a hint, show the progress board.
 
 Nothing here raises on account of a student's answer, so a notebook always runs to its end.
 """

@@ -1,8 +1,8 @@
-"""The repository's address, and what stands at the top of every notebook: badge and first cell.
+"""The repository's address, and the top of every notebook: the badge and the first code cell.
 
-The address stands in one place, ``[project.urls]`` of pyproject.toml. What badges open stands
-beside it, in ``[tool.finegan]``: the release's tag, or the default branch where the repository has
-no such tag. ``python -m finegan_lib.course badges`` asks the repository.
+``[project.urls]`` of pyproject.toml is the only place of the address. ``[tool.finegan]`` names what
+the badges open: the release's tag, or the default branch if the repository has no such tag.
+``python -m finegan_lib.course badges`` asks the repository and writes it there.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The table of contents: what every lesson's header says of it, and the tables made of that.
+"""The table of contents: the header of every lesson, and the tables made from the headers.
 
 A header, ``lesson:`` in the first lines of ``lesson.py``, states ``title`` (a word or two),
 ``part`` (of the course), ``about`` (a few words for the map), ``question`` (that it answers),

@@ -30,7 +30,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A typical wrong answer, and what to say to whoever gives it."""
+    """A typical wrong answer, and the message for it."""
 
     answer: object
     hint: str
@@ -83,7 +83,7 @@ class Exercise:
         raise NotImplementedError
 
     def cause(self, error: str) -> str:
-        """What to say of an answer that stopped with an error."""
+        """The message for an answer that stopped with an error."""
         return error
 
 

@@ -97,7 +97,7 @@ def keep_outputs(new, old):
 
 
 def fingerprint(notebook) -> str:
-    """Of all code in a notebook: outputs rendered from other code are stale."""
+    """A digest of all code in a notebook. Outputs with another digest are stale."""
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     return hashlib.sha256(code.encode()).hexdigest()[:16]
 
@@ -141,7 +141,7 @@ def execute(notebook) -> float:
     """
     environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
     environment |= ONE_THREAD | {"CUDA_VISIBLE_DEVICES": "", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-    environment["FINEGAN_STATIC"] = "1"  # no widgets: nobody is there to move them
+    environment["FINEGAN_STATIC"] = "1"  # no widgets: a rendered notebook cannot move them
     paths = [str(ROOT), environment.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     before = _children_seconds()

@@ -257,7 +257,7 @@ def restlessness(album: dict[int, Tensor]) -> float:
 
 @contextmanager
 def accident(step: int, deed):
-    """Within it, ``deed(system)`` befalls every FineGAN's run right after its ``step``-th step."""
+    """A context in which ``deed(system)`` is called after the ``step``-th step of every FineGAN."""
     original, taken = FineGANSystem.step, []
 
     def struck(self, *arguments):
