@@ -446,7 +446,8 @@ course.check("{{number}}.5", my_walk)
 # * **{{discovery}}** Whoever can paint a species to order can teach another to recognise it.
 # * **{{gallery}}** And can repaint the world a little.
 #
-# **Go on with** lesson {{real_birds}}, photographs; and with your own: a folder in CUB's layout, with boxes, is all that
+# **Go on with** lesson {{real_birds}}, photographs; and with your own: a folder in CUB's layout,
+# with boxes, is all that
 # `python -m finegan_lib train --preset cub --data FOLDER` needs. And a GPU, and patience.
 
 # %% tags=["nbval-check-output"]
