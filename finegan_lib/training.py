@@ -418,7 +418,7 @@ class Run:
             start_from(config.loop.start_from, self.system, config)
         # Last of all: it may have to be drawn, and by one process only.
         self.dataset = distributed.in_turn(lambda: build_dataset(config, progress, data))
-        if progress and hasattr(self.dataset, "tell_background"):
+        if distributed.is_first() and hasattr(self.dataset, "tell_background"):
             self.dataset.tell_background()
         loop, self.compared = config.loop, {}
         if loop.keep_out:

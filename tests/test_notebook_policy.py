@@ -92,7 +92,7 @@ def test_it_holds_no_widgets_and_no_paths(path, notebook):
 def test_it_is_small(path, notebook):
     assert path.stat().st_size <= 500_000
     assert sum("image/png" in output.get("data", {}) for output in outputs(notebook)) <= 8
-    assert all(len(cell.source.splitlines()) <= 30 for cell in code_cells(notebook))
+    assert all(len(cell.source.splitlines()) <= 25 for cell in code_cells(notebook))
     for cell in code_cells(notebook):
         printed = "".join(text_of(o) for o in cell.outputs if o.output_type == "stream")
         assert len(printed.splitlines()) <= 20

@@ -1,4 +1,4 @@
-"""What a trained FineGAN is good for.
+"""Applications of a trained FineGAN.
 
 ============  ===================================================================================
 module        what it does
@@ -10,7 +10,7 @@ readers       the encoder and two classifiers, trained once for a checkpoint and
 photographs   one photograph, a folder of them or ToyBirds, as tensors
 transfer      shape and pose of one photograph, appearance of another
 interpolate   from one photograph or code to another: a strip and a GIF
-segment       cuts real objects out, having seen generated ones alone
+segment       cuts real objects out; its network was trained on generated images only
 ============  ===================================================================================
 """
 

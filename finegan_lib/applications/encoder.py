@@ -1,7 +1,7 @@
 """An encoder: from a picture to the codes that a FineGAN would draw it from, in one pass.
 
 It is trained on generated pictures alone, whose codes are known, and then asked about photographs.
-What it says of a photograph is a place to start from, not an answer: gradient descent goes on from
+Its output for a photograph is a start, not the result: gradient descent continues from
 there (:func:`finegan_lib.applications.invert`). MixNMatch (Li et al., CVPR 2020) trains its
 encoders against the generator; here the generator stays as it is.
 """
@@ -34,7 +34,7 @@ class EncoderConfig:
 
 
 class Guess(NamedTuple):
-    """What an encoder reads off N pictures.
+    """The output of an encoder for N pictures.
 
     Attributes:
         z_bird, z_behind: (N, z_dim), the means of what z may have been.

@@ -1,9 +1,8 @@
-"""What reads codes off pictures for one checkpoint: an encoder and two classifiers.
+"""The networks that read codes from pictures, for one checkpoint: an encoder and two classifiers.
 
-The encoder says where to start when codes are searched for (:mod:`.encoder`). The classifiers are
-those of the paper's category discovery (:mod:`finegan_lib.discovery.code_classifiers`), trained on
-their own and with other pictures: they say what the outcome shows, so that nobody marks his own
-work.
+The encoder gives the start of a search for codes (:mod:`.encoder`). The classifiers are those of
+the paper's category discovery (:mod:`finegan_lib.discovery.code_classifiers`). They are trained
+separately and on other pictures: they score results, and no network scores its own results.
 """
 
 from dataclasses import dataclass, field

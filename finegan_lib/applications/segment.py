@@ -1,9 +1,9 @@
-"""Cut real objects out, with a network that saw generated ones alone.
+"""Cut real objects out, with a network that was trained on generated pictures only.
 
-A FineGAN draws a picture together with its mask, 1 − (1 − M_c)(1 − M_p), so it is an endless set of
-pictures with masks that nobody had to draw. A small U-Net learns from those, and is then asked
-about photographs. Later work made a method of it: Voynov et al. (ICML 2021) and Melas-Kyriazi et
-al. (2021) segment with masks out of generators.
+A FineGAN draws a picture together with its mask, 1 − (1 − M_c)(1 − M_p). It can therefore make any
+number of pictures with masks. A small U-Net is trained on them and then applied to photographs.
+Later work made a method of this: Voynov et al. (ICML 2021) and Melas-Kyriazi et al. (2021) segment
+with masks out of generators.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Files of annotations, opened and parsed: tables, JSON, XML; and what one says of a box.
+"""Open and parse files of annotations: tables, JSON, XML; and the record of one box in them.
 
 Texts are parsed by Python's ``csv``, ``json`` and ``expat``. Which layout a file has, :mod:`.boxes`
 knows.
@@ -28,7 +28,7 @@ SPLITS |= dict.fromkeys(("tst", "dev", "eval"), False)
 
 
 class Entry(NamedTuple):
-    """What a file says of one box, or of a picture without any.
+    """The record of one box in a file, or of a picture without a box.
 
     Attributes:
         names: the picture's name, and others to try where there is no such picture.
@@ -73,7 +73,7 @@ class Table(NamedTuple):
 
 
 class Node(NamedTuple):
-    """An element of XML; ``text`` is what stands directly in it."""
+    """An element of XML; ``text`` is the text directly in it."""
 
     tag: str
     attributes: dict
@@ -175,7 +175,7 @@ def why(error) -> str:
 
 
 def bad_file(path, error, cure="Fetch it again.") -> InputError:
-    """What is said of an annotation that cannot be parsed."""
+    """The error for an annotation that cannot be parsed."""
     return InputError(f"cannot use the annotation {path}", seen=why(error), cure=cure)
 
 
@@ -196,7 +196,7 @@ def split_of(word) -> bool | None:
 
 
 def safely(make, where, names=(), beside=()) -> list[Entry]:
-    """The entries that ``make()`` gives, or one that says why there are none."""
+    """The entries that ``make()`` gives, or one entry with the reason why there are none."""
     try:
         return make()
     except InputError as error:
@@ -245,5 +245,136 @@ def picture_folders(label: Path) -> tuple[Path, ...]:
 
 
 def names_in(folder: Path) -> list[str]:
-    """What a folder holds; nothing if it is none."""
+    """The contents of a folder; empty if it is not a folder."""
     return os.listdir(folder) if folder.is_dir() else []
+
+
+# ------------------------------------------------------------------------------------- tables
+
+FILE = "file filename filepath filepaths image imagename imageid imagepath imagefile img imgpath"
+FILE += " path picture photo fname name"
+LABEL = "class label labelname category categoryname species classname labels name classid"
+SPLIT = "split set subset dataset partition"
+X1, Y1 = "x1 xmin xtl minx bboxx1 bboxxmin left", "y1 ymin ytl miny bboxy1 bboxymin top"
+X2, Y2 = "x2 xmax xbr maxx bboxx2 bboxxmax right", "y2 ymax ybr maxy bboxy2 bboxymax bottom"
+X, Y = f"x bboxx boxx bboxleft {X1}", f"y bboxy boxy bboxtop {Y1}"
+CX, CY = "xcenter xcentre cx centerx centrex", "ycenter ycentre cy centery centrey"
+W, H = "w bboxwidth boxwidth bboxw boxw width", "h bboxheight boxheight bboxh boxh height"
+FRAME_W = "imagewidth imgwidth imwidth originalwidth width"
+FRAME_H = "imageheight imgheight imheight originalheight height"
+
+
+FORMS = (
+    ("x1, y1, x2, y2", ("x0", "y0", "x1", "y1")),
+    ("x1, y1, x2, y2", (X1, Y1, X2, Y2)),
+    ("centre and size", (CX, CY, W, H)),
+    ("x, y, width, height", (X, Y, W, H)),
+)
+
+
+class Columns(NamedTuple):
+    """Which columns of a table hold what; ``form`` says what the four of the box are."""
+
+    file: int | None
+    form: str
+    box: tuple
+    frame: tuple
+    label: int | None
+    split: int | None
+
+
+def columns_of(header: dict) -> Columns | None:
+    """The columns by their names; None where they name no file or no box."""
+
+    def one(names, taken=()):
+        return next(
+            (header[n] for n in names.split() if header.get(n, -1) not in (-1, *taken)), None
+        )
+
+    def all_of(*names):
+        found = tuple(one(name) for name in names)
+        return found if None not in found and len(set(found)) == len(found) else None
+
+    file = one(FILE)
+    forms = [("x1, y1, x2, y2", (X1, Y1, X2, Y2)), ("x1, y1, x2, y2", ("x0", "y0", "x1", "y1"))]
+    forms = [
+        *reversed(forms),
+        ("centre and size", (CX, CY, W, H)),
+        ("x, y, width, height", (X, Y, W, H)),
+    ]
+    form, box = next(((f, all_of(*names)) for f, names in forms if all_of(*names)), ("", None))
+    if box is None and "bbox" in header:
+        form, box = "bbox", (header["bbox"],)
+    if file is None or box is None:
+        return None
+    frame = one(FRAME_W, box), one(FRAME_H, box)
+    frame = () if None in frame else frame
+    return Columns(file, form, box, frame, one(LABEL, (file, *box)), one(SPLIT, (file,)))
+
+
+def table_entries(source: Source) -> Iterator[Entry]:
+    """A table with a column for the file and some for the box."""
+    path, (header, rows), _ = source
+    columns, group = columns_of(header), header.get("isgroupof")
+    names = _open_images_names(path.parent) if "labelname" in header else {}
+    for line, fields in rows:
+        fields = [field.strip() for field in fields]
+        where = f"{path}, line {line}"
+
+        def cell(column, fields=fields):
+            return fields[column] if column is not None and column < len(fields) else ""
+
+        texts = [cell(column) for column in columns.box]
+        if group is not None and cell(group) == "1":
+            continue  # a box round many objects, as COCO's iscrowd
+        label, name = cell(columns.label), cell(columns.file)
+        frame = tuple(positive(cell(column)) for column in columns.frame)
+        entry = Entry(
+            (name,),
+            (path.parent,),
+            None,
+            names.get(label, label) or None,
+            frame if frame and all(frame) else None,
+            where,
+            split_of(cell(columns.split)),
+        )
+        if any(texts):
+            try:
+                entry = entry._replace(box=_table_box(columns.form, texts))
+            except (ValueError, TypeError):
+                error = InputError(
+                    f"{where} is malformed",
+                    seen=repr(",".join(fields)[:200]),
+                    cure=f"Give numbers for {columns.form}.",
+                )
+                entry = entry._replace(error=error)
+        yield entry
+
+
+def _table_box(form, texts):
+    if form == "bbox":
+        texts, form = re.findall(r"[-+.\deE]+|nan|inf", texts[0]), "x, y, width, height"
+        if len(texts) != 4:
+            raise ValueError
+    a, b, c, d = map(number, texts)
+    if form == "centre and size":
+        return a - c / 2, b - d / 2, a + c / 2, b + d / 2
+    return (a, b, a + c, b + d) if form == "x, y, width, height" else (a, b, c, d)
+
+
+def _open_images_names(folder):
+    """{machine's name: what people say} from Open Images' list of classes, where it is there."""
+    listed = next(iter(sorted(folder.glob("*class-descriptions*.csv"))), None)
+    if listed is None:
+        return {}
+    pairs = (line.split(",", 1) for line in read_text(listed).splitlines())
+    return {pair[0].strip(): pair[1].strip() for pair in pairs if len(pair) == 2}
+
+
+def is_table(source, *needed):
+    table = source.content
+    return (
+        isinstance(table, Table)
+        and all(name in table.header for name in needed)
+        and columns_of(table.header) is not None
+    )

@@ -53,7 +53,7 @@ def extract(
     Raises:
         InputError: for a damaged archive; a member whose path is absolute or leads out of the
             target, that is a link, a device or a pipe, that is encrypted or comes twice; more bytes
-            or members than allowed; a full disk. Nothing stays behind.
+            or members than allowed; a full disk. Then no file remains.
     """
     archive = Path(archive)
     with new_folder(target) as folder:
@@ -96,7 +96,7 @@ def extract_into(archive, folder, most_bytes=MOST_BYTES, most_members=MOST_MEMBE
 
 
 def _copy(source, place, unpacked, most_bytes, archive, name):
-    """Writes one file; counts what really comes, whatever the archive says of its size."""
+    """Write one file and count its real bytes, not the size that the archive states."""
     if place.exists():
         raise _refused(archive, "a name comes twice", name)
     with open(place, "xb") as target:
@@ -152,7 +152,7 @@ def _zip_members(file, archive, most_bytes):
 
 
 def _place(folder, name, archive):
-    """Where a member goes, below ``folder``."""
+    """The path of a member, below ``folder``."""
     path = PurePosixPath(name)
     parts = [part for part in path.parts if part != "."]
     strange = "\\" in name or "\0" in name or (os.name == "nt" and ":" in name)

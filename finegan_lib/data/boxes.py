@@ -1,4 +1,4 @@
-"""Boxes as labelling tools and data sets write them: :data:`LAYOUTS` is one table, a row a layout.
+"""Boxes in the layouts of labelling tools and data sets: :data:`LAYOUTS` has one row per layout.
 
 A row knows its layout by its content (``fits``) and gives its boxes as entries. :func:`recognise`
 asks the rows in turn; what becomes of the entries, :mod:`.own` decides. PyYAML reads YOLO's
@@ -28,15 +28,16 @@ from .annotations import (
     Table,
     bad_file,
     box_round,
+    is_table,
     names_in,
     number,
     picture_folders,
-    positive,
     read_table,
     read_text,
     read_xml,
     safely,
     split_of,
+    table_entries,
 )
 from .labelling import (
     coco_entries,
@@ -87,137 +88,6 @@ class Yolo(NamedTuple):
 
     labels: list
     names: dict | None
-
-
-# ------------------------------------------------------------------------------------- tables
-
-FILE = "file filename filepath filepaths image imagename imageid imagepath imagefile img imgpath"
-FILE += " path picture photo fname name"
-LABEL = "class label labelname category categoryname species classname labels name classid"
-SPLIT = "split set subset dataset partition"
-X1, Y1 = "x1 xmin xtl minx bboxx1 bboxxmin left", "y1 ymin ytl miny bboxy1 bboxymin top"
-X2, Y2 = "x2 xmax xbr maxx bboxx2 bboxxmax right", "y2 ymax ybr maxy bboxy2 bboxymax bottom"
-X, Y = f"x bboxx boxx bboxleft {X1}", f"y bboxy boxy bboxtop {Y1}"
-CX, CY = "xcenter xcentre cx centerx centrex", "ycenter ycentre cy centery centrey"
-W, H = "w bboxwidth boxwidth bboxw boxw width", "h bboxheight boxheight bboxh boxh height"
-FRAME_W = "imagewidth imgwidth imwidth originalwidth width"
-FRAME_H = "imageheight imgheight imheight originalheight height"
-
-
-FORMS = (
-    ("x1, y1, x2, y2", ("x0", "y0", "x1", "y1")),
-    ("x1, y1, x2, y2", (X1, Y1, X2, Y2)),
-    ("centre and size", (CX, CY, W, H)),
-    ("x, y, width, height", (X, Y, W, H)),
-)
-
-
-class Columns(NamedTuple):
-    """Which columns of a table hold what; ``form`` says what the four of the box are."""
-
-    file: int | None
-    form: str
-    box: tuple
-    frame: tuple
-    label: int | None
-    split: int | None
-
-
-def columns_of(header: dict) -> Columns | None:
-    """The columns by their names; None where they name no file or no box."""
-
-    def one(names, taken=()):
-        return next(
-            (header[n] for n in names.split() if header.get(n, -1) not in (-1, *taken)), None
-        )
-
-    def all_of(*names):
-        found = tuple(one(name) for name in names)
-        return found if None not in found and len(set(found)) == len(found) else None
-
-    file = one(FILE)
-    forms = [("x1, y1, x2, y2", (X1, Y1, X2, Y2)), ("x1, y1, x2, y2", ("x0", "y0", "x1", "y1"))]
-    forms = [
-        *reversed(forms),
-        ("centre and size", (CX, CY, W, H)),
-        ("x, y, width, height", (X, Y, W, H)),
-    ]
-    form, box = next(((f, all_of(*names)) for f, names in forms if all_of(*names)), ("", None))
-    if box is None and "bbox" in header:
-        form, box = "bbox", (header["bbox"],)
-    if file is None or box is None:
-        return None
-    frame = one(FRAME_W, box), one(FRAME_H, box)
-    frame = () if None in frame else frame
-    return Columns(file, form, box, frame, one(LABEL, (file, *box)), one(SPLIT, (file,)))
-
-
-def table_entries(source: Source) -> Iterator[Entry]:
-    """A table with a column for the file and some for the box."""
-    path, (header, rows), _ = source
-    columns, group = columns_of(header), header.get("isgroupof")
-    names = _open_images_names(path.parent) if "labelname" in header else {}
-    for line, fields in rows:
-        fields = [field.strip() for field in fields]
-        where = f"{path}, line {line}"
-
-        def cell(column, fields=fields):
-            return fields[column] if column is not None and column < len(fields) else ""
-
-        texts = [cell(column) for column in columns.box]
-        if group is not None and cell(group) == "1":
-            continue  # a box round many objects, as COCO's iscrowd
-        label, name = cell(columns.label), cell(columns.file)
-        frame = tuple(positive(cell(column)) for column in columns.frame)
-        entry = Entry(
-            (name,),
-            (path.parent,),
-            None,
-            names.get(label, label) or None,
-            frame if frame and all(frame) else None,
-            where,
-            split_of(cell(columns.split)),
-        )
-        if any(texts):
-            try:
-                entry = entry._replace(box=_table_box(columns.form, texts))
-            except (ValueError, TypeError):
-                error = InputError(
-                    f"{where} is malformed",
-                    seen=repr(",".join(fields)[:200]),
-                    cure=f"Give numbers for {columns.form}.",
-                )
-                entry = entry._replace(error=error)
-        yield entry
-
-
-def _table_box(form, texts):
-    if form == "bbox":
-        texts, form = re.findall(r"[-+.\deE]+|nan|inf", texts[0]), "x, y, width, height"
-        if len(texts) != 4:
-            raise ValueError
-    a, b, c, d = map(number, texts)
-    if form == "centre and size":
-        return a - c / 2, b - d / 2, a + c / 2, b + d / 2
-    return (a, b, a + c, b + d) if form == "x, y, width, height" else (a, b, c, d)
-
-
-def _open_images_names(folder):
-    """{machine's name: what people say} from Open Images' list of classes, where it is there."""
-    listed = next(iter(sorted(folder.glob("*class-descriptions*.csv"))), None)
-    if listed is None:
-        return {}
-    pairs = (line.split(",", 1) for line in read_text(listed).splitlines())
-    return {pair[0].strip(): pair[1].strip() for pair in pairs if len(pair) == 2}
-
-
-def _is_table(source, *needed):
-    table = source.content
-    return (
-        isinstance(table, Table)
-        and all(name in table.header for name in needed)
-        and columns_of(table.header) is not None
-    )
 
 
 # ----------------------------------------------------------------------------- folders of texts
@@ -417,21 +287,21 @@ LAYOUTS = (
         "open_images",
         "Open Images' CSV",
         "shares of each picture; boxes round groups are not used",
-        lambda source: _is_table(source, "imageid", "labelname"),
+        lambda source: is_table(source, "imageid", "labelname"),
         table_entries,
     ),
     Layout(
         "roboflow",
         "Roboflow's and TensorFlow's CSV",
         "corners, class names, the size that the box was drawn in",
-        lambda source: _is_table(source, "width", "height", "xmin", "xmax"),
+        lambda source: is_table(source, "width", "height", "xmin", "xmax"),
         table_entries,
     ),
     Layout(
         "table",
         "A table of your own: commas, semicolons, tabs or |",
         "`file`, and `x, y, width, height` or `x1, y1, x2, y2`; perhaps `class` and `split`",
-        _is_table,
+        is_table,
         table_entries,
     ),
 )
@@ -508,7 +378,7 @@ KNOWN = f"Known are: {'; '.join(row.title for row in LAYOUTS)}."
 
 
 def find_boxes(folder: Path) -> list[tuple[Layout, list[Source]]]:
-    """The boxes that lie in a folder, a group for each layout and name of file.
+    """The boxes in a folder, one group for each layout and file name.
 
     Files that differ in the split alone (``train/x.csv`` and ``valid/x.csv``) are one group.
 

@@ -15,11 +15,10 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from ..base.errors import InputError
-from .example import TrainingExample
+from .example import TrainingExample, split_keys, to_float
 from .files import cache_folder_for, fill_cache, make_writable
 from .folder import BirdsFolder, _move_box, _random_window
 from .pictures import read_rgb, resize_shorter_side
-from .toybirds import _split, _to_float
 
 CACHE_VERSION = 1
 # Columns of the table: where the crop and the whole image begin in the file of pixels, their
@@ -85,13 +84,13 @@ class CachedBirds(BirdsFolder):
         return TrainingExample(*(field[0] for field in batch[:3]), int(batch.index[0]))
 
     def __getitems__(self, keys) -> list[TrainingExample]:
-        """What a ``DataLoader`` asks for: the examples of one batch, as a list."""
+        """The examples of one batch, as a list. A ``DataLoader`` calls this."""
         batch = self.batch(keys)
         return [TrainingExample(a, b, c, int(i)) for a, b, c, i in zip(*batch, strict=True)]
 
     def batch(self, keys) -> TrainingExample:
         """The examples of some keys, ``i`` or ``(i, draw)``: every field has a leading N."""
-        indices, draws = _split(keys)
+        indices, draws = split_keys(keys)
         s, s_b = self.image_size, self.background_size
         crops = np.empty((len(indices), 3, s, s), np.uint8)
         windows = np.empty((len(indices), 3, s_b, s_b), np.uint8)
@@ -111,7 +110,7 @@ class CachedBirds(BirdsFolder):
         for images, flip in zip((crops, windows), flips, strict=True):
             images[flip] = images[flip, ..., ::-1]
         return TrainingExample(
-            _to_float(crops), _to_float(windows), torch.from_numpy(boxes), torch.tensor(indices)
+            to_float(crops), to_float(windows), torch.from_numpy(boxes), torch.tensor(indices)
         )
 
     def _image(self, start, size) -> np.ndarray:

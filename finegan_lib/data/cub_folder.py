@@ -245,11 +245,56 @@ def _one_line(name):
     return printable(" ".join(name.split())) or "unnamed"
 
 
+def write_drawn(birds, folder, progress: bool = True) -> None:
+    """What :meth:`~finegan_lib.data.ToyBirds.write_cub` does."""
+    import numpy as np
+    from PIL import Image
+
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(
+            "write_cub needs a new or an empty folder",
+            seen=str(folder),
+            cure="Name another folder, or move its files away first.",
+        )
+    class_names = _drawn_class_names(birds)
+    rows = np.argsort(birds.child_index, kind="stable")  # CUB numbers its images class by class
+    lines = {name: [] for name in (*LISTS, "train_test_split.txt")}
+    counts = np.zeros(birds.n_children, int)
+    for name in class_names:
+        (folder / "images" / name).mkdir(parents=True, exist_ok=True)
+    for image_id, row in enumerate(tqdm(rows, desc="writing", disable=not progress), start=1):
+        child = birds.child_index[row]
+        counts[child] += 1
+        stem = class_names[child].split(".", 1)[1]
+        path = f"{class_names[child]}/{stem}_{counts[child]:04d}.jpg"
+        pixels = np.moveaxis(np.asarray(birds._scenes[row]), 0, 2)
+        Image.fromarray(pixels).save(folder / "images" / path, quality=95, subsampling=0)
+        x1, y1, x2, y2 = birds.boxes[row].tolist()
+        lines["images.txt"].append(f"{image_id} {path}")
+        lines["bounding_boxes.txt"].append(
+            f"{image_id} {x1:.2f} {y1:.2f} {x2 - x1:.2f} {y2 - y1:.2f}"
+        )
+        lines["image_class_labels.txt"].append(f"{image_id} {child + 1}")
+        lines["train_test_split.txt"].append(f"{image_id} {counts[child] % 2}")
+    lines["classes.txt"] = [f"{k} {name}" for k, name in enumerate(class_names, start=1)]
+    for name, text in lines.items():
+        (folder / name).write_text("\n".join(text) + "\n")
+
+
+def _drawn_class_names(birds):
+    names = []
+    for child in range(birds.n_children):
+        species = birds.child_names[child].split(":")[0].title().replace(" ", "_")
+        names.append(f"{child + 1:03d}.{species}")
+    return names
+
+
 # ------------------------------------------------------------------------------------ manifest
 
 
 def read_manifest(folder) -> dict | None:
-    """The manifest of a folder that is intact; None if there is none, or if anything is amiss.
+    """The manifest of an intact folder; None if it has none, or if a file differs from it.
 
     Every list's checksum and every image's presence and size are compared: some 10,000 images take
     a fraction of a second.
@@ -273,7 +318,7 @@ def read_manifest(folder) -> dict | None:
 
 
 def summary(manifest: dict, folder) -> str:
-    """What a data set holds, in a few lines."""
+    """The contents of a data set, in a few lines."""
     folder = Path(folder)
     classes = manifest["classes"] or "no"
     lines = [

@@ -1,8 +1,8 @@
-"""Downloads that survive: resumed, bounded, verified before use.
+"""Downloads that can be continued, have a largest size, and are verified before use.
 
-While it comes in, a file lies beside its place as ``NAME.part``, with ``NAME.part.json`` telling
-what the server said of it. It takes its name only when its size and checksums are right. What turns
-out wrong is kept apart as ``NAME.wrong``, never under the name, and never thrown away.
+During the download, a file has the name ``NAME.part``, and ``NAME.part.json`` holds the server's
+facts about it. It gets its own name only if its size and checksums are right. A wrong file is kept
+as ``NAME.wrong``; it never gets the name, and it is not deleted.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ CHUNK = 1 << 16
 # Slower than this for a whole time-out counts as no answer.
 LEAST_BYTES_PER_TIMEOUT = 1024
 LONGEST_WAIT = 60.0
-# Of a file whose size nobody has published.
+# The largest size of a file whose size is not published.
 MOST_BYTES = 20 * 10**9
 USER_AGENT = "finegan-lib (a course; urllib)"
 
@@ -46,7 +46,7 @@ class Patience:
     wait: float = 1.0
 
 
-# What a connection ends with; errors of the disk are other OSErrors.
+# The errors of a broken connection; errors of the disk are other OSErrors.
 _BROKEN = (
     urllib.error.URLError,
     http.client.HTTPException,
@@ -281,7 +281,7 @@ def _state_file(part):
 
 
 def _write_state(part, url, response, total):
-    """What a rest that comes later must belong to: the same ETag or date, or at least length."""
+    """Note how to recognise the same file later: by ETag or date, or at least by length."""
     etag = response.headers.get("ETag", "")
     validator = etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
     state = {"url": url, "validator": validator, "total": total}

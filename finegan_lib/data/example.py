@@ -1,7 +1,9 @@
-"""What every data set of this library hands to the trainer, and which sizes there are."""
+"""The example that every data set gives to the training, and the possible image sizes."""
 
 from typing import NamedTuple
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from ..base.errors import InputError
@@ -109,3 +111,14 @@ def background_size(image_size: int) -> int:
 def patch_geometry(image_size: int) -> PatchGeometry:
     """Where the background discriminator's cells look, for images of side S."""
     return PatchGeometry.of(background_layers(image_size), background_size(image_size))
+
+
+def split_keys(keys) -> tuple[list[int], list[int]]:
+    """Keys ``i`` or ``(i, draw)`` as two lists, indices and draws."""
+    pairs = [key if isinstance(key, tuple) else (key, 0) for key in keys]
+    return [int(i) for i, _ in pairs], [int(draw) for _, draw in pairs]
+
+
+def to_float(images: np.ndarray) -> Tensor:
+    """uint8 0..255 to float32 -1..1."""
+    return torch.from_numpy(images).float().div_(127.5).sub_(1)

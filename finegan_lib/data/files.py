@@ -18,7 +18,7 @@ from ..base.files import cache_folder, disk_errors
 def scratch_folder(target):
     """An empty folder beside ``target``, under a hidden name, that is gone afterwards.
 
-    What a killed process has left of its own is removed by the next one that works here.
+    The next process that works here removes the folder of a killed process.
 
     Raises:
         InputError: if the disk is full or cannot be written to.
@@ -66,7 +66,7 @@ def remove_leftovers(target: Path):
 
 
 def cache_folder_for(name: str, cache_dir=None) -> Path:
-    """Where the cache of that name lies: below ``cache_dir``, by default below `cache_folder`."""
+    """The folder of the cache of that name, below ``cache_dir`` (by default `cache_folder`)."""
     return Path(cache_dir or cache_folder()).expanduser().absolute() / name
 
 

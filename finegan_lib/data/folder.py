@@ -101,7 +101,7 @@ class Photographs(Dataset):
         window = _random_window(crop.size, self.image_size, rng)
         child_crop = _to_tensor(_cut(crop, window, flip=rng.random() < 0.5))
 
-        # The tiny sum lets full_scale = side / S_b give back that very side.
+        # The small number makes full_scale = side / S_b give exactly this side.
         side = int(self.background_size * self.full_scale + 1e-6)
         whole = resize_shorter_side(image, side)
         window = _random_window(whole.size, self.background_size, rng)
@@ -113,7 +113,7 @@ class Photographs(Dataset):
         )
 
     def __getitems__(self, keys) -> list[TrainingExample]:
-        """What a ``DataLoader`` asks for: the examples of one batch, as a list."""
+        """The examples of one batch, as a list. A ``DataLoader`` calls this."""
         return [self[key] for key in keys]
 
     def background_share(self) -> float:
@@ -142,7 +142,7 @@ class Photographs(Dataset):
         return crops
 
     def evaluation_boxes(self, indices=None) -> np.ndarray:
-        """Where the boxes lie in ``evaluation_crops(indices)``.
+        """The boxes in ``evaluation_crops(indices)``.
 
         Returns:
             (N, 4) float64: x1, y1, x2, y2 in pixels of the S × S crop, clipped to it.
@@ -160,7 +160,7 @@ class Photographs(Dataset):
 
     def _crop_square(self, box, size) -> tuple[int, int, int, int]:
         x1, y1, x2, y2 = box
-        # Whole pixels, rounded down, as the authors do.
+        # Whole pixels, rounded down, as in the authors' code.
         half = max(1, int(self.crop_scale / 2 * max(x2 - x1, y2 - y1)))
         x, y = int((x1 + x2) / 2), int((y1 + y2) / 2)
         width, height = size
@@ -336,7 +336,7 @@ def background_shares(sizes, boxes, full_scale: float = MARGIN, image_sizes=TOLD
 
 
 def background_warning(sizes, boxes, shares: dict, full_scale: float = MARGIN) -> str:
-    """What to do where too few windows have background; "" where there are enough."""
+    """The cure if too few windows have background; "" if there are enough."""
     few = [size for size, share in shares.items() if share < ENOUGH_BACKGROUND]
     if not few or not len(sizes):
         return ""

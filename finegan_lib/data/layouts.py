@@ -22,7 +22,8 @@ from .lists import Report, lines, read_classes, read_images
 from .matlab import read_matlab
 from .pictures import is_hidden, list_pictures
 
-# Of classes without names, a number in a file says how many there are. The data set has 196.
+# Most classes without names: a file gives their number, and a damaged file may give any number.
+# The data set has 196.
 MOST_CLASSES = 10_000
 # The box of a photograph of which nothing is known, as a part of each side.
 CENTRE = 0.5
@@ -33,7 +34,7 @@ class Photo:
     """One example.
 
     Attributes:
-        file: where it lies.
+        file: its path.
         name: its path below ``images/``.
         box: x1, y1, x2, y2 in pixels, or None for the centre of the image.
         label: index into ``Collection.class_names``, or None.
@@ -57,7 +58,7 @@ class Photo:
 
 @dataclass
 class Collection:
-    """What a layout holds.
+    """The contents of a data set.
 
     Attributes:
         photos: the examples, in order.

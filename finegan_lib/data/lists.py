@@ -24,7 +24,7 @@ LONG_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Finding(NamedTuple):
-    """What a rule says of one place.
+    """What a rule found in one place.
 
     Attributes:
         outcome: ``"used"``, ``"repaired"`` or ``"refused"``.

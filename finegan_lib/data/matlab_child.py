@@ -1,4 +1,4 @@
-"""Prints a Matlab file as JSON. Run by :mod:`finegan_lib.data.matlab`, as a process of its own."""
+"""Print a Matlab file as JSON. :mod:`finegan_lib.data.matlab` runs this in a separate process."""
 
 import json
 import sys

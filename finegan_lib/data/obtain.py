@@ -27,7 +27,7 @@ READERS = {
     "cars": layouts.read_cars,
     "tiny_imagenet": read_tiny_imagenet,
 }
-# Of published data sets, so many images may be unusable and left out: one in a hundred.
+# The largest share of a published data set's images that may be unusable and left out.
 LEAVE_OUT = 0.01
 
 
@@ -58,8 +58,8 @@ def obtain(
         The manifest, and whether the data set was there already.
 
     Raises:
-        InputError: if it cannot be had; what was there before is as it was, and a download that may
-            go on is kept.
+        InputError: if it cannot be obtained. Existing files are then unchanged, and a download that
+            can be continued is kept.
     """
     source, root, subset = source or SOURCES[key], Path(root), subset or Subset()
     target = root / (name or source.folder)

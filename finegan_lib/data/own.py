@@ -41,7 +41,7 @@ def read_own(
 
     Without boxes, and where ``folder`` holds none in a known layout, the box is the middle of each
     picture, ``centre`` of its width and of its height.
-    Training then works as ever: the child discriminator sees the middle, and what lies outside it
+    Training then works as usual: the child discriminator sees the middle, and what is outside it
     passes for background. With the default, 5 to 7 of 10 windows at the paper's scale hold patches
     of it, so hardly a batch is without. It holds for photographs with the object in the middle and
     room around it. Where the object reaches further, its edges are taught as background, and the

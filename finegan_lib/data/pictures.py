@@ -1,4 +1,4 @@
-"""Pictures on the disk: the one way to list them and to open them, for every command.
+"""Pictures on the disk: how every command lists them and opens them.
 
 :func:`list_pictures` walks a folder. :func:`read_header` and :func:`read_rgb` open a file, upright
 and in RGB. JPEG (also under ``.jfif``), PNG, GIF, BMP, WebP, TIFF and PPM are always read. AVIF
@@ -29,7 +29,7 @@ VIDEOS = ".mov .mp4 .avi .m4v .mkv .webm .mpg"
 # Folders that programs make for themselves.
 FOREIGN_FOLDERS = {"__macosx", "@eadir", "#recycle", "$recycle.bin", "system volume information"}
 EXIF_ORIENTATION = 0x0112
-# What turns a stored image upright, by its EXIF orientation (TIFF 6.0, tag 274).
+# The operation that turns a stored image upright, by its EXIF orientation (TIFF 6.0, tag 274).
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -61,7 +61,7 @@ UNREADABLE = (
 
 
 class Listing(NamedTuple):
-    """What a folder holds.
+    """The contents of a folder.
 
     Attributes:
         pictures: the files that may be read, in the order of their paths.
@@ -231,7 +231,7 @@ def look_alike(path: Path) -> Path | None:
 
 
 class Header(NamedTuple):
-    """What an image file says of itself before it is decoded.
+    """The facts in an image file's header, before it is decoded.
 
     Attributes:
         size: (width, height) in pixels, upright.
@@ -302,7 +302,7 @@ def heic_reader() -> bool:
 
 
 def _open(path):
-    """Pillow's image, not decoded yet. Our own limit stands in for its warning of a large image."""
+    """Pillow's image, not decoded yet. Our own limit replaces its warning of a large image."""
     heic_reader()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of size, and of damaged EXIF data

@@ -2,7 +2,7 @@
 
 All birds, and the backgrounds too, share one small palette. The two main colours of a plumage come
 from a short list of pairs, and every pair is used both ways round by several parents: knowing
-*which* colours are in a picture says little about the child, one has to see *where* they are.
+*which* colours are in a picture says little about the child; it matters *where* they are.
 """
 
 from dataclasses import dataclass

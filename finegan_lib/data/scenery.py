@@ -2,6 +2,7 @@
 
 A background is a function of world coordinates (x to the right, y down, the scene is the unit
 square): any window of it can be drawn at any resolution. Its colours are those of the birds.
+:func:`to_world` and :func:`to_bird` turn a bird's own coordinates into these, and back.
 """
 
 import numpy as np
@@ -161,3 +162,44 @@ FAMILIES = (
     ("snow", _snow),
     ("meadow", _meadow),
 )
+
+
+# ---------------------------------------------------------------------------- geometry
+
+
+def to_world(pose, u, v):
+    """Bird coordinates (longer side 1, centred, looking right) to scene coordinates."""
+    u, v = u * pose["stretch"], v / pose["stretch"]
+    tilt = np.deg2rad(pose["tilt"])
+    a, b = u * np.cos(tilt) + v * np.sin(tilt), v * np.cos(tilt) - u * np.sin(tilt)
+    a = np.where(pose["flip"], -a, a)
+    return pose["x"] + pose["scale"] * a, pose["y"] + pose["scale"] * b
+
+
+def to_bird(pose, x, y):
+    """The inverse of ``to_world``, float32."""
+    a, b = (x - pose["x"]) / pose["scale"], (y - pose["y"]) / pose["scale"]
+    a = np.where(pose["flip"], -a, a)
+    tilt = np.deg2rad(pose["tilt"])
+    u, v = a * np.cos(tilt) - b * np.sin(tilt), b * np.cos(tilt) + a * np.sin(tilt)
+    return u / pose["stretch"], v * pose["stretch"]
+
+
+def move_box(box, corner, size, flip):
+    """A box of the scene, seen in a window of it.
+
+    Args:
+        box: (4,) x1, y1, x2, y2 in pixels of the scene.
+        corner: x, y of the window's upper left corner, in pixels of the scene.
+        size: the window's side in pixels.
+        flip: whether the window is mirrored left to right.
+
+    Returns:
+        (4,) float32, clipped to [0, size]; empty if the box lies outside the window.
+    """
+    x, y = corner
+    x1, x2 = np.clip((box[0] - x, box[2] - x), 0, size)
+    y1, y2 = np.clip((box[1] - y, box[3] - y), 0, size)
+    if flip:
+        x1, x2 = size - x2, size - x1
+    return np.array([x1, y1, x2, y2], np.float32)

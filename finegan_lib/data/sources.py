@@ -17,7 +17,7 @@ class Archive:
         urls: addresses, tried in this order; none where no address is known to work.
         size: in bytes, None if not published.
         checksums: {kind as hashlib knows it: hexadecimal digest}; every one is verified.
-        published: where size and checksums stand.
+        published: the source of size and checksums.
     """
 
     name: str

@@ -29,7 +29,7 @@ WORTH_IT = 0.95
 
 @dataclass(frozen=True)
 class Subset:
-    """What to take of a data set.
+    """The part of a data set to use.
 
     Attributes:
         classes: which classes, in the words of :func:`choose_classes`; empty for all.
@@ -49,11 +49,11 @@ class Subset:
             )
 
     def record(self) -> dict | None:
-        """What the manifest says of it; None if it is the whole data set, files as they are."""
+        """Its entry in the manifest; None if it is the whole data set with unchanged files."""
         return asdict(self) | {"classes": list(self.classes)} if self != Subset() else None
 
     def n_classes(self, of: int) -> int:
-        """How many classes the words mean, as far as they tell without the list of names.
+        """How many classes the words mean, as far as this is known without the list of names.
 
         Args:
             of: number of classes of the data set.

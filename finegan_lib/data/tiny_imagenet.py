@@ -54,7 +54,7 @@ def read_tiny_imagenet(root) -> Collection:
 
 
 def _class_names(words, ids):
-    """{class id: its first name}; the id goes before names that two classes share."""
+    """{class id: its first name}. If two classes share a name, the id is written before it."""
     first = dict.fromkeys(ids, "")
     for line in read_text(words).splitlines():
         id_, _, names = line.partition("\t")

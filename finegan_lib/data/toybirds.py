@@ -8,7 +8,6 @@ from (seed, index). It is drawn once, kept on disk as memory-mapped arrays and r
 import hashlib
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,10 +16,11 @@ from tqdm import tqdm
 
 from ..base.errors import InputError
 from ..codes import CodeHierarchy
-from .example import TrainingExample, background_size
+from .cub_folder import write_drawn
+from .example import TrainingExample, background_size, split_keys, to_float
 from .files import cache_folder_for, fill_cache, make_writable
 from .plumage import paint, plumages
-from .scenery import FAMILIES, N_RANDOM, paint_background
+from .scenery import FAMILIES, N_RANDOM, move_box, paint_background, to_bird, to_world
 from .silhouettes import silhouettes
 
 # Part of the cache's name: raise it whenever a picture changes.
@@ -52,10 +52,7 @@ def scene_size(image_size):
 
 
 def stored_crop_size(image_size):
-    """Side in pixels of the stored child crop, from which random S x S crops are taken.
-
-    The same ratio as for photographs, where the paper resizes to 76/64 of the side.
-    """
+    """Side of the stored child crop, from which S x S are cut: the paper's 76/64 of the side."""
     return 76 * image_size // 64
 
 
@@ -166,7 +163,7 @@ class ToyBirds(Dataset):
             rows = np.flatnonzero(self.parent_index == parent)
             cx, cy, length = bird.frame
             corner = (bird.hull - (cx, cy)) / length
-            x, y = _to_world(self.pose[rows, None], corner[:, 0], corner[:, 1])
+            x, y = to_world(self.pose[rows, None], corner[:, 0], corner[:, 1])
             boxes[rows] = np.stack([x.min(1), y.min(1), x.max(1), y.max(1)], axis=1)
         return boxes
 
@@ -250,7 +247,7 @@ class ToyBirds(Dataset):
         columns, lines = left[:, None] + np.arange(patch), top[:, None] + np.arange(patch)
         x, y = np.take_along_axis(x, columns, 1), np.take_along_axis(y, lines, 1)
         cx, cy, length = bird.frame
-        u, v = _to_bird(pose[:, None, None], x[:, None, :], y[:, :, None])
+        u, v = to_bird(pose[:, None, None], x[:, None, :], y[:, :, None])
         u, v = u * np.float32(length) + np.float32(cx), v * np.float32(length) + np.float32(cy)
         unit = (pixel / pose["scale"] * np.float32(length))[:, None, None]
         colour, coverage = paint(bird, plumage, u, v, unit)
@@ -303,12 +300,12 @@ class ToyBirds(Dataset):
         return self.n_images
 
     def __getitem__(self, key):
-        batch = self.batch(*_split([key]))
+        batch = self.batch(*split_keys([key]))
         return TrainingExample(*(field[0] for field in batch[:3]), int(batch.index[0]))
 
     def __getitems__(self, keys):
-        """What a ``DataLoader`` asks for: the examples of one batch, as a list."""
-        batch = self.batch(*_split(keys))
+        """The examples of one batch, as a list. A ``DataLoader`` calls this."""
+        batch = self.batch(*split_keys(keys))
         return [TrainingExample(a, b, c, int(i)) for a, b, c, i in zip(*batch, strict=True)]
 
     def batch(self, indices, draws=0):
@@ -338,7 +335,7 @@ class ToyBirds(Dataset):
             windows[k] = window[:, :, ::-1] if window_flip else window
             boxes[k] = move_box(self.boxes[i], (wx, wy), s_b, window_flip)
         return TrainingExample(
-            _to_float(crops), _to_float(windows), torch.from_numpy(boxes), torch.from_numpy(indices)
+            to_float(crops), to_float(windows), torch.from_numpy(boxes), torch.from_numpy(indices)
         )
 
     def random_view(self, index, draw=0):
@@ -454,78 +451,27 @@ class ToyBirds(Dataset):
     def write_cub(self, folder, progress=True):
         """Writes the whole images as a folder in the format of CUB-200-2011; a class is a child.
 
-        ``images/001.Heron_1/Heron_1_0001.jpg`` (JPEG quality 95), ``images.txt``,
-        ``bounding_boxes.txt`` (x, y, width, height in pixels), ``image_class_labels.txt``,
-        ``classes.txt`` and ``train_test_split.txt`` (every second picture of a class is for
-        training); numbers start at 1.
+        ``images/001.Heron_1/Heron_1_0001.jpg`` (JPEG quality 95), and CUB's lists; every second
+        picture of a class is for training.
 
         Raises:
             InputError: if ``folder`` exists and is not empty.
         """
-        from PIL import Image
-
-        folder = Path(folder)
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise InputError(
-                "write_cub needs a new or an empty folder",
-                seen=str(folder),
-                cure="Name another folder, or move its files away first.",
-            )
-        class_names = self._cub_class_names()
-        rows = np.argsort(self.child_index, kind="stable")  # CUB numbers its images class by class
-        lines = {name: [] for name in _CUB_FILES}
-        counts = np.zeros(self.n_children, int)
-        for name in class_names:
-            (folder / "images" / name).mkdir(parents=True, exist_ok=True)
-        for image_id, row in enumerate(tqdm(rows, desc="writing", disable=not progress), start=1):
-            child = self.child_index[row]
-            counts[child] += 1
-            stem = class_names[child].split(".", 1)[1]
-            path = f"{class_names[child]}/{stem}_{counts[child]:04d}.jpg"
-            pixels = np.moveaxis(np.asarray(self._scenes[row]), 0, 2)
-            Image.fromarray(pixels).save(folder / "images" / path, quality=95, subsampling=0)
-            x1, y1, x2, y2 = self.boxes[row].tolist()
-            lines["images.txt"].append(f"{image_id} {path}")
-            lines["bounding_boxes.txt"].append(
-                f"{image_id} {x1:.2f} {y1:.2f} {x2 - x1:.2f} {y2 - y1:.2f}"
-            )
-            lines["image_class_labels.txt"].append(f"{image_id} {child + 1}")
-            lines["train_test_split.txt"].append(f"{image_id} {counts[child] % 2}")
-        lines["classes.txt"] = [f"{k} {name}" for k, name in enumerate(class_names, start=1)]
-        for name, text in lines.items():
-            (folder / name).write_text("\n".join(text) + "\n")
-
-    def _cub_class_names(self):
-        names = []
-        for child in range(self.n_children):
-            species = self.child_names[child].split(":")[0].title().replace(" ", "_")
-            names.append(f"{child + 1:03d}.{species}")
-        return names
-
-
-_CUB_FILES = (
-    "images.txt",
-    "bounding_boxes.txt",
-    "image_class_labels.txt",
-    "classes.txt",
-    "train_test_split.txt",
-)
+        write_drawn(self, folder, progress)
 
 
 def mean_colour_baseline(dataset, seed=0):
     """How far colour alone gets: NMI of k-means clusters (k = number of classes) with the truth.
 
-    Birds and backgrounds share one palette, so the mean colour of a crop should say next to nothing
-    about the child; even the mean colour inside the true mask should leave siblings mixed up.
+    Birds and backgrounds share one palette, so the mean colour of a crop says next to nothing.
 
     Args:
         dataset: a ``ToyBirds``; its first 4,000 pictures are used.
         seed: of k-means.
 
     Returns:
-        dict of floats in [0, 1]: ``child`` and ``parent`` from the mean crop colour,
-        ``child_masked`` from the mean colour inside the mask (which no method is given),
-        ``child_pixels`` and ``parent_pixels`` from the raw pixels.
+        Floats in [0, 1]: ``child`` and ``parent`` from the mean crop colour,
+        ``child_masked`` from that inside the mask, ``child_pixels`` and ``parent_pixels`` from all.
     """
     from sklearn.cluster import KMeans
     from sklearn.metrics import normalized_mutual_info_score
@@ -550,55 +496,3 @@ def mean_colour_baseline(dataset, seed=0):
         "child_pixels": score(pixels, child),
         "parent_pixels": score(pixels, parent),
     }
-
-
-# ---------------------------------------------------------------------------- geometry
-
-
-def _to_world(pose, u, v):
-    """Bird coordinates (longer side 1, centred, looking right) to scene coordinates."""
-    u, v = u * pose["stretch"], v / pose["stretch"]
-    tilt = np.deg2rad(pose["tilt"])
-    a, b = u * np.cos(tilt) + v * np.sin(tilt), v * np.cos(tilt) - u * np.sin(tilt)
-    a = np.where(pose["flip"], -a, a)
-    return pose["x"] + pose["scale"] * a, pose["y"] + pose["scale"] * b
-
-
-def _to_bird(pose, x, y):
-    """The inverse of ``_to_world``, float32."""
-    a, b = (x - pose["x"]) / pose["scale"], (y - pose["y"]) / pose["scale"]
-    a = np.where(pose["flip"], -a, a)
-    tilt = np.deg2rad(pose["tilt"])
-    u, v = a * np.cos(tilt) - b * np.sin(tilt), b * np.cos(tilt) + a * np.sin(tilt)
-    return u / pose["stretch"], v * pose["stretch"]
-
-
-def move_box(box, corner, size, flip):
-    """A box of the scene, seen in a window of it.
-
-    Args:
-        box: (4,) x1, y1, x2, y2 in pixels of the scene.
-        corner: x, y of the window's upper left corner, in pixels of the scene.
-        size: the window's side in pixels.
-        flip: whether the window is mirrored left to right.
-
-    Returns:
-        (4,) float32, clipped to [0, size]; empty if the box lies outside the window.
-    """
-    x, y = corner
-    x1, x2 = np.clip((box[0] - x, box[2] - x), 0, size)
-    y1, y2 = np.clip((box[1] - y, box[3] - y), 0, size)
-    if flip:
-        x1, x2 = size - x2, size - x1
-    return np.array([x1, y1, x2, y2], np.float32)
-
-
-def _split(keys):
-    """Keys ``i`` or ``(i, draw)`` as two lists, indices and draws."""
-    pairs = [key if isinstance(key, tuple) else (key, 0) for key in keys]
-    return [int(i) for i, _ in pairs], [int(draw) for _, draw in pairs]
-
-
-def _to_float(images):
-    """uint8 0..255 to float32 -1..1."""
-    return torch.from_numpy(images).float().div_(127.5).sub_(1)

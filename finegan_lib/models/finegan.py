@@ -145,7 +145,15 @@ def fetched(maps: Tensor, view: Tensor) -> Tensor:
     The grid has whole pixels, so the nearest pixel is exact. A gradient by z needs interpolation.
     """
     mode = "bilinear" if view.requires_grad else "nearest"
+    if maps.device.type == "mps":  # torch knows no border there
+        return F.grid_sample(maps, inside(view), mode=mode, align_corners=False)
     return F.grid_sample(maps, view, mode=mode, padding_mode="border", align_corners=False)
+
+
+def inside(view: Tensor) -> Tensor:
+    """A :func:`view_grid` whose places beyond the border are moved to the border's pixels."""
+    last = 1 - 1 / view.shape[1]
+    return view.clamp(-last, last)
 
 
 class Stem(nn.Module):

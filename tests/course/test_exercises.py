@@ -1,5 +1,8 @@
 """The checkers are themselves checked, exercise by exercise, and the engine with odd answers."""
 
+import ast
+from contextlib import suppress
+
 import numpy as np
 import pytest
 import torch
@@ -21,6 +24,7 @@ from finegan_lib.course.engine.exercises import (
 )
 from finegan_lib.course.engine.folders import lesson_names
 from finegan_lib.course.engine.observe import observe
+from finegan_lib.course.engine.source import make_notebook
 
 ALL = [e for name in lesson_names() for e in lesson_exercises(name[:2]).values()]
 each = pytest.mark.parametrize("exercise", ALL, ids=lambda e: e.key)
@@ -71,6 +75,54 @@ def test_a_lesson_has_exercises_of_every_kind(name):
     assert len(exercises) >= 3
     assert {type(e) for e in exercises.values()} >= {Choice, Fill, Exploration}
     assert list(exercises) == [f"{name[:2]}.{i + 1}" for i in range(len(exercises))]
+
+
+# Lessons that are still to get exercises that keep to the two rules below.
+PENDING = {"background", "parent", "child", "codes", "training", "image_quality", "discovery"}
+PENDING |= {"gallery"}
+BUILT = [name for name in lesson_names() if name[3:] not in PENDING]
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_what_an_exploration_starts_from_is_not_its_answer(name):
+    for exercise in lesson_exercises(name[:2]).values():
+        if isinstance(exercise, Exploration):
+            assert exercise.starts, exercise.key
+            for start in (*exercise.starts, *literals_like(exercise.solution, name)):
+                verdict = checks.judge(exercise.key, start)
+                assert verdict.state == WRONG, f"{exercise.key} accepts {start}"
+
+
+def literals_like(answer, name):
+    """Dictionaries with the keys of an answer, written out in the lesson's other code cells.
+
+    They are written as literals, or as the keywords of a call.
+    """
+    if not isinstance(answer, dict):
+        return []
+    cells = [c for c in make_notebook(name, solved=False).cells if c.cell_type == "code"]
+    trees = [ast.parse(c.source) for c in cells if "bootstrap" not in c.metadata.get("tags", [])]
+    found = []
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        if isinstance(node, ast.Dict | ast.Call):
+            with suppress(ValueError):
+                words = {k.arg: k.value for k in getattr(node, "keywords", [])}
+                literal = (
+                    ast.literal_eval(node)
+                    if isinstance(node, ast.Dict)
+                    else {k: ast.literal_eval(v) for k, v in words.items() if k in answer}
+                )
+                if literal and set(literal) <= set(answer):
+                    found.append(literal)
+    return found
+
+
+@pytest.mark.parametrize("name", lesson_names())
+def test_there_are_two_bugs_to_find_in_a_lesson_on_finegan(name):
+    if name[3:] in PENDING | {"start_here", "gan", "vector_to_picture", "infogan"}:
+        return
+    kinds = [type(e).__name__ for e in lesson_exercises(name[:2]).values()]
+    assert kinds.count("Debug") >= 2
 
 
 # ------------------------------------------------------------------------------- odd answers
@@ -196,7 +248,7 @@ def test_check_hint_and_progress_print_one_thing_each(capsys):
     course.progress()
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"01_gan: 1 of {len(lesson_exercises('01'))} solved"
-    assert [line[2] for line in lines[1:]] == list("·✗··✓·")
+    assert [line[2] for line in lines[1:]] == list("·✗··✓·") + ["·"] * (len(lines) - 7)
 
 
 def test_a_wrong_key_says_which_there_are():

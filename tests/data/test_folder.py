@@ -14,7 +14,8 @@ from finegan_lib.codes import CodeHierarchy
 from finegan_lib.data.example import TrainingExample, background_size
 from finegan_lib.data.folder import BirdsFolder
 from finegan_lib.data.pictures import read_header, read_rgb, resize_shorter_side
-from finegan_lib.data.toybirds import ToyBirds, move_box, scene_size
+from finegan_lib.data.scenery import move_box
+from finegan_lib.data.toybirds import ToyBirds, scene_size
 
 RED = np.array([255, 0, 0])
 

@@ -15,11 +15,10 @@ from finegan_lib.base.errors import InputError
 from finegan_lib.codes import CodeHierarchy
 from finegan_lib.data import ToyBirds
 from finegan_lib.data.plumage import PALETTE, plumages
+from finegan_lib.data.scenery import to_bird, to_world
 from finegan_lib.data.silhouettes import Capsule, Ellipse, Polygon, silhouettes
 from finegan_lib.data.toybirds import (
     POSE,
-    _to_bird,
-    _to_world,
     mean_colour_baseline,
     move_box,
     scene_size,
@@ -283,11 +282,11 @@ def test_pose_puts_the_beak_where_it_says():
     pose["x"], pose["y"], pose["scale"], pose["stretch"] = 0.5, 0.4, 0.2, [1, 1, 1, 1.1]
     pose["flip"], pose["tilt"] = [False, True, False, True], [0, 0, 30, -10]
     beak = np.float32([0.5])
-    x, y = _to_world(pose[:, None], beak, 0 * beak)
+    x, y = to_world(pose[:, None], beak, 0 * beak)
     # 30 degrees lift the beak: cos 30 * 0.1 to the right, sin 30 * 0.1 up.
     assert x[:3, 0] == pytest.approx([0.6, 0.4, 0.5866], abs=1e-4)
     assert y[:3, 0] == pytest.approx([0.4, 0.4, 0.35], abs=1e-4)
-    u, v = _to_bird(pose[:, None], x, y)
+    u, v = to_bird(pose[:, None], x, y)
     assert u == pytest.approx(0.5, abs=1e-5) and v == pytest.approx(0, abs=1e-5)
 
 
@@ -351,7 +350,7 @@ def test_mean_colour_does_not_give_the_child_away(cache):
     "wrong",
     [
         {"n_images": 0},
-        {"image_size": 48},
+        {"image_size": 50},
         {"n_parents": 6, "n_children": 5},
         {"n_parents": 41, "n_children": 41},
         {"seed": -1},

@@ -283,3 +283,119 @@ def test_memory_is_kept():
     ran = subprocess.run([sys.executable, "-c", KEPT], capture_output=True, text=True, check=True)
     default, kept = map(int, ran.stdout.split())
     assert kept < default / 4
+
+
+# ------------------------------------------------------------------------- which device there is
+
+
+@pytest.mark.parametrize("name", ["mps", "xpu", "cuda", "cuda:7", "mps:3"])
+def test_a_device_that_is_absent_is_one_message(name, monkeypatch):
+    for module in (torch.cuda, torch.backends.mps, torch.xpu):
+        monkeypatch.setattr(module, "is_available", lambda: False)
+    with pytest.raises(InputError, match=rf"sees no \w+ device.*{name} .*\"auto\" or \"cpu\""):
+        devices.pick_device(name)
+
+
+@pytest.mark.parametrize("name", ["abacus", "meta", "hpu", ""])
+def test_a_name_that_is_none_is_told_the_names(name):
+    with pytest.raises(InputError, match=r'no such device; got .*Use "auto", "cpu", "cuda"'):
+        devices.pick_device(name)
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "together", "chosen"),
+    [
+        (True, True, "1", "cuda"),
+        (False, True, "1", "mps"),
+        (False, True, "2", "cpu"),
+        (False, False, "1", "cpu"),
+    ],
+)
+def test_auto_takes_what_there_is(monkeypatch, cuda, mps, together, chosen):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    monkeypatch.setenv("WORLD_SIZE", together)
+    assert devices.pick_device("auto").type == chosen
+
+
+@pytest.mark.parametrize("command", ["quality", "classifier", "cluster", "train"])
+def test_every_command_says_it_alike(command, tmp_path, capsys, monkeypatch):
+    from finegan_lib.__main__ import main
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    more = {
+        "quality": ["--n", "8"],
+        "classifier": ["--out", str(tmp_path / "a.safetensors"), "--steps", "1"],
+        "cluster": ["toybirds", "--n-clusters", "2", "--n-images", "8", "--out", str(tmp_path)],
+        "train": ["--run", str(tmp_path / "run"), "--steps", "1"],
+    }
+    assert main([command, *more[command], "--device", "cuda", "--no-progress"]) == 2
+    assert "error: this torch sees no CUDA device" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------- Apple's GPUs
+
+
+def test_on_apples_gpus_all_is_float32():
+    mps = torch.device("mps")
+    execution = devices.choose(mps)
+    assert (execution.half, execution.pinned, execution.graphs) == (None, False, False)
+    assert not execution.channels_last
+    with execution.autocast():
+        pass
+    for precision in ("fp16", "bf16"):
+        with pytest.raises(InputError):
+            devices.choose(mps, precision=precision)
+
+
+class Recorded(torch.utils._python_dispatch.TorchDispatchMode):
+    """Notes every operation, and every float64 that one makes."""
+
+    def __init__(self):
+        super().__init__()
+        self.operations, self.doubles = set(), set()
+
+    def __torch_dispatch__(self, function, types, arguments=(), named=None):
+        result = function(*arguments, **(named or {}))
+        name = str(function).rsplit(".", 1)[0].replace("aten.", "aten::")
+        self.operations.add(name)
+        for made in result if isinstance(result, tuple | list) else [result]:
+            if isinstance(made, torch.Tensor) and made.dtype == torch.float64:
+                self.doubles.add(name)
+        return result
+
+
+def test_a_step_asks_apples_gpus_for_nothing_that_cannot_be():
+    """No float64; and what stands on the list of fallbacks is what steps do ask for."""
+    model = dataclasses.replace(MODEL, view=True)
+    recipe = dataclasses.replace(TOY.recipe, code_affine=0.1)
+    torch.manual_seed(0)
+    made = FineGANSystem(model, recipe)
+    with Recorded() as recorded:
+        made.step(random_batch(32, 4, "cpu"), torch.Generator().manual_seed(0))
+        made.picture()
+    assert not recorded.doubles
+    assert set(devices.MPS_FALLBACK) <= recorded.operations
+
+
+@pytest.mark.parametrize("gradient", [False, True])
+def test_places_moved_inside_are_the_border(gradient):
+    """What stands for the border on Apple's GPUs gives the same pixels, and gradients by z."""
+    from finegan_lib.models import finegan
+
+    torch.manual_seed(0)
+    z = (3 * torch.randn(5, 3)).requires_grad_(gradient)
+    maps, found = torch.rand(5, 2, 8, 8), []
+    for sample in (
+        finegan.fetched,
+        lambda m, v: torch.nn.functional.grid_sample(
+            m,
+            finegan.inside(v),
+            mode="bilinear" if v.requires_grad else "nearest",
+            align_corners=False,
+        ),
+    ):
+        image = sample(maps, finegan.view_grid(z, 8))
+        slope = torch.autograd.grad(image.square().sum(), z)[0] if gradient else torch.zeros(1)
+        found.append((image, slope))
+    torch.testing.assert_close(found[0], found[1])

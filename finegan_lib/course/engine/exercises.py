@@ -236,9 +236,12 @@ class Exploration(Exercise):
 
     Args:
         judge: value → what is wrong with it, or None. It may compute for a few seconds.
+        starts: what the student starts from: the defaults, and what the lesson's own code cells
+            use. None of it may be right, or there is nothing to explore.
     """
 
     judge: Callable[[object], str | None] = lambda value: None
+    starts: tuple = ()
 
     def problem(self, seen):
         try:

@@ -67,8 +67,10 @@ def look_at(module, *inputs: Tensor, more: dict | None = None):
         more: name → function of the module, looked at first.
 
     Returns:
-        A dictionary of plain values; ``...`` if the module returns that.
+        A dictionary of plain values; ``...`` if the module is or returns that.
     """
+    if module is ...:
+        return ...
     if not isinstance(module, nn.Module):
         return {"what it is": f"a {type(module).__name__}, no nn.Module"}
     set_weights(module).train()

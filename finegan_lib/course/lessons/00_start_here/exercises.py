@@ -1,12 +1,18 @@
 """The exercises of this lesson, with answers that must be told apart."""
 
+from functools import cache
+
 import numpy as np
 import torch
 from sklearn.metrics.cluster import contingency_matrix
 
+from ....data import ToyBirds
 from ....metrics import nmi
 from ...engine.exercises import Choice, Exploration, Fill, Mistake
 from ..shared_lab import mean_colour
+from . import lab
+
+LIMITS = {"species": (0.7, 0.2), "background": (0.5, 0.3)}  # NMI: at least, at most
 
 
 def _crops():
@@ -41,14 +47,38 @@ def _nmi_from_entropies(a, b):
     return 2 * (h_a + h_b - h_ab) / (h_a + h_b)
 
 
-def _window(value):
-    if isinstance(value, bool | str) or value != int(value) or not 2 <= value <= 32:
-        return "answer with the side of the window in pixels, a whole number from 2 to 32"
-    if value > 14:
-        return (
-            "so wide a window lets the background in: go left in the figure, to where the grey "
-            "curve is down and the blue one still high"
-        )
+@cache
+def _scores(window):
+    return lab.window_scores(_birds(), window)
+
+
+@cache
+def _birds():
+    return ToyBirds(600, image_size=32, seed=7, progress=False)
+
+
+def _windows(answer):
+    """What is wrong with two windows, or None."""
+    if not isinstance(answer, dict) or set(answer) != set(LIMITS):
+        return 'answer with a dictionary {"species": (left, top, width), "background": (…)}'
+    for name, window in answer.items():
+        whole = isinstance(window, list | tuple) and len(window) == 3
+        if not whole or not all(isinstance(v, int) for v in window):
+            return f"{name}: a window is three whole numbers, (left, top, width)"
+        left, top, width = window
+        if not 4 <= width <= 10:
+            return f"{name}: its width is {width}, and 4 to 10 are allowed"
+        if min(left, top) < 0 or max(left, top) + width > 32:
+            return f"{name}: the window leaves the crop, which has 32 pixels a side"
+    for name, (wanted, unwanted) in LIMITS.items():
+        species, background = _scores(tuple(answer[name]))
+        other = "background" if name == "species" else "species"
+        high, low = (species, background) if name == "species" else (background, species)
+        if high < wanted or low > unwanted:
+            return (
+                f"{name}: this window scores {high:.2f} with the {name} (wanted: {wanted} or more) "
+                f"and {low:.2f} with the {other} (at most {unwanted})"
+            )
     return None
 
 
@@ -70,6 +100,22 @@ EXERCISES = (
             Mistake(
                 lambda crops: crops.float().mean((1, 2, 3)) / 255,
                 "one brightness for each picture: keep the three channels apart (dimension 1)",
+            ),
+            Mistake(
+                lambda crops: crops.float().mean((2, 3)) / 256,
+                "the largest value is 255, so divide by 255",
+            ),
+            Mistake(
+                lambda crops: crops.float().mean((2, 3)) / 127.5 - 1,
+                "this brings the values to [−1, 1]; here [0, 1] is wanted",
+            ),
+            Mistake(
+                lambda crops: crops.float().sum((2, 3)) / 255,
+                "a sum grows with the picture: take the mean over the pixels",
+            ),
+            Mistake(
+                lambda crops: crops.float().flatten(2).median(2).values / 255,
+                "this is the median of each channel; the mean is wanted",
             ),
             Mistake(
                 lambda crops: crops.float().mean((1, 2)) / 255,
@@ -101,6 +147,22 @@ EXERCISES = (
                 "this is half of it: divide by the mean of the two entropies, not by their sum",
             ),
             Mistake(
+                lambda a, b: float(-_parts(a, b)[0] / ((_parts(a, b)[1] + _parts(a, b)[2]) / 2)),
+                "the sign: information is never negative",
+            ),
+            Mistake(
+                lambda a, b: float(_parts(a, b)[0] / max(_parts(a, b)[1], _parts(a, b)[2])),
+                "this divides by the larger entropy; the mean of the two is wanted",
+            ),
+            Mistake(
+                lambda a, b: float(_parts(a, b)[0] / max(min(_parts(a, b)[1:3]), 1e-12)),
+                "this divides by the smaller entropy; the mean of the two is wanted",
+            ),
+            Mistake(
+                lambda a, b: float(np.mean(np.asarray(a) == np.asarray(b))),
+                "this counts equal numbers; groups have no names, so their numbers mean nothing",
+            ),
+            Mistake(
                 lambda a, b: float(_parts(a, b)[0] / _parts(a, b)[3]),
                 "this divides by the entropy of the pair; the mean of H(A) and H(B) is wanted",
             ),
@@ -123,16 +185,27 @@ EXERCISES = (
     ),
     Exploration(
         "4",
-        "explore: what a window in the middle sees",
-        "my_window",
-        6,
+        "explore: what two windows see",
+        "my_windows",
+        {"species": (13, 13, 6), "background": (0, 0, 8)},
         mistakes=(
-            Mistake(32, "lets the background in"),
-            Mistake(20, "lets the background in"),
-            Mistake("small", "a whole number"),
+            Mistake(
+                {"species": (0, 0, 8), "background": (13, 13, 6)}, "species: this window scores"
+            ),
+            Mistake({"species": (13, 13, 6), "background": (13, 13, 6)}, "background: this window"),
+            Mistake({"species": (0, 0, 32), "background": (0, 0, 32)}, "4 to 10 are allowed"),
+            Mistake({"species": (15, 15, 2), "background": (0, 0, 8)}, "4 to 10 are allowed"),
+            Mistake({"species": (28, 13, 6), "background": (0, 0, 8)}, "leaves the crop"),
+            Mistake({"species": 6, "background": (0, 0, 8)}, "three whole numbers"),
+            Mistake({"species": (13, 13, 6)}, "a dictionary"),
+            Mistake(6, "a dictionary"),
         ),
-        alternative=12,
+        alternative={"species": [12, 12, 8], "background": [24, 0, 8]},
         praise="But who told the window where the bird is? The box did: a human drew it.",
-        judge=_window,
+        judge=_windows,
+        starts=tuple(
+            {"species": centred, "background": centred}
+            for centred in ((14, 14, 4), (13, 13, 6), (12, 12, 8), (11, 11, 10))
+        ),
     ),
 )

@@ -34,13 +34,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from finegan_lib.course import style
+from finegan_lib.course import sliders, style
 from finegan_lib.course.lessons import shared_lab
 from finegan_lib.data import ToyBirds
 from finegan_lib.figures import image_figure
 from finegan_lib.metrics import kmeans_labels, nmi
 from finegan_lib.metrics.clustering import raw_pixels
 
+lab = course.lab("start_here")
 style.use_style()
 birds = ToyBirds(600, image_size=32, seed=7, progress=False)  # to measure
 large = ToyBirds(20, image_size=64, seed=7, progress=False)  # to look at
@@ -277,12 +278,9 @@ print("groups follow the species:", scores["raw pixels", "species"] > 0.6)
 #
 # Could one look at the middle of the crop only? The box has put the bird there.
 #
-# ### Exercise {{number}}.4 (explore): choose a window
-#
 # The figure shows NMI for square windows in the middle of the 32-pixel crop, from 2 pixels wide to
 # all of it. The groups are twenty throughout. (So several of them share a background, and the grey
-# curve ends lower than the bar above.) Choose a width, in pixels, at which the groups follow the
-# species and hardly the background.
+# curve ends lower than the bar above.)
 
 # %%
 widths = np.array([2, 4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32])
@@ -301,15 +299,31 @@ axis.set_title("What k-means finds in the middle of the crop")
 axis.legend(loc="upper center", ncols=3)
 plt.show()
 
+# %% [markdown]
+# In a running notebook, this slider shows what k-means sees in each of these windows.
+
+# %%
+sliders.slide(lambda width: lab.window_figure(birds, width), "width, pixels", widths.tolist(), 8)
+
+# %% [markdown]
+# ### Exercise {{number}}.4 (explore): two windows
+#
+# Now move the window, too. Find **two** windows of 4 to 10 pixels: one at which the groups follow
+# the species (NMI with the species at least 0.7, with the background at most 0.2), and one at which
+# they follow the background (at least 0.5) and hardly the species (at most 0.3). A window is
+# `(left, top, width)` in pixels, counted from the upper left corner of the 32-pixel crop.
+# `lab.window_scores(birds, (left, top, width))` returns both NMIs, species first: try some.
+
 # %% exercise="4"
-### HINT The wider the window, the more background it lets in.
-### HINT Anything below the crossing of the curves will do, if the grey curve is near 0 there.
+### HINT The box has put the bird in the middle. Where is no bird?
+### HINT A window in the middle that is w wide begins at (32 − w) / 2.
+### HINT A corner of the crop shows the background alone.
 ### BEGIN SOLUTION
-my_window = 6
+my_windows = {"species": (13, 13, 6), "background": (0, 0, 8)}
 ### END SOLUTION
 
 # %% tags=["nbval-check-output"]
-course.check("{{number}}.4", my_window)
+course.check("{{number}}.4", my_windows)
 
 # %% [markdown]
 # A narrow window does well: better than one would like. The colours in the very middle of the bird
@@ -324,6 +338,47 @@ course.check("{{number}}.4", my_window)
 #   silhouette, and twenty perfect groups would score $2 \ln 5 / (\ln 5 + \ln 20) = 0.70$ on it.)
 #   FineGAN starts from the same boxes and learns which pixels are the bird, its shape and its
 #   plumage. It never hears a name.
+#
+# ## Words and letters
+#
+# A picture of $S \times S$ pixels is a point in a space of $3S^2$ dimensions, and most points of
+# that space look like noise. Birds fill a tiny part of it, and few numbers would do to name a bird
+# in it: its kind, its pose, its plumage, its background. A **latent** variable is such a number: it
+# is not in the picture, yet it decides what the picture is (*latent* is Latin for hidden). All its
+# values together are the **latent space**. A generator is a map from the latent space to pictures,
+# $x = G(z)$; here its input is a vector $z$ of random numbers, and codes. A **latent code** is an
+# input that shall *mean* something: this one the plumage, that one the background.
+#
+# These letters and words are the same in all lessons.
+#
+# | letter | meaning |
+# | --- | --- |
+# | $x$ | a picture, real or drawn; $\tilde{x}$ a drawn one, where the difference matters |
+# | $z$ | noise: random numbers of the generator's input that no loss gives a meaning |
+# | $b, p, c$ | the codes of background, parent (shape) and child (appearance), each one-hot |
+# | $N_b, N_p, N_c$ | how many values each code has |
+# | $G$; $G_b, G_p, G_c$ | the generator; its stages for background, parent and child |
+# | $D$; $D_b, D_c$ | a discriminator: real or fake? Of patches; of finished pictures |
+# | $D_\text{aux}$ | a head of $D_b$: background, or not? |
+# | $D_p$, $D_c$'s code head | the readers of $p$ and of $c$; InfoGAN's reader is $Q$ |
+# | $s$, $\sigma(s)$ | a logit; the probability made of it |
+# | $F$, $M$ | a stage's foreground (colours) and mask (opacity, 0 to 1) |
+# | $B, P, C$ | the pictures after the three stages |
+# | $p_\text{data}(x)$, $q(x)$ | densities of real and of drawn data; $P(\cdot)$ a probability |
+# | $\mathbb{E}$, $H$, $I$ | a mean; entropy; mutual information (in nats) |
+# | $\mathcal{L}$, $\lambda$ | a loss, to be minimised; the weight of a term |
+#
+# A bare $p$ before a bracket, as in $p(x)$, is a density, and $p$ without one the parent code.
+#
+# | word | meaning |
+# | --- | --- |
+# | generator, discriminator | the network that draws; the one that judges what is drawn |
+# | fake | drawn by a generator (only as the opposite of *real*) |
+# | parent, child | a shape shared by several children; an appearance, of one parent |
+# | tied, free codes | $p$ is the parent of $c$ and $b = c$; each code is drawn independently |
+# | stitching | $M \odot F + (1 - M) \odot$ what is behind |
+# | disentangled | one code changes one factor of the picture |
+# | unconditional | drawn without any label as input |
 #
 # ## Where we are going
 #

@@ -5,13 +5,15 @@ Everything here is seeded, so that the lesson's pictures can be drawn again.
 
 import math
 
+import matplotlib.pyplot as plt
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from ....losses import (
-    discriminator_loss,
-)
-from ..shared_lab import GENERATOR_LOSSES, digits, mlp, snapshots_of, train_gan
+from ....losses import discriminator_loss, non_saturating_generator_loss
+from ... import style
+from ...engine.probing import look_at
+from ..shared_lab import GENERATOR_LOSSES, gaussian_density, mlp, snapshots_of, train_gan
 
 
 def ring_centres(modes: int = 8, radius: float = 2.0) -> Tensor:
@@ -47,6 +49,12 @@ def optimal_discriminator(p: Tensor, q: Tensor) -> Tensor:
         p, q: densities of the data and of the generator at the same points, of any one shape.
     """
     return p / (p + q)
+
+
+def found(points: Tensor) -> str:
+    """How many modes are found, and the share of the points that lie in any: for a title."""
+    inside = mode_shares(points).sum().item()
+    return f"{modes_found(points)} of 8 modes,\n{inside:.0%} of the points in them"
 
 
 def ring_gan(
@@ -120,49 +128,171 @@ def trained_discriminator(
     return discriminator
 
 
-def digits_gan(
-    *,
-    steps: int = 2500,
-    seed: int = 0,
-    z_dim: int = 16,
-    width: int = 256,
-    rate: float = 1e-3,
-    noise: float = 0.2,
-    keep=(),
-):
-    """Train a GAN on scikit-learn's digits.
+# ------------------------------------------------------------------------------------- digits
+
+
+class DigitGenerator(nn.Module):
+    """z (N, z_dim) → images (N, 64) in [-1, 1]: three linear layers, LeakyReLU(0.2) between."""
+
+    def __init__(self, z_dim: int = 16, width: int = 256):
+        super().__init__()
+        self.layers = nn.Sequential(mlp(z_dim, width, width, 64), nn.Tanh())
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layers(z)
+
+
+class DigitDiscriminator(nn.Module):
+    """Images (N, 64) → logits (N, 1): three linear layers, LeakyReLU(0.2) between them."""
+
+    def __init__(self, width: int = 256):
+        super().__init__()
+        self.layers = mlp(64, width, width, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.layers(images)
+
+
+def gan_step(generator, discriminator, move_g, move_d, real: Tensor, z: Tensor) -> None:
+    """One round of the game: D moves on its loss, then G on the non-saturating one.
 
     Args:
-        noise: on what D sees; without it D soon knows 1,797 images by heart.
+        move_g, move_d: optimisers of the two networks.
+        real: a batch of data; ``z``: the noise of the fakes, the same in both moves.
+    """
+    move_d.zero_grad()
+    fake = generator(z)
+    discriminator_loss(discriminator(real), discriminator(fake.detach())).backward()
+    move_d.step()
+    move_g.zero_grad()
+    non_saturating_generator_loss(discriminator(fake)).backward()
+    move_g.step()
+
+
+class Blurred(nn.Module):
+    """A discriminator that sees everything, real or fake, with Gaussian noise on it.
+
+    Without it, D soon knows a small set of real pictures by heart.
+
+    Args:
+        noise: standard deviation.
+        random: where the noise comes from.
+    """
+
+    def __init__(self, discriminator: nn.Module, noise: float, random: torch.Generator):
+        super().__init__()
+        self.discriminator, self.noise, self.random = discriminator, noise, random
+
+    def forward(self, images: Tensor) -> Tensor:
+        noise = torch.randn(images.shape, generator=self.random)
+        return self.discriminator(images + self.noise * noise)
+
+
+# ------------------------------------------------------------------------------------- probes
+
+
+def look_at_generator(generator, z_dim: int, width: int):
+    """What a class of generators does, for `exercises.Build`; see `probing.look_at`."""
+    z = torch.randn(5, z_dim, generator=torch.Generator().manual_seed(1))
+    return look_at(generator(z_dim, width), z)
+
+
+def look_at_discriminator(discriminator, width: int):
+    """What a class of discriminators does, for `exercises.Build`; see `probing.look_at`."""
+    images = torch.rand(5, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    return look_at(discriminator(width), images)
+
+
+def play(step, rounds: int):
+    """Play rounds of the game with a training step, and write down who was moved by whom.
+
+    Args:
+        step: as :func:`gan_step`.
 
     Returns:
-        (snapshots, generator): ``snapshots`` maps the kept steps to (n, 64) images of one z.
+        A dictionary of plain values, from the coarse to the fine; ``...`` if the step returns that.
     """
-    images, _ = digits()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        generator = nn.Sequential(mlp(z_dim, width, width, 64), nn.Tanh())
-        discriminator = mlp(64, width, width, 1)
-    z = torch.randn(48, z_dim, generator=torch.Generator().manual_seed(seed))
-    snapshots, watch = snapshots_of(generator, z, {*keep, steps})
+    torch.manual_seed(0)
+    players = {"G": mlp(2, 16, 2), "D": mlp(2, 16, 1)}
+    moves = {name: torch.optim.Adam(net.parameters(), 5e-3) for name, net in players.items()}
+    random, log, untouched = torch.Generator().manual_seed(0), [], {"G": True, "D": True}
 
-    def draw(n, random):
-        return images[torch.randint(len(images), (n,), generator=random)]
+    def weights(name):
+        return torch.cat([w.detach().flatten() for w in players[name].parameters()])
 
-    train_gan(
-        draw,
-        generator,
-        discriminator,
-        z_dim,
-        steps=steps,
-        seed=seed,
-        batch=64,
-        g_rate=rate,
-        d_rate=rate,
-        noise=noise,
-        watch=watch,
-    )
-    return snapshots, generator
+    def slope(name):
+        found = [w.grad.flatten() for w in players[name].parameters() if w.grad is not None]
+        return torch.cat(found).norm().item() if found else 0.0
+
+    def watch(name, other):
+        moves[name].register_step_pre_hook(
+            lambda *_: log.append((name, slope(name), slope(other), weights(other)))
+        )
+
+    watch("G", "D")
+    watch("D", "G")
+    for _ in range(rounds):
+        start = {name: weights(name) for name in players}
+        first = len(log)
+        result = step(
+            *players.values(),
+            *moves.values(),
+            ring_points(32, random),
+            torch.randn(32, 2, generator=random),
+        )
+        if result is ...:
+            return ...
+        if [name for name, *_ in log[first:]] == ["D", "G"]:
+            # What the other player was when one moved: G as it began, D as it ended.
+            untouched["G"] &= bool(log[first][3].equal(start["G"]))
+            untouched["D"] &= bool(log[first + 1][3].equal(weights("D")))
+    order = ", ".join(name for name, *_ in log[:4])
+    moved = [entry for entry in log if entry[0] == "D"]
+    return {
+        "who moves, in two rounds": order,
+        "G is untouched by D's move": untouched["G"],
+        "D is untouched by G's move": untouched["D"],
+        "a gradient of D's loss in G": bool(moved and moved[0][2] > 0),
+        "the size of D's gradients": [size for name, size, *_ in log[:8] if name == "D"],
+        "the size of G's gradients": [size for name, size, *_ in log[:8] if name == "G"],
+        f"the weights after {rounds} rounds": [weights(name) for name in players],
+    }
+
+
+# ------------------------------------------------------------------------------------- slopes
+
+
+# ------------------------------------------------------------------------------------- figures
+
+
+def best_figure(mean: float) -> Figure:
+    """D* for data around 0 (sd 1) and a generator around ``mean`` (sd 1), over both densities."""
+    x = torch.linspace(-5, 6, 221)
+    p, q = gaussian_density(x, 0.0, 1.0), gaussian_density(x, mean, 1.0)
+    figure, axis = plt.subplots(figsize=(6.2, 3), layout="constrained")
+    axis.plot(x, optimal_discriminator(p, q), color="black", lw=2, label="$D^* = p/(p+q)$")
+    axis.fill_between(x, p, color=style.REAL, alpha=0.3, label="data, $p$")
+    axis.fill_between(x, q, color=style.FAKE, alpha=0.3, label="generator, $q$")
+    axis.set(xlabel="x", ylabel="D(x), or density", ylim=(0, 1.05))
+    axis.set_title(f"The generator's mean is {mean:.1f}")
+    axis.legend(loc="center left", fontsize=8)
+    return figure
+
+
+def draw_ring(axis, points: Tensor, title: str) -> None:
+    """Generated points (n, 2) over the centres of the ring."""
+    centres = ring_centres()
+    axis.scatter(*centres.T, s=170, facecolors="none", edgecolors=style.REAL, label="real modes")
+    axis.scatter(*points.T, s=3, alpha=0.4, color=style.FAKE, label="generated")
+    axis.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", title=title, xlabel="$x_1$")
+
+
+def ring_figure(snapshots: dict[int, Tensor], step: int) -> Figure:
+    """The points of one snapshot of :func:`ring_gan`, over the ring."""
+    figure, axis = plt.subplots(figsize=(3.4, 3.6), layout="constrained")
+    draw_ring(axis, snapshots[step], f"step {step}: {found(snapshots[step])}")
+    axis.set_ylabel("$x_2$")
+    return figure
 
 
 def pull_by_logit(loss: str, logits: Tensor) -> Tensor:

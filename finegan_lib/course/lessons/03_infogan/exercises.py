@@ -9,7 +9,7 @@ from ....losses import categorical_information_bound, gaussian_information_loss,
 from ...engine.exercises import Choice, Exploration, Fill, Mistake
 from . import lab
 
-Q_SETTINGS = {"hidden": (0, 64), "steps": (1, 2000), "rate": (1e-5, 1)}
+Q_SETTINGS = {"hidden": (0, 8), "steps": (1, 2000), "rate": (1e-5, 1)}
 LARGEST_GAP = 0.01
 
 
@@ -63,6 +63,8 @@ def _gaussian(mean, log_variance, code):
 def _closes_the_gap(settings):
     if not isinstance(settings, dict) or set(settings) - set(Q_SETTINGS):
         return f"answer with a dictionary that has only the keys {', '.join(Q_SETTINGS)}"
+    if "hidden" not in settings:
+        return "say how many units: hidden, a whole number from 0 to 8"
     for key, value in settings.items():
         low, high = Q_SETTINGS[key]
         if not low <= value <= high or (key != "rate" and value != int(value)):
@@ -176,17 +178,21 @@ EXERCISES = (
         "4",
         "explore: a Q that closes the gap",
         "my_q",
-        {"hidden": 32, "steps": 1500, "rate": 0.03},
+        {"hidden": 8, "steps": 1500, "rate": 0.1},
         mistakes=(
             Mistake({"hidden": 0, "steps": 2000}, "parabolas"),
-            Mistake({"hidden": 32, "steps": 50}, "long enough"),
-            Mistake({"hidden": 1000}, "a whole number from 0 to 64"),
+            Mistake({"hidden": 8, "steps": 50, "rate": 0.1}, "long enough"),
+            Mistake({"hidden": 8, "rate": 1e-4}, "fast enough"),
+            Mistake({"hidden": 32}, "a whole number from 0 to 8"),
+            Mistake({"hidden": 3.5}, "a whole number from 0 to 8"),
+            Mistake({}, "say how many units"),
             Mistake({"width": 32}, "only the keys"),
             Mistake(32, "a dictionary"),
         ),
-        alternative={"hidden": 64, "steps": 2000},
+        alternative={"hidden": 8, "steps": 2000, "rate": 0.1},
         praise="The bound now is the information, to a hundredth of a nat.",
         judge=_closes_the_gap,
+        starts=({"hidden": 32}, {"hidden": 8, "steps": 1500, "rate": 0.03}),
     ),
     Fill(
         "5",

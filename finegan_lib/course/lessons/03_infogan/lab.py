@@ -1,4 +1,4 @@
-"""Lesson 02's small worlds: tables, a generator on a line, and handwritten digits with a code.
+"""The laboratory of the lesson on InfoGAN: tables, a line, and digits with a code.
 
 On the line the true posterior P(c|x) is known, so the mutual information and its lower bound can
 be computed to many digits. On the digits nothing is known, and InfoGAN is trained on the bound.
@@ -243,12 +243,12 @@ def train_infogan(
     rate: float = 1e-3,
     noise: float = 0.2,
 ) -> tuple[nn.Module, Information]:
-    """Lesson 01's digits GAN, with a code that must stay readable.
+    """The digits GAN of the lesson on GANs, with a code that must stay readable.
 
     Args:
         images: (N, pixels) in [-1, 1].
         weight: λ; 0 leaves the term out: a plain GAN with a longer input, and an untrained Q.
-        steps, seed, width, rate, noise: as in lesson 01's `lab.digits_gan`.
+        steps, seed, width, rate, noise: as in `shared_lab.train_gan`, for both players.
 
     Returns:
         (generator, information): inputs (N, length) → images (N, pixels), and Q.

@@ -1,0 +1,394 @@
+# ---
+# jupyter:
+#   lesson:
+#     title: Pictures
+#     part: the ancestors
+#     about: "convolutions that paint"
+#     question: "How do a hundred numbers become a picture of a bird?"
+#     afterwards: "build a stem, an up-block and a critic, and train them until birds are seen"
+#     t4_seconds: 40
+# ---
+# ruff: noqa: F821
+# %% [markdown]
+# # {{number}} · From a vector to a picture: convolutions that paint
+#
+# The generator is given a vector $z$ of some numbers. A bird of 32 pixels has 3 · 32 · 32 = 3,072.
+# Something must turn the one into the other, and something must look at the result. In this lesson
+# you write both networks: a **stem** that makes a small map, an **up-block** that doubles its side,
+# and a **critic** that halves it again. They are the bricks of FineGAN, and at the end they paint
+# birds.
+#
+# **You need** lesson {{gan}}: the game, its step, and `nn.Module`.
+#
+# **Afterwards you can** explain what convolution, BatchNorm, GLU, spectral norm and the hinge loss
+# are each good for, avoid checkerboards, and train a convolutional GAN.
+#
+# {{runtime}}.
+
+# %%
+import copy
+
+import matplotlib.pyplot as plt
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from finegan_lib import losses
+from finegan_lib.course import style
+from finegan_lib.figures import image_figure
+
+lab = course.lab("vector_to_picture")
+style.use_style()
+
+# %% [markdown]
+# ## Why eight by eight digits are not enough
+#
+# The digits of lesson {{gan}} came out of a **linear** layer: every pixel has weights of its own,
+# and each is joined to every hidden unit. That has two faults, and both grow with the picture.
+#
+# * **The number of weights.** It grows with the number of pixels.
+# * **No feather is learnt twice.** What the network knows of a feather at the left says nothing to
+#   the weights at the right. A bird that has moved by three pixels is a new bird.
+#
+# A **convolution** has one small kernel that slides over the map. Its number of weights does not
+# depend on the picture's size, and what it has learnt at one place holds at all places. Here is the
+# last layer of a generator, from 256 hidden units or 64 maps to a picture, both ways:
+
+# %% tags=["nbval-check-output"]
+for side in (8, 32, 128):
+    linear = 256 * 3 * side**2 + 3 * side**2  # weights and biases
+    convolution = sum(w.numel() for w in nn.Conv2d(64, 3, 3, padding=1).parameters())
+    print(f"{side:3} pixels: linear {linear:12,}   convolution {convolution:6,}")
+
+# %% [markdown]
+# ## Making a map larger
+#
+# A generator starts from a small map and enlarges it step by step. There are two usual ways.
+#
+# * A **transposed convolution**: every pixel of the small map stamps a copy of the kernel, weighted
+#   by its value, into the large map. The stamps are `stride` pixels apart, and they add up where
+#   they overlap.
+# * **Nearest, then convolve**: repeat each pixel in a 2 × 2 square, then apply an ordinary 3 × 3
+#   convolution.
+#
+# ### Exercise {{number}}.1 (predict)
+#
+# A constant map goes through a transposed convolution with a 3 × 3 kernel, all weights equal,
+# stride
+# 2. What does the large map look like, away from its border?
+#
+# * **(a)** constant
+# * **(b)** a checkerboard of brighter and darker pixels
+# * **(c)** smooth waves
+
+# %% exercise="1"
+### HINT In one dimension: stamps that are 3 long, every 2 pixels. How many cover each pixel?
+### HINT Every second pixel is covered by two stamps, the others by one.
+### BEGIN SOLUTION
+my_prediction = "b"
+### END SOLUTION
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.1", my_prediction)
+
+# %%
+stamped = lab.overlaps(kernel=3)[4:12, 4:12]
+nearest = F.interpolate(torch.ones(1, 1, 8, 8), scale_factor=2.0)
+convolved = F.conv2d(nearest, torch.ones(1, 1, 3, 3), padding=1)[0, 0, 4:12, 4:12]
+figure, axes = plt.subplots(1, 2, figsize=(6.4, 3.1), layout="constrained")
+names = ("transposed, kernel 3, stride 2", "nearest, then 3 × 3")
+for axis, values, name in zip(axes, (stamped, convolved), names, strict=True):
+    axis.imshow(values, cmap="viridis", vmin=0, vmax=9)
+    for (row, column), value in zip(
+        [(r, c) for r in range(8) for c in range(8)], values.flatten().tolist(), strict=True
+    ):
+        colour = "black" if value > 6 else "white"
+        axis.text(column, row, f"{value:.0f}", ha="center", va="center", color=colour, fontsize=8)
+    axis.set(title=name, xlabel="column", ylabel="row")
+figure.suptitle("A constant map, enlarged: how often each pixel is painted")
+plt.show()
+
+# %% [markdown]
+# On the left some pixels are painted once, some twice and some four times: the **checkerboard**. A
+# network can learn to balance it, but it has to, for every kernel, and many pictures of early GANs
+# show the pattern (Odena, Dumoulin and Olah, 2016). On the right all pixels are treated alike. So
+# FineGAN takes nearest, then convolve.
+#
+# ### Exercise {{number}}.2 (explore): a transposed convolution without a checkerboard
+#
+# Not every transposed convolution has this fault. Find a `kernel` and a `padding` (`padding` rows
+# are cut off at each side) with which stride 2 turns a side of 8 into **exactly 16**, paints every
+# pixel away from the border equally often, and lets neighbouring stamps overlap.
+
+# %% exercise="2"
+### HINT A side of n becomes (n − 1) · 2 + kernel − 2 · padding.
+### HINT The stamps cover all pixels equally often if the kernel is a multiple of the stride.
+### HINT A kernel of 2 does not overlap. Try the next multiple of 2, and solve for the padding.
+### BEGIN SOLUTION
+my_enlarger = {"kernel": 4, "padding": 1}
+### END SOLUTION
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.2", my_enlarger)
+
+# %% [markdown]
+# ## The up-block
+#
+# One brick is used again and again: **enlarge, convolve, normalise, gate**.
+#
+# **BatchNorm** takes every channel by itself. It subtracts the channel's mean over the batch and
+# all pixels, divides by its standard deviation, and then applies a learnt scale $\gamma$ and shift
+# $\beta$:
+#
+# $$y_{nkij} = \gamma_k \, \frac{x_{nkij} - \mu_k}{\sqrt{\sigma_k^2 + \epsilon}} + \beta_k.$$
+#
+# However the layers before it are scaled, the next layer gets numbers of a known size. That keeps a
+# deep generator trainable. (The convolution before it needs no bias: $\mu_k$ would remove it.)
+#
+# **GLU**, the gated linear unit, splits the channels into two halves $a$ and $b$ and returns
+# $a \odot \sigma(b)$. The second half decides, pixel by pixel, how much of the first passes. So a
+# map can say *paint this here and nothing there*. It halves the channels, so the convolution before
+# it makes twice as many as shall come out.
+
+# %% tags=["nbval-check-output"]
+maps = 5 + 3 * torch.randn(16, 2, 8, 8, generator=torch.Generator().manual_seed(0))
+normal = nn.BatchNorm2d(2)(maps)
+print("mean and sd before:", [round(v.item(), 1) for v in (maps.mean(), maps.std())])
+print("and after BatchNorm:", [abs(round(v.item(), 1)) for v in (normal.mean(), normal.std())])
+values, gates = torch.tensor([[2.0, 2.0, 2.0]]), torch.tensor([[-9.0, 0.0, 9.0]])
+passed = F.glu(torch.cat([values, gates], 1), 1)[0]
+print("gate closed, half open, open:", [round(v.item(), 1) for v in passed])
+
+# %% [markdown]
+# ### Exercise {{number}}.3 (build): an up-block
+#
+# Nearest ×2, a 3 × 3 convolution without bias that keeps the side, BatchNorm, GLU. The library's is
+# `models.blocks.UpBlock`.
+
+
+# %% exercise="3"
+class MyUpBlock(nn.Module):
+    """Maps (N, in_channels, H, W) → (N, out_channels, 2H, 2W)."""
+
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__()
+        ### HINT The convolution makes 2 · out_channels, since the GLU halves them: padding 1 keeps
+        ###      the side, `bias=False`.
+        ### HINT `nn.BatchNorm2d` is for maps; it is told the number of channels that it gets.
+        ### BEGIN SOLUTION
+        self.conv = nn.Conv2d(in_channels, 2 * out_channels, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(2 * out_channels)
+        ### END SOLUTION
+
+    def forward(self, x):
+        ### HINT `F.interpolate(x, scale_factor=2.0)` repeats the nearest pixel.
+        ### HINT `F.glu(x, 1)` halves dimension 1, the channels.
+        ### BEGIN SOLUTION
+        larger = F.interpolate(x, scale_factor=2.0)
+        return F.glu(self.norm(self.conv(larger)), 1)
+        ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.3", MyUpBlock)
+
+# %% [markdown]
+# ## The stem
+#
+# A vector has no pixels, so the first step is a linear layer after all: it makes $2C \cdot 4 \cdot
+# 4$ numbers of $z$. Then BatchNorm (of vectors this time: `nn.BatchNorm1d`) and GLU, and the $16 C$
+# numbers are read as $C$ maps of 4 × 4.
+#
+# ### Exercise {{number}}.4 (build): the stem
+#
+# The library's is the beginning of `models.finegan.Stem`.
+
+
+# %% exercise="4"
+class MyStem(nn.Module):
+    """z (N, z_dim) → maps (N, channels, 4, 4)."""
+
+    def __init__(self, z_dim: int, channels: int):
+        super().__init__()
+        ### HINT The linear layer (no bias: BatchNorm follows) makes 2 · channels · 4 · 4 numbers.
+        ### HINT Keep `channels`: forward needs it to reshape.
+        ### BEGIN SOLUTION
+        self.channels = channels
+        self.linear = nn.Linear(z_dim, 2 * channels * 4 * 4, bias=False)
+        self.norm = nn.BatchNorm1d(2 * channels * 4 * 4)
+        ### END SOLUTION
+
+    def forward(self, z):
+        ### HINT Linear, BatchNorm, `F.glu(…, 1)`: now there are (N, channels · 16).
+        ### HINT `.view(-1, self.channels, 4, 4)` makes maps of them.
+        ### BEGIN SOLUTION
+        x = F.glu(self.norm(self.linear(z)), 1)
+        return x.view(-1, self.channels, 4, 4)
+        ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.4", MyStem)
+
+# %% [markdown]
+# ## The critic
+#
+# The critic goes the other way. A convolution with **stride** 2 moves its kernel two pixels at a
+# time, so it halves the side: 32 → 16 → 8 → 4. A last convolution with a kernel of 4 × 4 sees the
+# whole 4 × 4 map and returns one number.
+#
+# A critic that is too steep tears the generator about. **Spectral norm** (Miyato et al., 2018)
+# divides each weight, seen as a matrix, by its largest singular value $\sigma(W)$. Then no layer
+# can stretch a change of its input by more than (about) 1, and neither can the critic as a whole.
+# In PyTorch it is a wrapper round a layer: `spectral_norm(layer)`. BatchNorm has no place beside
+# it.
+#
+# ### Exercise {{number}}.5 (build): the critic
+#
+# Three convolutions 4 × 4 with stride 2 and padding 1, to `width`, `2 * width` and `4 * width`
+# channels, LeakyReLU(0.2) after each; a convolution 4 × 4 to one channel. `spectral_norm` on all
+# four. Keep their biases.
+
+
+# %% exercise="5"
+class MyCritic(nn.Module):
+    """Images (N, 3, 32, 32) → logits (N,)."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        ### HINT `spectral_norm(nn.Conv2d(3, width, 4, stride=2, padding=1))` is the first.
+        ### HINT The last has no padding and no stride: `nn.Conv2d(4 * width, 1, 4)`.
+        ### BEGIN SOLUTION
+        self.layers = nn.Sequential(
+            spectral_norm(nn.Conv2d(3, width, 4, stride=2, padding=1)),
+            nn.LeakyReLU(0.2),
+            spectral_norm(nn.Conv2d(width, 2 * width, 4, stride=2, padding=1)),
+            nn.LeakyReLU(0.2),
+            spectral_norm(nn.Conv2d(2 * width, 4 * width, 4, stride=2, padding=1)),
+            nn.LeakyReLU(0.2),
+            spectral_norm(nn.Conv2d(4 * width, 1, 4)),
+        )
+        ### END SOLUTION
+
+    def forward(self, images):
+        ### HINT The last convolution returns (N, 1, 1, 1): `.flatten()` makes (N,) of it.
+        ### BEGIN SOLUTION
+        return self.layers(images).flatten()
+        ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.5", MyCritic)
+
+# %% [markdown]
+# ## The hinge loss
+#
+# The critic's logit $s$ needs no sigmoid here. The **hinge** loss asks for $s \ge 1$ on real
+# pictures and $s \le -1$ on drawn ones, and for nothing more:
+#
+# $$L_D = \mathbb{E}_x[\max(0, 1 - s(x))] + \mathbb{E}_z[\max(0, 1 + s(G(z)))],
+# \qquad L_G = -\mathbb{E}_z[s(G(z))].$$
+#
+# A picture that is judged clearly enough no longer pulls at $D$; $G$ is pulled equally hard
+# wherever it is. Many GANs train more quickly so. The paper of FineGAN uses lesson {{gan}}'s loss;
+# our `toy` preset uses this one.
+#
+# ### Exercise {{number}}.6 (fill in): D's hinge loss
+#
+# The library's version is `losses.hinge_discriminator_loss`.
+
+
+# %% exercise="6"
+def my_hinge_loss(real_logits: torch.Tensor, fake_logits: torch.Tensor) -> torch.Tensor:
+    """E[max(0, 1 − s(x))] + E[max(0, 1 + s(G(z)))], a scalar to be minimised."""
+    ### HINT max(0, x) is `F.relu(x)`.
+    ### HINT Two means, one over the real logits and one over the fake ones, added.
+    ### BEGIN SOLUTION
+    return F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean()
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.6", my_hinge_loss)
+
+# %% [markdown]
+# ## Until birds are seen
+#
+# The museum is small, so that a minute is enough: owls, in four plumages and many poses, before one
+# background (`lab.owls`). Stem, three up-blocks, and a last convolution to three colours:
+# 4 → 8 → 16 → 32 pixels. The parts that pass their checks are yours. The pictures are drawn with a
+# **running average** of the painter's weights, which is steadier than the painter itself (lesson
+# {{training}}).
+
+# %%
+Stem = course.use("vector_to_picture", "MyStem", MyStem)
+UpBlock = course.use("vector_to_picture", "MyUpBlock", MyUpBlock)
+Critic = course.use("vector_to_picture", "MyCritic", MyCritic)
+d_loss = course.use("vector_to_picture", "my_hinge_loss", my_hinge_loss)
+
+
+class Painter(nn.Module):
+    """z (N, 32) → images (N, 3, 32, 32) in [-1, 1]."""
+
+    def __init__(self, width: int = 64):
+        super().__init__()
+        ups = [UpBlock(width // 2**i, width // 2 ** (i + 1)) for i in range(3)]
+        self.maps = nn.Sequential(Stem(32, width), *ups)
+        self.colours = nn.Conv2d(width // 8, 3, 3, padding=1)
+
+    def forward(self, z):
+        return torch.tanh(self.colours(self.maps(z)))
+
+
+# %%
+museum, random = lab.owls(400), torch.Generator().manual_seed(0)
+torch.manual_seed(0)
+painter, critic = Painter(), Critic(24)
+average = copy.deepcopy(painter)  # of the painter's weights
+move_g = torch.optim.Adam(painter.parameters(), 1e-3, (0.0, 0.9))
+move_d = torch.optim.Adam(critic.parameters(), 1e-3, (0.0, 0.9))
+fixed, album, steps = torch.randn(40, 32, generator=random), {}, 640
+for i in range(1, steps + 1):
+    real = museum[torch.randint(len(museum), (16,), generator=random)]
+    fake = painter(torch.randn(16, 32, generator=random))
+    move_d.zero_grad()
+    d_loss(critic(real), critic(fake.detach())).backward()
+    move_d.step()
+    move_g.zero_grad()
+    losses.hinge_generator_loss(critic(fake)).backward()
+    move_g.step()
+    with torch.no_grad():
+        for mean, weight in zip(average.parameters(), painter.parameters(), strict=True):
+            mean.lerp_(weight, 0.02)
+        if i in (1, 80, 160, 320, steps):
+            album[f"step {i}"] = average(fixed)[:10]
+
+# %%
+rows = [*album.values(), museum[:10]]
+image_figure(rows, [*album, "real"], None, "From noise to owls: each column is one z", size=0.85)
+plt.show()
+
+# %% [markdown]
+# First come the colours of the background, then a blot in the middle, then an outline with two
+# ears, at last eyes and plumage. Nobody told the network what an owl is.
+#
+# Three things are worth a second look. The columns differ: $z$ decides which owl it is, and how it
+# sits. Where two plumages are mixed, the picture has something of both. And it is *one* kind of
+# bird before *one* background: with all the birds and all the backgrounds the same network needs
+# much longer, and then $z$ decides everything at once. How to take that apart is the subject of the
+# lessons that follow.
+#
+# ## Recap
+#
+# * Linear layers do not scale with the picture; a convolution has the same few weights everywhere.
+# * Stem, up-blocks, colours: 4 → 8 → 16 → 32. The critic goes back with strides.
+# * Nearest, then convolve paints evenly; a transposed convolution does if its kernel is a multiple
+#   of its stride.
+# * BatchNorm keeps the numbers in range, GLU lets the network choose where to paint.
+# * Spectral norm keeps the critic from being steep; the hinge loss asks it for no more than ±1.
+#
+# **Go on with** `{{infogan}}_infogan`: a code that means something.
+
+# %% tags=["nbval-check-output"]
+course.progress()

@@ -1,0 +1,59 @@
+"""Sliders: each value has a picture of its own; where nobody can move it, nothing is shown."""
+
+import matplotlib.pyplot as plt
+import pytest
+
+from finegan_lib import course
+from finegan_lib.course import sliders
+from finegan_lib.data import ToyBirds
+
+pytest.importorskip("ipywidgets")
+
+
+def line(value):
+    figure, axis = plt.subplots(figsize=(1, 1))
+    axis.plot([0, value])
+    axis.set_ylim(0, 3)
+    return figure
+
+
+def test_moving_a_slider_draws_anew_and_leaves_no_figure_open():
+    slider = sliders.Slider(line, "height", [1, 2, 3])
+    pictures = {slider.slider.value: slider.image.value}
+    for value in (1, 3, 2):
+        slider.slider.value = value
+        pictures.setdefault(value, slider.image.value)
+    assert sorted(pictures) == [1, 2, 3]
+    assert len(set(pictures.values())) == 3
+    assert slider.image.value == pictures[2]
+    assert plt.get_fignums() == []
+
+
+def test_nothing_is_shown_where_nobody_can_move_it(capsys, monkeypatch):
+    monkeypatch.setenv("FINEGAN_STATIC", "1")
+    assert sliders.slide(line, "height", [1, 2]) is None
+    assert capsys.readouterr().out == ""
+    assert plt.get_fignums() == []
+
+
+def titles(figure):
+    words = [axis.get_title() for axis in figure.axes]
+    plt.close(figure)
+    return words
+
+
+def test_the_figures_of_the_lessons_say_what_they_show():
+    gan = course.lab("gan")
+    near, far = (gan.best_figure(mean) for mean in (0.0, 3.0))
+    lines = [figure.axes[0].lines[0].get_ydata() for figure in (near, far)]
+    assert lines[0].min() == pytest.approx(0.5, abs=1e-4)  # q = p: D* is 1/2 everywhere
+    assert lines[1].max() > 0.99
+    assert "3.0" in titles(far)[0] and "0.0" in titles(near)[0]
+    snapshots = {10: gan.ring_centres().repeat(10, 1), 20: gan.ring_centres()[:1].repeat(10, 1)}
+    assert "8 of 8" in titles(gan.ring_figure(snapshots, 10))[0]
+    assert "1 of 8" in titles(gan.ring_figure(snapshots, 20))[0]
+
+    start = course.lab("start_here")
+    birds = ToyBirds(60, image_size=32, seed=7, progress=False)
+    figure = start.window_figure(birds, 8)
+    assert any("species" in title for title in titles(figure))
