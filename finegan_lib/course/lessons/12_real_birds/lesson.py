@@ -14,7 +14,8 @@
 #
 # All birds so far were drawn by a program, so we knew the truth about each. This lesson leaves the
 # drawn world. The network is called `birds`: a FineGAN of 64 pixels that was trained on
-# photographs of 50 species from CUB-200-2011, with boxes and without any label.
+# photographs of 50 species from CUB-200-2011, with boxes and without any label. One command made it
+# in an hour on one CPU core.
 #
 # **You need** lessons {{child}} and {{codes}}; {{training}} for the training, {{discovery}} for the
 # scores, {{gallery}} for transfer between drawn birds.
@@ -68,8 +69,9 @@ print(f"{hierarchy.n_parents} parents, {hierarchy.n_children} children")
 #
 # ### Exercise {{number}}.1 (predict)
 #
-# A training of 9,000 steps with 16 pictures a step shows every one of 2,308 photographs about 60
-# times. What goes wrong first, if nothing is done about it?
+# The training of `birds` had 8,000 steps of 16 photographs, so it saw each of its 2,100 photographs
+# about 60 times. Let such a training go on and on. What goes wrong first, if nothing is done about
+# it?
 #
 # * **(a)** G learns photographs by heart and draws copies of them
 # * **(b)** D_c learns photographs by heart: it is sure of those it has seen, and G's slope dies
@@ -97,7 +99,9 @@ course.check("{{number}}.1", my_guess)
 #   one.
 #
 # With `--keep-out 0.1` a tenth of the photographs is never trained on. The log then has D's score
-# on both kinds. If they part, D has begun to learn by heart.
+# on both kinds. If D comes to find the trained ones more real than the others, it has begun to
+# learn by heart. In the training of `birds` it had not: the page of the shipped networks
+# (`finegan_lib/weights/README.md`) has both scores at its end.
 #
 # ## Stage by stage
 
@@ -233,19 +237,23 @@ for sides in (10, 50, 200, 800, 2000):
 #
 # ## Where it fails
 #
-# Every parent in a row. A bird's shape is one piece and touches little of the picture's rim; a
-# ribbon touches much. Which parents are no birds?
+# Every parent in a row. Beside it stand two numbers: how much of its mask is in one piece, and how
+# much of the picture's rim it touches. A bird's shape is one piece and touches little; a ribbon
+# touches much. Which parents are no birds? Which masks are grey?
 
 # %%
 lab.parents_figure(generator)
 plt.show()
 
 # %% [markdown]
+# Legs and beaks are mostly missing, and some masks are grey: the network is not sure where the bird
+# ends. Where a mask is half transparent, colours bleed: the rim of the bird is a mixture of it and
+# what is behind.
+#
 # No loss asks for a bird's shape. The parent is judged by information alone (lesson {{parent}}):
 # its masked foreground must tell $p$, and a ribbon tells it as well as a bird does. Only the child
-# has to look real, and a child can hide a bad parent by painting its ribbon in the colours of the
-# background. Where masks are half transparent, colours bleed: the rim of the bird is a mixture of
-# it and what is behind.
+# has to look real, and a child can hide a bad parent by painting it in the colours of the
+# background. So look at such a picture after every training of your own.
 #
 # ## From photograph to photograph
 #
@@ -393,8 +401,8 @@ else:
 # ## What to take along
 #
 # * Photographs are few, and D learns them by heart; keep some out, and look.
-# * The three stages come apart on photographs, too. Some parents are ribbons: information is not
-#   shape.
+# * The three stages come apart on photographs, too. But information is not shape: look at every
+#   parent.
 # * A number without its chance level says little. AMI, and a row of dice.
 # * Whoever can paint can label: an encoder, a sorter and a segmenter learnt from generated pictures
 #   alone.
