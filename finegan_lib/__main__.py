@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .base.errors import InputError, TrainingDiverged, TrainingStopped, WorkerLost
 from .base.files import print_anywhere, write_json
-from .base.options import add_options, with_options
+from .base.options import add_options, file_of, with_options
 from .commands.applications import add_applications
 from .speed.threads import share_processors
 
@@ -118,7 +118,9 @@ def _command(
     options |= {"help": help, "description": about, "formatter_class": _Help}
     parser = commands.add_parser(name, **options)
     parser.set_defaults(command=function, status=0)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there as JSON")
+    parser.add_argument(
+        "--json", type=file_of(".json"), metavar="FILE", help="write the result there as JSON"
+    )
     parser.add_argument("--no-progress", action="store_true", help="show no progress bars")
     if checkpoint:
         parser.add_argument(
@@ -545,7 +547,13 @@ def _add_cover(commands) -> None:
     parser.add_argument(
         "--checkpoint", required=True, metavar="FILE", help="of a FineGAN's run, or its folder"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="new checkpoint")
+    parser.add_argument(
+        "--out",
+        type=file_of(".safetensors"),
+        required=True,
+        metavar="FILE",
+        help="new checkpoint",
+    )
     parser.add_argument("--n-real", type=int, default=3000, help="real images that are sorted")
     parser.add_argument("--seed", type=int, default=0, help="seed")
 
@@ -644,7 +652,13 @@ def _add_judges(commands) -> None:
     parser.add_argument("--image-size", type=int, default=32, help="pixels: 32 or 64")
     parser.add_argument("--steps", type=int, default=3000, help="training steps")
     parser.add_argument("--seed", type=int, default=0, help="seed")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".safetensors file")
+    parser.add_argument(
+        "--out",
+        type=file_of(".safetensors"),
+        required=True,
+        metavar="FILE",
+        help=".safetensors file",
+    )
 
 
 def _judges(parsed) -> dict:
@@ -690,7 +704,13 @@ def _add_classifier(commands) -> None:
     parser.add_argument("--batch-size", type=int, default=64, help="pictures in a step")
     parser.add_argument("--seed", type=int, default=0, help="seed")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, …")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help=".safetensors file")
+    parser.add_argument(
+        "--out",
+        type=file_of(".safetensors"),
+        required=True,
+        metavar="FILE",
+        help=".safetensors file",
+    )
 
 
 def _classifier(parsed) -> dict:
@@ -874,7 +894,9 @@ def _add_bench(commands) -> None:
         default=None,
         help="step, gpu: with torch.compile too (no)",
     )
-    parser.add_argument("--figure", type=Path, metavar="FILE", help="PNG of scaling (none: none)")
+    parser.add_argument(
+        "--figure", type=file_of(".png"), metavar="FILE", help="PNG of scaling (none: none)"
+    )
 
 
 def _bench(parsed) -> dict:

@@ -381,7 +381,7 @@ class InfoGANSystem(System):
 
     def __init__(self, config: InfoGANConfig, recipe: Recipe):
         super().__init__(recipe)
-        refuse_additions(recipe, "the InfoGAN of lesson 02")
+        refuse_additions(recipe, "the course's InfoGAN")
         self.config = config
         self.generator = InfoGANGenerator(config)
         self.discriminator = InfoGANDiscriminator(config)

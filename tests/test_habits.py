@@ -84,6 +84,17 @@ def test_the_workflow_runs_everything_on_linux_and_the_quick_tests_elsewhere():
     assert last == f"python -m {fast}".replace("$(WORKERS)", "2")
 
 
+def test_the_book_is_published_with_a_page_that_draws():
+    workflow = read_yaml(".github/workflows/pages.yml")
+    (job,) = workflow["jobs"].values()
+    commands = [step["run"] for step in job["steps"] if "run" in step]
+    assert commands[-1] == "python -m finegan_lib.course book --out runs/book --live"
+    assert re.search(r"\[(.*)\]", commands[0])[1].split(",") == ["course", "book", "export"]
+    uses = [step["uses"].partition("@")[0] for step in job["steps"] if "uses" in step]
+    assert uses[-2:] == ["actions/upload-pages-artifact", "actions/deploy-pages"]
+    assert workflow["permissions"]["pages"] == "write"
+
+
 @pytest.mark.parametrize("form", ["bug", "lesson", "idea"])
 def test_the_forms_ask_something(form):
     content = read_yaml(f".github/ISSUE_TEMPLATE/{form}.yml")

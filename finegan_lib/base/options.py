@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import types
 import typing
+from pathlib import Path
 
 from .errors import InputError
 
@@ -11,6 +12,25 @@ from .errors import InputError
 def option(default, help: str, choices=None):
     """A dataclass field with a default and one line of help (with its unit)."""
     return dataclasses.field(default=default, metadata={"help": help, "choices": choices})
+
+
+def file_of(*endings: str):
+    """A type for argparse: the path of an output, whose ending must not promise another format.
+
+    Args:
+        endings: that fit what is written, such as ".json"; a path without an ending fits, too.
+    """
+
+    def path(text: str) -> Path:
+        ending = Path(text).suffix.lower()
+        if ending and ending not in endings:
+            raise argparse.ArgumentTypeError(
+                f"what is written is no {ending} file; got {text}. "
+                f"Let its name end in {' or '.join(endings)}."
+            )
+        return Path(text)
+
+    return path
 
 
 def flag(name: str) -> str:

@@ -56,6 +56,9 @@ def build_parser() -> argparse.ArgumentParser:
     book = commands.add_parser("book", help="write the rendered notebooks as web pages")
     book.add_argument("--out", default="runs/book", help="folder (default: runs/book)")
     book.add_argument("--external", action="store_true", help="also check links to other sites")
+    book.add_argument(
+        "--live", action="store_true", help="fail if the playground's runtime cannot be fetched"
+    )
     book.set_defaults(command=_book)
 
     page = commands.add_parser("page", help="write the page that mixes birds in a browser")
@@ -109,7 +112,7 @@ def _badges(parsed) -> int:
 def _book(parsed) -> int:
     from .engine.book import build_book
 
-    print(f"the book: {build_book(parsed.out, external=parsed.external)}")
+    print(f"the book: {build_book(parsed.out, external=parsed.external, live=parsed.live)}")
     return 0
 
 

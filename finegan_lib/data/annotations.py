@@ -195,13 +195,17 @@ def split_of(word) -> bool | None:
     return SPLITS.get(re.sub(r"[\W_\d]", "", str(word)).lower())
 
 
+# What Python raises for values of another kind or form than a reader expects.
+MALFORMED = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+
+
 def safely(make, where, names=(), beside=()) -> list[Entry]:
     """The entries that ``make()`` gives, or one entry with the reason why there are none."""
     try:
         return make()
     except InputError as error:
         found = error
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, IndexError) as error:
+    except MALFORMED as error:
         seen = f"{type(error).__name__}: {why(error)}"[:300]
         found = InputError(f"{where} cannot be used", seen=seen, cure="Mend it, or take it out.")
     return [Entry(names, beside, None, None, None, where, error=found)]

@@ -12,6 +12,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ from ..base.errors import InputError
 from ..base.files import disk_errors
 from .annotations import (
     BAD_XML,
+    MALFORMED,
     MOST_OF_A_SET,
     SHARES,
     Entry,
@@ -336,7 +338,25 @@ def open_source(path: Path) -> Source:
 
 def layout_of(source: Source) -> Layout | None:
     """The first row of the table that a source fits."""
-    return next((row for row in LAYOUTS if row.fits(source)), None)
+    for row in LAYOUTS:
+        with suppress(*MALFORMED):
+            if row.fits(source):
+                return row
+    return None
+
+
+def entries_of(row: Layout, source: Source) -> list[Entry]:
+    """The entries of a source.
+
+    Raises:
+        InputError: if its outer form is not what the layout asks for.
+    """
+    try:
+        return list(row.entries(source))
+    except InputError:
+        raise
+    except MALFORMED as error:
+        raise bad_file(source.path, error, f"It looks like {row.title}: write it anew.") from error
 
 
 def recognise(path) -> tuple[Layout, list[Source]]:

@@ -101,7 +101,10 @@ def _label_studio_names(task):
     text = data.get("image") or data.get("img") or data.get("image_url")
     if not text:
         endings = tuple(IMAGE_SUFFIXES)
-        text = next(v for v in data.values() if isinstance(v, str) and v.lower().endswith(endings))
+        texts = [v for v in data.values() if isinstance(v, str) and v.lower().endswith(endings)]
+        if not texts:
+            raise ValueError("it names no image")
+        text = texts[0]
     names = [str(text)]
     if "?d=" in names[0]:
         names.append(names[0].split("?d=", 1)[1])

@@ -1,6 +1,7 @@
 """Pictures that other libraries hold: data sets of torchvision or Hugging Face, or plain lists."""
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -38,6 +39,7 @@ class PictureSet(Photographs):
 
     Attributes:
         sizes, boxes: as in :class:`~.folder.Photographs`.
+        paths: a name for each picture; there are no such files.
         child_index, class_names, n_children: as in :class:`~.folder.BirdsFolder`.
 
     Raises:
@@ -75,6 +77,7 @@ class PictureSet(Photographs):
         if not found:
             raise InputError("there is no picture", seen="0 items", cure="Give some.")
         self.sizes = [size for size, _, _ in found]
+        self.paths = [Path(f"item {index}") for index in range(len(found))]  # names, no files
         self.boxes = self._checked([box for _, box, _ in found])
         self._name_classes([label for _, _, label in found], class_names)
 

@@ -19,14 +19,7 @@ from .download import Patience, digests, download
 from .files import scratch_folder
 from .sources import SOURCES, Source
 from .subset import Subset
-from .tiny_imagenet import read_tiny_imagenet
 
-READERS = {
-    "cub": layouts.read_cub,
-    "dogs": layouts.read_dogs,
-    "cars": layouts.read_cars,
-    "tiny_imagenet": read_tiny_imagenet,
-}
 # The largest share of a published data set's images that may be unusable and left out.
 LEAVE_OUT = 0.01
 
@@ -104,7 +97,7 @@ def obtain(
     else:
         verified = _recognise(given, source, origin, progress)
     with scratch_folder(target) as scratch:
-        collection = READERS[key](_together(given, scratch / "raw", progress))
+        collection = source.reader(_together(given, scratch / "raw", progress))
         manifest = cub_folder.write_cub_folder(
             subset.of(collection, scratch / "shrunk", progress),
             target,
@@ -157,14 +150,29 @@ def _together(given, raw, progress):
     return raw
 
 
-def main(key: str, arguments=None) -> int:
-    """The command ``get_KEY.py``.
+def main(key: str | None = None, arguments=None) -> int:
+    """The command ``get_KEY.py``, or ``get.py KEY``.
+
+    Args:
+        key: of the table; None: the first argument.
+        arguments: by default those of the command line.
 
     Returns:
         The exit status: 0, or 1 with one message on stderr.
     """
-    source = SOURCES[key]
     print_anywhere()
+    if key is None:
+        first = argparse.ArgumentParser(
+            description="A published data set in CUB's layout. Its own options: get.py NAME --help",
+            add_help=False,
+        )
+        first.add_argument("name", choices=SOURCES, metavar="NAME", help=", ".join(SOURCES))
+        given = sys.argv[1:] if arguments is None else list(arguments)
+        if given[:1] in (["-h"], ["--help"]):
+            first.print_help()
+            return 0
+        key, arguments = first.parse_args(given[:1]).name, given[1:]
+    source = SOURCES[key]
     parsed = _parser(key, source).parse_args(arguments)
 
     def work():

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from ..base.errors import InputError
 from .annotations import IMAGE_FOLDERS, SHARES, Entry, split_of
-from .boxes import find_boxes, recognise
+from .boxes import entries_of, find_boxes, recognise
 from .layouts import CENTRE, Collection, Photo
 from .lists import are_shares
 from .pictures import IMAGE_SUFFIXES, difference, in_one_form, list_pictures, told_unused
@@ -86,7 +86,7 @@ def read_own(
         read = [file for source in sources for file in source.files or (source.path,)]
         place = boxes or (folder if len(sources) > 1 else sources[0].path)
         collection.layout, collection.sources = f"{row.title}, in {place}", read
-        entries = [entry for source in sources for entry in row.entries(source)]
+        entries = [entry for source in sources for entry in entries_of(row, source)]
         entries = _in_shares(entries, collection.notes)
         chosen = _joined(folder, listing.pictures, entries, place, leave_out, collection)
     collection.unused = listing.unused_but(read)

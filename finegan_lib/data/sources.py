@@ -5,7 +5,11 @@ would be taken on its first download with its SHA-256 shown and recorded beside 
 (:func:`~finegan_lib.data.download.download`); at present every archive has one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+
+from .layouts import read_cars, read_cub, read_dogs
+from .tiny_imagenet import read_tiny_imagenet
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Source:
 
     Attributes:
         title: its name.
+        reader: a folder with what was in the archives → a :class:`~.layouts.Collection`.
         folder: its folder's name below ``--root``; the presets look for ``data/`` and this name.
         archives: what to download.
         images, classes: what the published set holds, all splits together: the paper trains on all.
@@ -47,6 +52,7 @@ class Source:
     """
 
     title: str
+    reader: Callable
     folder: str
     archives: tuple[Archive, ...]
     images: int
@@ -76,6 +82,7 @@ _TINY_GROUPS = {name: tuple(ids.split()) for name, ids in _TINY_GROUPS.items()}
 SOURCES = {
     "cub": Source(
         title="CUB-200-2011",
+        reader=read_cub,
         folder="CUB_200_2011",
         archives=(
             Archive(
@@ -103,6 +110,7 @@ SOURCES = {
     ),
     "dogs": Source(
         title="Stanford Dogs",
+        reader=read_dogs,
         folder="dogs",
         archives=(
             Archive(
@@ -145,6 +153,7 @@ SOURCES = {
     ),
     "cars": Source(
         title="Stanford Cars",
+        reader=read_cars,
         folder="cars",
         archives=(
             Archive(
@@ -211,6 +220,7 @@ SOURCES = {
     ),
     "tiny_imagenet": Source(
         title="Tiny ImageNet",
+        reader=read_tiny_imagenet,
         folder="tiny_imagenet",
         archives=(
             Archive(

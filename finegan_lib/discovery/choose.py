@@ -48,6 +48,7 @@ from tqdm.auto import tqdm
 from ..base.checkpoints import checkpoint_path, read_metadata
 from ..base.errors import InputError
 from ..base.files import write_json
+from ..base.options import file_of
 from ..data import ToyBirds
 from ..presets import TOY
 from ..pretrained import load_generator
@@ -273,7 +274,9 @@ def main(arguments=None) -> None:
     """Measure, print, and write the results."""
     parser = argparse.ArgumentParser(description="The error of choose-n-children on ToyBirds")
     parser.add_argument("--runs", type=Path, required=True, metavar="FOLDER", help="of the runs")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="for the results")
+    parser.add_argument(
+        "--out", type=file_of(".json"), required=True, metavar="FILE", help="results"
+    )
     parser.add_argument("--worlds", type=int, nargs="+", default=[10, 20, 40], help="true numbers")
     parser.add_argument("--steps", type=int, default=7000, help="of each training")
     parsed = parser.parse_args(arguments)

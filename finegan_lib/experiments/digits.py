@@ -12,13 +12,13 @@ import argparse
 import json
 import time
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
 
+from ..base.options import file_of
 from ..discovery.cluster import agreement
 from ..discovery.depict import DEPICTConfig, depict
 from ..discovery.jule import JULEConfig, agglomerate, first_clusters, jule, raw_features
@@ -95,7 +95,7 @@ def table(results: dict) -> str:
 def main(arguments=None) -> None:
     """Measure, print, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, help="JSON file for the results")
+    parser.add_argument("--out", type=file_of(".json"), help="JSON file for the results")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds")
     parsed = parser.parse_args(arguments)
     results = measure(tuple(parsed.seeds))

@@ -36,6 +36,7 @@ from ..base.errors import InputError
 from ..base.files import cache_folder
 from ..data.cache import CachedBirds
 from ..data.kept_out import is_kept_out
+from ..data.memory import PictureSet
 from ..discovery.cluster import folder_labels
 from ..discovery.code_classifiers import DiscoveryConfig, code_readers, reader_features, real_inputs
 from ..metrics.chance import dice_labels
@@ -80,27 +81,40 @@ class Photographs:
     """A folder's photographs at one size.
 
     ``birds`` reads them; ``crops`` (N, 3, S, S) uint8, the middle of each; ``labels`` (N,) or None;
-    ``kept_out`` (N,) booleans; ``root``.
+    ``kept_out`` (N,) booleans; ``root``: the folder, or the pictures in memory.
     """
 
-    birds: CachedBirds
+    birds: CachedBirds | PictureSet
     crops: Tensor
     labels: np.ndarray | None
     kept_out: np.ndarray
-    root: Path
+    root: Path | PictureSet
 
     def __len__(self):
         return len(self.crops)
 
 
 def read_photographs(data, image_size: int, keep_out: float = 0.0, progress=True) -> Photographs:
-    """A folder in CUB's layout, with what is needed to score on it.
+    """A folder in CUB's layout, or pictures in memory, with what is needed to score on it.
 
     Labels are those of ``image_class_labels.txt``; without it, of one folder a class.
 
+    Args:
+        data: the folder, or a :class:`~finegan_lib.data.PictureSet`, whose pictures are all trained
+            ones: they have no file names to keep some out by.
+
     Raises:
-        InputError: if the folder cannot be read.
+        InputError: if the folder cannot be read, or the pictures have another image size.
     """
+    if hasattr(data, "evaluation_crops"):
+        if data.image_size != image_size or keep_out:
+            raise InputError(
+                "pictures in memory must have the generator's image size, and keep none out",
+                seen=f"image_size {data.image_size} for {image_size}, keep_out {keep_out}",
+                cure="Make the PictureSet with that image_size, and score without keep_out.",
+            )
+        kept = np.zeros(len(data), bool)
+        return Photographs(data, data.evaluation_crops(), data.child_index, kept, data)
     root = Path(data)
     birds = CachedBirds(root, image_size=image_size, progress=progress)
     labels = birds.child_index
@@ -125,7 +139,7 @@ def evaluate_photographs(
 
     Args:
         checkpoint: a shipped name, a file or the folder of a run.
-        data: folder in CUB's layout.
+        data: folder in CUB's layout, or a :class:`~finegan_lib.data.PictureSet`.
         networks: the feature networks: "own" (trained on the folder's labels and kept in the
             cache), or a name of
             :func:`~finegan_lib.metrics.feature_networks.load_network`.
@@ -150,7 +164,7 @@ def evaluate_photographs(
         "checkpoint": str(checkpoint),
         "family": run.family,
         "image_size": generator.config.image_size,
-        "data": str(data),
+        "data": type(data).__name__ if hasattr(data, "evaluation_crops") else str(data),
         "images": len(photos),
         "classes": None if photos.labels is None else len(np.unique(photos.labels)),
         "keep_out": keep_out,
@@ -427,6 +441,8 @@ def _variety_lines(v: dict, masks: dict) -> list[str]:
 
 def check_folder_given(data) -> None:
     """Refuse "toybirds", and a folder that is not in CUB's layout, before anything is computed."""
+    if hasattr(data, "evaluation_crops"):
+        return
     if not (Path(data) / "images.txt").is_file():
         raise InputError(
             "scores on photographs need a folder in CUB's layout",

@@ -504,7 +504,7 @@ def evaluate_quality(
         "checkpoint": str(checkpoint),
         "generator": type(generator).__name__.removesuffix("Generator"),
         "image_size": size,
-        "data": str(data),
+        "data": type(data).__name__ if hasattr(data, "evaluation_crops") else str(data),
         "network": reader.name,
         "network_digest": network_digest(reader),
         "n": n,

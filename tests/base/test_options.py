@@ -4,11 +4,19 @@ import argparse
 import dataclasses
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from finegan_lib.base.errors import InputError
-from finegan_lib.base.options import add_options, flag, from_dict, option, with_options
+from finegan_lib.base.options import (
+    add_options,
+    file_of,
+    flag,
+    from_dict,
+    option,
+    with_options,
+)
 from finegan_lib.models import FineGANConfig
 
 
@@ -119,3 +127,33 @@ def test_from_dict_takes_defaults_for_what_is_missing():
 def test_from_dict_names_an_unknown_field():
     with pytest.raises(InputError, match="unknown field in a saved Oven; got steam"):
         from_dict(Oven, {"heat": 1.0, "steam": True})
+
+
+# ---------------------------------------------------------------------------------- endings
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.JSON", "/dev/stdout", "a"])
+def test_an_ending_that_fits_or_none_is_taken(name):
+    assert file_of(".json")(name) == Path(name)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["doctor", "--seconds", "0", "--json", "a.csv"],
+        ["judges", "--out", "a.pt"],
+        ["classifier", "--out", "a.onnx"],
+        ["cover", "--checkpoint", "toy", "--out", "a.pth"],
+        ["bench", "scaling", "--figure", "a.pdf"],
+    ],
+)
+def test_no_command_writes_another_format_than_the_name_says(arguments, capsys):
+    """It says so before it works, and names the endings that fit."""
+    from finegan_lib.__main__ import main
+
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    error = capsys.readouterr().err
+    assert f"what is written is no {Path(arguments[-1]).suffix} file" in error
+    assert "Let its name end in " in error

@@ -167,10 +167,14 @@ class Page:
             )
         )
 
+    def picture(self) -> bytes:
+        """What the window shows as a PNG."""
+        return base64.b64decode(self.send("Page.captureScreenshot")["data"])
+
     def screenshot(self, path: Path) -> None:
-        """Save what the window shows as a PNG."""
+        """Save :meth:`picture`."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(base64.b64decode(self.send("Page.captureScreenshot")["data"]))
+        path.write_bytes(self.picture())
 
 
 def stop(process: subprocess.Popen, seconds: float = 20) -> None:

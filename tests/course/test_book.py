@@ -154,6 +154,14 @@ def test_without_sphinx(monkeypatch, tmp_path):
         book.build_book(tmp_path / "out")
 
 
+def test_a_book_to_publish_must_draw_live(monkeypatch, tmp_path):
+    monkeypatch.setattr(book, "write_sources", lambda folder: "no npm here")
+    monkeypatch.setattr(book, "_sphinx", lambda *_: None)
+    with pytest.raises(InputError, match="would stand still; got no npm here"):
+        book.build_book(tmp_path / "out", live=True)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_broken_link_is_an_error(tmp_path, monkeypatch):
     write = book.write_sources
 

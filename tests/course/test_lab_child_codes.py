@@ -1,4 +1,4 @@
-"""What lessons 05 and 06 show: routes of gradients, hiding places of codes, bits, and drawings."""
+"""The lessons on child and codes: routes of gradients, hiding places of codes, bits, drawings."""
 
 import math
 from functools import reduce

@@ -1,4 +1,4 @@
-"""What lesson 08 does to pictures: each spoils what it says, and nothing else."""
+"""What the lesson on quality does to pictures: each spoils what it says, and nothing else."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Lesson 02's tables, line and digits: values known by hand, and what the lesson claims."""
+"""The lesson on InfoGAN: values known by hand, and what the lesson claims."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Lesson 07's laboratory: the bare loop is the trainer's, and the meters measure what they say."""
+"""The lesson on training: the bare loop is the trainer's; meters measure what they say."""
 
 import dataclasses
 import json

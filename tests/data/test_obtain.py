@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from finegan_lib.base.errors import InputError
-from finegan_lib.data import BirdsFolder, cub_folder, obtain
+from finegan_lib.data import BirdsFolder, cub_folder, layouts
 from finegan_lib.data.check import check_folder
 from finegan_lib.data.pictures import read_rgb
 from finegan_lib.data.sources import SOURCES, Archive
@@ -419,7 +419,7 @@ def test_few_unusable_images_of_a_published_set_are_left_out(small, tmp_path):
         path = tmp_path / f"{k}.png"
         path.write_bytes(small.encoded(small.picture((40, 40), (5, 5, 20, 20))))
         photos.append(
-            obtain.layouts.Photo(path, path.name, (5, 5, 20, 20), k % 2, None, True, None, str(k))
+            layouts.Photo(path, path.name, (5, 5, 20, 20), k % 2, None, True, None, str(k))
         )
     photos[1] = replace(photos[1], box=(50, 5, 60, 20))
     collection.photos = photos
@@ -444,7 +444,33 @@ def test_every_script_has_help(script):
         text=True,
         env=os.environ | {"PYTHONPATH": str(SCRIPTS.parent)},
     )
-    assert result.returncode == 0 and "--root" in result.stdout and not result.stderr
+    assert result.returncode == 0 and not result.stderr
+    assert ("NAME" if script == "get.py" else "--root") in result.stdout
+
+
+def test_a_new_row_is_all_that_a_data_set_needs(small, tmp_path, monkeypatch, capsys):
+    """One reader and one row: then the command makes the folder, and a part of it."""
+
+    def read_two(folder):
+        files = sorted(folder.glob("*.png"))
+        rows = [
+            layouts.Photo(file, file.name, (5, 5, 20, 20), k, None, True, None, file.name)
+            for k, file in enumerate(files)
+        ]
+        return layouts.Collection(rows, ["first", "second"])
+
+    row = replace(
+        SOURCES["cub"], title="Two", reader=read_two, folder="two", images=2, classes=2, archives=()
+    )
+    monkeypatch.setitem(SOURCES, "two", row)
+    given = tmp_path / "given"
+    picture = small.encoded(small.picture((40, 40), (5, 5, 20, 20)))
+    small.write_files(given, {"a.png": picture, "b.png": picture})
+    assert run("get.py", "two", "--root", tmp_path, "--from", given) == 0
+    assert "2 images" in capsys.readouterr().out
+    assert boxes_are_right(tmp_path / "two", 2).class_names == ["first", "second"]
+    assert run("get.py", "two", "--root", tmp_path, "--from", given, "--species", "1") == 0
+    assert boxes_are_right(tmp_path / "two1", 1).class_names == ["first"]
 
 
 def test_the_table():

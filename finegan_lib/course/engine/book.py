@@ -48,12 +48,13 @@ CSS = """\
 """
 
 
-def build_book(out, *, external: bool = False) -> Path:
+def build_book(out, *, external: bool = False, live: bool = False) -> Path:
     """Write the course as HTML, and check its links.
 
     Args:
         out: folder for the pages; what an earlier build left there is replaced.
         external: also ask every other site that a page points to (needs a network).
+        live: refuse a playground that stands still because its runtime cannot be fetched.
 
     Returns:
         The start page.
@@ -77,7 +78,15 @@ def build_book(out, *, external: bool = False) -> Path:
         )
     with tempfile.TemporaryDirectory() as folder:
         source, made = Path(folder) / "source", Path(folder) / "html"
-        write_sources(source)
+        problem = write_sources(source)
+        if problem and live:
+            raise InputError(
+                "the book's playground would stand still",
+                seen=problem,
+                cure="Mend that, or build without --live.",
+            )
+        if problem:
+            print(f"note: the book's playground stands still: {problem}", file=sys.stderr)
         _sphinx("html", source, made)
         if external:
             _sphinx("linkcheck", source, Path(folder) / "links")
@@ -86,16 +95,19 @@ def build_book(out, *, external: bool = False) -> Path:
     return out / "index.html"
 
 
-def write_sources(folder: Path) -> None:
-    """What Sphinx reads: its settings, a start page, the notebooks and the worked copies."""
+def write_sources(folder: Path) -> str:
+    """What Sphinx reads: its settings, a start page, the notebooks and the worked copies.
+
+    Returns:
+        Why the playground stands still, or "".
+    """
     folder.mkdir(parents=True)
     (folder / "_static").mkdir()
     (folder / "_static" / "book.css").write_text(CSS, encoding="utf-8")
     (folder / "conf.py").write_text(CONF.format(repository=repository()), encoding="utf-8")
     page = folder / "extra" / "page"
     page.parent.mkdir()
-    if problem := write_page(page):
-        print(f"note: the book's playground stands still: {problem}", file=sys.stderr)
+    problem = write_page(page)
     shutil.copy(BADGE, folder)
     pages = {"notebooks": [], "solutions": ["solutions/README"]}
     for name, listed in pages.items():
@@ -111,6 +123,7 @@ def write_sources(folder: Path) -> None:
     for picture in ("stages.png", "course_map.png"):
         shutil.copy(ROOT / "notebooks" / picture, folder / "notebooks")
     write_front_page(folder, page, pages)
+    return problem
 
 
 def setup(app) -> dict:

@@ -107,6 +107,19 @@ EXERCISES = (
                 lambda joint: lab.mutual_information(joint) / math.log(2),
                 "this is in bits; the course counts in nats, with natural logarithms",
             ),
+            Mistake(lambda joint: lab.entropy(joint.sum(1)), "this is H(X) alone: take off H(X|Y)"),
+            Mistake(
+                lambda joint: lab.entropy(joint.flatten()),
+                "this is the entropy of the whole table, H(X, Y)",
+            ),
+            Mistake(
+                lambda joint: -lab.mutual_information(joint),
+                "the sign: what one tells about the other is never negative",
+            ),
+            Mistake(
+                lambda joint: lab.entropy(joint.flatten()) - lab.entropy(joint.sum(1)),
+                "this is H(Y|X), what remains unknown of Y; I is H(Y) less that",
+            ),
             Mistake(
                 lambda joint: (joint * (joint / (joint.sum(1, True) * joint.sum(0))).log()).sum(),
                 "0 log 0 came out as nan: `torch.special.entr` counts it as 0",
@@ -161,6 +174,22 @@ EXERCISES = (
                     math.log(logits.shape[1]) + _own_log(logits, index).exp().mean().log()
                 ),
                 "the mean of logarithms is wanted, not the logarithm of the mean",
+            ),
+            Mistake(
+                lambda logits, index: (
+                    math.log(logits.shape[1]) - F.cross_entropy(logits, index, reduction="sum")
+                ),
+                "E[…] is a mean over the images, not a sum",
+            ),
+            Mistake(
+                lambda logits, index: math.log2(logits.shape[1]) - information_loss(logits, index),
+                "bits and nats are mixed: H(c) is the natural logarithm of K",
+            ),
+            Mistake(
+                lambda logits, index: (
+                    math.log(logits.shape[1]) + _own_log(logits, index).exp().mean()
+                ),
+                "the logarithm is missing: E[log Q] is wanted, not E[Q]",
             ),
             Mistake(
                 lambda logits, index: math.log(len(index)) - information_loss(logits, index),
@@ -222,6 +251,20 @@ EXERCISES = (
                 ),
                 "½ log 2π is missing. It moves no weight, but without it this is no log-density, "
                 "and nothing made of it is a bound",
+            ),
+            Mistake(
+                lambda mean, log_variance, code: _gaussian(mean, log_variance, code).sum(),
+                "E[…] is a mean over the images, not a sum",
+            ),
+            Mistake(
+                lambda mean, log_variance, code: (
+                    2 * _gaussian(mean, log_variance, code).sum(1).mean()
+                ),
+                "the factor ½ is missing",
+            ),
+            Mistake(
+                lambda mean, log_variance, code: 0.5 * ((code - mean) ** 2).sum(1).mean(),
+                "this is the squared error: divide it by σ², and add log σ² and log 2π",
             ),
             Mistake(
                 lambda mean, log_variance, code: (

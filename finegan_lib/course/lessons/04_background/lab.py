@@ -23,8 +23,7 @@ from ....systems import update_average
 from ... import style
 from ..shared_lab import descend
 
-# Sizes at which one stage by itself learns something in seconds: the background stage with six
-# codes b, and the parent stage with five parents.
+# Sizes at which one stage by itself learns something in seconds: six codes b.
 BACKGROUND = FineGANConfig(
     image_size=32,
     n_parents=1,

@@ -23,9 +23,6 @@ PARENT = FineGANConfig(
 )
 
 
-# ------------------------------------------------------------------------------------- stage 2
-
-
 class ParentRun(NamedTuple):
     """A generator and D_p after training on L_p alone, and what D_p was shown."""
 

@@ -1,4 +1,4 @@
-"""What lessons 05 and 06 need: who learns from what, where a code hides, what a code can say.
+"""The laboratory of the lesson on the child: who learns from what, and where a code hides.
 
 The equations of the model are the library's own; here is what makes them visible in seconds.
 """
@@ -44,7 +44,7 @@ TINY = FineGANConfig(
 )
 
 
-# ------------------------------------------------------------------------------------- 05: layers
+# ------------------------------------------------------------------------------------- layers
 
 
 def layer_shares(parent_mask: Tensor, child_mask: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ def stages_of(generator: FineGANGenerator) -> dict[str, nn.ModuleList]:
     return {name: nn.ModuleList(modules) for name, modules in stages.items()}
 
 
-# ------------------------------------------------------------------------------------- 05: routes
+# ------------------------------------------------------------------------------------- routes
 
 NO_PATH, PASSES, LEARNS = 0, 1, 2
 # Row of the table of routes → the update of FineGANSystem in which its loss is minimised.
@@ -240,7 +240,7 @@ def routes_figure(terms: list[str], parts: list[str], table: np.ndarray) -> Figu
     return figure
 
 
-# ------------------------------------------------------------------------------------- 05: drawing
+# ------------------------------------------------------------------------------------- drawing
 
 # Where each box of the architecture stands: name, as in the code → (x, y, what it makes).
 BOXES = {
@@ -345,7 +345,7 @@ def _disc(axes, x, y, text, colour):
     axes.text(x, y, text, ha="center", va="center", zorder=4, fontsize=11)
 
 
-# ------------------------------------------------------------------------------------- 05: training
+# ------------------------------------------------------------------------------------- training
 
 
 def train_briefly(
@@ -377,7 +377,7 @@ def train_briefly(
     return system, looks
 
 
-# ------------------------------------------------------------------------------------- 05: hiding
+# ------------------------------------------------------------------------------------- hiding
 
 
 def write_code_somewhere(

@@ -1,4 +1,4 @@
-"""Lesson 07's laboratory: FineGANs that train in seconds, runs that go wrong on purpose, meters.
+"""The laboratory of the lesson on training: small FineGANs, runs that go wrong on purpose, meters.
 
 Networks, losses and updates are the library's. Here are only the sizes that make them quick, the
 loop of :func:`finegan_lib.training.train` without its folder, and what reads a run afterwards.

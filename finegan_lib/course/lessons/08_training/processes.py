@@ -1,4 +1,4 @@
-"""Lesson 07: the gradient of one batch, by one process and by two.
+"""For the lesson on training: the gradient of one batch, by one process and by two.
 
 A module of its own, for each process imports it and with it no more than it needs.
 """

@@ -1,4 +1,4 @@
-"""What lesson 08 does to pictures, and how it draws what the scores make of it.
+"""What the lesson on image quality does to pictures, and how it draws what the scores make of it.
 
 All pictures are (N, 3, S, S) uint8; every function is seeded.
 """

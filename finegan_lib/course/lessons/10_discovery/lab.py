@@ -1,4 +1,4 @@
-"""What lesson 09 measures, and how it draws it."""
+"""What the lesson on discovery measures, and how it draws it."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What lesson 10 measures: what a code gives away, what a transfer keeps, and walks of codes."""
+"""What the gallery measures: what a code gives away, what a transfer keeps, and walks of codes."""
 
 from itertools import pairwise
 
