@@ -6,7 +6,7 @@ from finegan_lib import course
 from finegan_lib.applications.mixing import mix
 from finegan_lib.applications.segment import iou
 from finegan_lib.figures import draw
-from finegan_lib.pretrained import load_finegan
+from finegan_lib.training.pretrained import load_finegan
 
 lab = course.lab("real_birds")
 

@@ -34,7 +34,7 @@ import torch
 from finegan_lib import figures
 from finegan_lib.applications.mixing import layers
 from finegan_lib.course import style
-from finegan_lib.pretrained import load_finegan
+from finegan_lib.training.pretrained import load_finegan
 
 lab = course.lab("real_birds")
 style.use_style()
@@ -91,9 +91,9 @@ course.check("{{number}}.1", my_guess)
 # Three things help, and each is a switch of `python -m finegan_lib train` (`--help` names its
 # source):
 #
-# * **Augmentation of what D judges** (`finegan_lib/augmentation.py`): D never sees a picture as it
-#   is, but moved, recoloured, partly covered. Real and drawn pictures are treated alike, and the
-#   change can be differentiated, so G still has a slope and does not learn to draw the changes.
+# * **Augmentation of what D judges** (`finegan_lib/systems/augmentation.py`): D never sees a picture
+#   as it is, but moved, recoloured, partly covered. Real and drawn pictures are treated alike, and
+#   the change can be differentiated, so G still has a slope and does not learn to draw the changes.
 # * **Gradient penalties**: D must not be steep at real pictures (R1) or at drawn ones (R2).
 # * **Pairs** (the relativistic loss): D need only find the real picture more real than the drawn
 #   one.
