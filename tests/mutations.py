@@ -37,8 +37,10 @@ class Mutation(NamedTuple):
     lessons: tuple[str, ...]
 
 
-LOSSES, SYSTEMS, CODES = "losses.py", "systems.py", "codes.py"
-GENERATOR, BLOCKS, TRAINING = "models/finegan.py", "models/blocks.py", "training.py"
+LOSSES, CODES = "losses.py", "codes.py"
+INFOGAN, VIEWS, PARTS = "systems/infogan.py", "systems/views.py", "systems/parts.py"
+HARD = "systems/hard_negatives.py"
+GENERATOR, BLOCKS, TRAINING = "models/finegan.py", "models/blocks.py", "training/loop.py"
 CLUSTERING, FACTORS = "metrics/clustering.py", "metrics/factors.py"
 QUALITY = "scoring/quality.py"
 
@@ -110,7 +112,7 @@ MUTATIONS = (
     ),
     Mutation(
         "infogan-q-head-never-learns",
-        SYSTEMS,
+        INFOGAN,
         "adam([*self.generator.parameters(), *head.parameters()], recipe)",
         "adam(self.generator.parameters(), recipe)",
         ("infogan",),
@@ -161,7 +163,7 @@ MUTATIONS = (
     ),
     Mutation(
         "codes-read-from-the-whole-image",
-        SYSTEMS,
+        VIEWS,
         "images, n = stage.masked_foreground, len(stage.mask)",
         "images, n = stage.image, len(stage.mask)",
         ("parent", "child"),
@@ -233,7 +235,7 @@ MUTATIONS = (
     # training: training
     Mutation(
         "average-decay-swapped",
-        SYSTEMS,
+        PARTS,
         "zip(*pairs, strict=True)), 1 - decay)",
         "zip(*pairs, strict=True)), decay)",
         ("training",),
@@ -247,7 +249,7 @@ MUTATIONS = (
     ),
     Mutation(
         "hard-codes-are-the-easy-ones",
-        SYSTEMS,
+        HARD,
         "torch.cat(confidence).argsort(stable=True)",
         "torch.cat(confidence).argsort(stable=True, descending=True)",
         ("training",),

@@ -1,5 +1,7 @@
 """Sliders: each value has a picture of its own; where nobody can move it, nothing is shown."""
 
+import io
+
 import matplotlib.pyplot as plt
 import pytest
 import torch
@@ -28,6 +30,7 @@ def test_moving_a_slider_draws_anew_and_leaves_no_figure_open():
     assert sorted(pictures) == [1, 2, 3]
     assert len(set(pictures.values())) == 3
     assert slider.image.value == pictures[2]
+    assert int(slider.image.width) == plt.imread(io.BytesIO(pictures[2])).shape[1]
     assert plt.get_fignums() == []
 
 

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from ...base.checkpoints import WEIGHTS
 from ...base.errors import InputError
-from ...export import export
 from ...figures import draw, noise, spread
 from ...models import FineGANGenerator
-from ...pretrained import load_finegan
+from ...training.export import export
+from ...training.pretrained import load_finegan
 from ..engine.colab import repository
 from .runtime import PAGE, NoRuntime, fetch_runtime
 

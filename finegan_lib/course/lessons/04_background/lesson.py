@@ -44,7 +44,7 @@ from finegan_lib.figures import draw, image_figure, show
 from finegan_lib.metrics.judges import Judges
 from finegan_lib.models.blocks import PatchGeometry, UpBlock
 from finegan_lib.models.finegan import BACKGROUND_LAYERS, BackgroundDiscriminator, FineGANConfig
-from finegan_lib.pretrained import load_finegan
+from finegan_lib.training.pretrained import load_finegan
 
 lab = course.lab("background")
 style.use_style()

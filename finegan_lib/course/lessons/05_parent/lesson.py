@@ -43,8 +43,8 @@ from finegan_lib.course import sliders, style
 from finegan_lib.figures import draw, image_figure, noise
 from finegan_lib.models.blocks import ResidualBlock, SameBlock
 from finegan_lib.models.finegan import stitch
-from finegan_lib.pretrained import load_finegan
 from finegan_lib.systems import Recipe, code_view
+from finegan_lib.training.pretrained import load_finegan
 
 lab = course.lab("parent")
 style.use_style()

@@ -41,9 +41,9 @@ from finegan_lib.course import style
 from finegan_lib.data import ToyBirds
 from finegan_lib.figures import image_figure, noise, stagewise
 from finegan_lib.models.finegan import FineGANConfig, FineGANOutput, stitch
-from finegan_lib.presets import TOY
-from finegan_lib.pretrained import load_finegan
 from finegan_lib.systems import FineGANSystem, descend
+from finegan_lib.training.presets import TOY
+from finegan_lib.training.pretrained import load_finegan
 
 lab = course.lab("child")
 style.use_style()

@@ -25,9 +25,9 @@ from ....models.finegan import (
     build_discriminators,
     stitch,
 )
-from ....presets import TOY
 from ....systems import Recipe, descend, update_average
 from ....training import RunConfig, StepSampler, build_system, hash_seed
+from ....training.presets import TOY
 from ... import style
 from ...engine.probing import Watched, look_at, projection, set_weights
 

@@ -14,7 +14,7 @@ several find more. So vector quantisation treats codes that nothing uses.
 import torch
 from torch import Tensor
 
-from .models.finegan import FineGANGenerator, Stage
+from ..models.finegan import FineGANGenerator, Stage
 
 NOISES = 16  # z's by which two children are compared
 SETTLED = 0.1  # fraction of a run before which no child has settled
@@ -49,7 +49,7 @@ def distances(average: FineGANGenerator, parent: int, z: Tensor) -> Tensor:
     return distance_table(drawn)
 
 
-def duplicates(average: FineGANGenerator, least: float, generator: torch.Generator) -> list[int]:
+def duplicates(average: FineGANGenerator, least: float, random: torch.Generator) -> list[int]:
     """The children that differ by less than ``least`` from a sibling of lower index.
 
     A sibling that is itself such a duplicate does not count.
@@ -57,9 +57,9 @@ def duplicates(average: FineGANGenerator, least: float, generator: torch.Generat
     Args:
         average: the generator, in evaluation mode.
         least: distance (:func:`foreground_distance`) from which two children count as two.
-        generator: random numbers, on the CPU.
+        random: numbers, on the CPU.
     """
-    z = torch.randn(NOISES, average.config.z_dim, generator=generator)
+    z = torch.randn(NOISES, average.config.z_dim, generator=random)
     hierarchy, found = average.config.hierarchy(), []
     for parent in range(hierarchy.n_parents):
         apart, kept = distances(average, parent, z), []
@@ -72,7 +72,7 @@ def duplicates(average: FineGANGenerator, least: float, generator: torch.Generat
 
 
 @torch.no_grad()
-def restart(system, children: list[int], generator: torch.Generator) -> None:
+def restart(system, children: list[int], random: torch.Generator) -> None:
     """Give some children of a FineGAN system a new appearance, and D_c's reader a blank row for it.
 
     With w̄ the mean column of the others, and i and j two of them: w ← w̄ + (w_i + w_j − 2 w̄)/√2,
@@ -83,14 +83,14 @@ def restart(system, children: list[int], generator: torch.Generator) -> None:
     Args:
         system: a ``FineGANSystem``.
         children: their indices; not all of them.
-        generator: random numbers, on the CPU.
+        random: numbers, on the CPU.
     """
     others = [c for c in range(system.hierarchy.n_children) if c not in children]
     live = system.generator.child_stage.join.conv.weight
     average = system.average.child_stage.join.conv.weight
     blank_reader(system, children)
     for c in children:
-        chosen = torch.randperm(len(others), generator=generator)[:2].tolist()
+        chosen = torch.randperm(len(others), generator=random)[:2].tolist()
         one, other = others[chosen[0]], others[chosen[-1]]
         for weight in (live, average):
             mean = weight[:, others].mean(1)

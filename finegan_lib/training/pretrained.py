@@ -5,29 +5,13 @@ from pathlib import Path
 
 import torch
 
-from .base.checkpoints import checkpoint_path, load_checkpoint, read_metadata, save_checkpoint
-from .base.errors import InputError
-from .base.files import refuse_to_overwrite
-from .models import (
-    FineGANGenerator,
-    GANGenerator,
-    InfoGANBaselineGenerator,
-    InfoGANGenerator,
-    LRGANGenerator,
-    SimpleGANGenerator,
-    StackGANGenerator,
-)
-from .training import RunConfig
-
-GENERATORS = {
-    "gan": GANGenerator,
-    "infogan": InfoGANGenerator,
-    "finegan": FineGANGenerator,
-    "simplegan": SimpleGANGenerator,
-    "infoganbaseline": InfoGANBaselineGenerator,
-    "lrgan": LRGANGenerator,
-    "stackgan": StackGANGenerator,
-}
+from .. import families
+from ..base.checkpoints import checkpoint_path, load_checkpoint, read_metadata, save_checkpoint
+from ..base.errors import InputError
+from ..base.files import refuse_to_overwrite
+from ..models import FineGANGenerator
+from ..models.generators import inputs_of
+from . import RunConfig
 
 
 def load_generator(name_or_file):
@@ -43,7 +27,7 @@ def load_generator(name_or_file):
     state, metadata = load_checkpoint(path)
     config = RunConfig.from_dict(metadata.get("config", {}))
     weights = averaged_weights(state)
-    build = GENERATORS[config.family]
+    build = families.of(config.model).generator
     try:
         _check_stated_sizes(config.model, weights)
         with torch.device("meta"):  # a file that states huge sizes shall not fill the memory
@@ -77,7 +61,7 @@ def load_finegan(name_or_file) -> FineGANGenerator:
         InputError: also if the checkpoint is of another family.
     """
     generator = load_generator(name_or_file)
-    if not isinstance(generator, FineGANGenerator):
+    if not inputs_of(generator).hierarchical:
         raise InputError(
             "this needs a FineGAN",
             seen=f"{name_or_file} ({type(generator).__name__})",

@@ -23,6 +23,8 @@ from collections import deque
 from statistics import median
 from typing import NamedTuple
 
+from .. import families
+
 LOOK_EVERY = 20  # steps; the values come from the device then, and only then
 EMPTY, FULL = 0.02, 0.98  # mean of a mask
 SATURATED = 0.02  # a discriminator's loss: it is sure of all images, by either loss function
@@ -41,9 +43,6 @@ CURES = {
     "saturated": "slower_d=0.5, noise on what it judges (d_noise=0.3), or spectral "
     'normalisation (norm="spectral", for a FineGAN child_norm="spectral")',
 }
-# LR-GAN's recipe has no switch for its masks.
-LRGAN_CURE = "a lower learning_rate, or another seed: nothing in LR-GAN's loss holds its masks"
-MASKS = {"finegan": {"area_p": "parent", "area_c": "child"}, "lrgan": {"area": "pasted"}}
 
 
 class Symptom(NamedTuple):
@@ -56,8 +55,8 @@ class Symptom(NamedTuple):
     def message(self, family: str) -> str:
         """What is wrong, and the likely cure."""
         cure = CURES[self.kind]
-        if family == "lrgan" and self.kind.startswith("masks"):
-            cure = LRGAN_CURE
+        if self.kind.startswith("masks"):
+            cure = families.named(family).mask_cure or cure
         return f"{self.text}. Likely cure: {cure}."
 
 
@@ -70,7 +69,7 @@ class Watch:
     """
 
     def __init__(self, family: str, healthy_step: int = 0):
-        self.family, self.healthy_step = family, healthy_step
+        self.masks, self.healthy_step = families.named(family).masks, healthy_step
         self.present: list[str] = []  # kinds that have lasted, and were there at the last look
         self._since: dict[tuple[str, str], int] = {}  # (kind, name of the value) → first look
         self._told: set[str] = set()
@@ -120,7 +119,7 @@ class Watch:
                 "exploded",
                 f"the loss {name} has grown to {value:.3g}, {EXPLODED:g} times and more",
             )
-        mask = MASKS.get(self.family, {}).get(name)
+        mask = self.masks.get(name)
         if mask and value < EMPTY:
             yield (
                 "masks_empty",

@@ -15,38 +15,38 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .speed.distributed import draw
+from ..speed.distributed import draw
 
 SHIFT = 1 / 8  # largest shift, as a fraction of the side (DiffAugment's translation)
 HOLE = 1 / 2  # side of the square that is cut out, as a fraction of the side (its cutout)
 
 
-def augment(images: Tensor, policies, strength: float | Tensor, generator) -> Tensor:
+def augment(images: Tensor, policies, strength: float | Tensor, random) -> Tensor:
     """Images, each policy applied to each of them with probability ``strength``.
 
     Args:
         images: (N, 3, S, S) in [-1, 1]; what comes back may lie a little outside.
         policies: names of :data:`POLICIES`, applied in this order.
         strength: a number in [0, 1], or a scalar tensor.
-        generator: random numbers, on the CPU.
+        random: numbers, on the CPU.
 
     Returns:
         (N, 3, S, S), differentiable by ``images``.
     """
     for name in policies:
-        chosen = draw(torch.rand, len(images), generator=generator).to(images) < strength
-        changed = POLICIES[name](images, generator)
+        chosen = draw(torch.rand, len(images), generator=random).to(images) < strength
+        changed = POLICIES[name](images, random)
         images = torch.where(chosen[:, None, None, None], changed, images)
     return images
 
 
-def colour(images: Tensor, generator) -> Tensor:
+def colour(images: Tensor, random) -> Tensor:
     """Brightness, saturation and contrast changed at random, a triple of numbers for each image.
 
     DiffAugment: brightness + U(−0.5, 0.5), saturation × U(0, 2) around the pixel's grey, contrast
     × U(0.5, 1.5) around the image's mean.
     """
-    numbers = draw(torch.rand, 3, len(images), 1, 1, 1, generator=generator, batch_dim=1)
+    numbers = draw(torch.rand, 3, len(images), 1, 1, 1, generator=random, batch_dim=1)
     brightness, saturation, contrast = numbers.to(images)
     images = images + (brightness - 0.5)
     grey = images.mean(1, keepdim=True)
@@ -55,11 +55,11 @@ def colour(images: Tensor, generator) -> Tensor:
     return mean + (0.5 + contrast) * (images - mean)
 
 
-def translation(images: Tensor, generator) -> Tensor:
+def translation(images: Tensor, random) -> Tensor:
     """Shift each image by whole pixels, up to :data:`SHIFT` of its side; what enters is grey, 0."""
     n, side = len(images), images.shape[-1]
     largest = round(side * SHIFT)
-    numbers = draw(torch.rand, 2, n, generator=generator, batch_dim=1).to(images.device)
+    numbers = draw(torch.rand, 2, n, generator=random, batch_dim=1).to(images.device)
     pixels = (numbers * (2 * largest + 1)).floor().clamp(max=2 * largest) - largest
     theta = torch.zeros(n, 2, 3, device=images.device)
     theta[:, 0, 0] = theta[:, 1, 1] = 1
@@ -68,11 +68,11 @@ def translation(images: Tensor, generator) -> Tensor:
     return F.grid_sample(images, grid, mode="nearest", align_corners=False)
 
 
-def cutout(images: Tensor, generator) -> Tensor:
+def cutout(images: Tensor, random) -> Tensor:
     """Set a square of side :data:`HOLE` · S to 0 (grey); it may reach over the border."""
     n, side = len(images), images.shape[-1]
     hole = round(side * HOLE)
-    numbers = draw(torch.rand, 2, n, generator=generator, batch_dim=1).to(images.device)
+    numbers = draw(torch.rand, 2, n, generator=random, batch_dim=1).to(images.device)
     first = (numbers * (side + 1)).floor() - hole // 2
     pixel = torch.arange(side, device=images.device)
     inside = (pixel >= first[..., None]) & (pixel < first[..., None] + hole)  # (2, N, side)

@@ -9,8 +9,8 @@ from torch.nn.utils import parametrize
 from finegan_lib.bench.doctor import random_batch
 from finegan_lib.codes import Codes
 from finegan_lib.models import FineGANConfig
-from finegan_lib.presets import CUB, TOY
 from finegan_lib.systems import FineGANSystem
+from finegan_lib.training.presets import CUB, TOY
 from tests.reference.plain_training import plain_optimisers, plain_step
 
 PAPER = FineGANConfig(n_parents=3, n_children=7, z_dim=5, g_dim=4, d_dim=4)

@@ -8,14 +8,20 @@ import pytest
 import torch
 
 from finegan_lib import losses
-from finegan_lib import watch as watching
 from finegan_lib.base.checkpoints import load_checkpoint, run_checkpoints, step_of
 from finegan_lib.base.errors import TrainingDiverged
-from finegan_lib.baselines import LRGANSystem, SimpleGANSystem
 from finegan_lib.models import FineGANConfig, GANConfig, LRGANConfig
-from finegan_lib.systems import FineGANSystem, GANSystem, Recipe, descend
+from finegan_lib.systems import (
+    FineGANSystem,
+    GANSystem,
+    LRGANSystem,
+    Recipe,
+    SimpleGANSystem,
+    descend,
+)
 from finegan_lib.training import LoopConfig, RunConfig, train
-from finegan_lib.watch import CURES, LOOK_EVERY, Watch
+from finegan_lib.training import watch as watching
+from finegan_lib.training.watch import CURES, LOOK_EVERY, Watch
 
 TINY = {"image_size": 32, "z_dim": 3, "g_dim": 4, "d_dim": 4}
 FINEGAN = FineGANConfig(
@@ -117,8 +123,8 @@ def test_a_large_loss_is_only_large_beside_its_usual_size():
 
 def test_area_is_a_loss_in_finegan_and_a_mask_in_lr_gan():
     assert looks(Watch("finegan"), 1, 400, area=0.0) == []
-    assert looks(Watch("lrgan"), 1, 400, area=0.0) == [(120, "masks_empty")]
-    assert looks(Watch("lrgan"), 1, 400, area=1.0) == [(120, "masks_full")]
+    assert looks(Watch("lr_gan"), 1, 400, area=0.0) == [(120, "masks_empty")]
+    assert looks(Watch("lr_gan"), 1, 400, area=1.0) == [(120, "masks_full")]
 
 
 def test_every_kind_has_a_cure_in_options_that_exist():
@@ -126,9 +132,9 @@ def test_every_kind_has_a_cure_in_options_that_exist():
     for kind, cure in CURES.items():
         named = {word.strip('(,;:)"').partition("=")[0] for word in cure.split()}
         assert named & fields, kind
-    assert "LR-GAN" in Watch("lrgan").look(1, {"D": math.nan})[0]._replace(
+    assert "LR-GAN" in Watch("lr_gan").look(1, {"D": math.nan})[0]._replace(
         kind="masks_full"
-    ).message("lrgan")
+    ).message("lr_gan")
 
 
 # ------------------------------------------------------------------------------ in a run

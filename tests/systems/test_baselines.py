@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from finegan_lib import baselines, figures, losses, presets
+from finegan_lib import families, figures, losses
 from finegan_lib.base.checkpoints import load_checkpoint
 from finegan_lib.base.errors import InputError
 from finegan_lib.data import TrainingExample
@@ -21,17 +21,17 @@ from finegan_lib.models import (
     StackGANConfig,
 )
 from finegan_lib.models.generators import final_image, random_codes, random_output
-from finegan_lib.pretrained import GENERATORS, load_generator
-from finegan_lib.systems import Recipe
-from finegan_lib.training import LoopConfig, RunConfig, build_dataset, build_system, train
+from finegan_lib.systems import Recipe, simple_gan, stackgan
+from finegan_lib.training import LoopConfig, RunConfig, build_dataset, build_system, presets, train
+from finegan_lib.training.pretrained import load_generator
 
 TINY = {"image_size": 32, "z_dim": 3, "g_dim": 4, "d_dim": 4}
 MODELS = {
-    "simplegan": SimpleGANConfig(**TINY, residual_blocks=1, norm="spectral"),
-    "infoganbaseline": InfoGANBaselineConfig(
+    "simple_gan": SimpleGANConfig(**TINY, residual_blocks=1, norm="spectral"),
+    "infogan_baseline": InfoGANBaselineConfig(
         **TINY, residual_blocks=1, norm="spectral", n_children=4
     ),
-    "lrgan": LRGANConfig(**TINY, soft_pose=True, norm="spectral"),
+    "lr_gan": LRGANConfig(**TINY, soft_pose=True, norm="spectral"),
     "stackgan": StackGANConfig(**TINY, residual_blocks=1, scales=3, norm="spectral"),
 }
 RECIPE = Recipe(
@@ -140,7 +140,7 @@ def test_every_scale_has_a_discriminator_of_its_own(monkeypatch):
     config = run_of("stackgan", Recipe())
     system, seen = build_system(config), []
     monkeypatch.setattr(
-        baselines,
+        stackgan,
         "judge",
         lambda system, d, real, fake, g: (
             seen.append((d, real, fake)),
@@ -181,8 +181,8 @@ def test_one_step_moves_every_network(family):
 
 def test_the_code_loss_trains_generator_and_code_head_but_not_the_trunk():
     """The same step with and without it: the trunk and real/fake head do not notice."""
-    off = one_step(run_of("infoganbaseline"), information_weight=0.0)
-    on = one_step(run_of("infoganbaseline"), information_weight=5.0)
+    off = one_step(run_of("infogan_baseline"), information_weight=0.0)
+    on = one_step(run_of("infogan_baseline"), information_weight=5.0)
     for name in on[1]:
         assert off[1][name].equal(on[1][name])  # the same start
         same = off[2][name].equal(on[2][name])
@@ -198,15 +198,15 @@ def test_the_code_loss_trains_generator_and_code_head_but_not_the_trunk():
 def test_the_code_head_reads_the_whole_image(monkeypatch):
     """No mask: what it is shown is the image that the discriminator judges."""
     shown = []
-    original = baselines.code_view
+    original = simple_gan.code_view
 
     def watched(stage, recipe, generator):
         shown.append(stage)
         return original(stage, recipe, generator)
 
-    monkeypatch.setattr(baselines, "code_view", watched)
+    monkeypatch.setattr(simple_gan, "code_view", watched)
     recipe = dataclasses.replace(RECIPE, code_noise=0.0, code_flip=False, code_affine=0.0)
-    system = build_system(run_of("infoganbaseline", recipe))
+    system = build_system(run_of("infogan_baseline", recipe))
     system.step(batch_of(), torch.Generator().manual_seed(0))
     (stage,) = shown
     assert (stage.mask == 1).all()
@@ -216,7 +216,7 @@ def test_the_code_head_reads_the_whole_image(monkeypatch):
 def test_a_code_can_be_learnt():
     """A few steps of the information loss alone: the head reads the code from fresh images."""
     torch.manual_seed(0)
-    system = build_system(run_of("infoganbaseline", Recipe(learning_rate=2e-3)))
+    system = build_system(run_of("infogan_baseline", Recipe(learning_rate=2e-3)))
     optimisers = [system.optimisers["G"], system.optimisers["info"]]
     random = torch.Generator().manual_seed(0)
     for _ in range(40):
@@ -266,7 +266,7 @@ def test_configuration_and_average_come_back(runs, family):
     assert config.family == family
     assert config.model == MODELS[family]
     generator = load_generator(runs[family])
-    assert isinstance(generator, GENERATORS[family])
+    assert isinstance(generator, families.named(family).generator)
     images = final_image(random_output(generator, 3, seed=0))
     assert images.shape == (3, 3, 32, 32)
     assert images.equal(final_image(random_output(generator, 3, seed=0)))
@@ -299,25 +299,25 @@ def test_the_world_may_differ_from_the_codes():
 def test_samples_of_every_family(runs, tmp_path):
     for family, folder in runs.items():
         rows = write_samples(folder, tmp_path / family, 5, batch_size=2)
-        columns = {"file", "c"} if family == "infoganbaseline" else {"file"}
+        columns = {"file", "c"} if family == "infogan_baseline" else {"file"}
         assert [row.keys() for row in rows] == [columns] * 5
         assert len(list((tmp_path / family).glob("*.png"))) == 5
 
 
 def test_a_code_is_fixed_where_there_is_one(runs, tmp_path):
-    rows = write_samples(runs["infoganbaseline"], tmp_path / "c", 3, c=2)
+    rows = write_samples(runs["infogan_baseline"], tmp_path / "c", 3, c=2)
     assert [row["c"] for row in rows] == [2, 2, 2]
     with pytest.raises(InputError, match=r"child \(c\) index must lie in \[0, 3\]; got 4"):
-        write_samples(runs["infoganbaseline"], tmp_path / "d", 3, c=4)
+        write_samples(runs["infogan_baseline"], tmp_path / "d", 3, c=4)
     with pytest.raises(InputError, match="got p for a InfoGANBaselineGenerator"):
-        write_samples(runs["infoganbaseline"], tmp_path / "d", 3, p=0)
+        write_samples(runs["infogan_baseline"], tmp_path / "d", 3, p=0)
     with pytest.raises(InputError, match="got c for a LRGANGenerator"):
-        write_samples(runs["lrgan"], tmp_path / "d", 3, c=0)
+        write_samples(runs["lr_gan"], tmp_path / "d", 3, c=0)
     assert not (tmp_path / "d").exists()
 
 
 def test_random_codes_fit_every_generator():
-    for family, generator_class in GENERATORS.items():
+    for family, generator_class in [(row.key, row.generator) for row in families.ROWS]:
         model = MODELS.get(family)
         if model is None:
             continue
@@ -330,9 +330,9 @@ def test_random_codes_fit_every_generator():
 @pytest.mark.parametrize(
     ("family", "names"),
     [
-        ("simplegan", {"samples"}),
-        ("infoganbaseline", {"samples", "infogan_codes"}),
-        ("lrgan", {"samples", "lr_gan_layers"}),
+        ("simple_gan", {"samples"}),
+        ("infogan_baseline", {"samples", "infogan_codes"}),
+        ("lr_gan", {"samples", "lr_gan_layers"}),
         ("stackgan", {"samples", "stackgan_pyramid"}),
     ],
 )
@@ -343,7 +343,7 @@ def test_every_family_has_its_figures(runs, family, names, tmp_path):
 
 
 def test_lr_gan_figure_shows_the_layers(runs):
-    generator = load_generator(runs["lrgan"])
+    generator = load_generator(runs["lr_gan"])
     figure = figures.lr_gan_layers(generator, seed=1, columns=3)
     axes = [a for a in figure.axes if a.get_images()]
     assert len(axes) == 6 * 3
@@ -377,7 +377,7 @@ def test_toy_presets_have_finegans_budget(name):
     """Weights of the generator within a tenth; steps, batch, data and trunk of D the same."""
     preset, toy = presets.PRESETS[name], presets.TOY
     count = {
-        c.family: sum(p.numel() for p in GENERATORS[c.family](c.model).parameters())
+        c.family: sum(p.numel() for p in families.named(c.family).generator(c.model).parameters())
         for c in (preset, toy)
     }
     assert count[preset.family] == pytest.approx(count["finegan"], rel=0.1)

@@ -14,7 +14,7 @@ from finegan_lib.base.checkpoints import load_checkpoint, save_checkpoint
 from finegan_lib.base.errors import InputError, TrainingDiverged
 from finegan_lib.data import ToyBirds
 from finegan_lib.models import FineGANConfig, GANConfig, InfoGANConfig
-from finegan_lib.pretrained import export_generator
+from finegan_lib.speed.devices import pick_device
 from finegan_lib.systems import FineGANSystem, GANSystem, Recipe
 from finegan_lib.training import (
     LoopConfig,
@@ -23,10 +23,10 @@ from finegan_lib.training import (
     build_dataset,
     build_system,
     hash_seed,
-    pick_device,
-    rate_factor,
     train,
 )
+from finegan_lib.training.loop import rate_factor
+from finegan_lib.training.pretrained import export_generator
 
 TINY = {"image_size": 32, "z_dim": 3, "g_dim": 4, "d_dim": 4}
 MODELS = {
@@ -329,7 +329,7 @@ def test_a_damaged_configuration_is_named(tmp_path, text):
 def test_the_limit_of_minutes_stops_and_leaves_a_checkpoint(tmp_path, monkeypatch):
     """The clock is the test's: every step takes 30 s."""
     clock = [1000.0]
-    monkeypatch.setattr("finegan_lib.training.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("finegan_lib.training.run.time.monotonic", lambda: clock[0])
     original = GANSystem.step
 
     def slow(self, *args):

@@ -8,12 +8,11 @@ import onnxruntime
 import pytest
 import torch
 
-from finegan_lib import export as exporting
+from finegan_lib import families
 from finegan_lib.__main__ import main
 from finegan_lib.base.checkpoints import save_checkpoint
 from finegan_lib.base.errors import InputError
 from finegan_lib.codes import Codes
-from finegan_lib.export import Named, export, format_of, named_outputs
 from finegan_lib.models import (
     FineGANConfig,
     GANConfig,
@@ -23,9 +22,11 @@ from finegan_lib.models import (
     SimpleGANConfig,
     StackGANConfig,
 )
-from finegan_lib.pretrained import GENERATORS, load_generator
 from finegan_lib.systems import Recipe
 from finegan_lib.training import LoopConfig, RunConfig
+from finegan_lib.training import export as exporting
+from finegan_lib.training.export import Named, export, format_of, named_outputs
+from finegan_lib.training.pretrained import load_generator
 
 TINY = {"image_size": 32, "z_dim": 5, "g_dim": 4, "d_dim": 4}
 STAGES = {"residual_blocks": 1, "min_head_channels": 4}
@@ -35,9 +36,9 @@ CONFIGS = {
     "view": FineGANConfig(**TINY, **STAGES, **CODES, view=True),
     "gan": GANConfig(**TINY | {"z_dim": 200}),  # many weights in few layers
     "infogan": InfoGANConfig(**TINY, n_categories=3, n_continuous=2),
-    "simplegan": SimpleGANConfig(**TINY, **STAGES),
-    "infoganbaseline": InfoGANBaselineConfig(**TINY, **STAGES, n_children=7),
-    "lrgan": LRGANConfig(**TINY, layers=3),
+    "simple_gan": SimpleGANConfig(**TINY, **STAGES),
+    "infogan_baseline": InfoGANBaselineConfig(**TINY, **STAGES, n_children=7),
+    "lr_gan": LRGANConfig(**TINY, layers=3),
     "stackgan": StackGANConfig(**TINY, **STAGES),
 }
 THREE = ("foreground", "mask", "image")
@@ -47,9 +48,9 @@ NAMES = {  # inputs, outputs
     "finegan": (list("zbpc"), FINEGAN),
     "gan": (["z"], ["image"]),
     "infogan": (["z", "code"], ["image"]),
-    "simplegan": (["z"], ["image"]),
-    "infoganbaseline": (["z", "c"], ["image"]),
-    "lrgan": (["z"], LR_GAN),
+    "simple_gan": (["z"], ["image"]),
+    "infogan_baseline": (["z", "c"], ["image"]),
+    "lr_gan": (["z"], LR_GAN),
     "stackgan": (["z"], ["image_16", "image_32"]),
 }
 NAMES["view"] = NAMES["finegan"]
@@ -62,7 +63,7 @@ def checkpoints(tmp_path_factory):
     for seed, (name, config) in enumerate(CONFIGS.items()):
         torch.manual_seed(seed)
         run = RunConfig(config, Recipe(), LoopConfig())
-        state = GENERATORS[run.family](config).state_dict()
+        state = families.named(run.family).generator(config).state_dict()
         for weight in state.values():
             if weight.is_floating_point():
                 weight += 0.2 * (torch.rand_like(weight) - 0.5 * (weight.ndim > 1))
@@ -80,7 +81,7 @@ def as_numpy(inputs, codes):
 @pytest.mark.parametrize("family", CONFIGS)
 def test_onnx_says_what_pytorch_says(checkpoints, family, precision, tmp_path):
     """In float16 too: PyTorch then has the same weights, rounded."""
-    if precision == "float16" and family not in ("view", "lrgan", "infogan"):
+    if precision == "float16" and family not in ("view", "lr_gan", "infogan"):
         pytest.skip("the layers are those of the three")
     source = checkpoints / f"{family}.safetensors"
     path = export(source, tmp_path / "g.onnx", precision=precision)
@@ -200,7 +201,7 @@ def test_without_the_packages(checkpoints, tmp_path, monkeypatch):
 def test_no_file_tells_where_the_photographs_lay(tmp_path):
     loop = LoopConfig(data=str(tmp_path / "at home" / "birds"))
     run = RunConfig(CONFIGS["view"], Recipe(), loop).to_dict()
-    weights = GENERATORS["finegan"](CONFIGS["view"]).state_dict()
+    weights = families.named("finegan").generator(CONFIGS["view"]).state_dict()
     source = save_checkpoint(tmp_path / "run.safetensors", {"generator": weights}, config=run)
     out = export(source, tmp_path / "out.safetensors")
     assert b"at home" in source.read_bytes() and b"at home" not in out.read_bytes()

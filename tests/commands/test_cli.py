@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from finegan_lib import families, figures
 from finegan_lib.__main__ import build_parser, main
 from finegan_lib.base import checkpoints, files
 from finegan_lib.base.checkpoints import load_checkpoint, read_metadata, save_checkpoint
@@ -21,11 +22,11 @@ from finegan_lib.discovery import DiscoveryConfig
 from finegan_lib.experiments import demo
 from finegan_lib.metrics.judges import Judges, JudgesConfig
 from finegan_lib.models import FineGANConfig, GANConfig, InfoGANConfig
-from finegan_lib.presets import PRESETS
 from finegan_lib.scoring import judge_training
 from finegan_lib.scoring.scores import EvaluationConfig, evaluate_generator
 from finegan_lib.systems import FineGANSystem, Recipe
 from finegan_lib.training import LoopConfig, RunConfig
+from finegan_lib.training.presets import PRESETS
 
 SIZES = shlex.split("--image-size 32 --g-dim 4 --d-dim 4 --z-dim 4")
 TINY = [*SIZES, *shlex.split("--n-images 64 --batch-size 4 --steps 3 --device cpu --no-progress")]
@@ -208,7 +209,7 @@ def test_figures(run):
     arguments = ["figures", "--checkpoint", str(run), "--json", "result.json"]
     assert main(arguments) == 0
     paths = [Path(path) for path in result()["figures"]]
-    assert [path.stem for path in paths] == list(demo.FIGURES)
+    assert [path.stem for path in paths] == list(families.named("finegan").figures)
     assert all(path.parent == Path("runs/figures") for path in paths)
     assert all(Image.open(path).width > 300 for path in paths)
 
@@ -246,7 +247,8 @@ def test_evaluate_without_judges(run, tmp_path, monkeypatch, capsys):
 
 def test_demo_of_a_checkpoint(run, untrained_judges, monkeypatch, capsys):
     monkeypatch.setattr(demo, "evaluate", functools.partial(demo.evaluate, n_images=40))
-    monkeypatch.setattr(demo, "FIGURES", {"stagewise": demo.FIGURES["stagewise"]})
+    drawn = {"stagewise": figures.stagewise}
+    monkeypatch.setattr(families.Family, "drawings", lambda row: drawn)
     arguments = ["demo", "--checkpoint", str(run), "--out", "shown", "--no-progress"]
     assert main([*arguments, "--json", "result.json"]) == 0
     assert result()["shown"] == result("shown/scores.json")

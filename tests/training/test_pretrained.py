@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from finegan_lib import figures
+from finegan_lib import families, figures
 from finegan_lib.base import checkpoints
 from finegan_lib.base.checkpoints import load_checkpoint, read_metadata, save_checkpoint
 from finegan_lib.base.errors import InputError
@@ -20,10 +20,10 @@ from finegan_lib.experiments import demo
 from finegan_lib.experiments.sampling import write_samples
 from finegan_lib.metrics.judges import Judges, JudgesConfig
 from finegan_lib.models import FineGANConfig, FineGANGenerator, GANConfig, InfoGANConfig
-from finegan_lib.pretrained import export_generator, load_finegan, load_generator
 from finegan_lib.scoring.scores import EvaluationConfig
 from finegan_lib.systems import Recipe
 from finegan_lib.training import LoopConfig, RunConfig, train
+from finegan_lib.training.pretrained import export_generator, load_finegan, load_generator
 
 TINY = {"image_size": 32, "z_dim": 3, "g_dim": 4, "d_dim": 4}
 FINEGAN = FineGANConfig(**TINY, n_parents=5, n_children=20, residual_blocks=1)
@@ -204,7 +204,8 @@ def quick(tmp_path, monkeypatch):
     monkeypatch.setattr("finegan_lib.metrics.judges.WEIGHTS", weights)
     monkeypatch.setattr(checkpoints, "WEIGHTS", weights)
     monkeypatch.setattr(demo, "WEIGHTS", weights)
-    monkeypatch.setattr(demo, "FIGURES", {"stagewise": figures.stagewise})
+    drawn = {"stagewise": figures.stagewise}
+    monkeypatch.setattr(families.Family, "drawings", lambda row: drawn)
     loop = dataclasses.replace(LOOP, n_images=24)  # more than there are children
     monkeypatch.setattr(demo, "TOY", RunConfig(FINEGAN, Recipe(), loop))
     monkeypatch.setattr(demo, "QUICK", QUICK)
@@ -224,7 +225,7 @@ def test_the_demo_trains_draws_and_scores(quick, tmp_path, monkeypatch, capsys):
     keys = {"mask_iou", "nmi_parent", "nmi_child", "factor_matrix"}
     keys |= {"real_child_nmi", "real_child_accuracy", "real_parent_nmi"}
     assert keys <= scores.keys()
-    names = {*demo.FIGURES, "factor_matrix"}
+    names = {"stagewise", "factor_matrix"}
     assert {path.stem for path in folder.glob("*.png")} == names
     table = demo.summary(scores)
     for name in ("mask IoU", *scores["controls"], *scores["factor_names"], "by z alone"):

@@ -16,9 +16,9 @@ from finegan_lib.systems import (
     Recipe,
     code_view,
     frozen,
-    image_grid,
     update_average,
 )
+from finegan_lib.systems.parts import image_grid
 
 GAN = {"image_size": 32, "z_dim": 4, "g_dim": 4, "d_dim": 4}
 SIZES = GAN | {"n_parents": 2, "n_children": 6}

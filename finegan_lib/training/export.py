@@ -18,13 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import register_parametrization
 
-from .base.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
-from .base.errors import InputError
-from .base.files import disk_errors, refuse_to_overwrite
-from .codes import Codes
-from .models import FineGANGenerator, FineGANOutput, LRGANOutput
+from ..base.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
+from ..base.errors import InputError
+from ..base.files import disk_errors, refuse_to_overwrite
+from ..models.generators import final_image, inputs_of
+from . import RunConfig
 from .pretrained import averaged_weights, load_generator
-from .training import RunConfig
 
 FORMATS = {  # format → endings that say so
     "safetensors": (".safetensors",),
@@ -33,12 +32,6 @@ FORMATS = {  # format → endings that say so
 }
 PRECISIONS = ("float32", "float16")
 LICENCE = "MIT"
-# Names of the inputs, in order. Families with one input take z, those with two a code beside it.
-INPUTS = {
-    "finegan": ("z", "b", "p", "c"),
-    "infogan": ("z", "code"),
-    "infoganbaseline": ("z", "c"),
-}
 
 
 def export(
@@ -77,7 +70,7 @@ def export(
         weights = {k: w.half() if is_halved(w, precision) else w for k, w in weights.items()}
         return save_checkpoint(path, {"generator": weights}, **metadata)
     family = RunConfig.from_dict(metadata["config"]).family
-    named = Named(generator, INPUTS.get(family, ("z",)), precision)
+    named = Named(generator, inputs_of(generator).names, precision)
     facts = described(named, family, metadata, precision)
     write = write_onnx if format == "onnx" else write_torchscript
     write(named, path, facts)
@@ -152,18 +145,13 @@ class Named(nn.Module):
 
     def forward(self, *codes: Tensor) -> dict[str, Tensor]:
         """Codes in the order of ``inputs`` → the named outputs of :func:`named_outputs`."""
-        if isinstance(self.generator, FineGANGenerator):
-            codes = (Codes(*codes),)
-        return named_outputs(self.generator(*codes))
+        return named_outputs(self.generator(*inputs_of(self.generator).of_flat(codes)))
 
     def example(self, n: int = 2, seed: int = 0) -> tuple[Tensor, ...]:
         """Random inputs for n images; a FineGAN's codes are free."""
         random = torch.Generator().manual_seed(seed)
-        if isinstance(self.generator, FineGANGenerator):
-            config = self.generator.config
-            sample = config.hierarchy().sample(n, config.z_dim, tied=False, generator=random)
-            return tuple(sample)
-        return tuple(self.generator.draw_codes(n, random))
+        kind = inputs_of(self.generator)
+        return kind.flat(kind.free(self.generator, n, random))
 
 
 def named_outputs(output) -> dict[str, Tensor]:
@@ -174,17 +162,12 @@ def named_outputs(output) -> dict[str, Tensor]:
     LR-GAN: ``background_image`` and the same three of ``object_2`` …, as pasted. StackGAN-v2:
     ``image_32``, … by their sides. All others: ``image``.
     """
-    if isinstance(output, FineGANOutput):
-        layers = {"parent": output.parent, "child": output.child}
-        named = {"background_image": output.background.image}
-    elif isinstance(output, LRGANOutput):
-        layers = {f"object_{t}": drawn.pasted for t, drawn in enumerate(output.objects, start=2)}
-        named = {"background_image": output.background}
-    elif isinstance(output, list):
+    if isinstance(output, list):
         return {f"image_{image.shape[-1]}": image for image in output}
-    else:
-        return {"image": output}
-    for name, stage in layers.items():
+    if not hasattr(output, "layers"):
+        return {"image": final_image(output)}
+    named = {"background_image": output.behind}
+    for name, stage in output.layers.items():
         named |= {
             f"{name}_foreground": stage.foreground,
             f"{name}_mask": stage.mask,
@@ -208,7 +191,7 @@ def described(named: Named, family: str, metadata: dict, precision: str) -> dict
         "step": str(metadata.get("step", "")),
         "licence": metadata.get("licence", LICENCE),
     }
-    if family == "finegan":
+    if inputs_of(named.generator).hierarchical:
         facts["parent_of"] = json.dumps(named.config.hierarchy().parent_of.tolist())
     return facts
 

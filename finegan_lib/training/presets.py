@@ -6,7 +6,7 @@ that each can be switched off. ``cub``, ``dogs`` and ``cars`` are the paper's.
 
 from dataclasses import replace
 
-from .models import (
+from ..models import (
     FineGANConfig,
     GANConfig,
     InfoGANBaselineConfig,
@@ -15,8 +15,8 @@ from .models import (
     SimpleGANConfig,
     StackGANConfig,
 )
-from .systems import Recipe
-from .training import LoopConfig, RunConfig
+from ..systems import Recipe
+from . import LoopConfig, RunConfig
 
 TOY = RunConfig(
     model=FineGANConfig(

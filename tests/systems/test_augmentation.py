@@ -8,16 +8,17 @@ import torch
 from PIL import Image
 
 from finegan_lib import losses
-from finegan_lib.augmentation import POLICIES, augment, next_strength, overfitting
 from finegan_lib.base.errors import InputError
 from finegan_lib.data.example import TrainingExample
 from finegan_lib.data.kept_out import is_kept_out, split
 from finegan_lib.models import FineGANConfig, GANConfig, SimpleGANConfig, StackGANConfig
 from finegan_lib.models.blocks import Encoder
 from finegan_lib.models.convolutions import differentiable_twice
-from finegan_lib.presets import PRESETS
-from finegan_lib.systems import FineGANSystem, GANSystem, Recipe, judge_together, shown_to_d
+from finegan_lib.systems import FineGANSystem, GANSystem, Recipe
+from finegan_lib.systems.augmentation import POLICIES, augment, next_strength, overfitting
+from finegan_lib.systems.judging import judge_together, shown_to_d
 from finegan_lib.training import LoopConfig, RunConfig, build_system, train
+from finegan_lib.training.presets import PRESETS
 
 SIZES = {"image_size": 32, "z_dim": 4, "g_dim": 4, "d_dim": 4}
 FINEGAN = FineGANConfig(**SIZES, n_parents=2, n_children=4, child_norm="spectral")
@@ -102,11 +103,11 @@ def test_strength_follows_overfitting():
 
 def test_real_and_drawn_images_are_augmented_in_both_updates(monkeypatch):
     """D's step on real and drawn images, G's on drawn ones: the same changes, anew each time."""
-    from finegan_lib import systems
+    from finegan_lib.systems import judging
 
     seen = []
     monkeypatch.setattr(
-        systems,
+        judging,
         "augment",
         lambda images, policies, strength, rng: (seen.append((len(images), policies)), images)[1],
     )

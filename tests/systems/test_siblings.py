@@ -3,12 +3,11 @@
 import pytest
 import torch
 
-from finegan_lib import siblings
 from finegan_lib.base.errors import InputError
 from finegan_lib.data.example import TrainingExample
 from finegan_lib.models import FineGANConfig
 from finegan_lib.models.finegan import Stage
-from finegan_lib.systems import FineGANSystem, Recipe
+from finegan_lib.systems import FineGANSystem, Recipe, siblings
 
 CONFIG = FineGANConfig(
     image_size=32, n_parents=2, n_children=6, z_dim=4, g_dim=4, d_dim=4, residual_blocks=1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from finegan_lib.stopping import StopRequest, ignore_interrupts
+from finegan_lib.training.stopping import StopRequest, ignore_interrupts
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def ctrl_c_has_its_usual_effect():
     signal.signal(signal.SIGINT, before)
 
 
-PROGRAM = Path(__file__).with_name("survival.py")
+PROGRAM = Path(__file__).parents[1] / "survival.py"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the trials are forked")
