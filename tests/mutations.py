@@ -39,8 +39,7 @@ class Mutation(NamedTuple):
 
 LOSSES, CODES = "losses.py", "codes.py"
 INFOGAN, VIEWS, PARTS = "systems/infogan.py", "systems/views.py", "systems/parts.py"
-ADDITIONS = "systems/additions.py"
-HARD = "systems/hard_negatives.py"
+HARD, ADDITIONS = "systems/hard_negatives.py", "systems/additions.py"
 GENERATOR, BLOCKS, TRAINING = "models/finegan.py", "models/blocks.py", "training/loop.py"
 CLUSTERING, FACTORS = "metrics/clustering.py", "metrics/factors.py"
 QUALITY = "scoring/quality.py"

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..models import FineGANGenerator
 from ..systems.siblings import distance_table
 
-CHILDREN_APART = 0.25  # at a smaller distance two children are twins; no two of `toy` are
+CHILDREN_APART = 0.2  # from which two children look like two; the 20 kinds of `toy` keep 0.25
 PARENTS_OVERLAP = 0.75  # intersection over union from which two parents are one
 EMPTY, FULL = 0.02, 0.9  # areas of a mask that shows nothing, or everything
 
