@@ -137,9 +137,9 @@ def _command(
 
 def _add_train(commands) -> None:
     from .models import FineGANConfig, InfoGANConfig, LRGANConfig, StackGANConfig
-    from .presets import PRESETS
     from .systems import Recipe
     from .training import LoopConfig
+    from .training.presets import PRESETS
 
     parser = _command(
         commands,
@@ -172,8 +172,8 @@ def _add_train(commands) -> None:
 
 
 def _train(parsed) -> dict:
-    from .presets import PRESETS
     from .training import RunConfig, train
+    from .training.presets import PRESETS
 
     folder = Path(parsed.run or f"runs/{parsed.preset}")
     preset = PRESETS[parsed.preset]
@@ -449,10 +449,9 @@ def _ablate(parsed) -> dict:
 
 
 def _check_photo_preset(name: str) -> None:
-    from .models import FineGANConfig
-    from .presets import PRESETS
+    from .training.presets import PRESETS
 
-    known = [key for key, run in PRESETS.items() if isinstance(run.model, FineGANConfig)]
+    known = [key for key, run in PRESETS.items() if run.family == "finegan"]
     if name not in known:
         raise InputError(
             "no such preset of a FineGAN", seen=name, cure=f"Choose one of {', '.join(known)}."
@@ -736,7 +735,7 @@ def _classifier(parsed) -> dict:
 
 
 def _add_export(commands) -> None:
-    from .export import FORMATS, PRECISIONS
+    from .training.export import FORMATS, PRECISIONS
 
     parser = _command(
         commands,
@@ -759,7 +758,7 @@ def _add_export(commands) -> None:
 
 
 def _export(parsed) -> dict:
-    from .export import export, format_of
+    from .training.export import export, format_of
 
     format = format_of(parsed.out, parsed.format)
     path = export(

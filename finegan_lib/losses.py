@@ -321,7 +321,7 @@ def finegan_generator_loss(
     """The terms of the generator's loss, L = L_b + L_p + L_c (paper, eq. 1); the caller adds them.
 
     * ``background``: :func:`background_generator_loss` of B,
-    * ``parent``: L_p_info, information about p in the masked parent foreground M_p·F_p,
+    * ``parent_info``: L_p_info, information about p in the masked parent foreground M_p·F_p,
     * ``child``: real/fake of C,
     * ``child_info``: L_c_info, information about c in the masked child foreground M_c·F_c.
 

@@ -7,9 +7,9 @@ import torch
 from finegan_lib.bench.doctor import random_batch
 from finegan_lib.codes import Codes
 from finegan_lib.data.example import TrainingExample
-from finegan_lib.presets import TOY
 from finegan_lib.speed import distributed
 from finegan_lib.systems import FineGANSystem
+from finegan_lib.training.presets import TOY
 
 MODEL = dataclasses.replace(TOY.model, g_dim=4, d_dim=4)
 # Everything that draws random numbers or divides by a number is on.

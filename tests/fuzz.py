@@ -60,9 +60,10 @@ with tracing:
     from finegan_lib.metrics.judges import JudgesConfig
     from finegan_lib.models import FineGANConfig, FineGANGenerator
     from finegan_lib.models.official import load_official_generator, to_official_generator
-    from finegan_lib.presets import PRESETS
-    from finegan_lib.pretrained import GENERATORS, load_generator
-    from finegan_lib.training import RunConfig, _step_of_line
+    from finegan_lib.training import RunConfig
+    from finegan_lib.training.presets import PRESETS
+    from finegan_lib.training.pretrained import load_generator
+    from finegan_lib.training.run import _step_of_line
 
 
 class Target(NamedTuple):
@@ -563,7 +564,9 @@ def tiny_generator(config: dict):
     """The generator of a configuration of a run, and its weights' shapes."""
     torch.manual_seed(0)
     config = RunConfig.from_dict(config)
-    return GENERATORS[config.family](config.model)
+    from finegan_lib import families
+
+    return families.named(config.family).generator(config.model)
 
 
 def checkpoint_bytes(folder: Path) -> Target:

@@ -37,8 +37,10 @@ class Mutation(NamedTuple):
     lessons: tuple[str, ...]
 
 
-LOSSES, SYSTEMS, CODES = "losses.py", "systems.py", "codes.py"
-GENERATOR, BLOCKS, TRAINING = "models/finegan.py", "models/blocks.py", "training.py"
+LOSSES, CODES = "losses.py", "codes.py"
+INFOGAN, VIEWS, PARTS = "systems/infogan.py", "systems/views.py", "systems/parts.py"
+HARD, ADDITIONS = "systems/hard_negatives.py", "systems/additions.py"
+GENERATOR, BLOCKS, TRAINING = "models/finegan.py", "models/blocks.py", "training/loop.py"
 CLUSTERING, FACTORS = "metrics/clustering.py", "metrics/factors.py"
 QUALITY = "scoring/quality.py"
 
@@ -110,7 +112,7 @@ MUTATIONS = (
     ),
     Mutation(
         "infogan-q-head-never-learns",
-        SYSTEMS,
+        INFOGAN,
         "adam([*self.generator.parameters(), *head.parameters()], recipe)",
         "adam(self.generator.parameters(), recipe)",
         ("infogan",),
@@ -161,10 +163,45 @@ MUTATIONS = (
     ),
     Mutation(
         "codes-read-from-the-whole-image",
-        SYSTEMS,
+        VIEWS,
         "images, n = stage.masked_foreground, len(stage.mask)",
         "images, n = stage.image, len(stage.mask)",
         ("parent", "child"),
+    ),
+    Mutation(
+        "silhouettes-teach-the-mask-nothing",
+        VIEWS,
+        "stage.mask * colour, images)",
+        "stage.mask.detach() * colour, images)",
+        ("parent",),
+    ),
+    Mutation(
+        "views-are-never-mirrored",
+        VIEWS,
+        "mirror = draw_signs(n, generator=",
+        "mirror = 1 + 0 * draw_signs(n, generator=",
+        ("parent",),
+    ),
+    Mutation(
+        "view-mirrors-the-other-way",
+        GENERATOR,
+        "torch.where(z[:, :1] < 0, -1.0, 1.0)",
+        "torch.where(z[:, :1] < 0, 1.0, -1.0)",
+        ("parent",),
+    ),
+    Mutation(
+        "pull-back-pulls-the-child-as-well",
+        ADDITIONS,
+        "recipe.mask_pull_back * losses.mask_pull_loss(*masks)",
+        "recipe.mask_pull_back * losses.mask_pull_loss(masks[1], masks[0])",
+        ("child",),
+    ),
+    Mutation(
+        "free-children-are-judged-real-or-fake",
+        ADDITIONS,
+        "torch.cat([codes.p[:judged], any_p])",
+        "torch.cat([any_p, codes.p[n - judged :]])",
+        ("child",),
     ),
     Mutation(
         "child-information-forgotten",
@@ -198,7 +235,7 @@ MUTATIONS = (
     # training: training
     Mutation(
         "average-decay-swapped",
-        SYSTEMS,
+        PARTS,
         "zip(*pairs, strict=True)), 1 - decay)",
         "zip(*pairs, strict=True)), decay)",
         ("training",),
@@ -212,7 +249,7 @@ MUTATIONS = (
     ),
     Mutation(
         "hard-codes-are-the-easy-ones",
-        SYSTEMS,
+        HARD,
         "torch.cat(confidence).argsort(stable=True)",
         "torch.cat(confidence).argsort(stable=True, descending=True)",
         ("training",),

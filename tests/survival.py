@@ -29,13 +29,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import torch
 import torch.utils.tensorboard
 
-from finegan_lib import training
 from finegan_lib.__main__ import build_parser
 from finegan_lib.__main__ import main as command_line
 from finegan_lib.base import checkpoints
 from finegan_lib.base.checkpoints import load_checkpoint, run_checkpoints, save_checkpoint, step_of
 from finegan_lib.base.errors import InputError
 from finegan_lib.data import ToyBirds
+from finegan_lib.training import run as running
 
 STEPS = 10
 SAMPLE_EVERY = 4
@@ -120,7 +120,7 @@ class Bench:
         if wrong or len(state) != len(self.expected[family]):
             return Trial(what, hit, start, f"{len(wrong)} values differ, first {wrong[:1]}")
         lines = (run / "history.jsonl").read_text().splitlines()
-        steps = [training._step_of_line(line) for line in lines]
+        steps = [running._step_of_line(line) for line in lines]
         if steps != list(range(1, STEPS + 1)):
             return Trial(what, hit, start, f"the history has the steps {steps}")
         if left := list((run / "checkpoints").glob(".*")):
@@ -226,7 +226,7 @@ class Bench:
         what = f"{number.name}, exit status {128 + number}"
 
         def hook():
-            done, original = [], training.Run.after_step
+            done, original = [], running.Run.after_step
 
             def after_step(self, *args):
                 done.append(1)
@@ -234,7 +234,7 @@ class Bench:
                     os.kill(os.getpid(), number)
                 original(self, *args)
 
-            training.Run.after_step = after_step
+            running.Run.after_step = after_step
 
         status, text = self.finish(family, run, hook)
         found = newest(run)
@@ -253,7 +253,7 @@ class Bench:
         size = newest(self.folder / family / "whole").stat().st_size
 
         def hook():
-            done, original = [], training.Run.after_step
+            done, original = [], running.Run.after_step
 
             def full(*args, **kwargs):
                 raise OSError(28, "No space left on device", "somewhere")
@@ -266,10 +266,10 @@ class Bench:
                     elif what == "history":
                         self.history = open("/dev/full", "w", buffering=1)  # noqa: SIM115
                     else:
-                        training.save_image = full
+                        running.save_image = full
                 original(self, *args)
 
-            training.Run.after_step = after_step
+            running.Run.after_step = after_step
 
         status, text = self.finish(family, run, hook)
         name = f"full disk while writing the {what}"
@@ -315,14 +315,14 @@ class Bench:
 
 def stop_at(step: int):
     """In a run's process: SIGTERM after a step."""
-    original = training.Run.after_step
+    original = running.Run.after_step
 
     def after_step(self, *args):
         if self.step == step:
             os.kill(os.getpid(), signal.SIGTERM)
         original(self, *args)
 
-    training.Run.after_step = after_step
+    running.Run.after_step = after_step
 
 
 def loader_trials(every_bit: bool) -> list[Trial]:

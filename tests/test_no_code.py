@@ -24,8 +24,8 @@ from finegan_lib.data import ToyBirds
 from finegan_lib.metrics import Judges
 from finegan_lib.metrics.feature_networks import load_network, only_tensors
 from finegan_lib.models.official import load_official_discriminators, load_official_generator
-from finegan_lib.pretrained import load_generator
 from finegan_lib.training import start_from
+from finegan_lib.training.pretrained import load_generator
 
 ROOT = Path(__file__).parents[1]
 

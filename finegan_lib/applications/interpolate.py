@@ -18,7 +18,7 @@ from ..base.errors import InputError
 from ..codes import Codes
 from ..figures import image_figure, noise
 from ..models import FineGANGenerator
-from ..pretrained import load_finegan
+from ..training.pretrained import load_finegan
 from .inversion import invert
 from .mixing import mix
 from .photographs import read_photographs

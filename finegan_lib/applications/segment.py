@@ -19,7 +19,7 @@ from ..discovery.code_classifiers import recolour, shift_and_flip, turn_and_scal
 from ..figures import image_figure, spread
 from ..models import FineGANGenerator
 from ..models.blocks import conv3x3, initialise
-from ..pretrained import load_finegan
+from ..training.pretrained import load_finegan
 from .kept import trained_once
 from .mixing import layers
 from .photographs import Photographs, read_photographs

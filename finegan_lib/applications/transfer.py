@@ -20,7 +20,7 @@ from ..codes import Codes
 from ..figures import image_figure
 from ..metrics import Judges
 from ..models import FineGANGenerator
-from ..pretrained import load_finegan
+from ..training.pretrained import load_finegan
 from .inversion import invert
 from .mixing import mix, repaint
 from .photographs import Photographs, read_photographs

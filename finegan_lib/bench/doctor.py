@@ -11,8 +11,8 @@ import torch
 from ..base import checkup
 from ..base.checkpoints import checkpoint_path, read_metadata
 from ..base.errors import InputError
-from ..pretrained import load_generator
 from ..speed.devices import device_name, pick_device
+from ..training.pretrained import load_generator
 
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "matplotlib", "safetensors")
 
@@ -68,9 +68,9 @@ def describe_checkpoint(name_or_file) -> tuple[str, bool]:
 
 def toy_speed(seconds: float) -> float:
     """Training images per second of the ``toy`` preset on random images, measured for so long."""
-    from ..presets import TOY
     from ..speed.devices import choose
     from ..training import build_system
+    from ..training.presets import TOY
 
     device, model, n = pick_device("auto"), TOY.model, TOY.loop.batch_size
     execution, system = choose(device), build_system(TOY).to(device)

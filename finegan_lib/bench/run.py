@@ -34,11 +34,11 @@ from tqdm.auto import tqdm
 from ..base.errors import InputError
 from ..data import BirdsFolder, ToyBirds
 from ..data.cache import CachedBirds
-from ..presets import CUB, TOY, TOY64
-from ..speed.devices import Execution, choose, has_bfloat16, keep_memory
+from ..speed.devices import Execution, choose, has_bfloat16, keep_memory, pick_device
 from ..speed.threads import share_processors
 from ..systems import FineGANSystem
-from ..training import StepSampler, build_system, pick_device
+from ..training import StepSampler, build_system
+from ..training.presets import CUB, TOY, TOY64
 from .doctor import random_batch
 
 # What a step and sampling are measured at: the presets' sizes, and the batch of the paper's sizes
@@ -780,7 +780,7 @@ BUSY = "import time; end = time.time() + 600\nwhile time.time() < end: pass"
 def playground(rounds: int = 20, progress: bool = True) -> dict:
     """Seconds from a slider's move to the new picture, of the shipped network (64 pixels)."""
     from ..course.playground import CodePanel, MixPanel
-    from ..pretrained import load_finegan
+    from ..training.pretrained import load_finegan
 
     generator = load_finegan("toy")
     ways = {panel.__name__: panel(generator).update for panel in (CodePanel, MixPanel)}

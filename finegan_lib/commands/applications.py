@@ -147,7 +147,7 @@ def _add_readers(commands, command) -> None:
 def _readers(parsed) -> dict:
     from ..applications.readers import load_readers
     from ..applications.segment import load_segmenter
-    from ..pretrained import load_finegan
+    from ..training.pretrained import load_finegan
 
     generator = load_finegan(parsed.checkpoint)
     options = {"keep": parsed.out, "progress": not parsed.no_progress}

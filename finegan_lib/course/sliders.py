@@ -46,6 +46,8 @@ class Slider:
         figure.savefig(file, format="png", dpi=80, bbox_inches="tight")
         plt.close(figure)
         self.image.value = file.getvalue()
+        # As wide as it was drawn: the front end would stretch it to the page.
+        self.image.width = int.from_bytes(self.image.value[16:20], "big")  # of a PNG's header
 
 
 def slide(draw, label: str, values, start=None) -> None:

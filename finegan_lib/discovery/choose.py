@@ -50,9 +50,9 @@ from ..base.errors import InputError
 from ..base.files import write_json
 from ..base.options import file_of
 from ..data import ToyBirds
-from ..presets import TOY
-from ..pretrained import load_generator
 from ..training import RunConfig, build_dataset, train
+from ..training.presets import TOY
+from ..training.pretrained import load_generator
 from .code_classifiers import (
     DiscoveryConfig,
     as_finegan,

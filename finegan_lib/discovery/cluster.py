@@ -13,8 +13,8 @@ from ..base.errors import InputError
 from ..data import BirdsFolder, ToyBirds
 from ..data.pictures import middle_square, need_pictures, read_rgb
 from ..metrics.clustering import agreement, kmeans_labels, raw_pixels
-from ..pretrained import load_finegan
-from ..training import pick_device
+from ..speed.devices import pick_device
+from ..training.pretrained import load_finegan
 from .code_classifiers import code_readers, reader_features
 from .depict import DEPICT, DEPICT_LARGE, depict
 from .jule import JULEConfig, jule

@@ -19,11 +19,10 @@ from torch import Tensor, nn
 from torchvision.transforms.functional import gaussian_blur
 from tqdm.auto import tqdm
 
-from ..baselines import whole_image
 from ..codes import CodeHierarchy
 from ..metrics.clustering import ami, hungarian_accuracy, kmeans_labels, nmi
-from ..models import FineGANGenerator, FineGANOutput, InfoGANGenerator
-from ..models.generators import final_image
+from ..models.finegan import FineGANOutput, whole_image
+from ..models.generators import final_image, inputs_of
 
 
 @dataclass(frozen=True)
@@ -117,11 +116,10 @@ def as_finegan(generator, seed: int = 0):
         parent of all children. InfoGAN's continuous codes are drawn at random, from ``seed``.
     """
     config = generator.config
-    if isinstance(generator, FineGANGenerator):
+    kind = inputs_of(generator)
+    if kind.hierarchical:
         return generator, config.hierarchy()
-    infogan = isinstance(generator, InfoGANGenerator)
-    n_children = config.n_categories if infogan else config.n_children
-    n_continuous = config.n_continuous if infogan else 0
+    n_children, n_continuous = kind.n_children(config), kind.n_continuous(config)
     random = torch.Generator().manual_seed(seed)
 
     def draw(codes):
@@ -163,7 +161,7 @@ def code_readers(generator, config=None, *, seed=0, progress=False) -> dict:
         draw, hierarchy, generator.config.z_dim, config, seed=seed, progress=progress
     )
     levels = {"child": (child, hierarchy.n_children)}
-    if isinstance(generator, FineGANGenerator):
+    if inputs_of(generator).hierarchical:
         levels = {"parent": (parent, hierarchy.n_parents)} | levels
     return {
         name: train_code_classifier(

@@ -1,8 +1,8 @@
 """Find kinds of real image that no child draws, and lead idle children to them, without labels.
 
 FineGAN's loss does not distribute the real categories over the children: two children draw some of
-them, and no child draws others. If twins start anew (:mod:`finegan_lib.siblings`), chance decides
-what they draw next. But the real images show what is missing:
+them, and no child draws others. If twins start anew (:mod:`finegan_lib.systems.siblings`), chance
+decides what they draw next. But the real images show what is missing:
 
 1. **Sort.** Classifiers learn the child and the parent codes of generated images, as in category
    discovery. k-means on the child classifier's features sorts real images into N_c kinds. Those
@@ -35,12 +35,11 @@ from torch import Tensor
 from torch.func import functional_call
 from tqdm.auto import tqdm
 
-from .. import siblings
 from ..base.checkpoints import checkpoint_path, read_metadata, save_checkpoint
 from ..base.errors import InputError
 from ..base.files import refuse_to_overwrite
 from ..metrics.clustering import kmeans_labels
-from ..systems import frozen
+from ..systems import frozen, siblings
 from ..training import RunConfig, build_dataset, build_system, start_from
 from .code_classifiers import (
     DiscoveryConfig,

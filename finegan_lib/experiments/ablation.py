@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ..base.errors import InputError
 from ..base.files import read_json, slug, write_json
-from ..presets import PRESETS, TOY
 from ..scoring.photographs import PhotoConfig, evaluate_photographs
 from ..training import RunConfig, train
+from ..training.presets import PRESETS, TOY
 from .demo import evaluate
 
 # The additions of the toy preset, each set back to what the paper does.

@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import torch
 
-from .. import figures
+from .. import families, figures
 from ..base.checkpoints import step_of
 from ..base.errors import InputError
 from ..base.files import WEIGHTS, write_json
@@ -17,18 +17,11 @@ from ..data import ToyBirds
 from ..data.example import TrainingExample, background_size
 from ..discovery import DiscoveryConfig, cover
 from ..metrics import Judges
-from ..models import FineGANGenerator, InfoGANBaselineGenerator, LRGANGenerator, StackGANGenerator
-from ..presets import TOY
-from ..pretrained import load_finegan, load_generator, need_toybirds
 from ..scoring.scores import EvaluationConfig, evaluate_generator
 from ..training import build_system, train
+from ..training.presets import TOY
+from ..training.pretrained import load_finegan, load_generator, need_toybirds
 
-FIGURES = {
-    "stagewise": figures.stagewise,
-    "parent_child_noise": figures.parent_child_noise,
-    "parent_by_child": figures.parent_by_child,
-    "background_swap": figures.background_swap,
-}
 # The demo trains in two parts, with idle children led in between: shares of the preset's steps,
 # and of the time after which a training that has not ended is stopped.
 STEPS = (0.6, 0.2)
@@ -38,11 +31,6 @@ PICTURE_EVERY = 200  # steps
 # One sampling seed, and classifiers that stop when they hardly gain any more: a tenth of the
 # training's time. `evaluate` takes three seeds and longer trainings.
 QUICK = EvaluationConfig(n_pairs=300, discovery=DiscoveryConfig(n_images=3000, epochs=4))
-BASELINE_FIGURES = {
-    InfoGANBaselineGenerator: {"infogan_codes": figures.infogan_codes},
-    LRGANGenerator: {"lr_gan_layers": figures.lr_gan_layers},
-    StackGANGenerator: {"stackgan_pyramid": figures.stackgan_pyramid},
-}
 
 
 def demo(folder, *, minutes: float | None = None, seed: int = 0, progress: bool = True) -> dict:
@@ -202,12 +190,9 @@ def evaluate(
 def draw_figures(checkpoint, folder, seed: int = 0) -> list[Path]:
     """Every figure of a generator as a PNG in a folder; their paths."""
     generator = load_generator(checkpoint)
-    drawn = FIGURES
-    if not isinstance(generator, FineGANGenerator):
-        drawn = {"samples": figures.samples, **BASELINE_FIGURES.get(type(generator), {})}
     return [
         save_figure(figure(generator, seed), Path(folder) / f"{name}.png")
-        for name, figure in drawn.items()
+        for name, figure in families.of(generator).drawings().items()
     ]
 
 

@@ -7,11 +7,8 @@ import torch
 from torchvision.utils import save_image
 
 from ..base.errors import InputError
-from ..codes import one_hot
-from ..figures import draw
-from ..models import FineGANGenerator, InfoGANBaselineGenerator
-from ..models.generators import final_image, random_codes
-from ..pretrained import load_generator
+from ..models.generators import final_image, inputs_of
+from ..training.pretrained import load_generator
 
 
 def write_samples(
@@ -45,10 +42,8 @@ def write_samples(
         )
     generator = load_generator(checkpoint)
     random = torch.Generator().manual_seed(seed)
-    if isinstance(generator, FineGANGenerator):
-        batches = _finegan_batches(generator, n, random, tied, b, p, c, batch_size)
-    else:
-        batches = _other_batches(generator, n, random, b, p, c, batch_size)
+    fixed = {name: index for name, index in (("b", b), ("p", p), ("c", c)) if index is not None}
+    batches = _batches(generator, n, random, tied, fixed, batch_size)
     rows = []
     for images, codes in batches:  # the first one checks the codes, before anything is written
         folder.mkdir(parents=True, exist_ok=True)
@@ -63,37 +58,11 @@ def write_samples(
     return rows
 
 
-def _finegan_batches(generator, n, random, tied, b, p, c, batch_size):
-    """Images C in [-1, 1] with the indices of their codes, batch by batch."""
-    hierarchy = generator.config.hierarchy()
-    codes = hierarchy.sample(n, generator.config.z_dim, tied=tied, generator=random)
-    c_index = codes.c_index if c is None else c
-    loose = {} if tied else {"p_index": codes.p_index, "b_index": codes.b_index}
-    fixed = {f"{k}_index": v for k, v in (("p", p), ("b", b)) if v is not None}
-    codes = hierarchy.codes(codes.z, c_index, **{**loose, **fixed})
-    for start in range(0, n, batch_size):
-        part = codes.select(slice(start, start + batch_size))
-        indices = {k: getattr(part, f"{k}_index").tolist() for k in "bpc"}
-        yield draw(generator, part).child.image, indices
-
-
 @torch.no_grad()
-def _other_batches(generator, n, random, b, p, c, batch_size):
-    """The same of the other families, whose only code of these can be the InfoGAN baseline's c."""
-    has_c = isinstance(generator, InfoGANBaselineGenerator)
-    fixed = [name for name, index in (("b", b), ("p", p), ("c", c)) if index is not None]
-    unknown = set(fixed) - ({"c"} if has_c else set())
-    if unknown:
-        raise InputError(
-            "this generator does not have the code to be fixed",
-            seen=f"{min(unknown)} for a {type(generator).__name__}",
-            cure="Leave the option out, or give a FineGAN's checkpoint.",
-        )
-    codes = random_codes(generator, n, random)
-    if c is not None:
-        index = torch.full((n,), c)
-        codes = (codes[0], one_hot(index, generator.config.n_children, "child (c)"))
+def _batches(generator, n, random, tied, fixed, batch_size):
+    """Images in [-1, 1] with the indices of their codes, batch by batch."""
+    kind = inputs_of(generator)
+    inputs = kind.fixed(generator, n, random, tied, fixed)
     for start in range(0, n, batch_size):
-        part = [code[start : start + batch_size] for code in codes]
-        indices = {"c": part[1].argmax(1).tolist()} if has_c else {}
-        yield final_image(generator(*part)), indices
+        part = kind.part(inputs, slice(start, start + batch_size))
+        yield final_image(generator(*part)), kind.indices(part)

@@ -8,17 +8,15 @@ With the paper's data, where the paper's numbers are to be met, their authors' w
 """
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
 
-from .. import presets
+from .. import families, models
 from ..base.errors import InputError
 from ..base.files import slug
-from ..models import InfoGANBaselineConfig
-from ..pretrained import GENERATORS
-from ..training import RunConfig, build_system, family_of
+from ..training import RunConfig, build_system, presets
 
 # For each set of data: the paper's column to compare with, and the preset that sets the budget.
 DATA = {"toy": "birds", "cub50": "birds", "cub": "birds", "dogs": "dogs", "cars": "cars"}
@@ -96,21 +94,17 @@ def base_config(settings: Settings) -> RunConfig:
 def generation_systems(settings: Settings) -> dict[str, RunConfig]:
     """Table 1: every system's run, by the paper's name."""
     base, toy = base_config(settings), settings.data in MATCHED
-    named = {
-        "Simple-GAN": presets.SIMPLE_GAN if toy else presets.CUB_SIMPLE_GAN,
-        "InfoGAN": presets.INFOGAN_BASELINE if toy else presets.CUB_INFOGAN,
-        "LR-GAN": presets.LR_GAN if toy else presets.CUB_LR_GAN,
-        "StackGAN-v2": presets.STACKGAN if toy else presets.CUB_STACKGAN,
-    }
+    chosen = {row.title: row.presets[0 if toy else 1] for row in families.ROWS}
+    named = {title: presets.PRESETS[preset] for title, preset in chosen.items() if preset}
     # Hard negatives are FineGAN's: the others get their steps as ordinary ones.
     loop = replace(base.loop, steps=base.loop.steps + base.loop.hard_steps, hard_steps=0)
     systems = {}
     for name, preset in named.items():
-        model = replace(preset.model, image_size=base.model.image_size, d_dim=base.model.d_dim)
-        if isinstance(model, InfoGANBaselineConfig):
-            model = replace(model, n_children=base.model.n_children)
-        if toy:
-            model = match_width(model, count_parameters(GENERATORS["finegan"], base.model))
+        sizes = {field.name for field in fields(preset.model)}
+        shared = sizes & {"image_size", "d_dim", "n_children"}  # the judges', and the data's
+        model = replace(preset.model, **{name: getattr(base.model, name) for name in shared})
+        if toy and "g_dim" in sizes:
+            model = match_width(model, count_parameters(models.FineGANGenerator, base.model))
         recipe = replace(base.recipe, **dict.fromkeys(presets.FINEGANS_OWN, 0.0))
         systems[name] = RunConfig(model, recipe, loop)
     return systems | {"FineGAN": base}
@@ -157,7 +151,7 @@ def count_parameters(network_class, config) -> int:
 
 def match_width(model, n_parameters: int):
     """A generator's sizes with the ``g_dim`` that brings its weights nearest to a number."""
-    generator = GENERATORS[family_of(type(model))]
+    generator = families.of(model).generator
     best, best_error = model, float("inf")
     for g_dim in itertools.count(4):
         candidate = replace(model, g_dim=g_dim)

@@ -46,11 +46,12 @@ from ..discovery.depict import DEPICT_LARGE
 from ..metrics.chance import dice_labels
 from ..metrics.clustering import agreement, kmeans_labels
 from ..metrics.feature_networks import load_network
-from ..models import FineGANGenerator, InfoGANBaselineGenerator
-from ..pretrained import load_generator
+from ..models.generators import inputs_of
 from ..scoring.photographs import PhotoConfig, evaluate_photographs
 from ..scoring.quality import evaluate_quality
-from ..training import RunConfig, pick_device, train
+from ..speed.devices import pick_device
+from ..training import RunConfig, train
+from ..training.pretrained import load_generator
 from .digits import DEPICT_DIGITS, JULE_DIGITS
 from .table_systems import (
     DATA,
@@ -138,7 +139,7 @@ def image_scores(newest, config: RunConfig, settings: Settings, progress=True) -
     )
     scores = {name: scores[name] for name in QUALITY}
     generator = load_generator(newest)
-    if isinstance(generator, FineGANGenerator | InfoGANBaselineGenerator):
+    if "c" in inputs_of(generator).codes:
         images, truth = real_images(settings)
         if truth is not None:
             found = child_discovery(generator, images, truth, DISCOVERY, seed=config.loop.seed)

@@ -43,6 +43,7 @@ from .blocks import (
     smallest_map,
 )
 from .convolutions import Conv2d, conv_together, innermost
+from .inputs import Tied
 
 VIEW_DIMS = 3  # how many numbers of z FineGANConfig.view takes
 
@@ -114,11 +115,31 @@ class FineGANOutput(NamedTuple):
     parent: Stage
     child: Stage
 
+    @property
+    def image(self) -> Tensor:
+        """The finished image C, (N, 3, S, S)."""
+        return self.child.image
+
+    @property
+    def layers(self) -> dict[str, Stage]:
+        """What is laid over the background, in order."""
+        return {"parent": self.parent, "child": self.child}
+
+    @property
+    def behind(self) -> Tensor:
+        """The background's image, (N, 3, S, S)."""
+        return self.background.image
+
 
 def stitch(foreground: Tensor, mask: Tensor, behind: Tensor) -> Stage:
     """Put a masked foreground on an image: M·F + (1 − M)·behind (paper, section 3.1)."""
     masked_foreground = mask * foreground
     return Stage(foreground, mask, masked_foreground, masked_foreground + (1 - mask) * behind)
+
+
+def whole_image(images: Tensor) -> Stage:
+    """Images as a stage whose mask leaves nothing out."""
+    return Stage(images, torch.ones_like(images[:, :1]), images, images)
 
 
 def view_grid(z: Tensor, image_size: int) -> Tensor:
@@ -207,6 +228,8 @@ class FineGANGenerator(nn.Module):
         torch.Size([4, 3, 32, 32])
     """
 
+    inputs = Tied()
+
     def __init__(self, config: FineGANConfig):
         super().__init__()
         self.config = config
@@ -237,6 +260,10 @@ class FineGANGenerator(nn.Module):
         self._check(codes)
         background = self.draw_background(codes.z, codes.b)
         return FineGANOutput(background, *self.draw_foregrounds(codes, background.image))
+
+    def draw_codes(self, n: int, generator: torch.Generator) -> tuple[Codes]:
+        """Random input of :meth:`forward`, on the CPU: n tied codes."""
+        return (self.config.hierarchy().sample(n, self.config.z_dim, generator=generator),)
 
     def draw_foregrounds(self, codes: Codes, behind: Tensor) -> tuple[Stage, Stage]:
         """The parent and child stages alone, on top of images (N, 3, S, S); b is not used."""

@@ -3,14 +3,12 @@
 import torch
 from torch import Tensor, nn
 
-from ..base.errors import InputError
-from . import (
-    FineGANGenerator,
-    FineGANOutput,
-    InfoGANBaselineGenerator,
-    InfoGANGenerator,
-    LRGANOutput,
-)
+from .inputs import Noise
+
+
+def inputs_of(generator: nn.Module) -> Noise:
+    """What a generator is given, :mod:`.inputs`; z alone if its class does not say."""
+    return getattr(generator, "inputs", None) or Noise()
 
 
 def random_codes(generator: nn.Module, n: int, random: torch.Generator) -> tuple:
@@ -20,10 +18,7 @@ def random_codes(generator: nn.Module, n: int, random: torch.Generator) -> tuple
         What to call the generator with: a FineGAN's tied :class:`~finegan_lib.codes.Codes`,
         or the noise and, where there is one, the code.
     """
-    if isinstance(generator, FineGANGenerator):
-        config = generator.config
-        return (config.hierarchy().sample(n, config.z_dim, generator=random),)
-    return generator.draw_codes(n, random)
+    return tuple(generator.draw_codes(n, random))
 
 
 def draw_freely(generator: nn.Module, n: int, random: torch.Generator) -> tuple[tuple, dict]:
@@ -36,34 +31,27 @@ def draw_freely(generator: nn.Module, n: int, random: torch.Generator) -> tuple[
     Raises:
         InputError: for a family without such a code.
     """
-    config = generator.config
-    if isinstance(generator, FineGANGenerator):
-        codes = config.hierarchy().sample(n, config.z_dim, tied=False, generator=random)
-        inputs, z = (codes,), codes.z
-        named = {"b": codes.b_index, "p": codes.p_index, "c": codes.c_index}
-    elif isinstance(generator, InfoGANBaselineGenerator):
-        inputs = z, code = generator.draw_codes(n, random)
-        named = {"c": code.argmax(1)}
-    elif isinstance(generator, InfoGANGenerator):
-        inputs = z, code = generator.draw_codes(n, random)
-        named = {"c": code[:, : config.n_categories].argmax(1)}
-        named |= {f"u{i}": u for i, u in enumerate(code[:, config.n_categories :].T)}
-    else:
-        raise InputError(
-            "this generator has no categorical code",
-            seen=type(generator).__name__,
-            cure="Give a FineGAN or an InfoGAN.",
-        )
-    return inputs, named | {f"z{i}": number for i, number in enumerate(z.T)}
+    kind = inputs_of(generator)
+    inputs = kind.free(generator, n, random)
+    return inputs, kind.named(generator.config, inputs)
 
 
-def final_image(output: Tensor | FineGANOutput | LRGANOutput | list[Tensor]) -> Tensor:
-    """The finished image, (N, 3, S, S) in [-1, 1], in what any family's generator returns."""
-    if isinstance(output, FineGANOutput):
-        return output.child.image
-    if isinstance(output, LRGANOutput):
-        return output.image
-    return output[-1] if isinstance(output, list) else output
+def balanced_codes(generator: nn.Module, index: Tensor, random: torch.Generator) -> tuple:
+    """`random_codes` in which picture i has child (or category) i modulo their number."""
+    inputs = random_codes(generator, len(index), random)
+    return inputs_of(generator).balanced(generator.config, inputs, index)
+
+
+def final_image(output) -> Tensor:
+    """The finished image, (N, 3, S, S) in [-1, 1], in what any family's generator returns.
+
+    Args:
+        output: the image itself; a list of images, the last of which is it; or an object with the
+            attribute ``image``.
+    """
+    if isinstance(output, list):
+        return output[-1]
+    return output if isinstance(output, Tensor) else output.image
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from ..base.options import option
 from ..codes import one_hot
 from .blocks import BatchNorm2d, WholeConv, conv3x3, initialise, smallest_map
 from .gan import GANConfig, GANDiscriminator, GANGenerator
+from .inputs import Mixed
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class InfoGANConfig(GANConfig):
 
 class InfoGANGenerator(GANGenerator):
     """Noise and code to image: z (N, z_dim), code (N, code_dim) → (N, 3, S, S) in [-1, 1]."""
+
+    inputs = Mixed()
 
     def __init__(self, config: InfoGANConfig):
         super().__init__(config, config.code_dim)

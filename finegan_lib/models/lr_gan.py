@@ -82,6 +82,16 @@ class LRGANOutput(NamedTuple):
     objects: tuple[PastedObject, ...]
     image: Tensor
 
+    @property
+    def layers(self) -> dict[str, Stage]:
+        """What is laid over the background, in order, as pasted."""
+        return {f"object_{t}": drawn.pasted for t, drawn in enumerate(self.objects, start=2)}
+
+    @property
+    def behind(self) -> Tensor:
+        """The background's image, (N, 3, S, S)."""
+        return self.background
+
 
 def warp(images: Tensor, theta: Tensor) -> Tensor:
     """Images (N, C, S, S) resampled bilinearly by affine maps θ (N, 2, 3), zero outside.

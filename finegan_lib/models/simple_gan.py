@@ -21,6 +21,7 @@ from ..codes import one_hot
 from ..data.example import SIZES, check_image_size
 from .blocks import conv3x3, initialise
 from .finegan import CodeStage, Stem
+from .inputs import Child
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,8 @@ class SimpleGANGenerator(nn.Module):
 
 class InfoGANBaselineGenerator(SimpleGANGenerator):
     """A Simple-GAN with a one-hot child code: z (N, z_dim), c (N, N_c) → (N, 3, S, S)."""
+
+    inputs = Child()
 
     def draw_codes(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Random input of :meth:`forward`, on the CPU: z (n, z_dim), c (n, N_c) one-hot."""

@@ -47,9 +47,8 @@ from ..discovery.code_classifiers import (
     untrained_classifier,
 )
 from ..metrics.judges import POSE_NAMES, Judges
-from ..models import FineGANGenerator
-from ..models.generators import draw_freely, final_image
-from ..pretrained import load_generator, need_toybirds
+from ..models.generators import draw_freely, final_image, inputs_of
+from ..training.pretrained import load_generator, need_toybirds
 from .scores import mask_iou
 
 BINS = 20
@@ -373,7 +372,7 @@ def _one_seed(generator, judges, birds, config, seed, progress) -> dict:
         **background_leakage(classifier, birds, n_images=config.n_real, seed=seed),
         "probe_untrained": probe_accuracy(untrained, birds.background_index, seed),
     }
-    if isinstance(generator, FineGANGenerator):
+    if inputs_of(generator).hierarchical:
         scores["mask_iou"] = _generated_mask_iou(generator, judges, seed)
     return scores
 

@@ -43,9 +43,10 @@ from ..metrics.chance import dice_labels
 from ..metrics.clustering import agreement, kmeans_labels
 from ..metrics.feature_networks import SmallClassifier, load_network, network_digest, save_network
 from ..metrics.imagenet_features import available
-from ..models import FineGANGenerator, InfoGANBaselineGenerator, InfoGANGenerator
-from ..pretrained import load_generator
-from ..training import RunConfig, pick_device
+from ..models.generators import inputs_of
+from ..speed.devices import pick_device
+from ..training import RunConfig
+from ..training.pretrained import load_generator
 from .classifier_training import train_small_classifier
 from .quality import (
     cached_statistics,
@@ -60,7 +61,6 @@ from .surroundings import code_swap_scores, fresh_images, named, surroundings_sc
 from .variety import mask_summary, told_apart, variety
 
 OWN_VERSION = 1  # of the set's own classifier: another number, another training
-WITH_CHILDREN = (FineGANGenerator, InfoGANBaselineGenerator, InfoGANGenerator)
 
 
 @dataclass(frozen=True)
@@ -174,9 +174,9 @@ def evaluate_photographs(
         "left_out": _left_out(generator, photos, networks),
     }
     scores["quality"] = _quality(generator, photos, networks, config, device, progress)
-    if isinstance(generator, WITH_CHILDREN):
+    if inputs_of(generator).n_children(generator.config):
         scores |= _readers_scores(generator, photos, seeds, config, progress)
-    if isinstance(generator, FineGANGenerator):
+    if inputs_of(generator).hierarchical:
         scores["variety"] = variety(generator) | scores.pop("told_apart")
         scores["masks"] = mask_summary(generator, n=config.n_masks)
     return scores
@@ -189,9 +189,9 @@ def _left_out(generator, photos, networks) -> dict[str, str]:
         missing["pretrained"] = 'not installed: pip install "finegan-lib[pretrained]"'
     if photos.labels is None:
         missing |= dict.fromkeys(("own", "discovery"), "the folder has no labels")
-    if not isinstance(generator, WITH_CHILDREN):
+    if not inputs_of(generator).n_children(generator.config):
         missing |= dict.fromkeys(("discovery", "background"), "this family has no child code")
-    if not isinstance(generator, FineGANGenerator):
+    if not inputs_of(generator).hierarchical:
         missing |= dict.fromkeys(("variety", "masks"), "this family has no masks")
     if not photos.kept_out.any():
         missing["kept out"] = "the training kept no photographs out"
@@ -310,7 +310,7 @@ def _background(generator, photos, reader, made, config, seed) -> dict:
         "surroundings_generated": surroundings_scores(reader, made, **options),
         "surroundings_real": surroundings_scores(reader, real, **options),
     }
-    if isinstance(generator, FineGANGenerator):
+    if inputs_of(generator).hierarchical:
         swapped = code_swap_scores(generator, reader, n=config.n_swapped, **options)
         found = {"code_generated": swapped} | found
     return found

@@ -45,15 +45,13 @@ from tqdm.auto import tqdm
 
 from ..base.errors import InputError
 from ..base.files import cache_folder
-from ..codes import one_hot
 from ..data import BirdsFolder, ToyBirds
 from ..data.pictures import middle_square, need_pictures, read_rgb
 from ..metrics.feature_networks import load_network, network_digest, to_uint8
-from ..models import FineGANGenerator, InfoGANGenerator
-from ..models.generators import final_image, random_codes
-from ..pretrained import load_generator, need_toybirds
+from ..models.generators import balanced_codes, final_image
 from ..speed import distributed
 from ..speed.devices import pick_device
+from ..training.pretrained import load_generator, need_toybirds
 
 STATISTICS_VERSION = 1
 KID_ROWS = 10_000  # feature rows kept for the KID, and with a real set's statistics
@@ -238,18 +236,6 @@ def unmade_pictures(
         index = torch.arange(start, min(start + batch_size, n))
         codes = balanced_codes(generator, index, random)
         yield UnmadeBatch(len(index), partial(make, codes))
-
-
-def balanced_codes(generator: nn.Module, index: Tensor, random: torch.Generator) -> tuple:
-    """`random_codes` in which picture i has child (or category) i modulo their number."""
-    codes, config = random_codes(generator, len(index), random), generator.config
-    if isinstance(generator, FineGANGenerator):
-        return (config.hierarchy().codes(codes[0].z, index % config.n_children),)
-    if len(codes) == 1:
-        return codes
-    z, code = codes  # one-hot, and perhaps continuous codes after that
-    n = config.n_categories if isinstance(generator, InfoGANGenerator) else config.n_children
-    return z, torch.cat([one_hot(index % n, n), code[:, n:]], 1)
 
 
 def real_pictures(

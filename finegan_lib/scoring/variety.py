@@ -2,7 +2,7 @@
 
 Children are compared in the same shapes, parents by their masks, both with the same noise. Two that
 look alike are twins, although they have different numbers. The distance of two children is
-:func:`finegan_lib.siblings.foreground_distance`, of two parents the overlap of their masks.
+:func:`finegan_lib.systems.siblings.foreground_distance`, of two parents the overlap of their masks.
 """
 
 import numpy as np
@@ -11,9 +11,9 @@ from scipy import ndimage
 from torch import Tensor
 
 from ..models import FineGANGenerator
-from ..siblings import distance_table
+from ..systems.siblings import distance_table
 
-CHILDREN_APART = 0.25  # at a smaller distance two children are twins; no two of `toy` are
+CHILDREN_APART = 0.2  # from which two children look like two; the 20 kinds of `toy` keep 0.25
 PARENTS_OVERLAP = 0.75  # intersection over union from which two parents are one
 EMPTY, FULL = 0.02, 0.9  # areas of a mask that shows nothing, or everything
 

@@ -23,7 +23,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from ..base.errors import InputError, WorkerLost
-from .devices import Redrawn
+from .recording import Redrawn
 
 PATIENCE = timedelta(minutes=10)  # how long a process waits for the others in a step
 MEETING = timedelta(minutes=3)  # how long the processes have to find each other at the start
@@ -155,7 +155,7 @@ def draw(function, *shape: int, generator: torch.Generator, batch_dim: int = 0) 
     Args:
         function: ``torch.rand`` or ``torch.randn``.
         shape: of what is returned.
-        generator: in the same state in every process; or :class:`.devices.Redrawn`.
+        generator: in the same state in every process; or :class:`.recording.Redrawn`.
         batch_dim: which dimension counts the images.
     """
     shape = list(shape)

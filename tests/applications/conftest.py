@@ -7,7 +7,7 @@ from PIL import Image
 
 from finegan_lib.base.checkpoints import save_checkpoint
 from finegan_lib.models import FineGANGenerator
-from finegan_lib.presets import TOY
+from finegan_lib.training.presets import TOY
 from tests.applications.small import CONFIG
 
 

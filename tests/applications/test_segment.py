@@ -19,7 +19,7 @@ from finegan_lib.applications.segment import (
     segmenter_loss,
     train_segmenter,
 )
-from finegan_lib.pretrained import load_finegan
+from finegan_lib.training.pretrained import load_finegan
 from tests.applications.small import QUICK_SEGMENTER
 
 

@@ -25,7 +25,7 @@ from chromium import Page, find_chromium
 
 from finegan_lib.course.page import build_page
 from finegan_lib.figures import draw
-from finegan_lib.pretrained import load_finegan
+from finegan_lib.training.pretrained import load_finegan
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = ROOT / "runs" / "browser"

@@ -27,7 +27,7 @@ pytestmark = [
     pytest.mark.xdist_group("browser"),
 ]
 CELL = """from finegan_lib.course import playground
-from finegan_lib.pretrained import load_finegan
+from finegan_lib.training.pretrained import load_finegan
 
 playground.play(load_finegan("toy"))"""
 

@@ -1,5 +1,7 @@
 """Exercises that build and that debug: their cells, their states, and the thread of parts."""
 
+import ast
+
 import nbformat
 import pytest
 import torch
@@ -9,8 +11,18 @@ from torch import nn
 from finegan_lib import course
 from finegan_lib.base.errors import InputError
 from finegan_lib.course.engine import parts, probing, source
-from finegan_lib.course.engine.exercises import OPEN, SOLVED, WRONG, Debug, Mistake
-from finegan_lib.course.engine.folders import lesson_names
+from finegan_lib.course.engine.exercises import (
+    OPEN,
+    SOLVED,
+    WRONG,
+    Choice,
+    Debug,
+    Exploration,
+    Fill,
+    Mistake,
+    lesson_exercises,
+)
+from finegan_lib.course.engine.folders import find_lesson, lesson_names
 
 NETWORK = '''class Net(nn.Module):
     """Twice."""
@@ -135,3 +147,60 @@ def test_parts_are_taken_out_of_the_notebook_beside_or_are_the_librarys(
     ]
     with pytest.raises(InputError, match="my_stitch"):
         course.use("parent", "my_stich")
+
+
+# ------------------------------------------------------------------------------- the lessons
+
+THREAD = ("background", "parent", "child")  # the lessons in which FineGAN is built
+lesson = pytest.mark.parametrize("name", THREAD)
+
+
+def exercises_of(name, kind):
+    return [e for e in lesson_exercises(name).values() if isinstance(e, kind)]
+
+
+@lesson
+def test_at_least_two_mistakes_are_to_be_found_and_two_things_to_be_built(name):
+    assert len(exercises_of(name, Debug)) >= 2
+    built = [e for e in exercises_of(name, Fill) if e.probe_path and not isinstance(e, Debug)]
+    assert len(built) >= {"parent": 1}.get(name, 3)
+
+
+@lesson
+def test_an_answer_that_students_really_give_has_a_message_of_its_own(name):
+    for exercise in exercises_of(name, Fill):
+        hints = [mistake.hint for mistake in exercise.mistakes]
+        assert len(hints) >= 8, exercise.key
+        assert len(set(hints)) >= len(hints) - 1, exercise.key
+
+
+@lesson
+@pytest.mark.parametrize("answer", ["d", "", "ab", "yes", 1, None, ["a", "b"], True])
+def test_what_is_no_letter_is_told_which_there_are(name, answer):
+    for exercise in exercises_of(name, Choice):
+        if answer == "d" and "d" in exercise.options:
+            continue
+        verdict = exercise.verdict(exercise.observe(answer))
+        assert verdict.state == WRONG
+        assert f"answer one of {', '.join(exercise.options)}" in verdict.message
+
+
+def plain_values(code):
+    """Every tuple, list and dictionary of plain values that is written in some code."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Tuple | ast.List | ast.Dict):
+            try:
+                yield ast.literal_eval(node)
+            except ValueError:
+                continue
+
+
+@lesson
+def test_nothing_in_a_code_cell_solves_an_explore_exercise(name):
+    cells = source.make_notebook(find_lesson(name), solved=False).cells
+    code = [c.source for c in cells[3:] if c.cell_type == "code"]
+    values = {repr(value): value for cell in code for value in plain_values(cell)}
+    for exercise in exercises_of(name, Exploration):
+        assert exercise.verdict(exercise.observe(...)).state == OPEN
+        for value in values.values():
+            assert exercise.problem([{"value": value}]), (exercise.key, value)

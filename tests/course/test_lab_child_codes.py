@@ -16,8 +16,8 @@ from finegan_lib.data.example import TrainingExample, background_size
 from finegan_lib.figures import draw
 from finegan_lib.metrics.factors import factor_matrix
 from finegan_lib.models.finegan import FineGANConfig, FineGANGenerator, stitch
-from finegan_lib.presets import TOY
 from finegan_lib.systems import FineGANSystem, Recipe
+from finegan_lib.training.presets import TOY
 
 child_lab, codes_lab = course.lab("child"), course.lab("codes")
 LEARNS, NO_PATH, PASSES = child_lab.LEARNS, child_lab.NO_PATH, child_lab.PASSES

@@ -1,11 +1,15 @@
 """Sliders: each value has a picture of its own; where nobody can move it, nothing is shown."""
 
+import io
+
 import matplotlib.pyplot as plt
 import pytest
+import torch
 
 from finegan_lib import course
 from finegan_lib.course import sliders
 from finegan_lib.data import ToyBirds
+from finegan_lib.models.blocks import PatchGeometry
 
 pytest.importorskip("ipywidgets")
 
@@ -26,6 +30,7 @@ def test_moving_a_slider_draws_anew_and_leaves_no_figure_open():
     assert sorted(pictures) == [1, 2, 3]
     assert len(set(pictures.values())) == 3
     assert slider.image.value == pictures[2]
+    assert int(slider.image.width) == plt.imread(io.BytesIO(pictures[2])).shape[1]
     assert plt.get_fignums() == []
 
 
@@ -57,3 +62,23 @@ def test_the_figures_of_the_lessons_say_what_they_show():
     birds = ToyBirds(60, image_size=32, seed=7, progress=False)
     figure = start.window_figure(birds, 8)
     assert any("species" in title for title in titles(figure))
+
+
+def test_a_box_forbids_the_patches_under_it_and_no_more_the_farther_it_is_out():
+    lab, geometry = course.lab("background"), PatchGeometry(14, 2, 10)
+    kept = [
+        int(titles(lab.box_figure(torch.zeros(3, 32, 32), geometry, left))[0].partition("%")[0])
+        for left in (8, 24, 31)
+    ]
+    assert kept[0] < kept[1] <= kept[2] < 100
+
+
+def test_a_thin_mask_shows_what_is_behind():
+    lab = course.lab("parent")
+    foreground, behind = torch.full((2, 3, 8, 8), 0.6), torch.full((2, 3, 8, 8), -0.6)
+    for opacity, wanted in ((0.0, 0.2), (0.5, 0.5), (1.0, 0.8)):  # as colours, from 0 to 1
+        figure = lab.opacity_figure(foreground, torch.ones(2, 1, 8, 8), behind, opacity)
+        shown = [a.images[0].get_array() for a in figure.axes if a.images]
+        assert figure.get_suptitle().replace("\n", " ") == f"A mask at {opacity:.0%} of its opacity"
+        assert len(shown) == 6 and abs(float(shown[-1].mean()) - wanted) < 0.02
+        plt.close(figure)

@@ -11,10 +11,10 @@ from torchvision.datasets import FakeData
 from finegan_lib.base.errors import InputError
 from finegan_lib.data import PictureSet
 from finegan_lib.discovery.cluster import cluster
-from finegan_lib.presets import TOY
 from finegan_lib.scoring.photographs import read_photographs
 from finegan_lib.scoring.quality import real_pictures
 from finegan_lib.training import train
+from finegan_lib.training.presets import TOY
 
 
 def rows(n=4, size=(40, 30)):

@@ -490,7 +490,7 @@ def test_the_table():
 
 @pytest.mark.parametrize(("key", "codes"), [("cub", 200), ("dogs", 120), ("cars", 196)])
 def test_the_presets_look_where_the_scripts_write_and_count_as_the_table(key, codes):
-    from finegan_lib.presets import PRESETS
+    from finegan_lib.training.presets import PRESETS
 
     source, preset = SOURCES[key], PRESETS[key]
     assert preset.loop.data == f"data/{source.folder}"

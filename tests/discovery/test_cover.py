@@ -21,9 +21,9 @@ from finegan_lib.discovery.code_classifiers import (
 )
 from finegan_lib.metrics.clustering import nmi
 from finegan_lib.models import FineGANConfig
-from finegan_lib.pretrained import export_generator, load_finegan
 from finegan_lib.systems import FineGANSystem, Recipe
 from finegan_lib.training import LoopConfig, RunConfig, train
+from finegan_lib.training.pretrained import export_generator, load_finegan
 
 SMALL = FineGANConfig(
     image_size=32, n_parents=2, n_children=4, z_dim=4, g_dim=4, d_dim=4, residual_blocks=1

@@ -8,7 +8,7 @@ import pytest
 from finegan_lib.__main__ import build_parser, main
 from finegan_lib.base.errors import InputError
 from finegan_lib.experiments import ablation
-from finegan_lib.presets import CUB, PRESETS
+from finegan_lib.training.presets import CUB, PRESETS
 
 BIRDS = PRESETS["birds32"]
 

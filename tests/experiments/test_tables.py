@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from finegan_lib import presets
+from finegan_lib import families
 from finegan_lib.__main__ import build_parser, main
 from finegan_lib.base.checkpoints import read_metadata
 from finegan_lib.base.errors import InputError
@@ -23,7 +23,8 @@ from finegan_lib.experiments import committed_tables, table_systems, tables
 from finegan_lib.experiments.paper import TABLES, toy_table
 from finegan_lib.experiments.tables import Settings
 from finegan_lib.models import InfoGANBaselineConfig, InfoGANBaselineGenerator
-from finegan_lib.pretrained import GENERATORS, load_generator
+from finegan_lib.training import presets
+from finegan_lib.training.pretrained import load_generator
 
 SYSTEMS = ["Simple-GAN", "InfoGAN", "LR-GAN", "StackGAN-v2", "FineGAN"]
 QUICK = Settings(steps=2, n_images=40, n_real=60, device="cpu")
@@ -69,7 +70,8 @@ def test_equal_budget(image_size):
     assert list(systems) == SYSTEMS
     ours = systems["FineGAN"]
     weights = {
-        name: tables.count_parameters(GENERATORS[c.family], c.model) for name, c in systems.items()
+        name: tables.count_parameters(families.named(c.family).generator, c.model)
+        for name, c in systems.items()
     }
     for name, config in systems.items():
         assert weights[name] == pytest.approx(weights["FineGAN"], rel=0.1)
@@ -88,8 +90,8 @@ def test_the_toy_presets_are_the_tables_rows():
 
 def test_counting_allocates_nothing_and_is_right():
     model = presets.LR_GAN.model
-    expected = sum(p.numel() for p in GENERATORS["lrgan"](model).parameters())
-    assert tables.count_parameters(GENERATORS["lrgan"], model) == expected
+    expected = sum(p.numel() for p in families.named("lr_gan").generator(model).parameters())
+    assert tables.count_parameters(families.named("lr_gan").generator, model) == expected
 
 
 def test_hard_negatives_are_ordinary_steps_for_the_others():
@@ -305,8 +307,8 @@ def test_generators_of_photographs_have_one_budget_too():
     systems = tables.generation_systems(Settings(data="cub50", folder="f"))
     ours = systems["FineGAN"]
     for config in systems.values():
-        weights = tables.count_parameters(GENERATORS[config.family], config.model)
-        expected = tables.count_parameters(GENERATORS["finegan"], ours.model)
+        weights = tables.count_parameters(families.named(config.family).generator, config.model)
+        expected = tables.count_parameters(families.named("finegan").generator, ours.model)
         assert weights == pytest.approx(expected, rel=0.1)
         assert config.loop == ours.loop and config.loop.keep_out == 0.1
         assert config.recipe.augment == ours.recipe.augment != ()

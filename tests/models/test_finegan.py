@@ -6,6 +6,7 @@ import torch
 from finegan_lib.base.errors import InputError
 from finegan_lib.codes import CodeHierarchy
 from finegan_lib.data.example import background_size
+from finegan_lib.losses import mask_lean, mask_lean_loss
 from finegan_lib.models.finegan import (
     BackgroundDiscriminator,
     CodeDiscriminator,
@@ -251,3 +252,16 @@ def test_children_per_parent_must_add_up(sizes):
 def test_other_image_sizes_are_refused():
     with pytest.raises(InputError, match="got 96"):
         FineGANConfig(image_size=96)
+
+
+def test_where_z_is_above_0_a_bird_looks_the_way_that_its_mask_is_asked_to_lean():
+    """The view's mirror and `mask_lean_loss` must mean the same side by z's first number."""
+    mask = torch.zeros(1, 1, 32, 32)
+    for i in range(8, 24):  # leans to the right: higher up is further to the right
+        mask[0, 0, i, 30 - i : 36 - i] = 1
+    assert mask_lean(mask).item() > 0.5
+    z = torch.tensor([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])
+    seen = fetched(mask.expand(2, -1, -1, -1), view_grid(z, 32))
+    assert torch.equal(seen[0], mask[0]) and torch.equal(seen[1], mask[0].flip(2))
+    assert mask_lean_loss(seen, z[:, 0].sign()).item() == 0
+    assert mask_lean_loss(seen, -z[:, 0].sign()).item() > 0.5

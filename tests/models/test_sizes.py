@@ -20,8 +20,8 @@ from finegan_lib.data.example import (
 from finegan_lib.models import FineGANConfig
 from finegan_lib.models.blocks import Encoder, smallest_map
 from finegan_lib.models.finegan import BackgroundDiscriminator, FineGANGenerator
-from finegan_lib.presets import PRESETS
 from finegan_lib.training import build_system
+from finegan_lib.training.presets import PRESETS
 
 FAMILIES = ("toy", "gan", "infogan", "simple_gan", "infogan_baseline", "lr_gan", "stackgan")
 

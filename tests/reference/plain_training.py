@@ -17,7 +17,8 @@ from finegan_lib import losses
 from finegan_lib.models import finegan
 from finegan_lib.models.blocks import BatchNorm2d, CodeConv, UpBlock, WholeConv
 from finegan_lib.models.convolutions import Conv2d
-from finegan_lib.systems import FineGANSystem, code_view, noisy
+from finegan_lib.systems import FineGANSystem, code_view
+from finegan_lib.systems.views import noisy
 
 
 @contextmanager

@@ -21,7 +21,6 @@ from finegan_lib.models import (
     SimpleGANConfig,
     SimpleGANGenerator,
 )
-from finegan_lib.presets import PRESETS
 from finegan_lib.scoring import photographs
 from finegan_lib.scoring.photographs import (
     PhotoConfig,
@@ -31,6 +30,7 @@ from finegan_lib.scoring.photographs import (
     read_photographs,
     summary,
 )
+from finegan_lib.training.presets import PRESETS
 
 TINY = {"image_size": 32, "g_dim": 4, "d_dim": 4, "z_dim": 4}
 QUICK = PhotoConfig(
@@ -108,12 +108,12 @@ def test_every_part_of_a_finegan(folder, finegan):
     ("family", "model", "generator", "parts"),
     [
         (
-            "infoganbaseline",
+            "infogan_baseline",
             InfoGANBaselineConfig(**TINY, n_children=4),
             InfoGANBaselineGenerator,
             {"discovery", "background", "told_apart"},
         ),
-        ("simplegan", SimpleGANConfig(**TINY), SimpleGANGenerator, set()),
+        ("simple_gan", SimpleGANConfig(**TINY), SimpleGANGenerator, set()),
     ],
 )
 def test_other_families_get_what_they_allow(folder, tmp_path, family, model, generator, parts):

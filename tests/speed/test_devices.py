@@ -9,12 +9,11 @@ import warnings
 import pytest
 import torch
 
-from finegan_lib import systems
 from finegan_lib.base.errors import InputError
 from finegan_lib.bench.doctor import random_batch
-from finegan_lib.presets import TOY
-from finegan_lib.speed import devices, distributed
-from finegan_lib.systems import FineGANSystem, descend
+from finegan_lib.speed import devices, distributed, recording
+from finegan_lib.systems import FineGANSystem, descend, views
+from finegan_lib.training.presets import TOY
 
 MODEL = dataclasses.replace(TOY.model, g_dim=4, d_dim=4)
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -171,7 +170,7 @@ def test_random_numbers_of_a_recorded_step_are_those_of_the_step(monkeypatch):
         drawn.append(distributed.draw(*arguments, **options))
         return drawn[-1]
 
-    monkeypatch.setattr(systems, "draw", draw)
+    monkeypatch.setattr(views, "draw", draw)
     batch, codes = random_batch(32, 4, "cpu"), made.draw_codes(4, torch.Generator())
     for seed in (1, 2):
         drawn.clear()
@@ -179,7 +178,7 @@ def test_random_numbers_of_a_recorded_step_are_those_of_the_step(monkeypatch):
         made.learn(batch, codes, generator)
         expected = [numbers.clone() for numbers in drawn]
         drawn.clear()
-        redrawn = devices.Redrawn(CPU, torch.Generator().manual_seed(3))
+        redrawn = recording.Redrawn(CPU, torch.Generator().manual_seed(3))
         made.learn(batch, codes, redrawn)
         assert not any(map(torch.equal, expected, drawn))
         drawn.clear()

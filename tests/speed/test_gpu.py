@@ -12,10 +12,10 @@ from finegan_lib.base.checkpoints import load_checkpoint
 from finegan_lib.bench import run as bench
 from finegan_lib.bench.doctor import random_batch
 from finegan_lib.codes import Codes
-from finegan_lib.presets import TOY
 from finegan_lib.speed import devices
 from finegan_lib.systems import FineGANSystem
 from finegan_lib.training import anneal, train
+from finegan_lib.training.presets import TOY
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 

@@ -9,7 +9,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from ... import figures
 from ...base.files import WEIGHTS
-from ...pretrained import load_finegan
+from ...training.pretrained import load_finegan
 from .. import style
 from .colab import ROOT
 from .contents import lesson_facts

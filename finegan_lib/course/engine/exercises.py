@@ -131,6 +131,13 @@ class Fill(Exercise):
                 return mistake.hint
         return problem
 
+    def cause(self, error):
+        for mistake in self.mistakes:
+            made = self.observe(mistake.answer)
+            if made[0].get("error") == error:
+                return f"{mistake.hint} ({error})"
+        return error
+
     def _difference(self, seen, wanted) -> str | None:
         for i, (s, w) in enumerate(zip(seen, wanted, strict=True)):
             where = f"test input {i + 1} of {len(wanted)}"
@@ -171,13 +178,6 @@ class Build(Fill):
             return None
         lesson = find_lesson(self.key.partition(".")[0])
         return f"{lesson_module(lesson, 'lab').__name__}:{self.probe}"
-
-    def cause(self, error):
-        for mistake in self.mistakes:
-            made = self.observe(mistake.answer)
-            if made[0].get("error") == error:
-                return f"{mistake.hint} ({error})"
-        return error
 
     def _difference(self, seen, wanted):
         if not self.probe:

@@ -99,6 +99,8 @@ def _plain(value):
         return value
     if type(value) in (list, tuple):
         return [_plain(item) for item in value]
+    if type(value) in (set, frozenset):
+        return sorted((_plain(item) for item in value), key=repr)
     if type(value) is dict:
         return {str(key): _plain(item) for key, item in value.items()}
     if hasattr(value, "dtype"):  # numpy's arrays and scalars
@@ -135,7 +137,8 @@ LARGEST_FILE, LARGEST_MEMORY = 64 * 2**20, 8 * 2**30  # bytes
 def fence(folder: str) -> None:
     """For the rest of this process: no change outside of ``folder``, no process, no connection.
 
-    Nor are the answers read: a lesson's ``lesson.py`` and ``exercises.py``, and ``solutions/``.
+    Nor are the answers read: a lesson's ``lesson.py``, ``exercises.py`` and ``wrong.py``, and
+    ``solutions/``.
     (Its laboratory is open: answers may need it.) Where the system has such limits, files and
     memory are limited too. What is refused raises PermissionError in the code that tried.
     """
@@ -148,7 +151,7 @@ def fence(folder: str) -> None:
         return os.path.realpath(os.fsdecode(path))
 
     def is_answer(path) -> bool:
-        return os.path.basename(path).partition(".")[0] in ("lesson", "exercises")
+        return os.path.basename(path).partition(".")[0] in ("lesson", "exercises", "wrong")
 
     def watch(event, arguments):
         if event == "open":

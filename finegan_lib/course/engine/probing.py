@@ -85,8 +85,8 @@ def look_at(module, *inputs: Tensor, more: dict | None = None):
     seen["the shape of what it returns"] = [list(x.shape) for x in outs]
     seen["what it returns"] = [x.detach() for x in outs]
     module.zero_grad()
-    if all(x.requires_grad for x in outs):
-        sum(map(projection, outs)).backward()
+    if live := [x for x in outs if x.requires_grad]:
+        sum(map(projection, live)).backward()
     seen["the gradient by its inputs"] = [
         torch.zeros_like(x) if x.grad is None else x.grad for x in inputs
     ]

@@ -30,6 +30,7 @@ def window_figure(birds: ToyBirds, width: int) -> Figure:
     figure, axes = plt.subplots(1, 7, figsize=(8, 1.9), layout="constrained")
     for axis, picture in zip(axes, as_signed(birds.evaluation_crops())[:7], strict=True):
         show(axis, picture[:, edge : edge + width, edge : edge + width])
+        axis.set(xticks=[], yticks=[])
     figure.suptitle(f"A window of {width} pixels in the middle")
     axes[3].set_title(f"NMI: species {species:.2f}, background {background:.2f}", fontsize=10)
     return figure

@@ -392,7 +392,7 @@ course.check("{{number}}.4", my_windows)
 # %%
 from finegan_lib.base.files import WEIGHTS
 from finegan_lib.figures import stagewise
-from finegan_lib.pretrained import load_finegan
+from finegan_lib.training.pretrained import load_finegan
 
 if (WEIGHTS / "toy.safetensors").exists():
     stagewise(load_finegan("toy"), columns=7)

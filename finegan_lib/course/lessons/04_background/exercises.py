@@ -2,13 +2,17 @@
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from ....data import ToyBirds
-from ....losses import background_discriminator_loss, background_patch_weights
+from ....losses import (
+    background_discriminator_loss,
+    background_patch_weights,
+)
 from ....models.blocks import PatchGeometry
-from ....models.finegan import BACKGROUND_LAYERS
-from ...engine.exercises import Choice, Exploration, Fill, Mistake
-from . import lab
+from ....models.finegan import BACKGROUND_LAYERS, BackgroundDiscriminator, Stem
+from ...engine.exercises import Build, Choice, Debug, Exploration, Fill, Mistake
+from . import lab, wrong
 
 
 def _stacks():
@@ -82,38 +86,6 @@ def _by_the_formula(box, field, stride, cells):
     return weights
 
 
-def _logits():
-    random = torch.Generator().manual_seed(0)
-    cases = []
-    for share in (0.3, 0.0):  # 0: the box covers everything, and nothing real is kept
-        aux, real, fake = torch.randn(3, 4, 5, 5, generator=random) * 2
-        cases.append((aux, real, fake, (torch.rand(4, 5, 5, generator=random) < share).float()))
-    return cases
-
-
-def _loss(real_term, *, aux_label=None, sign=1, adversarial=10, aux_weight=1, fake_weight=None):
-    """D_b's loss with something changed."""
-
-    def loss(aux, real, fake, w):
-        fakes = F.softplus(sign * fake)
-        fakes = fakes.mean() if fake_weight is None else (fake_weight(w) * fakes).mean()
-        label = w if aux_label is None else aux_label(w)
-        aux = F.binary_cross_entropy_with_logits(aux, label)
-        return adversarial * (real_term(F.softplus(-real), w) + fakes) + aux_weight * aux
-
-    return loss
-
-
-def _kept_mean(real, w):
-    return (w * real).sum() / w.sum().clamp(min=1)
-
-
-def _slip(aux, real, fake, w):
-    fakes = -(1 + F.softplus(-fake)).log().mean()
-    aux = F.binary_cross_entropy_with_logits(aux, w)
-    return 10 * (_kept_mean(F.softplus(-real), w) + fakes) + aux
-
-
 def _critic(layers):
     try:
         layers = tuple((int(kernel), int(stride)) for kernel, stride in layers)
@@ -123,9 +95,11 @@ def _critic(layers):
         return "use 1 to 6 layers, kernels from 1 to 32 and strides from 1 to 8"
     if lab.receptive_field(layers) > 32:
         return "its patches are larger than the window of 32 pixels"
-    field, _, cells = PatchGeometry.of(layers, 32)
-    if field < 12:
-        return f"its patches are {field} pixels wide: at least 12 are wanted, to see a whole wave"
+    field, stride, cells = PatchGeometry.of(layers, 32)
+    if field < 18:
+        return f"its patches are {field} pixels wide: at least 18 are wanted"
+    if (rest := 32 - field - (cells - 1) * stride) > 0:
+        return f"its patches leave {rest} pixels of every row unseen"
     if cells < 8:
         return f"it has {cells} × {cells} patches, and 8 × 8 are wanted: where is the stride spent?"
     birds = ToyBirds(600, image_size=32, seed=7, progress=False)
@@ -133,6 +107,18 @@ def _critic(layers):
     if share < 0.5:
         return f"only {share:.0%} of its patches of {field} pixels are free of the box"
     return None
+
+
+# ------------------------------------------------------------------------------------- patches
+
+
+def _by_geometry(weights):
+    return lambda box, field, stride, cells: weights(box, PatchGeometry(field, stride, cells))
+
+
+def _geometries():
+    (box, *sizes), (other, *more) = _boxes()
+    return [(box, PatchGeometry(*sizes)), (other, PatchGeometry(*more))]
 
 
 EXERCISES = (
@@ -170,6 +156,22 @@ EXERCISES = (
                     )
                 ),
                 "a kernel of 1 adds nothing, so a layer adds (kernel − 1) steps",
+            ),
+            Mistake(
+                lambda layers: lab.receptive_field(layers[::-1]),
+                "the layers are gone through from the top: start at the picture",
+            ),
+            Mistake(
+                lambda layers: lab.receptive_field(layers[:-1]),
+                "the last layer, the head, counts as well",
+            ),
+            Mistake(
+                lambda layers: torch.tensor([s for _, s in layers]).prod().item(),
+                "this is the stride of the whole stack, from one patch to the next",
+            ),
+            Mistake(
+                lambda layers: torch.tensor([k for k, _ in layers]).prod().item(),
+                "kernels do not multiply: each adds (kernel − 1) steps",
             ),
         ),
         alternative=lambda layers: next(
@@ -221,6 +223,14 @@ EXERCISES = (
             ),
             Mistake(_empty_forbids, "a box without area forbids nothing"),
             Mistake(_strict, "a patch that only touches the box is forbidden, too: ≥ and ≤"),
+            Mistake(
+                _by_geometry(lab.late_patch_weights),
+                "a patch that starts before the box may reach into it: where is the field?",
+            ),
+            Mistake(
+                lambda *a: 0.5 + _patch_weights(*a) / 2,
+                "a forbidden patch counts for nothing: its weight is 0",
+            ),
         ),
         alternative=_by_the_formula,
         praise="Better one patch too many forbidden than one beak learnt.",
@@ -233,54 +243,167 @@ EXERCISES = (
         background_discriminator_loss,
         mistakes=(
             Mistake(
-                _loss(lambda real, w: (w * real).mean()),
+                wrong.loss_with(lambda real, w: (w * real).mean()),
                 "the real term is a mean over the *kept* patches: divide by the sum of w, or a "
                 "large box makes real patches count less than fakes",
             ),
             Mistake(
-                _loss(lambda real, w: real.mean()),
+                wrong.loss_with(lambda real, w: real.mean()),
                 "the forbidden patches count as real background: where is w in the real term?",
             ),
             Mistake(
-                _loss(lambda real, w: (w * real).sum() / w.sum()),
+                wrong.loss_with(lambda real, w: (w * real).sum() / w.sum()),
                 "right, but for a box that covers everything 0/0 comes out: use .clamp(min=1)",
             ),
             Mistake(
-                _loss(_kept_mean, aux_label=torch.ones_like),
+                wrong.loss_with(wrong.kept_mean, aux_label=torch.ones_like),
                 "aux must learn to say no: its label is w, not 1 everywhere",
             ),
             Mistake(
-                _loss(_kept_mean, aux_label=lambda w: 1 - w),
+                wrong.loss_with(wrong.kept_mean, aux_label=lambda w: 1 - w),
                 "aux is upside down: 1 means background, which is where w = 1",
             ),
             Mistake(
-                _loss(_kept_mean, sign=-1),
+                wrong.loss_with(wrong.kept_mean, sign=-1),
                 "the fakes are called real: −log(1 − σ(s)) is softplus(s)",
             ),
             Mistake(
-                _loss(_kept_mean, fake_weight=lambda w: w),
+                wrong.loss_with(wrong.kept_mean, fake_weight=lambda w: w),
                 "w belongs to the real picture; a painted background has no box, and all of its "
                 "patches count",
             ),
             Mistake(
-                _loss(_kept_mean, adversarial=1),
+                wrong.loss_with(wrong.kept_mean, adversarial=1),
                 "the authors weigh real/fake ten times as much as aux",
             ),
             Mistake(
-                _loss(_kept_mean, adversarial=1, aux_weight=10),
+                wrong.loss_with(wrong.kept_mean, adversarial=1, aux_weight=10),
                 "the factor 10 belongs to real/fake, not to aux",
             ),
-            Mistake(_slip, "this is the slide's log(1 − log D), a slip: it must be log(1 − D)"),
+            Mistake(
+                wrong.slip, "this is the slide's log(1 − log D), a slip: it must be log(1 − D)"
+            ),
         ),
         alternative=lambda aux, real, fake, w: (
             10 * (F.softplus(-real[w > 0]).sum() / max(1, int(w.sum())) + F.softplus(fake).mean())
             + F.binary_cross_entropy_with_logits(aux, w)
         ),
         praise="Two classifiers on one trunk: one compares, the other one knows.",
-        inputs=_logits,
+        inputs=wrong.for_losses,
+    ),
+    Build(
+        "5",
+        "build: the stem",
+        "MyStem",
+        Stem,
+        probe="probe_stem",
+        inputs=wrong.for_stems,
+        mistakes=(
+            Mistake(
+                wrong.stem(bias=True),
+                "the linear layer has a bias, which the BatchNorm behind it takes away again: "
+                "bias=False",
+            ),
+            Mistake(wrong.stem(norm=False), "the BatchNorm between the linear layer and the gate"),
+            Mistake(
+                wrong.stem(together=lambda self, code, z: torch.cat([z, code], 1)),
+                "the code comes first, then z: torch.cat([code, z], 1)",
+            ),
+            Mistake(
+                wrong.stem(gate=lambda self, x: x.chunk(2, 1)[1] * x.chunk(2, 1)[0].sigmoid()),
+                "the gate is the second half: first half × sigmoid(second half)",
+            ),
+            Mistake(
+                wrong.stem(gate=lambda self, x: x.chunk(2, 1)[0].relu()),
+                "a GLU, not a ReLU: half of the numbers are the gate of the other half",
+            ),
+            Mistake(
+                wrong.stem(gate=lambda self, x: x.chunk(2, 1)[0] * x.chunk(2, 1)[1]),
+                "the gate lacks its sigmoid",
+            ),
+            Mistake(
+                wrong.stem(unfold=lambda self, x: x.unflatten(1, (4, 4, -1)).permute(0, 3, 1, 2)),
+                "channels come first: view(-1, widths[0], 4, 4)",
+            ),
+            Mistake(
+                wrong.stem(tail=torch.tanh), "no tanh here: a stem gives features, the head paints"
+            ),
+            Mistake(
+                wrong.ShallowStem, "up-blocks are missing: one for each pair in pairwise(widths)"
+            ),
+            Mistake(
+                lambda *sizes: wrong.OtherStem(*sizes).forward,
+                "return a module: class MyStem(nn.Module)",
+            ),
+        ),
+        alternative=wrong.OtherStem,
+        praise="The foreground has the same stem, with p in the place of b.",
+        about={
+            "what it returns in evaluation mode": "nn.BatchNorm1d keeps running statistics for it.",
+            "what it is": "Make it a class that inherits from nn.Module.",
+        },
+    ),
+    Build(
+        "6",
+        "build: the patch critic",
+        "MyPatchCritic",
+        BackgroundDiscriminator,
+        probe="probe_critic",
+        inputs=wrong.for_critics,
+        mistakes=(
+            Mistake(
+                wrong.critic(padding=1),
+                "no padding: cells at the border would see pixels that are not there",
+            ),
+            Mistake(
+                wrong.critic(bias=True), "the convolutions of the trunk have no bias: bias=False"
+            ),
+            Mistake(wrong.critic(norm=nn.BatchNorm2d), "D_b has no normalisation"),
+            Mistake(wrong.critic(activation=nn.ReLU, slope=None), "LeakyReLU(0.2), not ReLU"),
+            Mistake(wrong.critic(slope=0.01), "the slope of its LeakyReLU is 0.2, not torch's own"),
+            Mistake(
+                wrong.critic(activation=None),
+                "the activations are missing: two convolutions in a row are one convolution",
+            ),
+            Mistake(
+                wrong.critic(heads=1),
+                "both verdicts come from one head: aux and real/fake have weights of their own",
+            ),
+            Mistake(
+                wrong.critic(finish=staticmethod(lambda logits: logits)),
+                "take the one channel away: (N, 1, cells, cells) → (N, cells, cells)",
+            ),
+            Mistake(
+                wrong.critic(finish=staticmethod(lambda logits: logits[:, 0].sigmoid())),
+                "it returns logits: the losses have the sigmoid inside",
+            ),
+            Mistake(
+                wrong.critic(finish=staticmethod(lambda logits: logits.mean((1, 2, 3)))),
+                "a verdict for every patch, not one for the whole picture",
+            ),
+            Mistake(wrong.OneCritic, "it returns one verdict: (aux, real/fake) are wanted"),
+        ),
+        alternative=wrong.OtherCritic,
+        praise="Without padding and normalisation a cell sees its patch and nothing else.",
+    ),
+    Build(
+        "7",
+        "build: one training step",
+        "my_background_step",
+        lab.background_step,
+        probe="probe_step",
+        inputs=wrong.for_steps,
+        mistakes=wrong.STEP_MISTAKES,
+        alternative=wrong.step(),
+        praise="FineGAN's step is this one, with two more critics.",
+        about={
+            "the order of the updates": "D_b first, then G, each once.",
+            "what it returns": 'Return {"D_b": its loss, "G": its loss}.',
+            "the size of the gradients, update by update": "Is zero_grad() where it must be?",
+        },
     ),
     Choice(
-        "5",
+        "8",
         "predict: a generator whose critic takes birds for background",
         "my_painting",
         "c",
@@ -298,20 +421,74 @@ EXERCISES = (
         praise="A patch critic asks for plausible patches, and for nothing else.",
     ),
     Exploration(
-        "6",
+        "9",
         "explore: how large a patch may be",
         "my_layers",
-        ((4, 2), (3, 1), (3, 1)),
+        ((4, 2), (4, 1), (5, 1)),
         mistakes=(
-            Mistake(((4, 2), (4, 1)), "at least 12 are wanted"),
-            Mistake(((4, 2), (4, 2), (3, 1)), "where is the stride spent"),
+            Mistake(((4, 2), (4, 1)), "at least 18 are wanted"),
+            Mistake(BACKGROUND_LAYERS[32], "at least 18 are wanted"),
+            Mistake(((4, 2), (4, 1), (4, 1)), "at least 18 are wanted"),
+            Mistake(((5, 2), (4, 1), (5, 1)), "pixels of every row unseen"),
+            Mistake(((4, 2), (4, 2), (3, 1)), "pixels of every row unseen"),
+            Mistake(((6, 2), (4, 2), (3, 1)), "where is the stride spent"),
             Mistake(((8, 1), (8, 1), (8, 1)), "are free of the box"),
             Mistake(((16, 4), (16, 1)), "larger than the window"),
             Mistake((4, 2), "pairs"),
             Mistake(((0, 1),), "kernels from 1"),
         ),
-        alternative=BACKGROUND_LAYERS[32],
+        alternative=((6, 2), (7, 1)),
         praise="Large enough for a wave, small enough to find room beside the bird.",
         judge=_critic,
+    ),
+    Debug(
+        "10",
+        "find the mistake: a training step",
+        "my_mended_step",
+        lab.background_step,
+        probe="probe_step",
+        broken=lab.deaf_step,
+        inputs=wrong.for_steps,
+        mistakes=tuple(m for m in wrong.STEP_MISTAKES if m.hint != wrong.DEAF),
+        alternative=wrong.step(),
+        praise="A detached picture is right for one of the two players only.",
+    ),
+    Debug(
+        "11",
+        "find the mistake: which patches are kept",
+        "my_mended_weights",
+        background_patch_weights,
+        broken=lab.late_patch_weights,
+        inputs=_geometries,
+        mistakes=(
+            Mistake(wrong.corner(1, 0), "along x it is right now; y has the same mistake"),
+            Mistake(wrong.corner(0, 1), "along y it is right now; x has the same mistake"),
+            Mistake(
+                wrong.corner(0.5, 0.5),
+                "half a field is not enough: the patch's last pixel may touch the box",
+            ),
+            Mistake(
+                wrong.corner(2, 2),
+                "two fields: a patch that ends before the box begins is innocent",
+            ),
+            Mistake(
+                lambda box, geometry: torch.ones(len(box), geometry.cells, geometry.cells),
+                "now everything is kept, bird or not",
+            ),
+            Mistake(
+                lambda box, geometry: torch.zeros(len(box), geometry.cells, geometry.cells),
+                "now nothing is kept at all",
+            ),
+            Mistake(
+                lambda box, geometry: 1 - background_patch_weights(box, geometry),
+                "upside down: 1 is for the patches that are kept",
+            ),
+            Mistake(
+                lambda box, geometry: background_patch_weights(box, geometry).transpose(1, 2),
+                "rows and columns are swapped: rows are y",
+            ),
+        ),
+        alternative=lambda box, geometry: _by_the_formula(box, *geometry),
+        praise="One letter, and birds are taught as background: look at the kept patches.",
     ),
 )

@@ -1,26 +1,31 @@
 """The laboratory of the lesson on the background: FineGAN's first stage by itself, and its patches.
 
-The losses and networks are the library's; here are only the loop, a few measurements, and what is
-drawn on top of a picture. Everything is seeded.
+The losses and networks are the library's, or the student's; here are only the loop, what tries them
+out, a few measurements, and what is drawn on top of a picture. Everything is seeded.
 """
 
 import copy
 import itertools
+import math
+from functools import partial
 from typing import NamedTuple
 
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from matplotlib.figure import Figure
+from torch import Tensor, nn
 
 from .... import losses
 from ....data import ToyBirds
-from ....figures import noise
-from ....models import FineGANConfig, FineGANGenerator
-from ....models.blocks import PatchGeometry
-from ....models.finegan import BackgroundDiscriminator
+from ....figures import show
+from ....models import FineGANConfig
+from ....models.blocks import PatchGeometry, conv3x3, initialise
+from ....models.finegan import BackgroundDiscriminator, Stem
 from ....systems import update_average
 from ... import style
+from ...engine.probing import Watched, look_at, set_weights
 from ..shared_lab import descend
 
 # Sizes at which one stage by itself learns something in seconds: six codes b.
@@ -120,26 +125,111 @@ def draw_cells(axis, weights: Tensor, geometry: PatchGeometry) -> None:
         axis.scatter(x[here], y[here], marker=mark, s=size, color=colour, lw=1.4)
 
 
+def box_figure(image: Tensor, geometry: PatchGeometry, left: float) -> Figure:
+    """A picture (3, S, S) with a box of a third of its side, and which patches the box forbids.
+
+    Args:
+        left: where the box begins along x, pixels.
+    """
+    size = image.shape[-1]
+    box = torch.tensor([[left, size / 3, min(left + size / 3, size), 2 * size / 3]])
+    kept = losses.background_patch_weights(box, geometry)[0]
+    figure, axis = plt.subplots(figsize=(3.4, 3.6), layout="constrained")
+    show(axis, image)
+    draw_box(axis, box[0])
+    draw_cells(axis, kept, geometry)
+    axis.set(title=f"{kept.mean():.0%} kept", xticks=[], yticks=[])
+    return figure
+
+
 # ------------------------------------------------------------------------------------- stage 1
+
+HINGE = {"adversarial": "hinge", "background_weight": 1.0}  # as in the preset `toy`
+
+
+def stem_widths(image_size: int, width: int) -> list[int]:
+    """Channels of a stem's maps, from the one of 4 × 4 pixels on: [64, 32, 16, 8] for 32 and 8.
+
+    They halve where the side doubles, from at most 16 times the width on.
+    """
+    n_up = int(math.log2(image_size // 4))
+    return [width * 2 ** max(min(n_up, 4) - i, 0) for i in range(n_up + 1)]
+
+
+class BackgroundStage(nn.Module):
+    """G_b by itself: a stem, and a convolution to three channels.
+
+    Codes b (N, N_b) and noise z (N, z_dim) → B (N, 3, S, S) in [-1, 1].
+    """
+
+    def __init__(self, config: FineGANConfig, stem=Stem):
+        super().__init__()
+        self.config = config
+        self.stem = stem(config.n_children, config.z_dim, config.image_size, config.g_dim)
+        self.head = conv3x3(config.g_dim, 3)
+        initialise(self)
+
+    def forward(self, b: Tensor, z: Tensor) -> Tensor:
+        return torch.tanh(self.head(self.stem(self.config.background_gain * b, z)))
+
+
+def background_step(
+    stage, critic, move, real: Tensor, weights: Tensor, b: Tensor, z: Tensor, *, aux=True, **recipe
+) -> dict[str, Tensor]:
+    """One update of D_b, then one of G_b.
+
+    Args:
+        stage, critic: G_b and D_b.
+        move: their optimisers, "G" and "D_b".
+        real: (N, 3, S, S) windows; weights: (N, cells, cells), 1 for the patches that are kept.
+        b, z: codes of N backgrounds to be drawn.
+        aux: also ask G_b that aux call every patch background (the paper).
+        recipe: of the losses, ``adversarial`` and ``background_weight``.
+
+    Returns:
+        Both losses, "D_b" and "G".
+    """
+    fake = stage(b, z)
+    real_aux, real_logits = critic(real)
+    _, fake_logits = critic(fake.detach())
+    loss_d = losses.background_discriminator_loss(
+        real_aux, real_logits, fake_logits, weights, **recipe
+    )
+    descend(move["D_b"], loss_d)
+    fake_aux, fake_logits = critic(fake)
+    loss_g = losses.background_generator_loss(fake_aux, fake_logits, **recipe)
+    if not aux:
+        loss_g = losses.hinge_generator_loss(fake_logits)
+    descend(move["G"], loss_g)
+    return {"D_b": loss_d, "G": loss_g}
 
 
 class BackgroundRun(NamedTuple):
-    """A background stage (its averaged weights) and its discriminator, in evaluation mode."""
+    """A background stage (its averaged weights) and its discriminator, in evaluation mode.
 
-    generator: FineGANGenerator
-    discriminator: BackgroundDiscriminator
+    ``curves`` holds both losses of every step.
+    """
+
+    generator: BackgroundStage
+    discriminator: nn.Module
+    curves: dict[str, list[float]]
 
     @torch.no_grad()
     def draw(self, n: int, seed: int = 0) -> Tensor:
         """(n, 3, S, S) backgrounds in [-1, 1]: the codes b in order, each with a z of its own."""
-        n_codes = self.generator.config.n_children
-        b = F.one_hot(torch.arange(n) % n_codes, n_codes).float()
-        return self.generator.draw_background(noise(self.generator, n, seed), b).image
+        config = self.generator.config
+        b = F.one_hot(torch.arange(n) % config.n_children, config.n_children).float()
+        z = torch.randn(n, config.z_dim, generator=torch.Generator().manual_seed(seed))
+        return self.generator(b, z)
 
 
 def train_background(
     birds: ToyBirds,
     *,
+    stem=Stem,
+    critic=BackgroundDiscriminator,
+    step=None,
+    patch_weights=losses.background_patch_weights,
     outside_only: bool = True,
     with_aux: bool = True,
     steps: int = 600,
@@ -152,38 +242,145 @@ def train_background(
 
     Args:
         birds: of the image size of ``config``.
+        stem, critic, step: the library's `Stem`, `BackgroundDiscriminator` and
+            :func:`background_step`, or others that do the same.
+        patch_weights: (box, geometry) → weights of the real patches.
         outside_only: judge real patches outside of the box only (the paper); else every patch of a
             real window passes for background.
-        with_aux: also ask G_b that aux call every patch background (the paper).
+        with_aux: as in :func:`background_step`.
         rate: Adam's, for both players, with betas (0.5, 0.999). The losses are those of the
             ``toy`` preset: hinge, with weight 1; the weights of G_b are averaged with decay 0.98.
     """
+    step = step or partial(background_step, aux=with_aux)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        generator, discriminator = FineGANGenerator(config), BackgroundDiscriminator(config)
-    average = copy.deepcopy(generator)
-    stage = [*generator.background_stem.parameters(), *generator.background_image.parameters()]
-    move_g = torch.optim.Adam(stage, rate, (0.5, 0.999))
-    move_d = torch.optim.Adam(discriminator.parameters(), rate, (0.5, 0.999))
-    recipe = {"adversarial": "hinge", "background_weight": 1.0}
+        stage, judge = BackgroundStage(config, stem), initialised(critic(config))
+    average, curves = copy.deepcopy(stage), {"D_b": [], "G": []}
+    players = {"G": stage, "D_b": judge}
+    move = {k: torch.optim.Adam(v.parameters(), rate, (0.5, 0.999)) for k, v in players.items()}
+    geometry = BackgroundDiscriminator(config).geometry
     hierarchy, random = config.hierarchy(), torch.Generator().manual_seed(seed)
-    for step in range(steps):
-        real = birds.batch(torch.randint(len(birds), (batch,), generator=random).numpy(), step)
-        weights = losses.background_patch_weights(real.box, discriminator.geometry)
+    for now in range(steps):
+        real = birds.batch(torch.randint(len(birds), (batch,), generator=random).numpy(), now)
+        weights = patch_weights(real.box, geometry)
         if not outside_only:
             weights = torch.ones_like(weights)
         codes = hierarchy.sample(batch, config.z_dim, generator=random)
-        fake = generator.draw_background(codes.z, codes.b).image
-        real_aux, real_logits = discriminator(real.full_image)
-        _, fake_logits = discriminator(fake.detach())
-        loss_d = losses.background_discriminator_loss(
-            real_aux, real_logits, fake_logits, weights, **recipe
-        )
-        descend(move_d, loss_d)
-        fake_aux, fake_logits = discriminator(fake)
-        loss_g = losses.background_generator_loss(fake_aux, fake_logits, **recipe)
-        if not with_aux:
-            loss_g = losses.hinge_generator_loss(fake_logits)
-        descend(move_g, loss_g)
-        update_average(average, generator, 0.98, buffers=True)
-    return BackgroundRun(average.eval(), discriminator.eval())
+        for name, loss in step(
+            stage, judge, move, real.full_image, weights, codes.b, codes.z, **HINGE
+        ).items():
+            curves[name].append(loss.item())
+        update_average(average, stage, 0.98, buffers=True)
+    return BackgroundRun(average.eval(), judge.eval(), curves)
+
+
+def initialised(module: nn.Module) -> nn.Module:
+    """The module with the library's first weights: a student's need not know of them."""
+    initialise(module)
+    return module
+
+
+# ------------------------------------------------------------------------------------- out of order
+
+
+def late_patch_weights(box: Tensor, geometry: PatchGeometry) -> Tensor:
+    """`losses.background_patch_weights` with a mistake in it, for the exercise."""
+    _, stride, cells = geometry
+    first = (box[:, :2] / stride).ceil().clamp(min=0)
+    last = (box[:, 2:] / stride).floor().clamp(max=cells - 1)
+    empty = (box[:, :2] >= box[:, 2:]).any(1)
+    cell = torch.arange(cells)
+    inside = (cell >= first[..., None]) & (cell <= last[..., None])
+    covered = inside[:, 1, :, None] & inside[:, 0, None, :] & ~empty[:, None, None]
+    return 1 - covered.float()
+
+
+def deaf_step(stage, critic, move, real, weights, b, z, **recipe) -> dict[str, Tensor]:
+    """:func:`background_step` with a mistake in it, for the exercise."""
+    fake = stage(b, z).detach()
+    real_aux, real_logits = critic(real)
+    _, fake_logits = critic(fake)
+    loss_d = losses.background_discriminator_loss(
+        real_aux, real_logits, fake_logits, weights, **recipe
+    )
+    descend(move["D_b"], loss_d)
+    loss_g = losses.background_generator_loss(*critic(fake), **recipe)
+    descend(move["G"], loss_g)
+    return {"D_b": loss_d, "G": loss_g}
+
+
+def out_of_order_figure(sound: BackgroundRun, deaf: BackgroundRun, windows) -> Figure:
+    """Symptoms of two mistakes: curves and pictures of a training, and marks on four windows.
+
+    Args:
+        sound, deaf: runs, the second with :func:`deaf_step`.
+        windows: four windows of ToyBirds with their boxes, for :func:`late_patch_weights`.
+    """
+    figure = plt.figure(figsize=(9.6, 5.2), layout="constrained")
+    above, below = figure.subfigures(2, 1)
+    curves, *pictures = above.subplots(1, 3, width_ratios=(1.5, 1, 1))
+    for name, run, line in (("sound", sound, "-"), ("out of order", deaf, "--")):
+        length = len(deaf.curves["G"])
+        for player, colour in (("D_b", style.REAL), ("G", style.FAKE)):
+            smooth = torch.tensor(run.curves[player][:length]).unfold(0, 10, 10).mean(1)
+            label = f"${player}$, {name}"
+            curves.plot(torch.arange(len(smooth)) * 10 + 5, smooth, line, color=colour, label=label)
+    curves.set(xlabel="step", ylabel="loss, mean of 10 steps", title="Both losses")
+    curves.legend(fontsize=7)
+    for axis, (name, run) in zip(pictures, (("sound", sound), ("out of order", deaf)), strict=True):
+        drawn = run.draw(12).unflatten(0, (2, 6)).permute(2, 0, 3, 1, 4).flatten(3).flatten(1, 2)
+        show(axis, drawn)
+        axis.set(xticks=[], yticks=[], title=f"$B$, {name}")
+    above.suptitle("Case 1: a training step")
+    geometry = BackgroundDiscriminator(BACKGROUND).geometry
+    kept = late_patch_weights(windows.box, geometry)
+    for axis, image, box, weights in zip(
+        below.subplots(1, 4), windows.full_image, windows.box, kept, strict=True
+    ):
+        show(axis, image)
+        draw_box(axis, box)
+        draw_cells(axis, weights, geometry)
+        axis.set(xticks=[], yticks=[])
+    below.suptitle("Case 2: which patches are kept (dots)")
+    return figure
+
+
+# ------------------------------------------------------------------------------------- probes
+
+PROBE = FineGANConfig(image_size=32, n_parents=1, n_children=3, z_dim=4, g_dim=2, d_dim=4)
+
+
+def probe_stem(answer, code: Tensor, z: Tensor, image_size: int, width: int):
+    """What a stem does (see `exercises.Build`)."""
+    return look_at(answer(code.shape[1], z.shape[1], image_size, width), code, z)
+
+
+def probe_critic(answer, images: Tensor):
+    """What a patch critic does."""
+    return look_at(answer(PROBE), images)
+
+
+def probe_step(answer, real: Tensor, weights: Tensor, b: Tensor, z: Tensor):
+    """What a training step of the background stage does, three times in a row."""
+    stage = set_weights(BackgroundStage(PROBE)).train()
+    critic, log = set_weights(BackgroundDiscriminator(PROBE)), []
+    move = {
+        "D_b": Watched("D_b", critic.parameters(), log, {"G": stage}),
+        "G": Watched("G", stage.parameters(), log, {}),
+    }
+    returned = [answer(stage, critic, move, real, weights, b, z, **HINGE) for _ in range(3)]
+    if any(made is ... for made in returned):
+        return ...
+    seen = {"the order of the updates": ", ".join(name for name, *_ in log)}
+    seen["whether G has gradients when D_b first moves"] = bool(log) and log[0][2].get("G", False)
+    seen["what it returns"] = [
+        {k: torch.as_tensor(v).item() for k, v in made.items()}
+        if isinstance(made, dict)
+        else f"a {type(made).__name__}"
+        for made in returned
+    ]
+    seen["the size of the gradients, update by update"] = [size for _, size, _ in log]
+    for name, player in (("D_b", critic), ("G", stage)):
+        moved = [p.detach().norm().item() for p in player.parameters()]
+        seen[f"the weights of {name} afterwards"] = moved
+    return seen

@@ -24,22 +24,27 @@
 #
 # **Afterwards you can** compute what a cell of a convolutional critic sees, turn a box into a grid
 # of kept and forbidden patches, write down the loss of the background stage (and find the slips on
-# the slide), and say what the critic's second head, $D_\text{aux}$, is for.
+# the slide), build its stem, its critic and its training step, and say what the critic's second
+# head, $D_\text{aux}$, is for.
 #
 # {{runtime}}.
 
 # %%
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import torch
+import torch.nn.functional as F
+from torch import nn
 
 from finegan_lib import losses
-from finegan_lib.course import style
+from finegan_lib.course import sliders, style
 from finegan_lib.data import ToyBirds
 from finegan_lib.figures import draw, image_figure, show
 from finegan_lib.metrics.judges import Judges
-from finegan_lib.models.blocks import PatchGeometry
+from finegan_lib.models.blocks import PatchGeometry, UpBlock
 from finegan_lib.models.finegan import BACKGROUND_LAYERS, BackgroundDiscriminator, FineGANConfig
-from finegan_lib.pretrained import load_finegan
+from finegan_lib.training.pretrained import load_finegan
 
 lab = course.lab("background")
 style.use_style()
@@ -222,6 +227,8 @@ for axis, image, box, kept in zip(axes, windows.full_image, windows.box, weights
     axis.set(title=f"{kept.mean():.0%} kept", xticks=[], yticks=[])
 figure.suptitle("Which patches may teach $D_b$ what background is (dots), and which not (crosses)")
 plt.show()
+scene = windows.full_image[0]
+sliders.slide(lambda x: lab.box_figure(scene, geometry, x), "left edge, pixels", range(0, 60, 2))
 
 # %% tags=["nbval-check-output"]
 everywhere = large.batch(range(20))
@@ -253,12 +260,11 @@ print("some forbidden patches hold no bird:", bool((bird[weights == 0] == 0).any
 # called background. (As lesson {{infogan}} said, the slides leave out a tilde here:
 # $\mathbb{E}_{z,b}$ is short for $z \sim$ noise, $b \sim P(b)$.)
 #
-# The slide prints
-# $\mathbb{E}_x[\log D_\text{aux}(x)] + \mathbb{E}_{z,b}[\log(1 - \log D_b(G_b(z, b)))]$
-# and has three slips. Its $D_\text{aux}$ must be $D_b$. The second term must be
-# $\log(1 - D_b)$: as $D_b \to 0$, $\log(1 - \log D_b)$ grows without bound, and the best $D_b$
-# is no longer lesson {{gan}}'s $p/(p + q)$. And $\mathcal{L}_{bg\_aux}$ has slid into the parent's
-# loss, where it has no business (lesson {{parent}}).
+# The slide prints $\mathbb{E}_x[\log D_\text{aux}(x)] + \mathbb{E}_{z,b}[\log(1 - \log D_b(G_b(z,
+# b)))]$ and has three slips. Its $D_\text{aux}$ must be $D_b$. The second term must be $\log(1 -
+# D_b)$: as $D_b \to 0$, $\log(1 - \log D_b)$ grows without bound, and the best $D_b$ is no longer
+# lesson {{gan}}'s $p/(p + q)$. And $\mathcal{L}_{bg\_aux}$ has slid into the parent's loss, where
+# it has no business (lesson {{parent}}).
 #
 # In code, as always: logits and softplus, and $-\log D$ for the generator in place of
 # $\log(1 - D)$. The authors weigh real/fake ten times as much as aux. With $\tilde{x} = G_b(z, b)$,
@@ -297,18 +303,152 @@ def my_d_b_loss(real_aux, real_logits, fake_logits, weights) -> torch.Tensor:
 course.check("{{number}}.4", my_d_b_loss)
 
 # %% [markdown]
+# ## Build it
+#
+# $G_b$ has two parts. A **stem** turns numbers into a map of features: it joins the code and the
+# noise, a linear layer makes the numbers of a small map of $4 \times 4$ pixels out of them,
+# BatchNorm and GLU follow, and up-blocks double the side until it is the picture's. A **head**, one
+# convolution and a tanh, paints the picture. (The GLU, *gated linear unit*, multiplies the first
+# half of the channels by the sigmoid of the second half. So the layer before it makes twice as many
+# as shall come out.)
+#
+# ### Exercise {{number}}.5 (build): the stem
+#
+# Write the class. `lab.stem_widths` says how many channels each map has; `UpBlock(a, b)` makes
+# $b$ channels of twice the side out of $a$. Linear and convolutional layers have no bias where a
+# BatchNorm follows, for it subtracts the mean and adds a bias of its own. The library's version is
+# `models.finegan.Stem`.
+
+
+# %% exercise="5"
+class MyStem(nn.Module):
+    """A code (N, code_dim) and z (N, z_dim) → features (N, width, image_size, image_size)."""
+
+    def __init__(self, code_dim: int, z_dim: int, image_size: int, width: int):
+        super().__init__()
+        widths = lab.stem_widths(image_size, width)  # [64, 32, 16, 8] for 32 pixels and width 8
+        ### HINT Three parts: self.linear, self.norm (nn.BatchNorm1d) and self.up (nn.Sequential).
+        ### HINT The first map has 16 · widths[0] numbers; the GLU needs twice as many.
+        ### HINT self.up = nn.Sequential(*(UpBlock(a, b) for a, b in pairwise(widths)))
+        ### BEGIN SOLUTION
+        self.linear = nn.Linear(code_dim + z_dim, 2 * 16 * widths[0], bias=False)
+        self.norm = nn.BatchNorm1d(2 * 16 * widths[0])
+        self.up = nn.Sequential(*(UpBlock(a, b) for a, b in pairwise(widths)))
+        ### END SOLUTION
+
+    def forward(self, code: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
+        ### HINT torch.cat([code, z], 1), then linear, norm, F.glu(x, 1), view, up.
+        ### BEGIN SOLUTION
+        x = F.glu(self.norm(self.linear(torch.cat([code, z], 1))), 1)
+        return self.up(x.view(len(x), -1, 4, 4))
+        ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.5", MyStem)
+
+# %% [markdown]
+# ### Exercise {{number}}.6 (build): the patch critic
+#
+# For 32 pixels, `BACKGROUND_LAYERS[32]` is $(4, 2), (3, 1), (4, 1)$. The first two layers are the
+# **trunk**: $d$ and $2d$ channels ($d$ is `config.d_dim`), no padding, no bias, no normalisation,
+# each followed by `LeakyReLU(0.2)`. The last one stands there twice, as two heads with one channel
+# each and a bias. The library's version is `models.finegan.BackgroundDiscriminator`.
+
+
+# %% exercise="6"
+class MyPatchCritic(nn.Module):
+    """Images (N, 3, 32, 32) → (aux, real/fake), logits (N, cells, cells) each."""
+
+    def __init__(self, config: FineGANConfig):
+        super().__init__()
+        d = config.d_dim
+        (k1, s1), (k2, s2), (k3, _) = BACKGROUND_LAYERS[32]
+        ### HINT self.trunk = nn.Sequential(conv, activation, conv, activation)
+        ### HINT nn.Conv2d(3, d, k1, s1, bias=False) is the first layer.
+        ### HINT self.aux = nn.Conv2d(2 * d, 1, k3), and self.real_fake likewise.
+        ### BEGIN SOLUTION
+        first = [nn.Conv2d(3, d, k1, s1, bias=False), nn.LeakyReLU(0.2)]
+        second = [nn.Conv2d(d, 2 * d, k2, s2, bias=False), nn.LeakyReLU(0.2)]
+        self.trunk = nn.Sequential(*first, *second)
+        self.aux = nn.Conv2d(2 * d, 1, k3)
+        self.real_fake = nn.Conv2d(2 * d, 1, k3)
+        ### END SOLUTION
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        ### HINT Each head gives (N, 1, cells, cells); [:, 0] takes the one channel away.
+        ### BEGIN SOLUTION
+        features = self.trunk(images)
+        return self.aux(features)[:, 0], self.real_fake(features)[:, 0]
+        ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.6", MyPatchCritic)
+
+# %% [markdown]
+# ### Exercise {{number}}.7 (build): one training step
+#
+# Two updates. First $D_b$ learns to tell the kept patches from painted ones. $G_b$ stands still,
+# so the picture goes to $D_b$ *detached*. Then $G_b$ learns to please the new $D_b$. Each has
+# its own optimiser: `move["D_b"]` and `move["G"]`.
+#
+# Use the library's losses, and pass `**recipe` on to both: the training below has the weight 1 in
+# place of the paper's 10, and for real/fake the *hinge* loss, $\max(0, 1 - s)$ for a real logit $s$
+# and $\max(0, 1 + s)$ for a fake one, which stops pushing once the verdict is clear
+# (`losses.hinge_discriminator_loss`). The library's version is `lab.background_step`.
+
+
+# %% exercise="7"
+def my_background_step(stage, critic, move, real, weights, b, z, **recipe) -> dict:
+    """One update of D_b, one of G_b; returns both losses, {"D_b": ..., "G": ...}.
+
+    stage(b, z) paints B. critic(images) gives (aux, real/fake). real: windows (N, 3, 32, 32);
+    weights: (N, cells, cells), 1 for the patches that are kept.
+    """
+    ### HINT Paint once. critic(real), critic(fake.detach()), then
+    ###      losses.background_discriminator_loss(real_aux, real_logits, fake_logits, weights, ...).
+    ### HINT An update is zero_grad(), loss.backward(), step(), in this order.
+    ### HINT Then ask critic(fake) anew, for losses.background_generator_loss(aux, logits, ...).
+    ### BEGIN SOLUTION
+    fake = stage(b, z)
+    real_aux, real_logits = critic(real)
+    _, fake_logits = critic(fake.detach())
+    d_inputs = real_aux, real_logits, fake_logits, weights
+    made = {"D_b": losses.background_discriminator_loss(*d_inputs, **recipe)}
+    move["D_b"].zero_grad()
+    made["D_b"].backward()
+    move["D_b"].step()
+    made["G"] = losses.background_generator_loss(*critic(fake), **recipe)
+    move["G"].zero_grad()
+    made["G"].backward()
+    move["G"].step()
+    return made
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.7", my_background_step)
+
+# %% [markdown]
 # ## Train it
 #
-# $G_b$ and $D_b$ can play by themselves; no other stage is needed. `lab.train_background`
-# has the loop: the library's stage, discriminator and losses, 32 pixels and six codes $b$. Two
-# things are as in our `toy` preset and not as in the paper: the weight is 1 in place of 10, and
-# real/fake has the *hinge* loss, $\max(0, 1 - s)$ for a real logit $s$ and $\max(0, 1 + s)$ for a
-# fake one, which stops pushing once the verdict is clear (`losses.hinge_discriminator_loss`).
-#
+# $G_b$ and $D_b$ can play by themselves; no other stage is needed. `lab.train_background` has the
+# loop, at 32 pixels and with six codes $b$. What it trains, and how, is **yours**, wherever your
+# part has passed its check; `course.use` says which. (In lesson {{child}} your parts come back.)
+
+# %% tags=["nbval-check-output"]
+mine = {
+    "stem": course.use("background", "MyStem", MyStem),
+    "critic": course.use("background", "MyPatchCritic", MyPatchCritic),
+    "step": course.use("background", "my_background_step", my_background_step),
+}
+
+# %% [markdown]
 # And now the experiment that shows what the box is worth: train a second pair, in which **every**
 # patch of a real window counts as background, $w = 1$ everywhere.
 #
-# ### Exercise {{number}}.5 (predict)
+# ### Exercise {{number}}.8 (predict)
 #
 # What will this second generator paint?
 #
@@ -316,7 +456,7 @@ course.check("{{number}}.4", my_d_b_loss)
 # * **(b)** birds: whole ones, with their background
 # * **(c)** scraps of birds, scattered over the background
 
-# %% exercise="5"
+# %% exercise="8"
 ### HINT Patches of birds are real for D_b now. A generator that never paints them is found out.
 ### HINT A patch is 14 pixels wide, a bird about 27. Who could object to a bird without a head?
 ### BEGIN SOLUTION
@@ -324,11 +464,11 @@ my_painting = "c"
 ### END SOLUTION
 
 # %% tags=["nbval-check-output"]
-course.check("{{number}}.5", my_painting)
+course.check("{{number}}.8", my_painting)
 
 # %%
-outside = lab.train_background(birds)
-anywhere = lab.train_background(birds, outside_only=False)
+outside = lab.train_background(birds, **mine)
+anywhere = lab.train_background(birds, outside_only=False, **mine)
 painted = {"outside of\nthe box only": outside.draw(120), "all\npatches": anywhere.draw(120)}
 grid = [list(images[i : i + 12]) for images in painted.values() for i in (0, 12)]
 names = [name for name in painted for _ in range(2)]  # each fills two rows
@@ -352,23 +492,26 @@ print("at least twice as much without:", without_box > 2 * with_box)
 # ## What is aux for?
 #
 # By lesson {{gan}}, the real/fake head alone should do: where $G_b$ wins, its patches are
-# distributed like real background patches, and those hold no bird. But remember the far left of the
-# figure there: *where no point ever fell, D may say anything*. No patch with a bird was ever among
-# the real ones that this head was shown, nor, in a good run, among the fakes. So ask it. Below are
-# windows that no network here was trained on, with the verdicts of both heads on each patch.
+# distributed like real background patches, and those hold no bird. But remember the far right of
+# the figure there, where neither real nor painted points fell: nothing tells $D$ what to say at
+# such places. No patch with a bird was ever among the real ones that this head was shown, nor, in a
+# good run, among the fakes. So ask it. Below are windows that no network here was trained on, with
+# the verdicts of both heads on each patch.
 
 # %%
 new = ToyBirds(60, image_size=32, seed=8, progress=False)
-unseen, patches = new.batch(range(60)), outside.discriminator.geometry
+unseen, patches = new.batch(range(60)), PatchGeometry.of(BACKGROUND_LAYERS[32], 32)
 share = lab.bird_share(lab.window_masks(new, range(60)), patches)
 with torch.no_grad():
     aux, real_fake = outside.discriminator(unseen.full_image)
+chosen = share.mean((1, 2)).argsort(descending=True)[:8].tolist()
+
+# %%
 maps = {
     "window": None,
     "aux: is it\nbackground?": (aux.sigmoid(), {"vmin": 0, "vmax": 1}, "σ(logit)"),
     "real/fake:\nis it real?": (real_fake, {"vmin": -1, "vmax": 2}, "logit"),
 }
-chosen = share.mean((1, 2)).argsort(descending=True)[:8].tolist()
 figure, axes = plt.subplots(3, 8, figsize=(9.6, 3.9), layout="constrained")
 for row, (name, drawn) in zip(axes, maps.items(), strict=True):
     row[0].set_ylabel(name, rotation=0, ha="right", va="center")
@@ -415,12 +558,14 @@ print("real/fake finds birds more real than background:", higher.item())
 # A small patch sees a colour, a large one sees a wave, a reed, a stretch of shore. But the larger
 # the patches are, the more of them touch the box.
 #
-# ### Exercise {{number}}.6 (explore): design a critic
+# ### Exercise {{number}}.9 (explore): design a critic
 #
 # The figure shows, for critics of one to three layers on 32-pixel windows, what share of their
-# patches they may learn from. Design one: `my_layers` is a tuple of (kernel, stride) pairs, the
-# layer at the picture first. Its patches should be at least 12 pixels wide (a wave of ToyBirds is
-# about 10), at least half of them free of the box, and there should be at least 8 × 8 of them.
+# patches they may learn from. Design one that is in none of our tables: `my_layers` is a tuple of
+# (kernel, stride) pairs, the layer at the picture first. Its patches should be at least 18 pixels
+# wide (a wave of ToyBirds is about 10, and a wave should be seen beside another), at least half of
+# them free of the box, there should be at least 8 × 8 of them, and together they should cover the
+# window's 32 pixels with nothing left over.
 
 # %%
 stacks = [((4, 2),), ((4, 2), (2, 1)), ((4, 2), (3, 1)), ((4, 2), (4, 1)), ((4, 2), (3, 1), (3, 1))]
@@ -437,16 +582,95 @@ axis.set_title("The more a patch sees, the fewer patches are free")
 axis.legend()
 plt.show()
 
-# %% exercise="6"
+# %% exercise="9"
 ### HINT A kernel adds (kernel − 1) pixels times the strides before it: a first stride of 2 helps.
 ### HINT The number of cells halves with every stride of 2: use only one.
-### HINT Three layers, such as ((4, 2), (?, 1), (?, 1)).
+### HINT With the stride 2, f must be even: (cells − 1) · 2 + f = 32. Try ((4, 2), (?, 1), (?, 1)).
 ### BEGIN SOLUTION
-my_layers = ((4, 2), (3, 1), (3, 1))
+my_layers = ((4, 2), (4, 1), (5, 1))
 ### END SOLUTION
 
 # %% tags=["nbval-check-output"]
-course.check("{{number}}.6", my_layers)
+course.check("{{number}}.9", my_layers)
+
+# %% [markdown]
+# ## Out of order: find the mistake
+#
+# Two pieces of code that run without any error, and are wrong. In practice you meet the symptoms
+# first: here are curves and pictures. Read them, make a guess, and only then read the code.
+
+# %%
+deaf = lab.train_background(birds, steps=150, step=lab.deaf_step)
+lab.out_of_order_figure(outside, deaf, new.batch([3, 4, 8, 12]))
+plt.show()
+
+# %% [markdown]
+# ### Exercise {{number}}.10 (find the mistake): a training step
+#
+# $D_b$'s loss falls to almost nothing and $G$'s stays where it is; after 150 steps the pictures are
+# what they were at the start. Who does not learn? Mend the code below.
+
+
+# %% exercise="10"
+def my_mended_step(stage, critic, move, real, weights, b, z, **recipe) -> dict:
+    """As exercise {{number}}.7: one update of D_b, then one of G_b."""
+    ### HINT Follow the gradient of G's loss backwards: from the loss to the critic, and from there?
+    ### HINT .detach() cuts a tensor from all that made it, for everybody who uses it afterwards.
+    ### HINT Paint without detach, and detach in the call for D_b's loss only.
+    ### BEGIN SOLUTION
+    fake = stage(b, z)
+    real_aux, real_logits = critic(real)
+    _, fake_logits = critic(fake.detach())
+    ### INSTEAD
+    fake = stage(b, z).detach()
+    real_aux, real_logits = critic(real)
+    _, fake_logits = critic(fake)
+    ### END SOLUTION
+    d_inputs = real_aux, real_logits, fake_logits, weights
+    made = {"D_b": losses.background_discriminator_loss(*d_inputs, **recipe)}
+    move["D_b"].zero_grad()
+    made["D_b"].backward()
+    move["D_b"].step()
+    made["G"] = losses.background_generator_loss(*critic(fake), **recipe)
+    move["G"].zero_grad()
+    made["G"].backward()
+    move["G"].step()
+    return made
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.10", my_mended_step)
+
+# %% [markdown]
+# ### Exercise {{number}}.11 (find the mistake): which patches are kept
+#
+# This is exercise {{number}}.3 in the authors' own arithmetic: along each side the first forbidden
+# cell and the last one. The crosses in the figure are not where they should be. On which side of
+# the box are dots too near, and what would a generator learn from them?
+
+
+# %% exercise="11"
+def my_mended_weights(box: torch.Tensor, geometry: PatchGeometry) -> torch.Tensor:
+    """Boxes (N, 4) → (N, cells, cells): 1 for a patch outside of the box, 0 for the others."""
+    ### HINT The dots are too near on the left of the box and above it, not on the right and below.
+    ### HINT A cell i sees the pixels from i·s to i·s + f. Which i is the first to reach x1?
+    ### HINT i·s + f ≥ x1, so i ≥ (x1 − f)/s.
+    field, stride, cells = geometry
+    ### BEGIN SOLUTION
+    first = ((box[:, :2] - field) / stride).ceil().clamp(min=0)
+    ### INSTEAD
+    first = (box[:, :2] / stride).ceil().clamp(min=0)
+    ### END SOLUTION
+    last = (box[:, 2:] / stride).floor().clamp(max=cells - 1)
+    empty = (box[:, :2] >= box[:, 2:]).any(1)
+    cell = torch.arange(cells)
+    inside = (cell >= first[..., None]) & (cell <= last[..., None])
+    covered = inside[:, 1, :, None] & inside[:, 0, None, :] & ~empty[:, None, None]
+    return 1 - covered.float()
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.11", my_mended_weights)
 
 # %% [markdown]
 # ## The background stage of the trained network

@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 
 from ....losses import information_loss, mask_area_loss
-from ....models.finegan import stitch
+from ....models.finegan import CodeStage, stitch
 from ....systems import Recipe
-from ...engine.exercises import Choice, Exploration, Fill, Mistake
-from . import lab
+from ...engine.exercises import Build, Choice, Debug, Exploration, Fill, Mistake
+from . import lab, wrong
 
-LIMITS = {"mask_area": 10, "mask_binary": 10, "silhouette": 1, "code_noise": 1, "code_affine": 1}
+LIMITS = {"mask_area": 20, "mask_binary": 10, "silhouette": 1, "code_noise": 1, "mask_largest": 0.5}
 
 
 def _layers():
@@ -50,7 +50,7 @@ def _orderly(values: tuple):
     stage = run.draw(codes)
     area, crisp = stage.mask.mean((1, 2, 3)), lab.crispness(stage.mask)
     read = (run.read(stage, mask_only=True) == codes.p_index).float().mean().item()
-    if area.min() < 0.05 or area.max() > 0.65:
+    if area.min() < 0.05 or area.max() > 0.35:
         return f"the areas of the masks go from {area.min():.0%} to {area.max():.0%}"
     if crisp < 0.5:
         return f"the masks are grey: their crispness is {crisp:.2f}, and 0.5 is wanted"
@@ -65,6 +65,8 @@ def _recipe(values):
     for key, value in values.items():
         if not 0 <= float(value) <= LIMITS[key]:
             return f"{key} must lie between 0 and {LIMITS[key]}"
+    if values.get("mask_largest", 0.5) < 0.1:
+        return "mask_largest must be at least 0.1, the smallest area that mask_area allows"
     return _orderly(tuple(sorted((key, float(value)) for key, value in values.items())))
 
 
@@ -92,14 +94,79 @@ EXERCISES = (
                 "a hard cut has no slope by the mask, so the mask could never learn: use it as a "
                 "weight",
             ),
+            Mistake(
+                lambda f, m, b: stitch(f, m, b),
+                "this is the library's whole stage, four tensors: take its .image",
+            ),
+            Mistake(
+                lambda f, m, b: m * f + (1 - m) * b * m,
+                "the background is masked twice: it needs (1 − M) alone",
+            ),
+            Mistake(
+                lambda f, m, b: m.detach() * f + (1 - m.detach()) * b,
+                "the gradients do not: the mask is detached, and could never learn",
+            ),
+            Mistake(lambda f, m, b: (f + b) / 2, "a mean of both, whatever the mask says: use it"),
+            Mistake(
+                lambda f, m, b: (m * f + (1 - m) * b).clamp(0, 1),
+                "nothing to clamp: a mean of two pictures stays between them, and black is −1 here",
+            ),
         ),
         alternative=lambda f, m, b: torch.lerp(b, f, m),
         praise="Every layer of the model is laid on with this one line.",
         inputs=_layers,
         gradients=True,
     ),
-    Choice(
+    Build(
         "2",
+        "build: the stage that joins a code",
+        "MyCodeStage",
+        CodeStage,
+        probe="probe_stage",
+        inputs=wrong.for_stages,
+        mistakes=(
+            Mistake(wrong.stage(bias=True), "no bias in front of a BatchNorm: bias=False"),
+            Mistake(wrong.stage(norm=False), "the BatchNorm between the convolution and the gate"),
+            Mistake(
+                wrong.stage(together=wrong.swapped),
+                "the code comes first, then the features: torch.cat([repeated, features], 1)",
+            ),
+            Mistake(
+                wrong.stage(
+                    together=wrong.added, joined_channels=lambda self, code, channels: channels
+                ),
+                "the code is added: it should be *joined* to the features, as channels of its own",
+            ),
+            Mistake(
+                wrong.stage(together=wrong.deaf), "the code has no influence on what comes out"
+            ),
+            Mistake(
+                wrong.stage(together=wrong.in_a_corner),
+                "the code stands at one pixel only: repeat it at every pixel",
+            ),
+            Mistake(wrong.stage(gate=lambda self, x: x.chunk(2, 1)[0].relu()), "a GLU, not a ReLU"),
+            Mistake(
+                wrong.stage(refine=lambda self, x: x), "the residual blocks are made and never used"
+            ),
+            Mistake(
+                wrong.stage(refine=wrong.without_shortcut),
+                "x + f(x): the residual blocks lack their x",
+            ),
+            Mistake(wrong.stage(kernel=1), "a 3 × 3 convolution joins them, with padding 1"),
+            Mistake(
+                wrong.stage(finish=lambda self, x: torch.tanh(self.last(x))),
+                "no tanh here: a stage gives features, its heads paint",
+            ),
+        ),
+        alternative=wrong.OtherStage,
+        praise="The child stage is the same class once more, with c in the place of p.",
+        about={
+            "what it returns in evaluation mode": "nn.BatchNorm2d keeps running statistics for it.",
+            "what it is": "Make it a class that inherits from nn.Module.",
+        },
+    ),
+    Choice(
+        "3",
         "predict: a reader that sees the background",
         "my_suspicion",
         "b",
@@ -119,7 +186,7 @@ EXERCISES = (
         praise="Information goes where it is cheapest, unless you bar the way.",
     ),
     Fill(
-        "3",
+        "4",
         "fill in: the parent's loss",
         "my_parent_loss",
         _parent_loss,
@@ -149,6 +216,18 @@ EXERCISES = (
                 lambda s, p: -(p * s.softmax(1).log()).sum(1).mean(),
                 "right for small logits, but where D_p is sure, log meets 0: use log_softmax",
             ),
+            Mistake(
+                lambda s, p: -(p * s.log_softmax(1)).sum(),
+                "a mean over the batch, not a sum: or the loss grows with its size",
+            ),
+            Mistake(
+                lambda s, p: -(p * s.log_softmax(1)).sum(1),
+                "one number for each image; the mean over the batch is missing",
+            ),
+            Mistake(
+                lambda s, p: (1 - (p * s.softmax(1)).sum(1)).mean(),
+                "one minus the probability: it is bounded, and its slope dies where D_p is wrong",
+            ),
         ),
         alternative=lambda s, p: (s.logsumexp(1) - (p * s).sum(1)).mean(),
         praise="The cross-entropy of a plain classifier, whose labels the generator drew itself.",
@@ -156,7 +235,7 @@ EXERCISES = (
         gradients=True,
     ),
     Choice(
-        "4",
+        "5",
         "predict: a parent stage without any bird",
         "my_expectation",
         "b",
@@ -176,7 +255,7 @@ EXERCISES = (
         praise="A secret sign between two friends need not look like anything.",
     ),
     Fill(
-        "5",
+        "6",
         "fill in: the area of a mask",
         "my_area_loss",
         mask_area_loss,
@@ -205,6 +284,26 @@ EXERCISES = (
                 ).sum(),
                 "a mean over the batch, not a sum",
             ),
+            Mistake(
+                lambda m, low, high: F.relu(low - m.mean((1, 2, 3))).mean(),
+                "a mask may not be too large either",
+            ),
+            Mistake(
+                lambda m, low, high: (
+                    F.relu(low - m.sum((1, 2, 3))) + F.relu(m.sum((1, 2, 3)) - high)
+                ).mean(),
+                "an area is a share of the picture: the mean over its pixels, not their sum",
+            ),
+            Mistake(
+                lambda m, low, high: (
+                    F.relu(low - m.mean((1, 2, 3))) + F.relu(m.mean((1, 2, 3)) - high)
+                ),
+                "one number for each mask; the mean over the batch is missing",
+            ),
+            Mistake(
+                lambda m, low, high: (m.mean((1, 2, 3)) - (low + high) / 2).abs().mean(),
+                "this pulls every mask to the middle of the range; within it nothing should pull",
+            ),
         ),
         alternative=lambda m, low, high: (
             (m.flatten(1).mean(1) - m.flatten(1).mean(1).clamp(low, high)).abs().mean()
@@ -214,18 +313,118 @@ EXERCISES = (
         gradients=True,
     ),
     Exploration(
-        "6",
-        "explore: bring the masks to order",
+        "7",
+        "explore: small masks in order",
         "my_recipe",
-        {"mask_area": 5, "mask_binary": 2, "silhouette": 0.5},
+        {"mask_area": 10, "mask_binary": 2, "silhouette": 0.5, "mask_largest": 0.25},
         mistakes=(
             Mistake({"mask_binary": 2}, "the areas of the masks"),
+            Mistake(
+                {"mask_area": 5, "mask_binary": 2, "silhouette": 0.5}, "the areas of the masks"
+            ),
             Mistake({"silhouette": 3}, "between 0 and 1"),
+            Mistake({"mask_largest": 0.02}, "at least 0.1"),
             Mistake({"learning_rate": 0.1}, "only the keys"),
             Mistake(5, "a dictionary"),
         ),
-        alternative={"mask_area": 10, "mask_binary": 3, "silhouette": 0.6, "code_noise": 0.1},
+        alternative={"mask_area": 15, "mask_binary": 2, "silhouette": 0.5, "mask_largest": 0.25},
         praise="Still no birds: information makes signs; it takes a critic of birds to make birds.",
         judge=_recipe,
+    ),
+    Debug(
+        "8",
+        "find the mistake: silhouettes that teach nothing",
+        "my_mended_silhouettes",
+        lab.silhouettes,
+        broken=lab.numb_silhouettes,
+        gradients=True,
+        inputs=wrong.for_silhouettes,
+        mistakes=(
+            Mistake(
+                lambda masked, mask, flat, colour: lab.silhouettes(masked, mask, ~flat, colour),
+                "torch.where(condition, a, b) takes a where the condition holds: flat, not its "
+                "opposite",
+            ),
+            Mistake(
+                wrong.flat(lambda masked, mask, colour: (mask > 0.5) * colour),
+                "a threshold has no slope either: the mask itself, times the colour",
+            ),
+            Mistake(wrong.flat(lambda masked, mask, colour: mask), "the flat colour is missing"),
+            Mistake(
+                wrong.flat(lambda masked, mask, colour: colour * torch.ones_like(masked)),
+                "now the colour fills the whole picture: where is the mask?",
+            ),
+            Mistake(
+                wrong.flat(lambda masked, mask, colour: masked * colour),
+                "this recolours the foreground, whose pattern still shows: a silhouette has none",
+            ),
+            Mistake(
+                lambda masked, mask, flat, colour: mask * colour,
+                "all of them are silhouettes now, and nobody asks for the plumage any more",
+            ),
+            Mistake(
+                lambda masked, mask, flat, colour: masked,
+                "no silhouettes at all: D_p may read the colours as before",
+            ),
+            Mistake(
+                lambda masked, mask, flat, colour: lab.silhouettes(
+                    masked.detach(), mask, flat, colour
+                ),
+                "the foregrounds that are left as they are need their gradient, too",
+            ),
+        ),
+        alternative=lambda masked, mask, flat, colour: torch.cat(
+            [(mask[i] * colour[i] if flat[i] else masked[i])[None] for i in range(len(masked))]
+        ),
+        praise="A silhouette is a lesson for the mask, so the mask must hear of it.",
+    ),
+    Debug(
+        "9",
+        "find the mistake: a mask below zero",
+        "my_mended_heads",
+        lab.heads,
+        broken=lab.crossed_heads,
+        inputs=wrong.for_heads,
+        mistakes=(
+            Mistake(
+                lambda f, m, bias: [torch.tanh(f), torch.tanh(m + bias)],
+                "the foreground is right now; a share of opacity lies between 0 and 1, and tanh "
+                "goes below",
+            ),
+            Mistake(
+                lambda f, m, bias: [torch.sigmoid(f), torch.sigmoid(m + bias)],
+                "the mask is right now; pictures go from −1 to 1, and sigmoid never goes below 0",
+            ),
+            Mistake(
+                lambda f, m, bias: [torch.sigmoid(m + bias), torch.tanh(f)],
+                "the foreground comes first, then the mask",
+            ),
+            Mistake(
+                lambda f, m, bias: [torch.tanh(f), torch.sigmoid(m)],
+                "the bias is gone: with it masks start small",
+            ),
+            Mistake(
+                lambda f, m, bias: [torch.tanh(f), torch.sigmoid(m) + bias],
+                "the bias belongs inside of the sigmoid, or the mask leaves [0, 1]",
+            ),
+            Mistake(
+                lambda f, m, bias: [torch.tanh(f + bias), torch.sigmoid(m + bias)],
+                "the bias is the mask's, not the foreground's",
+            ),
+            Mistake(
+                lambda f, m, bias: [torch.tanh(f), (m + bias).clamp(0, 1)],
+                "clamp has no slope outside of [0, 1], so a mask that is shut stays shut: sigmoid",
+            ),
+            Mistake(
+                lambda f, m, bias: [torch.tanh(f), (torch.sigmoid(m + bias) > 0.5).float()],
+                "a hard cut has no slope: keep the sigmoid's own numbers",
+            ),
+            Mistake(
+                lambda f, m, bias: [f, torch.sigmoid(m + bias)],
+                "the foreground's tanh is gone: nothing keeps it within [-1, 1]",
+            ),
+        ),
+        alternative=lambda f, m, bias: (2 * torch.sigmoid(2 * f) - 1, 1 / (1 + (-m - bias).exp())),
+        praise="Each number's range tells its activation: pictures tanh, opacities sigmoid.",
     ),
 )

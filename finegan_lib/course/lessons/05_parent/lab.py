@@ -1,21 +1,24 @@
 """The laboratory of the lesson on the parent: FineGAN's second stage and the reader of its code.
 
-The losses and networks are the library's; here are only the loop and a few measurements.
-Everything is seeded.
+The losses and networks are the library's, or the student's; here are only the loop, what tries them
+out, and a few measurements. Everything is seeded.
 """
 
 from typing import NamedTuple
 
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from .... import losses
 from ....base.errors import InputError
 from ....codes import Codes
-from ....figures import draw, noise
+from ....figures import draw, image_figure, noise
 from ....models import FineGANConfig, FineGANGenerator
-from ....models.finegan import CodeDiscriminator, Stage
+from ....models.blocks import initialise
+from ....models.finegan import CodeDiscriminator, CodeStage, Stage, Stem, stitch
 from ....systems import Recipe, code_view
+from ...engine.probing import look_at
 from ..shared_lab import descend
 
 PARENT = FineGANConfig(
@@ -46,6 +49,9 @@ class ParentRun(NamedTuple):
 def train_parent(
     recipe: Recipe | None = None,
     *,
+    stem=Stem,
+    code_stage=CodeStage,
+    view=code_view,
     shown: str = "foreground",
     steps: int = 200,
     seed: int = 0,
@@ -57,6 +63,8 @@ def train_parent(
 
     Args:
         recipe: its additions on masks and on what D_p is shown; None: the paper's, without any.
+        stem, code_stage: the library's networks, or others that do the same.
+        view: what D_p sees of a stage, as `systems.code_view`.
         shown: what D_p reads, "foreground" (M·F, the paper) or "image" (P, to see what is wrong
             with it).
         rate: Adam's, with betas (0.5, 0.999).
@@ -67,7 +75,7 @@ def train_parent(
     recipe = recipe or Recipe()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        generator = FineGANGenerator(config)
+        generator = with_parts(FineGANGenerator(config), stem, code_stage)
         discriminator = CodeDiscriminator(config, config.n_parents)
     players = [*generator.parameters(), *discriminator.parameters()]
     move = torch.optim.Adam(players, rate, (0.5, 0.999))
@@ -75,11 +83,26 @@ def train_parent(
     for _ in range(steps):
         codes = hierarchy.sample(batch, config.z_dim, generator=random)  # tied: b says p, too
         stage = generator(codes).parent
-        view = stage._replace(masked_foreground=_shown(stage, shown))
-        logits = discriminator.code_logits(code_view(view, recipe, random, recipe.silhouette))
+        seen = stage._replace(masked_foreground=_shown(stage, shown))
+        logits = discriminator.code_logits(view(seen, recipe, random, recipe.silhouette))
         loss = losses.information_loss(logits, codes.p_index)
         descend(move, loss + mask_terms(stage.mask, recipe))
     return ParentRun(generator.eval(), discriminator.eval(), shown)
+
+
+def with_parts(generator: FineGANGenerator, stem=Stem, code_stage=CodeStage) -> FineGANGenerator:
+    """The generator with the parent's stem and stage made anew by these classes, if they are not
+    the library's."""
+    config, width = generator.config, generator.parent_image.in_channels
+    if stem is not Stem:
+        sizes = config.n_parents, config.z_dim, config.image_size, config.g_dim
+        generator.foreground_stem = stem(*sizes)
+        initialise(generator.foreground_stem)
+    if code_stage is not CodeStage:
+        sizes = config.n_parents, config.g_dim, width, config.residual_blocks
+        generator.parent_stage = code_stage(*sizes)
+        initialise(generator.parent_stage)
+    return generator
 
 
 def mask_terms(mask: Tensor, recipe: Recipe) -> Tensor:
@@ -113,3 +136,90 @@ def _shown(stage: Stage, shown: str) -> Tensor:
             cure='Choose "foreground" (M·F) or "image" (P).',
         )
     return views[shown]
+
+
+# ------------------------------------------------------------------------------------- transparency
+
+
+def opacity_figure(foreground: Tensor, mask: Tensor, behind: Tensor, opacity: float) -> Figure:
+    """A stage (pictures (N, 3, S, S), mask (N, 1, S, S)) whose mask is made thinner.
+
+    Args:
+        opacity: factor on the mask, 0 to 1.
+    """
+    stage = stitch(foreground, opacity * mask, behind)
+    rows = {"$M_p$": stage.mask, "$M_p F_p$": stage.masked_foreground, "$P$": stage.image}
+    columns = [f"p={p}" for p in range(len(mask))]
+    title = f"A mask at {opacity:.0%} of its opacity"
+    return image_figure([list(r) for r in rows.values()], list(rows), columns, title, size=0.8)
+
+
+# ------------------------------------------------------------------------------------- out of order
+
+
+def numb_silhouettes(masked: Tensor, mask: Tensor, flat: Tensor, colour: Tensor) -> Tensor:
+    """Some masked foregrounds replaced by silhouettes, with a mistake in it, for the exercise.
+
+    Args:
+        masked: M·F, (N, 3, S, S); mask: (N, 1, S, S); flat: (N,) bool, which to replace;
+            colour: (N, 3, 1, 1) of ±1.
+    """
+    silhouette = mask.detach() * colour
+    return torch.where(flat[:, None, None, None], silhouette, masked)
+
+
+def silhouettes(masked: Tensor, mask: Tensor, flat: Tensor, colour: Tensor) -> Tensor:
+    """Some masked foregrounds replaced by silhouettes, as `systems.code_view` does it."""
+    return torch.where(flat[:, None, None, None], mask * colour, masked)
+
+
+def numb_view(stage: Stage, recipe: Recipe, random: torch.Generator, silhouette=0.0) -> Tensor:
+    """`systems.code_view` with the mistake of :func:`numb_silhouettes`."""
+    return code_view(stage._replace(mask=stage.mask.detach()), recipe, random, silhouette)
+
+
+def heads(image: Tensor, mask: Tensor, bias: float) -> list[Tensor]:
+    """F (N, 3, S, S) in [-1, 1] and M (N, 1, S, S) in [0, 1] of what the two heads give out."""
+    return [torch.tanh(image), torch.sigmoid(mask + bias)]
+
+
+def crossed_heads(image: Tensor, mask: Tensor, bias: float) -> list[Tensor]:
+    """:func:`heads` with a mistake in it, for the exercise."""
+    return [torch.sigmoid(image), torch.tanh(mask + bias)]
+
+
+def out_of_order_figure(
+    sound: ParentRun, numb: ParentRun, shapes: Codes, stage: Stage, behind: Tensor
+) -> Figure:
+    """Symptoms of two mistakes: masks of two trainings, and a stage with crossed heads.
+
+    Args:
+        sound, numb: runs with silhouettes, the second with :func:`numb_view`.
+        shapes: codes for the masks.
+        stage: of the trained network, over ``behind``; its heads are crossed here.
+    """
+    most = 1 - 1e-4
+    crossed = crossed_heads(
+        torch.atanh(stage.foreground.clamp(-most, most)), torch.logit(stage.mask, 1e-4), 0.0
+    )
+    broken = stitch(*crossed, behind)
+    n = len(shapes.z)
+    rows = {
+        "1: masks,\nsound": sound.draw(shapes).mask,
+        "1: masks,\nout of order": numb.draw(shapes).mask,
+        "2: $F_p$": broken.foreground.repeat_interleave(2, 0)[:n],
+        "2: $M_p$": (broken.mask.repeat_interleave(2, 0)[:n] + 1) / 2,
+        "2: $P$": broken.image.repeat_interleave(2, 0)[:n].clamp(-1, 1),
+    }
+    columns = [f"p={p}" for p in shapes.p_index.tolist()]
+    title = "Two cases (the masks of the second: black is −1, white is 1)"
+    return image_figure([list(r) for r in rows.values()], list(rows), columns, title, size=0.7)
+
+
+# ------------------------------------------------------------------------------------- probes
+
+
+def probe_stage(answer, code: Tensor, features: Tensor, out_channels: int, blocks: int):
+    """What a code stage does (see `exercises.Build`)."""
+    stage = answer(code.shape[1], features.shape[1], out_channels, blocks)
+    return look_at(stage, code, features)

@@ -3,15 +3,12 @@
 import torch
 import torch.nn.functional as F
 
+from .... import losses
 from ....codes import Codes, one_hot
-from ....losses import (
-    background_generator_loss,
-    finegan_generator_loss,
-    information_loss,
-    mask_pull_loss,
-)
-from ...engine.exercises import Choice, Exploration, Fill, Mistake
-from . import lab
+from ....losses import finegan_generator_loss, mask_pull_loss
+from ....models.finegan import stitch
+from ...engine.exercises import Build, Choice, Debug, Exploration, Fill, Mistake
+from . import lab, wrong
 
 TERMS = {
     "background": "L_b judges B alone; which stage paints B?",
@@ -50,16 +47,12 @@ def _verdicts():
     return made
 
 
-def _information(parent_logits, child_logits, p_index, c_index):
-    return information_loss(parent_logits, p_index) + information_loss(child_logits, c_index)
-
-
 def _routes(answer):
     if not isinstance(answer, dict) or set(answer) != set(TERMS):
         return f"answer with a dictionary that has the keys {', '.join(TERMS)}"
     right = lab.stages_reached()
     for term, hint in TERMS.items():
-        letters = set("".join(answer[term])) - set(" ,")
+        letters = set("".join(answer[term]).lower()) - set(" ,")
         if not letters <= set("bpc"):
             return f"{term}: use the letters b, p and c only"
         if letters != set(right[term]):
@@ -99,6 +92,22 @@ EXERCISES = (
                 lambda p, c: torch.stack([(1 - c) * (1 - p), (1 - c) * p, c], 1),
                 "stack makes a new dimension; cat along dimension 1 gives (N, 3, H, W)",
             ),
+            Mistake(
+                lambda p, c: torch.cat([1 - p, (1 - c) * p, c], 1),
+                "B, too, shows only where the child lets it through: (1 − M_c)(1 − M_p)",
+            ),
+            Mistake(
+                lambda p, c: torch.cat([(1 - c) * (1 - p), (1 - c) * p, c * p], 1),
+                "the child's share is M_c, whatever the parent's mask says",
+            ),
+            Mistake(
+                lambda p, c: lab.layer_shares(c, p),
+                "the two masks are swapped: the first argument is the parent's",
+            ),
+            Mistake(
+                lambda p, c: torch.cat([(1 - c) * (1 - p), (1 - c) * p, c], 0),
+                "cat along dimension 1, the channels; dimension 0 is the batch",
+            ),
         ),
         alternative=_alpha_over,
         praise="Three numbers a pixel that add up to 1: C is a mean of three layers.",
@@ -125,57 +134,121 @@ EXERCISES = (
                 "|·| is missing: too much in one place makes up for too little in another",
             ),
             Mistake(lambda c, p: (c - p.detach()).abs().sum(), "E is a mean over all pixels"),
+            Mistake(
+                lambda c, p: F.relu(c - p.detach()).mean(),
+                "a child's mask that is too small counts, too: |·|, not max(0, ·)",
+            ),
+            Mistake(
+                lambda c, p: (c - p.detach()).mean().abs(),
+                "|·| of every pixel, then the mean: so too much and too little would cancel",
+            ),
+            Mistake(
+                lambda c, p: (c.detach() - p.detach()).abs().mean(),
+                "nobody is pulled: only the parent's mask is to be detached",
+            ),
+            Mistake(
+                lambda c, p: (c - p.detach()).abs(),
+                "one number for each pixel; the mean over all of them is missing",
+            ),
         ),
         alternative=lambda c, p: F.l1_loss(c, p.detach()),
         praise="One leads, one follows: without sg the parent would give way as readily.",
         inputs=_masks,
         gradients=True,
     ),
-    Fill(
+    Build(
         "3",
+        "build: two heads and a stitch",
+        "MyLayer",
+        lab.Layer,
+        probe="probe_layer",
+        inputs=wrong.for_layers,
+        mistakes=(
+            Mistake(
+                wrong.layer(paint=torch.sigmoid),
+                "pictures go from −1 to 1: the foreground needs tanh",
+            ),
+            Mistake(
+                wrong.layer(opacity=torch.tanh),
+                "an opacity lies between 0 and 1: sigmoid, not tanh",
+            ),
+            Mistake(wrong.layer(paint=lambda x: x), "the foreground's tanh is missing"),
+            Mistake(
+                wrong.layer(opacity=lambda x: x.clamp(0, 1)),
+                "clamp has no slope outside of [0, 1]: sigmoid",
+            ),
+            Mistake(
+                wrong.layer(shift=lambda self, x: x),
+                "the bias is not used: it lets masks start small",
+            ),
+            Mistake(
+                wrong.layer(shift=lambda self, x: x - self.bias),
+                "the bias is added, not subtracted",
+            ),
+            Mistake(
+                wrong.layer(conv_bias=True), "the heads' convolutions have no bias: bias=False"
+            ),
+            Mistake(
+                wrong.layer(lay=lambda f, m, behind: stitch(behind, m, f)),
+                "foreground and what is behind are swapped in stitch",
+            ),
+            Mistake(
+                wrong.layer(lay=lambda f, m, behind: stitch(f, m, behind).image),
+                "return the whole stage: foreground, mask, masked foreground and image, as stitch "
+                "does",
+            ),
+            Mistake(
+                wrong.layer(mask_channels=3),
+                "the mask has one channel; it repeats by itself over three",
+            ),
+        ),
+        alternative=wrong.layer(),
+        praise="Parent and child are painted by the same class; only what is behind differs.",
+        about={"the shape of what it returns": "stitch gives the four tensors in their order."},
+    ),
+    Build(
+        "4",
+        "build: the whole generator",
+        "MyGenerator",
+        lab.PartsGenerator,
+        probe="probe_generator",
+        inputs=wrong.for_generators,
+        mistakes=(
+            Mistake(
+                wrong.generator(behind_child=lambda b, parent: b),
+                "the child is laid over B: it belongs on the parent's image P",
+            ),
+            Mistake(
+                wrong.generator(into_child=lambda stem, features: features.detach()),
+                "the parent's features are detached: C could not teach the parent any more",
+            ),
+            Mistake(
+                wrong.generator(p_twice=False), "p goes in twice: into the stem and into the stage"
+            ),
+            Mistake(
+                wrong.generator(background=lambda codes: codes.c),
+                "the background stage reads b, not c: in training they are equal, later not",
+            ),
+            Mistake(wrong.generator(child=lambda codes: codes.b), "the child stage reads c, not b"),
+            Mistake(
+                wrong.generator(behind_parent=torch.zeros_like),
+                "the parent is laid over nothing: B is behind it",
+            ),
+            Mistake(wrong.generator(paint=lambda x: x), "the background's tanh is missing"),
+            Mistake(wrong.generator(paint=torch.sigmoid), "pictures go from −1 to 1: B needs tanh"),
+            Mistake(wrong.generator(order=(1, 0, 2)), "the order: background, parent, child"),
+            Mistake(wrong.generator(order=(0, 2, 1)), "the order: background, parent, child"),
+        ),
+        alternative=wrong.generator(),
+        praise="Four codes, three stages, and no picture flows upwards.",
+        about={"the weights' shapes": "Which stage has which code, and which width?"},
+    ),
+    Fill(
+        "5",
         "fill in: the generator's whole loss",
         "my_generator_loss",
         generator_loss,
-        mistakes=(
-            Mistake(
-                lambda a, b, d, p, c, i, j: (
-                    background_generator_loss(a, b, background_weight=1.0)
-                    + F.softplus(-d).mean()
-                    + _information(p, c, i, j)
-                ),
-                "in the paper, D_b's real/fake term counts ten times",
-            ),
-            Mistake(
-                lambda a, b, d, p, c, i, j: (
-                    10 * background_generator_loss(a, b, background_weight=1.0)
-                    + F.softplus(-d).mean()
-                    + _information(p, c, i, j)
-                ),
-                "the 10 belongs to D_b's real/fake term alone, not to aux",
-            ),
-            Mistake(
-                lambda a, b, d, p, c, i, j: (
-                    background_generator_loss(a, b)
-                    - F.softplus(d).mean()
-                    + _information(p, c, i, j)
-                ),
-                "L_c_adv: this is the minimax loss log(1 − D); lesson {{gan}} chose −log D",
-            ),
-            Mistake(
-                lambda a, b, d, p, c, i, j: (
-                    background_generator_loss(a, b) + F.softplus(-d).mean() + information_loss(c, j)
-                ),
-                "L_p is missing: the information about p",
-            ),
-            Mistake(
-                lambda a, b, d, p, c, i, j: (
-                    background_generator_loss(a, b)
-                    + F.softplus(-d).mean()
-                    - _information(p, c, i, j)
-                ),
-                "the sign of the information: −E[log Q] is the loss, and cross-entropy has it",
-            ),
-        ),
+        mistakes=tuple(Mistake(answer, hint) for hint, answer in wrong.LOSS_MISTAKES.items()),
         alternative=lambda a, b, d, p, c, i, j: (
             -10 * F.logsigmoid(b).mean()
             - F.logsigmoid(a).mean()
@@ -188,7 +261,7 @@ EXERCISES = (
         gradients=True,
     ),
     Choice(
-        "4",
+        "6",
         "predict: where the weights are",
         "my_stage",
         "a",
@@ -201,8 +274,68 @@ EXERCISES = (
         praise="The child stage holds half a per cent: it inherits its features from the parent.",
         options="abcd",
     ),
+    Build(
+        "7",
+        "build: FineGAN's training step",
+        "my_step",
+        lab.step,
+        probe="probe_step",
+        inputs=wrong.for_steps,
+        mistakes=(
+            Mistake(
+                wrong.step(detach=lambda image: image),
+                "D's losses went back into G: detach B and C for the first two updates",
+            ),
+            Mistake(
+                wrong.step(judged=lambda fake: fake.parent.image),
+                "P is judged real or fake: that is the place of C, the finished image",
+            ),
+            Mistake(
+                wrong.step(seen_c=lambda fake: fake.child.image),
+                "D_c's code head is shown C: it must see the masked foreground alone",
+            ),
+            Mistake(
+                wrong.step(seen_p=lambda fake: fake.parent.image),
+                "D_p is shown P: it must see the masked foreground alone",
+            ),
+            Mistake(
+                wrong.step(last=("G",)),
+                "the readers never move: the last update is of G *and* info",
+            ),
+            Mistake(
+                wrong.step(last=("info",)), "G never moves: the last update is of G *and* info"
+            ),
+            Mistake(
+                wrong.step(with_additions=False),
+                "the further terms of additions(fake, codes) are lost",
+            ),
+            Mistake(
+                wrong.step(kept=torch.ones_like),
+                "the boxes are not used: birds count as background",
+            ),
+            Mistake(
+                wrong.step(recipe={}),
+                "pass **recipe on to both of FineGAN's losses, or they are BCE",
+            ),
+            Mistake(
+                wrong.step(judge=losses.discriminator_loss),
+                "D_c's loss is BCE here; losses.adversarial_losses(...)[0] follows the recipe",
+            ),
+            Mistake(
+                wrong.step(real=lambda batch: batch.full_image),
+                "D_c compares C with the crops of real birds, batch.child_crop",
+            ),
+            Mistake(wrong.step(returned=False), "it returns no dictionary of the losses"),
+        ),
+        alternative=wrong.step(),
+        praise="This is the paper's method, all of it.",
+        about={
+            "who is moved": "Four optimisers: D_b, D_c, and together G and info.",
+            "the order of the updates": "D_b, then D_c, then G and info together.",
+        },
+    ),
     Exploration(
-        "5",
+        "8",
         "explore: which loss reaches which stage",
         "my_routes",
         {"background": "b", "parent_info": "p", "child": "bpc", "child_info": "pc"},
@@ -220,22 +353,22 @@ EXERCISES = (
                 "parent_info: not quite",
             ),
             Mistake(
-                {"background": "B", "parent_info": "p", "child": "bpc", "child_info": "pc"},
+                {"background": "G_b", "parent_info": "p", "child": "bpc", "child_info": "pc"},
                 "use the letters b, p and c only",
             ),
             Mistake({"background": "b"}, "a dictionary that has the keys"),
         ),
         alternative={
             "background": ["b"],
-            "parent_info": "p",
-            "child": "c, b, p",
-            "child_info": "cp",
+            "parent_info": "P",
+            "child": ("c", "b", "p"),
+            "child_info": {"p", "c"},
         },
         praise="Every term pulls at exactly what its discriminator can see, and at what that saw.",
         judge=_routes,
     ),
     Choice(
-        "6",
+        "9",
         "predict: where the code goes without the tie",
         "my_hiding_place",
         "b",
@@ -245,5 +378,77 @@ EXERCISES = (
         ),
         alternative=" (B)",
         praise="Only the child stage knows c, so only its pixels can give it away.",
+    ),
+    Debug(
+        "10",
+        "find the mistake: losses that stand still",
+        "my_mended_update",
+        lab.last_update,
+        probe="probe_update",
+        broken=lab.mute_update,
+        inputs=lambda: [(torch.tensor([[1.0], [0.5]]),)],
+        mistakes=(
+            Mistake(wrong.update(step=("info",)), "now the readers move, and G stands still"),
+            Mistake(wrong.update(step=()), "now nobody moves"),
+            Mistake(wrong.update(zero=("G",)), "zero_grad() is missing for the readers"),
+            Mistake(wrong.update(zero=("info",)), "zero_grad() is missing for G"),
+            Mistake(wrong.update(zero=()), "zero_grad() is missing: gradients pile up"),
+            Mistake(wrong.update(step=("G", "info", "info")), "the readers move twice"),
+            Mistake(wrong.update(step=("G", "G", "info")), "G moves twice"),
+            Mistake(
+                wrong.update(late=True), "zero_grad() after backward() throws the gradients away"
+            ),
+            Mistake(
+                wrong.update(terms=lambda terms: terms["child"]),
+                "only one of the terms is left: the loss is their sum",
+            ),
+        ),
+        alternative=wrong.update(step=("info", "G")),
+        praise="A flat curve at log N is a reader that nobody teaches: 3.0 is log 20.",
+    ),
+    Debug(
+        "11",
+        "find the mistake: a layer that has vanished",
+        "my_mended_layers",
+        lab.lay,
+        broken=lab.lay_on_nothing,
+        probe="probe_layers",
+        inputs=wrong.for_laying,
+        mistakes=(
+            Mistake(
+                wrong.lay(lambda b, p, fp, mp, fc, mc: mc * fc + (1 - mc) * p.detach()),
+                "P is detached: C could teach neither B nor the parent",
+            ),
+            Mistake(
+                wrong.lay(lambda b, p, fp, mp, fc, mc: mc * fc + (1 - mc) * fp),
+                "behind the child lies the parent's image P, not its foreground alone",
+            ),
+            Mistake(
+                wrong.lay(lambda b, p, fp, mp, fc, mc: mc * fc + (1 - mc) * mp * fp),
+                "behind the child lies P, with its background, not the masked foreground alone",
+            ),
+            Mistake(
+                wrong.lay(lambda b, p, fp, mp, fc, mc: mc * fc + p),
+                "P needs (1 − M_c) in front of it",
+            ),
+            Mistake(
+                wrong.lay(lambda b, p, fp, mp, fc, mc: mc * p + (1 - mc) * fc),
+                "where the child's mask is 1 the child should be seen",
+            ),
+            Mistake(
+                wrong.lay(lambda b, p, fp, mp, fc, mc: mp * fc + (1 - mp) * p),
+                "the child's own mask M_c lays it on, not the parent's",
+            ),
+            Mistake(
+                wrong.lay(lambda b, p, fp, mp, fc, mc: mc * fc), "this is the masked child alone"
+            ),
+            Mistake(wrong.lay(lambda b, p, fp, mp, fc, mc: p), "now the child has vanished"),
+            Mistake(lambda b, parent, child: lab.lay(b, parent, child)[::-1], "P first, then C"),
+        ),
+        alternative=lambda b, parent, child: [
+            torch.lerp(b, parent[0], parent[1]),
+            torch.lerp(torch.lerp(b, parent[0], parent[1]), child[0], child[1]),
+        ],
+        praise="With a mask near 1 nobody sees this mistake: thin it, and look again.",
     ),
 )

@@ -30,6 +30,16 @@ from ....models.finegan import (
 from ....systems import FineGANSystem, Recipe
 from ....training import RunConfig, StepSampler, anneal, build_system, hash_seed
 from ... import style
+from . import own
+
+# The student's own FineGAN, which has a file to itself.
+HINGE, OWN, Layer, PartsGenerator = own.HINGE, own.OWN, own.Layer, own.PartsGenerator
+head_widths, as_stage, own_figure = own.head_widths, own.as_stage, own.own_figure
+train_own, train_library, step = own.train_own, own.train_library, own.step
+last_update, mute_update, mute_step = own.last_update, own.mute_update, own.mute_step
+lay, lay_on_nothing, out_of_order_figure = own.lay, own.lay_on_nothing, own.out_of_order_figure
+probe_layer, probe_generator = own.probe_layer, own.probe_generator
+probe_step, probe_update, probe_layers = own.probe_step, own.probe_update, own.probe_layers
 
 TINY = FineGANConfig(
     image_size=32,

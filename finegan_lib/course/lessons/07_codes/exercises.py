@@ -6,7 +6,7 @@ from functools import cache
 import torch
 
 from ....codes import CodeHierarchy
-from ....pretrained import load_finegan
+from ....training.pretrained import load_finegan
 from ...engine.exercises import Choice, Exploration, Fill, Mistake
 from . import lab
 

@@ -8,7 +8,6 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from .... import siblings
 from ....codes import CodeHierarchy, Codes, one_hot
 from ....data import ToyBirds
 from ....figures import draw, image_figure, noise
@@ -17,6 +16,7 @@ from ....models.finegan import (
     FineGANOutput,
     Stage,
 )
+from ....systems import siblings
 from ... import style
 
 # ------------------------------------------------------------------------------------- codes

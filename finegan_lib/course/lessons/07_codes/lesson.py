@@ -38,7 +38,7 @@ from finegan_lib.codes import CodeHierarchy
 from finegan_lib.course import style
 from finegan_lib.metrics import Judges
 from finegan_lib.metrics.factors import CODE_NAMES, FACTOR_NAMES, factor_matrix
-from finegan_lib.pretrained import load_finegan
+from finegan_lib.training.pretrained import load_finegan
 
 lab = course.lab("codes")
 style.use_style()

@@ -32,8 +32,7 @@ from ....data import TrainingExample
 from ....data.example import background_size
 from ....figures import draw
 from ....models import FineGANConfig, FineGANGenerator
-from ....presets import PRESETS
-from ....speed.devices import choose
+from ....speed.devices import choose, pick_device
 from ....systems import FineGANSystem, Recipe, follow
 from ....training import (
     LoopConfig,
@@ -43,8 +42,8 @@ from ....training import (
     build_dataset,
     build_system,
     hash_seed,
-    pick_device,
 )
+from ....training.presets import PRESETS
 from ... import style
 from .processes import gradient, gradients_of_two_processes  # noqa: F401 (the lesson's)
 

@@ -44,8 +44,8 @@ from finegan_lib.base import checkpoints, errors
 from finegan_lib.course import style
 from finegan_lib.figures import image_figure, show
 from finegan_lib.models.blocks import Encoder
-from finegan_lib.presets import PRESETS
 from finegan_lib.systems import FineGANSystem
+from finegan_lib.training.presets import PRESETS
 
 lab = course.lab("training")
 style.use_style()
@@ -321,10 +321,11 @@ except errors.InputError:
 # %% [markdown]
 # ## A run that stops in time
 #
-# A NaN is contagious: one weight, then one layer, and after a step of Adam the whole network. The
-# trainer looks at every loss that it logs and at every weight before it writes a checkpoint, and
-# stops with `TrainingDiverged` rather than overwrite good files with bad ones. Two accidents: a
-# lunatic's learning rate, and a cosmic ray that hits one weight of $G$ after step 13.
+# A NaN spreads: from one weight to one layer, and after a step of Adam to the whole network. The
+# training checks every loss that it logs, and every weight before it writes a checkpoint. If one is
+# not finite, it stops with `TrainingDiverged` and does not replace good files by bad ones. Two
+# accidents: a step size that is far too large; and one weight of $G$, which becomes NaN after
+# step 13.
 
 # %%
 absurd = lab.tiny_run(30, recipe={"learning_rate": 1e20})
@@ -610,7 +611,7 @@ print("the easiest are read without a doubt:", bool(surprise[easiest].max() < 0.
 #
 # `toy` trains in minutes on a CPU (the trained network of the lessons so far is `toy64`: the same
 # at twice the size, and trained for longer); `cub` is the paper's. The table is computed from
-# `finegan_lib.presets`: all settings in which they differ.
+# `finegan_lib.training.presets`: all settings in which they differ.
 
 # %%
 Markdown(lab.preset_table("toy", "cub"))

@@ -21,7 +21,6 @@ from ....figures import show
 from ....metrics.feature_networks import Reading, to_uint8
 from ....metrics.judges import Judges
 from ....models.generators import final_image, random_output
-from ....pretrained import load_generator
 from ....scoring.quality import (
     FeatureSums,
     Statistics,
@@ -30,6 +29,7 @@ from ....scoring.quality import (
     read_statistics,
     sample_pictures,
 )
+from ....training.pretrained import load_generator
 from ... import style
 
 SYSTEMS = ("Simple-GAN", "InfoGAN", "LR-GAN", "StackGAN-v2", "FineGAN")

@@ -39,8 +39,8 @@ from finegan_lib.course import style
 from finegan_lib.data import ToyBirds
 from finegan_lib.experiments.paper import paper_tables, toy_table
 from finegan_lib.metrics.feature_networks import load_network
-from finegan_lib.pretrained import load_finegan
 from finegan_lib.scoring.quality import fid, inception_score, kid
+from finegan_lib.training.pretrained import load_finegan
 
 lab = course.lab("image_quality")
 style.use_style()

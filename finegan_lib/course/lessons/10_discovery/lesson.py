@@ -44,7 +44,7 @@ from finegan_lib.experiments.paper import toy_table
 from finegan_lib.figures import image_figure
 from finegan_lib.metrics import hungarian_accuracy, kmeans_labels, nmi
 from finegan_lib.metrics.clustering import centre_crop, raw_pixels
-from finegan_lib.pretrained import load_finegan
+from finegan_lib.training.pretrained import load_finegan
 
 lab = course.lab("discovery")
 style.use_style()

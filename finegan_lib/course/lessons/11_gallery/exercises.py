@@ -3,7 +3,7 @@
 import torch
 
 from ....applications import inversion_loss
-from ....pretrained import load_finegan
+from ....training.pretrained import load_finegan
 from ...engine.exercises import Choice, Exploration, Fill, Mistake
 from . import lab
 

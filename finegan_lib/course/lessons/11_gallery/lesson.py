@@ -39,7 +39,7 @@ from finegan_lib.data import ToyBirds
 from finegan_lib.discovery import code_classifiers as discovery
 from finegan_lib.metrics import Judges, nmi
 from finegan_lib.metrics.clustering import control_features, kmeans_labels
-from finegan_lib.pretrained import load_finegan, load_generator
+from finegan_lib.training.pretrained import load_finegan, load_generator
 
 lab = course.lab("gallery")
 style.use_style()

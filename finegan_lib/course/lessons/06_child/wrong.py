@@ -1,0 +1,247 @@
+"""Right and wrong networks, steps and losses as students write them, for the tests."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .... import losses
+from ....codes import one_hot
+from ....losses import finegan_generator_loss, information_loss
+from ....models.finegan import FineGANOutput, stitch
+from ....systems import descend
+from . import lab
+
+# ------------------------------------------------------------------------------------- networks
+
+
+class OtherLayer(nn.Module):
+    """The library's layer, written differently; its parts are changed for the mistakes."""
+
+    paint, opacity, lay = map(staticmethod, (torch.tanh, torch.sigmoid, stitch))
+    conv_bias, mask_channels = False, 1
+
+    def __init__(self, channels, bias):
+        super().__init__()
+        self.m = nn.Conv2d(channels, self.mask_channels, 3, padding=1, bias=self.conv_bias)
+        self.f = nn.Conv2d(channels, 3, 3, padding=1, bias=self.conv_bias)
+        self.bias = bias
+
+    def shift(self, x):
+        return x + self.bias
+
+    def forward(self, features, behind):
+        mask = self.opacity(self.shift(self.m(features)))
+        return self.lay(self.paint(self.f(features)), mask, behind)
+
+
+def changed(parent, changes):
+    """A class with other attributes; functions of one or several tensors are no methods."""
+    own = ("shift",)
+    made = {k: v if k in own or not callable(v) else staticmethod(v) for k, v in changes.items()}
+    return type(parent.__name__, (parent,), made)
+
+
+def layer(**changes):
+    return changed(OtherLayer, changes)
+
+
+class OtherGenerator(nn.Module):
+    """The library's generator of parts, written differently."""
+
+    background = staticmethod(lambda codes: codes.b)
+    child = staticmethod(lambda codes: codes.c)
+    behind_parent = staticmethod(lambda b: b)
+    behind_child = staticmethod(lambda b, parent: parent.image)
+    into_child = staticmethod(lambda stem, features: features)
+    paint = staticmethod(torch.tanh)
+    p_twice, order = True, (0, 1, 2)
+
+    def __init__(self, config, stem, code_stage, layer):
+        super().__init__()
+        g, blocks, (wide, narrow) = config.g_dim, config.residual_blocks, lab.head_widths(config)
+        stems = [
+            stem(n, config.z_dim, config.image_size, g)
+            for n in (config.n_children, config.n_parents)
+        ]
+        self.stems = nn.ModuleList(stems)
+        self.canvas = nn.Conv2d(g, 3, 3, padding=1, bias=False)
+        self.joins = nn.ModuleList(
+            [
+                code_stage(config.n_parents, g, wide, blocks),
+                code_stage(config.n_children, wide, narrow, blocks),
+            ]
+        )
+        self.layers = nn.ModuleList(layer(width, config.mask_bias) for width in (wide, narrow))
+
+    def forward(self, codes):
+        b = self.paint(self.canvas(self.stems[0](self.background(codes), codes.z)))
+        stem = self.stems[1](codes.p, codes.z)
+        again = codes.p if self.p_twice else torch.zeros_like(codes.p)
+        features = self.joins[0](again, stem)
+        parent = self.layers[0](features, self.behind_parent(b))
+        deeper = self.joins[1](self.child(codes), self.into_child(stem, features))
+        child = self.layers[1](deeper, self.behind_child(b, parent))
+        stages = lab.as_stage(b), parent, child
+        return FineGANOutput(*(stages[i] for i in self.order))
+
+
+def generator(**changes):
+    return changed(OtherGenerator, changes)
+
+
+def for_layers():
+    random = torch.Generator().manual_seed(0)
+    return [
+        (
+            torch.randn(2, 4, 5, 6, generator=random),
+            torch.rand(2, 3, 5, 6, generator=random) * 2 - 1,
+        )
+    ]
+
+
+def for_generators():
+    random = torch.Generator().manual_seed(0)
+    z, c = torch.randn(4, 4, generator=random), torch.arange(4)
+    b, p = one_hot((c + 1) % 4, 4), one_hot(c % 2, 2)  # all different, so that none can be mixed up
+    return [(z, b, p, one_hot(c, 4))]
+
+
+# ------------------------------------------------------------------------------------- steps
+
+
+def for_steps():
+    random = torch.Generator().manual_seed(0)
+    images, full = torch.rand(2, 4, 3, 32, 32, generator=random) * 2 - 1
+    return [(images, full, torch.tensor([[4.0, 6.0, 20.0, 20.0]]).expand(4, 4).contiguous())]
+
+
+def step(
+    *,
+    detach=lambda image: image.detach(),
+    judged=lambda fake: fake.child.image,
+    seen_p=lambda fake: fake.parent.masked_foreground,
+    seen_c=lambda fake: fake.child.masked_foreground,
+    kept=lambda weights: weights,
+    real=lambda batch: batch.child_crop,
+    last=("G", "info"),
+    with_additions=True,
+    recipe=None,
+    judge=losses.hinge_discriminator_loss,
+    returned=True,
+):
+    """FineGAN's step with something changed."""
+
+    def step(generator, critics, move, batch, codes, additions=None, **given):
+        given = given if recipe is None else recipe
+        d_b, d_p, d_c = critics
+        fake = generator(codes)
+        weights = kept(losses.background_patch_weights(batch.box, d_b.geometry))
+        verdicts = *d_b(batch.full_image), d_b(detach(fake.background.image))[1]
+        made = {"D_b": losses.background_discriminator_loss(*verdicts, weights, **given)}
+        descend(move["D_b"], made["D_b"])
+        pair = real(batch), detach(judged(fake))
+        made["D_c"] = judge(*map(d_c.real_fake_logits, pair))
+        descend(move["D_c"], made["D_c"])
+        terms = finegan_generator_loss(
+            *d_b(fake.background.image),
+            d_c.real_fake_logits(judged(fake)),
+            d_p.code_logits(seen_p(fake)),
+            d_c.code_logits(seen_c(fake)),
+            codes,
+            **given,
+        )
+        if with_additions and additions:
+            terms |= additions(fake, codes)
+        descend([move[name] for name in last], sum(terms.values()))
+        return made | terms if returned else None
+
+    return step
+
+
+def update(*, zero=("G", "info"), step=("G", "info"), late=False, terms=None):
+    """The last update with something changed."""
+
+    def update(given, move):
+        loss = terms(given) if terms else given["child"] + given["child_info"]
+        if late:
+            loss.backward()
+        for name in zero:
+            move[name].zero_grad()
+        if not late:
+            loss.backward()
+        for name in step:
+            move[name].step()
+
+    return update
+
+
+def for_laying():
+    random = torch.Generator().manual_seed(0)
+    b, fp, fc = torch.rand(3, 2, 3, 4, 4, generator=random) * 2 - 1
+    mp, mc = torch.rand(2, 2, 1, 4, 4, generator=random)
+    return [(b, fp, mp, fc, mc)]
+
+
+def lay(child):
+    """P as it is, and C by a function of (B, P, F_p, M_p, F_c, M_c)."""
+
+    def answer(b, parent, own):
+        p = lab.lay(b, parent, own)[0]
+        return [p, child(b, p, *parent, *own)]
+
+    return answer
+
+
+# ------------------------------------------------------------------------------------- losses
+
+
+def total(bg=10.0, aux=1.0, adv=1.0, p=1.0, c=1.0, *, mean=torch.mean, turned=(), minimax=False):
+    """The generator's loss with other weights, or with signs turned inside of some softplus."""
+
+    def loss(a, b, d, parent, child, i, j):
+        def wants_yes(name, logits):
+            return mean(F.softplus(logits if name in turned else -logits))
+
+        adversarial = -mean(F.softplus(d)) if minimax else wants_yes("adv", d)
+        return (
+            bg * wants_yes("bg", b)
+            + aux * wants_yes("aux", a)
+            + adv * adversarial
+            + p * information_loss(parent, i)
+            + c * information_loss(child, j)
+        )
+
+    return loss
+
+
+LOSS_MISTAKES = {
+    "in the paper, D_b's real/fake term counts ten times": total(bg=1),
+    "the 10 belongs to D_b's real/fake term alone, not to aux": total(aux=10),
+    "aux and background_logits are swapped: the 10 belongs to real/fake": total(bg=1, aux=10),
+    "the 10 belongs to L_bg_adv, not to L_c_adv": total(bg=1, adv=10),
+    "nothing but D_b's real/fake term counts ten times": total(10, 10, 10, 10, 10),
+    "L_bg_adv is missing: D_b's real/fake verdict on B": total(bg=0),
+    "L_bg_aux is missing: every patch of B shall be called background": total(aux=0),
+    "L_c_adv is missing: D_c's verdict on the finished image": total(adv=0),
+    "L_p is missing: the information about p": total(p=0),
+    "L_c_info is missing: the information about c": total(c=0),
+    "both informations are missing": total(p=0, c=0),
+    "L_p counts twice": total(p=2),
+    "L_c_info counts twice": total(c=2),
+    "L_c_adv counts twice": total(adv=2),
+    "L_c_adv: this is the minimax loss log(1 − D); lesson {{gan}} chose −log D": total(
+        minimax=True
+    ),
+    "the sign of the information: −E[log Q] is the loss, and cross-entropy has it": total(
+        p=-1, c=-1
+    ),
+    "the sign of L_p: cross-entropy is −E[log Q] already": total(p=-1),
+    "the sign of L_c_info: cross-entropy is −E[log Q] already": total(c=-1),
+    "G asks to be called fake everywhere: −log σ(s) is softplus(−s)": total(
+        turned=("bg", "aux", "adv")
+    ),
+    "L_bg_adv asks for fake patches: −log σ(s) is softplus(−s)": total(turned=("bg",)),
+    "L_bg_aux asks for no background: −log σ(s) is softplus(−s)": total(turned=("aux",)),
+    "L_c_adv asks to be called fake: −log σ(s) is softplus(−s)": total(turned=("adv",)),
+    "E is a mean over patches and batch, not a sum": total(mean=torch.sum),
+}

@@ -1,0 +1,50 @@
+"""One training step of the plain GAN, of lesson 01."""
+
+import torch
+from torch import Tensor
+
+from .. import losses
+from ..data.example import TrainingExample
+from ..models.gan import GANConfig, GANDiscriminator, GANGenerator
+from ..speed.distributed import draw
+from .judging import refuse_additions
+from .parts import System, adam, average_of, descend, follow, frozen
+from .recipe import Recipe
+
+
+class GANSystem(System):
+    """Generator and discriminator of Goodfellow et al. (2014), non-saturating or hinge loss."""
+
+    make_generator = GANGenerator
+    takes_additions = False  # to what D judges
+
+    def __init__(self, config: GANConfig, recipe: Recipe):
+        super().__init__(recipe)
+        if not self.takes_additions:
+            refuse_additions(recipe, "the GAN")
+        self.config = config
+        self.generator = self.make_generator(config)
+        self.discriminator = GANDiscriminator(config)
+        self.average = average_of(self.generator)
+        self.optimisers = {
+            "G": adam(self.generator.parameters(), recipe),
+            "D": adam(self.discriminator.parameters(), recipe, recipe.slower_d),
+        }
+
+    def step(self, batch: TrainingExample, random: torch.Generator, hard=False) -> dict:
+        """One update of D, then of G. Returns the losses, scalars."""
+        real = batch.child_crop
+        d_loss, g_loss = losses.adversarial_losses(self.recipe.adversarial)
+        z = draw(torch.randn, len(real), self.config.z_dim, generator=random).to(real)
+        fake = self.generator(z)
+        loss_d = d_loss(self.discriminator(real), self.discriminator(fake.detach()))
+        descend(self.optimisers["D"], loss_d)
+        with frozen(self.discriminator):
+            loss_g = g_loss(self.discriminator(fake))
+            descend(self.optimisers["G"], loss_g)
+        follow(self)
+        return {"D": loss_d, "G": loss_g}
+
+    def real_logits(self, images: Tensor) -> Tensor:
+        """D's logits of images, (N, 3, S, S) → (N,)."""
+        return self.discriminator(images)

@@ -1,0 +1,136 @@
+"""Parts that the steps of all families are made of."""
+
+import copy
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torchvision.utils import make_grid
+
+from ..models.generators import final_image, random_output
+from ..speed import distributed
+from .recipe import Recipe
+
+
+class System(nn.Module):
+    """What one training step is: networks, optimisers, losses. What all families have in common.
+
+    A family's own class makes ``generator``, ``average`` and ``optimisers``, and defines
+    ``step(batch, random, hard=False)``, which returns the losses, and ``real_logits(images)``.
+
+    The count of updates stays on the CPU. To ask a GPU for it would be to wait, in every step, for
+    all that the GPU still has to do.
+    """
+
+    def __init__(self, recipe: Recipe):
+        super().__init__()
+        self.recipe = recipe
+        self.noise_sd = recipe.d_noise  # of the noise on what D judges; falls to 0
+        self.elapsed = 0.0  # the fraction of the run that is over
+        self.register_buffer("updates", torch.tensor(0))
+        if recipe.augment_target:
+            self.register_buffer("augment_strength", torch.tensor(recipe.augment_strength))
+
+    def advance(self, elapsed: float) -> None:
+        """Set what changes over a run, given the fraction of it that is over."""
+        self.elapsed = elapsed
+        self.noise_sd = self.recipe.d_noise * (1 - elapsed)
+
+    def _apply(self, *args, **kwargs):
+        count = self.updates
+        moved = super()._apply(*args, **kwargs)
+        self.updates = count
+        return moved
+
+    @torch.no_grad()
+    def picture(self, seed: int = 0) -> Tensor:
+        """64 images of the averaged generator in one, (3, H, W) in [0, 1]."""
+        return image_grid(final_image(self.drawn(64, seed)), columns=8)
+
+    def drawn(self, n: int, seed: int):
+        """What the averaged generator makes of n random codes."""
+        return random_output(self.average, n, seed)
+
+
+@contextmanager
+def frozen(*modules: nn.Module):
+    """Let gradients flow through the modules without computing any for their weights."""
+    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, live: nn.Module, decay: float, buffers: bool) -> None:
+    """average ← decay·average + (1 − decay)·live, weight by weight.
+
+    BatchNorm's running statistics are averaged too if ``buffers``, else copied.
+    """
+    pairs = list(zip(average.parameters(), live.parameters(), strict=True))
+    copied = list(zip(average.buffers(), live.buffers(), strict=True))
+    if buffers:
+        pairs += [(kept, new) for kept, new in copied if kept.is_floating_point()]
+        copied = [(kept, new) for kept, new in copied if not kept.is_floating_point()]
+    torch._foreach_lerp_(*map(list, zip(*pairs, strict=True)), 1 - decay)
+    if copied:
+        torch._foreach_copy_(*map(list, zip(*copied, strict=True)))
+
+
+def follow(system: "System") -> None:
+    """One step of a system's average behind its generator, as its recipe says.
+
+    With ``ema_warmup`` the decay rises as (1 + n)/(10 + n) in step n until it reaches
+    ``ema_decay``: the first pictures then show what was learnt, not how the weights began.
+    """
+    system.updates += 1
+    recipe, n = system.recipe, int(system.updates)
+    decay = min(recipe.ema_decay, (1 + n) / (10 + n)) if recipe.ema_warmup else recipe.ema_decay
+    update_average(system.average, system.generator, decay, recipe.ema_buffers)
+
+
+def image_grid(images: Tensor, columns: int) -> Tensor:
+    """Images (N, 3, S, S) in [-1, 1] as one picture, (3, H, W) in [0, 1], on the CPU."""
+    return make_grid(images.float().cpu() / 2 + 0.5, nrow=columns, padding=1).clamp(0, 1)
+
+
+def average_of(random: nn.Module) -> nn.Module:
+    """A copy to hold the running average: in evaluation mode, never trained."""
+    return copy.deepcopy(random).eval().requires_grad_(False)
+
+
+def adam(parameters, recipe: Recipe, factor: float = 1.0) -> torch.optim.Adam:
+    """Adam as the paper has it, betas (0.5, 0.999), at ``factor`` times the recipe's step size."""
+    parameters = list(parameters)
+    fused = not any(p.is_meta for p in parameters)  # torch 2.4 refuses it where there is no memory
+    rate = factor * recipe.learning_rate
+    return torch.optim.Adam(parameters, lr=rate, betas=(0.5, 0.999), fused=fused)
+
+
+def weights_of(*networks: nn.Module) -> list[nn.Parameter]:
+    """The weights of several networks, one after the other."""
+    return [weight for network in networks for weight in network.parameters()]
+
+
+def descend(optimisers, loss: Tensor) -> None:
+    """One step of one optimiser, or of several, down a loss's gradient.
+
+    In float16 gradients would vanish below 6e-8, so there the loss is multiplied by a large number
+    first and the gradients are divided by it (Micikevicius et al., 2018). A step whose gradients
+    overflow is left out, and the number halved.
+    """
+    optimisers = optimisers if isinstance(optimisers, list) else [optimisers]
+    for optimiser in optimisers:
+        optimiser.zero_grad(set_to_none=True)
+    scaler = getattr(optimisers[0], "scaler", None)
+    (loss if scaler is None else scaler.scale(loss)).backward()
+    distributed.average_gradients(optimisers)
+    for optimiser in optimisers:
+        optimiser.step() if scaler is None else scaler.step(optimiser)
+    torch.clear_autocast_cache()  # it holds the weights from before, in 16 bits
+    if scaler is not None:
+        scaler.update()

@@ -1,0 +1,114 @@
+"""How to train: every switch of the recipe, the paper's value its default."""
+
+from dataclasses import dataclass
+
+from ..base.errors import InputError
+from ..base.options import option
+from .augmentation import POLICIES
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train. The defaults are the paper's; what goes beyond it is off.
+
+    The additions, each a switch of its own: ``slower_d``, ``final_decay``, ``adversarial="hinge"``,
+    ``ema_warmup``, ``ema_buffers``, all from ``relativistic`` on; and in the model
+    ``child_norm``, ``min_head_channels``, ``mask_bias``, ``view``, ``background_gain`` and
+    ``parent_gain``.
+    """
+
+    learning_rate: float = option(2e-4, "Adam's step size")
+    slower_d: float = option(1.0, "the discriminators' step size as a fraction of it (paper: 1)")
+    final_decay: float = option(0.0, "last fraction of the steps, in which step sizes fall to 0")
+    adversarial: str = option("bce", "real/fake loss (paper: bce)", choices=("bce", "hinge"))
+    background_weight: float = option(10.0, "weight of D_b's real/fake loss")
+    information_weight: float = option(1.0, "weight of the two information losses")
+    colour_weight: float = option(
+        1.0, "StackGAN: weight of the colour consistency between scales (paper: 1)"
+    )
+    ema_decay: float = option(0.999, "decay of the running average of G's weights, per step")
+    ema_warmup: bool = option(False, "shorter average at the start (paper: no)")
+    ema_buffers: bool = option(False, "average G's BatchNorm statistics too (paper: no)")
+    hard_pool: int = option(10, "hard-negative phase: batches drawn for one that is kept")
+    relativistic: bool = option(
+        False, "D_c judges pairs of a real and a drawn image, its loss that of RpGAN (paper: no)"
+    )
+    r1: float = option(0.0, "weight gamma of the R1 penalty, D_c's gradient at real images")
+    r2: float = option(0.0, "weight gamma of the R2 penalty, D_c's gradient at drawn images")
+    augment: tuple[str, ...] = option(
+        (), "change what D_c judges, real and drawn: any of colour, translation, cutout"
+    )
+    augment_strength: float = option(
+        1.0, "probability of each such change; with augment_target, the one at the start"
+    )
+    augment_target: float = option(
+        0.0, "ADA: let the probability hold E[sign D_c(real)] at this value (0: it stays)"
+    )
+    augment_ramp: int = option(100_000, "ADA: images in which the probability can go from 0 to 1")
+    d_noise: float = option(
+        0.0, "sd of noise on all that D_c judges, real and fake; falls to 0 over the run"
+    )
+    free_background: bool = option(False, "draw b independently of c in training (paper: b = c)")
+    free_child: float = option(
+        0.0, "fraction of a batch with p drawn apart from c, for the code readers and D_b only"
+    )
+    contrastive_child: float = option(
+        0.0, "weight of C3-GAN's contrastive losses, on a head of D_c's own"
+    )
+    pose_info: float = option(0.0, "weight of the information about z in the parent mask")
+    pose_dims: int = option(4, "how many numbers of z that asks to be readable")
+    mask_pull: float = option(0.0, "weight of |M_c - M_p|, pulling the child's mask")
+    mask_pull_back: float = option(0.0, "weight of |M_c - M_p|, pulling the parent's mask")
+    mask_binary: float = option(0.0, "weight of M(1 - M), on both masks")
+    mask_area: float = option(0.0, "weight of the mask area's distance from its range")
+    mask_smallest: float = option(0.1, "mask area range, lower end, as a fraction of the image")
+    mask_largest: float = option(0.5, "mask area range, upper end, as a fraction of the image")
+    mask_lean: float = option(
+        0.0, "weight of the parent masks' leaning against the side that z's first number says"
+    )
+    code_noise: float = option(0.0, "sd of the noise added to what the code heads see")
+    code_colour: float = option(
+        0.0, "sd of a colour that is added to the whole of each foreground they see"
+    )
+    code_flip: bool = option(False, "mirror what the code heads see, at random")
+    code_affine: float = option(0.0, "random scale, turn and shift of it (0.2: +-20 %, 12 deg.)")
+    silhouette: float = option(
+        0.0, "fraction of parent foregrounds shown to D_p in one flat colour"
+    )
+    child_restart: float = option(
+        0.0,
+        "start a child anew whose foreground differs from a sibling's by less: root mean square, "
+        "of pixels in [-1, 1] (0: never)",
+    )
+    restart_every: int = option(800, "steps between two such comparisons")
+    restart_until: float = option(0.6, "fraction of the run after which none is started anew")
+
+    def __post_init__(self):
+        sound = {
+            "learning_rate": (self.learning_rate > 0, "above 0"),
+            "slower_d": (self.slower_d > 0, "above 0"),
+            "final_decay": (0 <= self.final_decay <= 1, "in [0, 1]"),
+            "ema_decay": (0 <= self.ema_decay <= 1, "in [0, 1]"),
+            "hard_pool": (self.hard_pool >= 1, "at least 1"),
+            "mask_smallest": (0 <= self.mask_smallest <= self.mask_largest, "in [0, mask_largest]"),
+            "silhouette": (0 <= self.silhouette <= 1, "in [0, 1]"),
+            "free_child": (0 <= self.free_child < 1, "in [0, 1)"),
+            "r1": (self.r1 >= 0, "at least 0"),
+            "r2": (self.r2 >= 0, "at least 0"),
+            "augment": (
+                set(self.augment) <= set(POLICIES) and len(set(self.augment)) == len(self.augment),
+                f"some of {', '.join(POLICIES)}, each once",
+            ),
+            "augment_strength": (0 <= self.augment_strength <= 1, "in [0, 1]"),
+            "augment_target": (-1 < self.augment_target < 1, "between -1 and 1"),
+            "augment_ramp": (self.augment_ramp >= 1, "at least 1"),
+            "restart_every": (self.restart_every >= 1, "at least 1"),
+            "restart_until": (0 <= self.restart_until <= 1, "in [0, 1]"),
+        }
+        for name, (good, wanted) in sound.items():
+            if not good:
+                raise InputError(
+                    f"{name} must be {wanted}",
+                    seen=getattr(self, name),
+                    cure="Choose another value, or leave the option out.",
+                )

@@ -1,0 +1,100 @@
+"""What a run is built of: networks and optimisers, images, the weights that it starts from."""
+
+import dataclasses
+
+import torch
+from torch.utils.data import Dataset
+
+from .. import families
+from ..base.checkpoints import checkpoint_path, load_checkpoint
+from ..base.errors import InputError
+from ..data import ToyBirds
+from ..data.cache import CachedBirds
+from ..data.folder import MARGIN
+from .config import RunConfig
+
+
+def build_system(config: RunConfig) -> torch.nn.Module:
+    """The networks and optimisers of a run freshly initialised from its seed.
+
+    Whatever the family, it has ``step``, ``picture``, ``generator``, ``average``, ``recipe`` and
+    ``optimisers``.
+    """
+    torch.manual_seed(config.loop.seed)
+    return families.of(config.model).system(config.model, config.recipe)
+
+
+def build_dataset(config: RunConfig, progress: bool = True, data=None) -> Dataset:
+    """The images that a run trains on; ``data``: a data set in place of the one that it names."""
+    model, loop = config.model, config.loop
+    if data is not None:
+        if data.image_size != model.image_size:
+            raise InputError(
+                "the data set has another image size than the model",
+                seen=f"{data.image_size}, not {model.image_size}",
+                cure="Make it with the model's image_size.",
+            )
+        return data
+    if loop.data != "toybirds":
+        return CachedBirds(
+            loop.data,
+            image_size=model.image_size,
+            seed=loop.seed,
+            crop_scale=loop.crop_scale,
+            full_scale=loop.full_scale or MARGIN,
+            progress=progress,
+        )
+    sizes = {}
+    if loop.world_parents or loop.world_children:
+        drawn = {"n_parents": loop.world_parents, "n_children": loop.world_children}
+        drawn = {name: n or getattr(model, name, 0) for name, n in drawn.items()}
+        sizes = {name: n for name, n in drawn.items() if n}
+    elif hasattr(model, "hierarchy"):
+        sizes = {"hierarchy": model.hierarchy()}
+    return ToyBirds(
+        loop.n_images,
+        image_size=model.image_size,
+        seed=loop.data_seed,
+        progress=progress,
+        **sizes,
+    )
+
+
+def start_from(name_or_file, system, config: RunConfig) -> dict:
+    """Give a fresh system the weights of a checkpoint; the optimisers stay fresh.
+
+    A checkpoint of a run gives every network, an exported file the generator: both the live one
+    and its running average start from the averaged weights.
+
+    Returns:
+        What the checkpoint holds.
+
+    Raises:
+        InputError: if there is no such checkpoint, or its sizes are others than the config's.
+    """
+    path = checkpoint_path(name_or_file)
+    state, metadata = load_checkpoint(path)
+    saved = RunConfig.from_dict(metadata.get("config", {}))
+    if saved.family != config.family:
+        raise InputError(
+            f"the checkpoint to start from is of the family {saved.family}",
+            seen=f"{config.family} to train, {path}",
+            cure="Choose a checkpoint, or a preset, of the same family.",
+        )
+    try:
+        if "generator" in state:
+            system.generator.load_state_dict(state["generator"])
+            system.average.load_state_dict(state["generator"])
+        else:
+            system.load_state_dict(state["networks"])
+    except (KeyError, RuntimeError) as error:
+        sizes = dataclasses.asdict(saved.model), dataclasses.asdict(config.model)
+        other = [name for name in sizes[0] if sizes[0][name] != sizes[1][name]]
+        here = ", ".join(f"{name}={sizes[0][name]}" for name in other) or str(error)
+        wanted = ", ".join(f"{name}={sizes[1][name]}" for name in other) or "the same sizes"
+        raise InputError(
+            "the checkpoint to start from has other sizes than the networks to train",
+            seen=f"{here} in {path}, {wanted} to train",
+            cure="Set these options to the checkpoint's values, or start fresh.",
+        ) from error
+    return state
