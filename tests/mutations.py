@@ -39,7 +39,7 @@ class Mutation(NamedTuple):
 
 LOSSES, CODES = "losses.py", "codes.py"
 INFOGAN, VIEWS, PARTS = "systems/infogan.py", "systems/views.py", "systems/parts.py"
-HARD = "systems/hard_negatives.py"
+HARD, ADDITIONS = "systems/hard_negatives.py", "systems/additions.py"
 GENERATOR, BLOCKS, TRAINING = "models/finegan.py", "models/blocks.py", "training/loop.py"
 CLUSTERING, FACTORS = "metrics/clustering.py", "metrics/factors.py"
 QUALITY = "scoring/quality.py"
@@ -170,14 +170,14 @@ MUTATIONS = (
     ),
     Mutation(
         "silhouettes-teach-the-mask-nothing",
-        SYSTEMS,
+        VIEWS,
         "stage.mask * colour, images)",
         "stage.mask.detach() * colour, images)",
         ("parent",),
     ),
     Mutation(
         "views-are-never-mirrored",
-        SYSTEMS,
+        VIEWS,
         "mirror = draw_signs(n, generator=",
         "mirror = 1 + 0 * draw_signs(n, generator=",
         ("parent",),
@@ -191,14 +191,14 @@ MUTATIONS = (
     ),
     Mutation(
         "pull-back-pulls-the-child-as-well",
-        SYSTEMS,
+        ADDITIONS,
         "recipe.mask_pull_back * losses.mask_pull_loss(*masks)",
         "recipe.mask_pull_back * losses.mask_pull_loss(masks[1], masks[0])",
         ("child",),
     ),
     Mutation(
         "free-children-are-judged-real-or-fake",
-        SYSTEMS,
+        ADDITIONS,
         "torch.cat([codes.p[:judged], any_p])",
         "torch.cat([any_p, codes.p[n - judged :]])",
         ("child",),

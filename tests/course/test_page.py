@@ -56,12 +56,14 @@ def test_the_page_has_all_that_it_reads(stand_in, tmp_path):
         name for name in read if not name.startswith("https:") and not (folder / name).exists()
     ]
     assert "@" not in re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
-    (facts,) = json.loads((folder / "networks.js").read_text().partition("= ")[2].rstrip(";\n"))
+    networks = json.loads((folder / "networks.js").read_text().partition("= ")[2].rstrip(";\n"))
+    assert [facts["name"] for facts in networks] == build.shipped()
+    facts = networks[0]
     assert facts["name"] == "toy" and facts["view"] and len(facts["parent_of"]) == 20
     for name in (facts["file"], "toy_p.png", "toy_c.png", "toy_b.png", "ort/LICENSE"):
         assert (folder / name).stat().st_size > 0
     assert {path.name for path in (folder / "from_disk").iterdir()} == {
-        "toy.onnx.js",
+        *(f"{name}.onnx.js" for name in build.shipped()),
         "ort_ort-wasm-simd-threaded.mjs.js",
         "ort_ort-wasm-simd-threaded.wasm.js",
     }

@@ -2,6 +2,7 @@
 
 import base64
 import html
+import itertools
 from pathlib import Path
 
 import nbformat
@@ -138,21 +139,21 @@ def write_front_page(folder: Path, page: Path, pages: dict[str, list[str]]) -> N
 
 
 def best_figure(lesson: str) -> bytes:
-    """The PNG of a lesson's card: of the cell that its header names, or its first one.
+    """The PNG of a lesson's card: the first one from the cell on that its header names.
 
     Raises:
         InputError: if no such cell holds a picture.
     """
     part = lesson_facts(lesson).get("card", "")
     notebook = nbformat.read(ROOT / "notebooks" / f"{lesson}.ipynb", as_version=4)
-    for cell in notebook.cells:
-        if cell.cell_type == "code" and part in cell.source:
-            for output in cell.outputs:
-                if picture := output.get("data", {}).get("image/png"):
-                    return base64.b64decode(picture)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in itertools.dropwhile(lambda cell: part not in cell.source, code):
+        for output in cell.outputs:
+            if picture := output.get("data", {}).get("image/png"):
+                return base64.b64decode(picture)
     raise InputError(
         f"lesson {lesson} has no picture for its card",
-        seen=f"no picture below a cell with {part!r}",
+        seen=f"no picture from a cell with {part!r} on",
         cure="Render the lesson, or name another cell as `card` in its header.",
     )
 

@@ -31,7 +31,7 @@ SCRIPTS = ("codes", "paint", "network", "mix_and_grid", "playground", "networks"
 FIGURE_SCRIPTS = ("codes", "maths", "figures", "start")
 NETWORKS = {  # shipped name → title on the page; those whose weights are there are taken
     "toy": "ToyBirds, a drawn world (64 pixels)",
-    "birds": "photographs of birds",
+    "birds": "photographs of birds (64 pixels)",
 }
 SEED = 3  # of the first bird's z, and of the pictures of the codes
 TILE = 64  # pixels of a code's picture at most
@@ -123,10 +123,9 @@ def placed(folder: Path, root: str) -> str:
 def fragment(facts: list[dict], problem: str) -> str:
     """The playground as HTML, for a document in the page's folder."""
     text = (SITE / "playground.html").read_text(encoding="utf-8")
-    status = "Loading the network …"
+    status = ""
     if problem:
         status = f"This copy of the page stands still: it was built without its runtime. {problem}"
-        text = text.replace("Scripts are off in this browser, so the", "The")
     words = "A grid of generated birds: every row has one shape, every column one appearance."
     for name, value in {
         "ROOT": "",

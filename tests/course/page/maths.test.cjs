@@ -42,6 +42,8 @@ test("stitching, averages, distances, shares", () => {
   near(f.runningAverage([0, 1], 0.999, true)[1], 1 - 2 / 11);
   near(f.frechet(1, 2, 3, 5), 13);
   assert.deepEqual(f.shares(4, 10), [3, 3, 2, 2]);
+  assert.deepEqual(f.overlaps(3, 3, 2), [1, 1, 2, 1, 2, 1, 1]);
+  assert.deepEqual(f.overlaps(3, 4, 2), [1, 1, 2, 2, 2, 2, 1, 1]);
   near(f.nmi([[7, 0], [0, 3]]), 1);
   near(f.nmi([[5, 5], [5, 5]]), 0);
 });

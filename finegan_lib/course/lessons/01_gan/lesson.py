@@ -6,7 +6,7 @@
 #     about: "painter and critic"
 #     question: "How can a network learn to paint without being told what is wrong with a picture?"
 #     afterwards: "write down the game, and see saturation and mode collapse"
-#     card: "ring_gan(keep=moments)"
+#     card: "ring_gan(keep="
 #     play: gan
 #     play_in: "The best discriminator there is"
 #     t4_seconds: 40

@@ -6,6 +6,9 @@
 #     about: "convolutions that paint"
 #     question: "How do a hundred numbers become a picture of a bird?"
 #     afterwards: "build a stem, an up-block and a critic, and train them until birds are seen"
+#     card: "From noise to owls"
+#     play: pictures
+#     play_in: "Making a map larger"
 #     t4_seconds: 40
 # ---
 # ruff: noqa: F821

@@ -51,6 +51,18 @@
           Math.log(2).toFixed(3)} nats; G's loss against D*: ${(2 * jsd - Math.log(4)).toFixed(3)}.`];
       },
     },
+    pictures: {
+      title: "How often a transposed convolution writes to each pixel",
+      sliders: { kernel: ["width of the kernel", 1, 6, 1, 3], stride: ["stride", 1, 3, 1, 2] },
+      draw({ kernel, stride }) {
+        const written = f.overlaps(9, kernel, stride);
+        const wide = 320 / written.length;
+        const even = kernel % stride === 0;
+        return [drawing(written.length, 7, ["pixel", "times"], (u, v) => written.map((times, i) => bar(
+          u(i), v(times), wide - 1, 160 - v(times), times % 2 ? "a" : "c")).join("")),
+        even ? "Between the ends all pixels are written equally often." : "Unequal neighbours: a checkerboard."];
+      },
+    },
     infogan: {
       title: "The bound and its gap",
       sliders: {

@@ -57,6 +57,13 @@
     });
   }
 
+  /** How often a transposed convolution writes to each pixel of a row of n, lesson 02. */
+  function overlaps(n, kernel, stride) {
+    const written = Array(stride * (n - 1) + kernel).fill(0);
+    for (let i = 0; i < n; i++) for (let k = 0; k < kernel; k++) written[stride * i + k] += 1;
+    return written;
+  }
+
   /** The Fréchet distance of two normal distributions of one number, lesson 08. */
   const frechet = (m1, s1, m2, s2) => (m1 - m2) ** 2 + (s1 - s2) ** 2;
 
@@ -66,6 +73,6 @@
 
   Object.assign(finegan, {
     normal, bestDiscriminator, jensenShannon, entropy, mutualInformation, informationBound, nmi,
-    keptPatches, stitch, runningAverage, frechet, shares,
+    keptPatches, overlaps, stitch, runningAverage, frechet, shares,
   });
 }

@@ -1,0 +1,56 @@
+"""The house: imports between the rooms of finegan_lib run one way, and few files lie outside."""
+
+import ast
+import inspect
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import finegan_lib
+from finegan_lib.systems import FineGANSystem
+
+PACKAGE = Path(finegan_lib.__file__).parent
+
+
+def imported(path: Path):
+    """The rooms of this package that a file imports from, inside functions too."""
+    inside = path.relative_to(PACKAGE).parts
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            parts = (node.module or "").split(".") if node.module else []
+            if node.level:
+                parts = [*inside[: len(inside) - node.level], *parts]
+            elif parts[0] != "finegan_lib":
+                continue
+            else:
+                parts = parts[1:]
+            yield from [parts[0]] if parts else [alias.name for alias in node.names]
+
+
+def arrows() -> dict[str, set[str]]:
+    """room → the rooms that it imports from; a file at the top is a room of its own."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        targets = {name for name in imported(path) if name != room and not name.startswith("__")}
+        found.setdefault(room, set()).update(targets)
+    return found
+
+
+def test_no_import_runs_back_up():
+    """Somebody who reads a room needs the rooms below it only: there is no circle."""
+    order = list(TopologicalSorter(arrows()).static_order())  # raises CycleError otherwise
+    assert order.index("base") < order.index("models") < order.index("systems")
+    assert order.index("systems") < order.index("families") < order.index("training")
+
+
+def test_few_files_lie_outside_the_rooms():
+    assert len([path for path in PACKAGE.iterdir() if path.is_file()]) <= 8
+
+
+def test_the_papers_step_reads_alone():
+    """From the four optimisers to the three updates: at most a hundred lines, and no switch."""
+    source = inspect.getsource(FineGANSystem)
+    step = source[source.index("self.optimisers = {") :]
+    assert len(step.splitlines()) <= 100
+    tree = ast.parse("class Step:\n" + source.split("\n", 1)[1])
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.If | ast.IfExp)]
