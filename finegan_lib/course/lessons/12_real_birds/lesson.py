@@ -91,9 +91,10 @@ course.check("{{number}}.1", my_guess)
 # Three things help, and each is a switch of `python -m finegan_lib train` (`--help` names its
 # source):
 #
-# * **Augmentation of what D judges** (`finegan_lib/systems/augmentation.py`): D never sees a picture
-#   as it is, but moved, recoloured, partly covered. Real and drawn pictures are treated alike, and
-#   the change can be differentiated, so G still has a slope and does not learn to draw the changes.
+# * **Augmentation of what D judges** (`finegan_lib/systems/augmentation.py`): D never sees a
+#   picture as it is, but moved, recoloured, partly covered. Real and drawn pictures are treated
+#   alike, and the change can be differentiated, so G still has a slope and does not learn to draw
+#   the changes.
 # * **Gradient penalties**: D must not be steep at real pictures (R1) or at drawn ones (R2).
 # * **Pairs** (the relativistic loss): D need only find the real picture more real than the drawn
 #   one.
