@@ -18,6 +18,7 @@ from finegan_lib.models.finegan import (
     BACKGROUND_LAYERS,
     BackgroundDiscriminator,
     FineGANConfig,
+    FineGANGenerator,
     stitch,
 )
 from finegan_lib.systems import Recipe
@@ -151,7 +152,7 @@ def test_d_p_learns_to_read_the_parent():
 
 def test_codes_for_parents_are_tied_and_share_their_noise():
     config = FineGANConfig(image_size=32, n_parents=3, n_children=7, z_dim=4, g_dim=4, d_dim=4)
-    generator = background_lab.FineGANGenerator(config)
+    generator = FineGANGenerator(config)
     codes = parent_lab.codes_for_parents(generator, 2, seed=1)
     assert codes.p_index.tolist() == [0, 0, 1, 1, 2, 2]
     assert codes.c_index.tolist() == codes.b_index.tolist() == [0, 0, 3, 3, 5, 5]
@@ -174,7 +175,7 @@ def test_what_d_p_is_shown_matters_and_must_be_known():
         for shown in ("foreground", "image")
     ]
     torch.manual_seed(0)
-    fresh = background_lab.FineGANGenerator(parent_lab.PARENT).background_image.weight
+    fresh = FineGANGenerator(parent_lab.PARENT).background_image.weight
     assert torch.equal(weights[0], fresh)  # reading M·F leaves the background stage alone
     assert not torch.equal(weights[1], fresh)
     with pytest.raises(InputError, match="foreground"):

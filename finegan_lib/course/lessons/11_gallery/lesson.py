@@ -15,7 +15,7 @@
 # %% [markdown]
 # # {{number}} · Gallery: what one can do with it, and what came after
 #
-# The network is built, trained and measured. This last lesson is a walk through its pictures: the
+# The network is built, trained and measured. This lesson is a walk through its pictures: the
 # figures of the paper, drawn by the network that comes with the course; then the uses that the
 # authors had in mind; then the weaknesses, and who took up which of them.
 #
@@ -446,7 +446,8 @@ course.check("{{number}}.5", my_walk)
 # * **{{discovery}}** Whoever can paint a species to order can teach another to recognise it.
 # * **{{gallery}}** And can repaint the world a little.
 #
-# **Go on with** your own pictures: a folder in CUB's layout, with boxes, is all that
+# **Go on with** lesson {{real_birds}}, photographs; and with your own: a folder in CUB's layout,
+# with boxes, is all that
 # `python -m finegan_lib train --preset cub --data FOLDER` needs. And a GPU, and patience.
 
 # %% tags=["nbval-check-output"]

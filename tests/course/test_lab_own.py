@@ -1,0 +1,49 @@
+"""The student's own FineGAN: made of parts, it is the library's, and so are its losses."""
+
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import pytest
+import torch
+
+from finegan_lib import course
+from finegan_lib.data import ToyBirds
+from finegan_lib.models.finegan import FineGANGenerator
+
+lab = course.lab("child")
+SMALL = replace(lab.OWN, model=replace(lab.OWN.model, g_dim=4, d_dim=4))
+TERMS = ("D_b", "D_c", "background", "parent_info", "child", "child_info", "pull", "area")
+
+
+@pytest.fixture(scope="module")
+def birds(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("birds")
+    return ToyBirds(40, image_size=32, seed=3, cache_dir=folder, progress=False)
+
+
+@pytest.fixture(scope="module")
+def codes():
+    return SMALL.model.hierarchy().codes(torch.randn(2, SMALL.model.z_dim), torch.arange(2))
+
+
+def test_a_generator_of_parts_draws_what_the_librarys_draws(codes):
+    torch.manual_seed(0)
+    library, own = FineGANGenerator(SMALL.model), lab.PartsGenerator(SMALL.model)
+    lab.own.copy_weights(own, library)
+    for one, other in zip(own.eval()(codes), library.eval()(codes), strict=True):
+        for a, b in zip(one, other, strict=True):
+            torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+
+
+def test_its_losses_are_the_librarys_and_a_mute_readers_are_not(birds, codes):
+    steps, size = 4, SMALL
+    library = lab.train_library(birds, steps, codes, [4], size)
+    own = lab.train_own(lab.PartsGenerator, lab.step, birds, steps, codes, [2, 4], size)
+    mute = lab.train_own(lab.PartsGenerator, lab.mute_step, birds, steps, codes, [], size)
+    for term in TERMS:
+        assert own.curves[term] == pytest.approx(library.curves[term], abs=0.02), term
+    assert mute.curves["child_info"][0] == pytest.approx(own.curves["child_info"][0], abs=1e-4)
+    assert mute.curves["child_info"][-1] != pytest.approx(own.curves["child_info"][-1], abs=1e-4)
+    titles = [axis.get_title() for axis in lab.own_figure(own, library).axes]
+    assert titles[:3] == ["loss of $D_c$", "$L_p$", "$L_{c\\_info}$"]
+    plt.close("all")
