@@ -169,8 +169,8 @@ def draw(function, *shape: int, rng: torch.Generator, batch_dim: int = 0) -> Ten
 def draw_signs(*shape: int, rng: torch.Generator) -> Tensor:
     """:func:`draw` of −1 and 1, int64, equally likely."""
 
-    def signs(shape, rng):
-        return torch.randint(2, shape, generator=rng) * 2 - 1
+    def signs(shape, generator):  # called as torch.rand is
+        return torch.randint(2, shape, generator=generator) * 2 - 1
 
     return draw(signs, *shape, rng=rng)
 

@@ -259,12 +259,7 @@ def train_background(
     average, curves = copy.deepcopy(stage), {"D_b": [], "G": []}
     players = {"G": stage, "D_b": judge}
     move = {k: torch.optim.Adam(v.parameters(), rate, (0.5, 0.999)) for k, v in players.items()}
-<<<<<<< HEAD
-    geometry = BackgroundDiscriminator(config).geometry
     hierarchy, rng = config.hierarchy(), torch.Generator().manual_seed(seed)
-=======
-    hierarchy, random = config.hierarchy(), torch.Generator().manual_seed(seed)
->>>>>>> origin/main
     for now in range(steps):
         real = birds.batch(torch.randint(len(birds), (batch,), generator=rng).numpy(), now)
         weights = patch_weights(real.box, geometry)
