@@ -129,9 +129,16 @@ class RunConfig:
         Raises:
             InputError: if these are not the values of a run, or those of another version.
         """
+        cure = "Give the checkpoint or the folder of a run of finegan_lib."
+        try:
+            model_class = families.named(values["family"]).config
+        except (InputError, KeyError, TypeError) as error:
+            raise InputError(
+                "this is not the configuration of a run", seen=str(error), cure=cure
+            ) from error
         try:
             return cls(
-                from_dict(families.named(values["family"]).config, values["model"]),
+                from_dict(model_class, values["model"]),
                 from_dict(Recipe, values["recipe"]),
                 from_dict(LoopConfig, values["loop"]),
             )
@@ -139,7 +146,7 @@ class RunConfig:
             raise InputError(
                 "this is not the configuration of a run",
                 seen=f"{type(error).__name__}: {error}",
-                cure="Give the checkpoint or the folder of a run of finegan_lib.",
+                cure=cure,
             ) from error
 
     @classmethod

@@ -38,6 +38,7 @@ QUICK = EvaluationConfig(
 COMMANDS = shlex.split("train sample figures evaluate demo ablate cluster judges export")
 COMMANDS += shlex.split("toybirds check doctor quality classifier table")
 COMMANDS += shlex.split("disentangle choose-n-children cover bench")
+COMMANDS += shlex.split("ablation transfer interpolate segment readers")
 
 
 @pytest.fixture(autouse=True)

@@ -250,8 +250,8 @@ def test_children_per_parent_must_add_up(sizes):
 
 
 def test_other_image_sizes_are_refused():
-    with pytest.raises(InputError, match="got 96"):
-        FineGANConfig(image_size=96)
+    with pytest.raises(InputError, match="got 100"):
+        FineGANConfig(image_size=100)
 
 
 def test_where_z_is_above_0_a_bird_looks_the_way_that_its_mask_is_asked_to_lean():

@@ -217,7 +217,7 @@ def test_every_family_with_a_code(generator_class, config, names):
 
 def test_a_family_without_codes_is_refused():
     generator = tiny(GANGenerator, GANConfig(image_size=32, g_dim=4, d_dim=4, z_dim=3))
-    with pytest.raises(InputError, match="no categorical code; got GANGenerator"):
+    with pytest.raises(InputError, match="no categorical code; got GAN"):
         draw_freely(generator, 2, torch.Generator())
 
 

@@ -287,6 +287,9 @@ def test_real_pictures_out_of_any_folder(tmp_path):
     assert (pictures[0, 0, :, 7:9] > 150).all()  # the middle stays in the middle
     with pytest.raises(InputError, match=r"3 in .*, 4 wanted"):
         real_pictures(tmp_path, 16, 4, progress=False)
+    with pytest.raises(InputError, match="no such folder"):
+        real_pictures(tmp_path / "nothing", 16, progress=False)
+    (tmp_path / "nothing").mkdir()
     with pytest.raises(InputError, match="no pictures"):
         real_pictures(tmp_path / "nothing", 16, progress=False)
 
@@ -534,5 +537,6 @@ def test_quality_command(tmp_path, monkeypatch, capsys):
     options = ["--n", "40", "--n-real", "40", "--splits", "2", "--no-progress", "--device", "cpu"]
     assert main(["quality", *options, "--json", str(out)]) == 0
     assert '"fid"' in out.read_text() and "two halves" in capsys.readouterr().out
+    (tmp_path / "nothing").mkdir()
     assert main(["quality", *options, "--data", str(tmp_path / "nothing")]) == 2
     assert "no pictures to compare with" in capsys.readouterr().err
