@@ -24,7 +24,7 @@ help: ## list the targets
 
 install: $(STAMP) ## make .venv and install the package, once
 
-demo: $(STAMP) ## train a small FineGAN and show what its codes do (about 16 minutes on two cores)
+demo: $(STAMP) ## train a small FineGAN and show what its codes do (it says first how long that takes)
 	$(BIN) -m finegan_lib demo $(ARGS)
 
 # GOMP_SPINCOUNT: see share_processors in finegan_lib/speed/threads.py.
