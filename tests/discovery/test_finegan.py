@@ -39,7 +39,7 @@ def test_classifiers_find_categories_and_shuffled_codes_do_not():
     assert found["shuffled_codes"]["child"]["nmi"] < found["generated"]["child"]["nmi"] - 0.25
     assert found["untrained"]["child"]["nmi"] < found["generated"]["child"]["nmi"] - 0.25
     assert set(found["untrained"]["parent"]) == {
-        "nmi", "accuracy", "nmi_kmeans", "accuracy_kmeans",
+        "nmi", "ami", "accuracy", "nmi_kmeans", "ami_kmeans", "accuracy_kmeans",
     }  # fmt: skip
 
 

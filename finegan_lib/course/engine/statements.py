@@ -11,7 +11,10 @@ def top_level(notebook) -> list[ast.stmt]:
         if cell.cell_type != "code":
             continue
         lines = (
-            "pass" if line.lstrip().startswith(("%", "!", "?")) else line
+            # Of a line with a magic its indentation stays: it may be all that an `if` holds.
+            line[: len(line) - len(line.lstrip())] + "pass"
+            if line.lstrip().startswith(("%", "!", "?"))
+            else line
             for line in cell.source.splitlines()
         )
         try:
