@@ -14,7 +14,7 @@ lab = course.lab("real_birds")
 def test_a_bird_over_another_background_is_the_mixture():
     toy = load_finegan("toy")
     rng = torch.Generator().manual_seed(0)
-    birds, behind = (toy.config.hierarchy().sample(2, 8, generator=rng) for _ in range(2))
+    birds, behind = (toy.config.hierarchy().sample(2, 8, rng=rng) for _ in range(2))
     front, back = draw(toy, birds), draw(toy, behind)
     parent, child = front.parent, front.child
     found = lab.over_any_background(

@@ -156,6 +156,7 @@ EXERCISES = (
         ),
         alternative=2000,
         praise="NMI rises with the number of clusters alone; AMI takes off what dice would score.",
+        starts=(50,),
         judge=lab.dice_problem,
     ),
     Fill(

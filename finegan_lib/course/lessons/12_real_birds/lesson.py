@@ -153,7 +153,7 @@ def my_over(parent_paint, parent_mask, child_paint, child_mask, background):
 course.check("{{number}}.2", my_over)
 
 # %%
-codes = hierarchy.sample(6, generator.config.z_dim, generator=torch.Generator().manual_seed(3))
+codes = hierarchy.sample(6, generator.config.z_dim, rng=torch.Generator().manual_seed(3))
 drawn = layers(generator, codes)
 rows = [list(drawn.over([i] * 6, range(6))) for i in (0, 2, 4)]
 names = [f"p={int(codes.p_index[i])}, c={int(codes.c_index[i])}" for i in (0, 2, 4)]
