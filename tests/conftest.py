@@ -7,6 +7,7 @@ machine measures the same.
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,11 @@ class Stopwatch:
         kept = {k: n for k, n in slow.items() if k not in self.seconds and k not in files}
         found = {name: round(n, 1) for name, n in self.seconds.items() if n >= SLOW_FROM}
         SLOW.write_text(json.dumps(kept | found, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+@pytest.fixture(autouse=True)
+def no_figure_left_open():
+    """Close the figures that a test leaves open: the next test may count those that it finds."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
