@@ -111,6 +111,13 @@ MUTATIONS = (
         ("infogan",),
     ),
     Mutation(
+        "one-entropy-for-several-codes",
+        LOSSES,
+        "return code.shape[1] * math.log(2) -",
+        "return math.log(2) -",
+        ("infogan",),
+    ),
+    Mutation(
         "infogan-q-head-never-learns",
         INFOGAN,
         "adam([*self.generator.parameters(), *head.parameters()], recipe)",
@@ -232,7 +239,14 @@ MUTATIONS = (
         "after._replace(**{name: getattr(before, name)})",
         ("codes",),
     ),
-    # training: training
+    Mutation(
+        "labelled-images-with-tied-backgrounds",
+        "discovery/code_classifiers.py",
+        "b_index=None if config.tied_background else free.b_index",
+        "b_index=None",
+        ("codes",),
+    ),
+    # training, long_runs: training
     Mutation(
         "average-decay-swapped",
         PARTS,
@@ -245,7 +259,7 @@ MUTATIONS = (
         TRAINING,
         "hash_seed(loop.seed, run.step, 2)",
         "hash_seed(loop.seed, run.step - run.sampler.start, 2)",
-        ("training",),
+        ("long_runs",),
     ),
     Mutation(
         "hard-codes-are-the-easy-ones",

@@ -8,6 +8,7 @@ told apart; the tests go through them all.
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -245,13 +246,28 @@ class Exploration(Exercise):
 
     def problem(self, seen):
         try:
-            return self.judge(seen[0]["value"])
+            return self.judge(_numbers(seen[0]["value"]))
         except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
             return f"this cannot be used ({error})"
 
 
+def _numbers(value):
+    """A value with plain numbers in place of tensors that hold one, (1,) as well as ()."""
+    if isinstance(value, dict):
+        return {key: _numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    if isinstance(value, torch.Tensor):
+        return value.item() if value.numel() == 1 and value.ndim < 2 else _numbers(value.tolist())
+    return value
+
+
 def compare_values(got, want, tolerance: float) -> str | None:
-    """What differs between two plain values, in words; None if they agree."""
+    """What differs between two plain values, in words; None if they agree.
+
+    A list is as good as a tensor of its numbers, and one number in brackets, (1,), as one without.
+    """
+    got = _as_wanted(got, want)
     if isinstance(want, dict | list):
         return _compare_collections(got, want, tolerance)
     if isinstance(want, str) or want is None:
@@ -272,6 +288,20 @@ def compare_values(got, want, tolerance: float) -> str | None:
     place = f"at {list(at)} " if at else ""
     count = f" ({int(off.sum())} of {off.numel()} values differ)" if at else ""
     return f"{place}got {float(got[at]):.4g}, expected {float(want[at]):.4g}{count}"
+
+
+def _as_wanted(got, want):
+    """A list or tensor in the form that is expected, if it holds as many numbers."""
+    if isinstance(want, list) and isinstance(got, torch.Tensor) and got.ndim:
+        return list(got)
+    if not isinstance(want, int | float | torch.Tensor):
+        return got
+    if isinstance(got, list) and got:
+        with suppress(TypeError, ValueError, RuntimeError):
+            parts = [torch.as_tensor(item, dtype=torch.float64) for item in got]
+            got = torch.stack(parts)
+    alone = isinstance(got, torch.Tensor) and got.shape == (1,)
+    return got[0] if alone and torch.as_tensor(want).ndim == 0 else got
 
 
 def _compare_collections(got, want, tolerance):

@@ -506,6 +506,9 @@ for which in range(2):
     print(f"continuous code {which + 1} can be read back:", read_back > 0.9)
 bound = losses.gaussian_information_bound(mean, log_variance, code).item()
 print("and Q proves at least half a nat for the two:", bound > 0.5)
+blind = torch.zeros_like(code), torch.full_like(code, -np.log(3.0))  # the codes' mean and variance
+unread = losses.gaussian_information_bound(*blind, code).item()
+print(f"a reader that knows nothing proves less than nothing: {unread:.1f} nats")
 
 # %% [markdown]
 # Both knobs change the picture step by step, and $Q$ reads both back. The titles give two averages

@@ -7,8 +7,8 @@ import torch
 
 from ....codes import CodeHierarchy
 from ....training.pretrained import load_finegan
-from ...engine.exercises import Choice, Exploration, Fill, Mistake
-from . import lab
+from ...engine.exercises import Choice, Debug, Exploration, Fill, Mistake
+from . import lab, wrong
 
 
 def parent_of(n_parents: int, n_children: int) -> torch.Tensor:
@@ -114,6 +114,7 @@ EXERCISES = (
                 _dealt,
                 "fair, and in order; but the larger families should come first",
             ),
+            *wrong.FAMILIES,
         ),
         alternative=_by_repeating,
         praise="Sixteen families of ten and four of nine: no car is left without a parent.",
@@ -143,6 +144,7 @@ EXERCISES = (
                 ],
                 "log p is negative, an entropy is not",
             ),
+            *wrong.BITS,
         ),
         alternative=lambda sizes: (lambda h: [h, math.log2(sum(sizes)) - h])(
             _bits(sizes, math.log2)[0]
@@ -164,8 +166,20 @@ EXERCISES = (
         praise="p has laid out the shape before c is ever read.",
         options="abcd",
     ),
-    Fill(
+    Debug(
         "4",
+        "find the mistake: backgrounds that give the answer away",
+        "my_labelled_codes",
+        lab.labelled_codes,
+        broken=lab.tied_background_codes,
+        probe="probe_labelled_codes",
+        inputs=lambda: [(torch.tensor(2000),)],
+        mistakes=wrong.LABELLED,
+        alternative=wrong.drawn_one_by_one,
+        praise="A network learns the easiest clue; here it was the background, in every picture.",
+    ),
+    Fill(
+        "5",
         "fill in: how much a code moves a factor",
         "my_effect",
         lab.total_effect,
@@ -190,13 +204,26 @@ EXERCISES = (
                 lambda a, b, c: 1 - lab.total_effect(a, b, c),
                 "this is what stays, 1 − the effect",
             ),
+            *wrong.EFFECTS,
         ),
         alternative=lambda a, b, c: float(((a - b) ** 2).mean() / ((a - c) ** 2).mean()),
         praise="0: the code leaves the factor alone; 1: it moves it as much as drawing all anew.",
         inputs=_readings,
     ),
+    Debug(
+        "6",
+        "find the mistake: a matrix turned inside out",
+        "my_change",
+        lab.change_one,
+        broken=lab.change_the_others,
+        probe="probe_change",
+        inputs=lambda: [(torch.tensor(8),)],
+        mistakes=wrong.CHANGES,
+        alternative=wrong.rebuilt,
+        praise="One code is changed and three stay: what moves now moved because of that one.",
+    ),
     Choice(
-        "5",
+        "7",
         "predict: a pose that depends on the parent",
         "my_column",
         "b",
@@ -208,7 +235,7 @@ EXERCISES = (
         praise="An interaction counts in both rows; so a column may add up to more than 1.",
     ),
     Exploration(
-        "6",
+        "8",
         "explore: a bird from hidden codes",
         "my_codes",
         dict(lab.HIDDEN),
@@ -217,13 +244,18 @@ EXERCISES = (
             Mistake({"b": 0, "p": 99, "c": 0}, "p is a whole number from 0 to"),
             Mistake({"b": 0.5, "p": 0, "c": 0}, "b is a whole number from 0 to"),
             Mistake({"p": 1, "c": 2}, "a dictionary that has the keys b, p and c"),
+            Mistake({"b": 0, "p": 0, "c": 20}, "c is a whole number from 0 to 19"),
+            Mistake({"b": -1, "p": 0, "c": 0}, "b is a whole number from 0 to 19"),
+            Mistake([4, 3], "a dictionary that has the keys b, p and c"),
+            Mistake("b4 p3 c6", "a dictionary that has the keys b, p and c"),
         ),
         alternative=list(lab.HIDDEN.values()),
         praise="You have just inverted the generator, by eye.",
         judge=_riddle,
+        starts=({"b": 0, "p": 0, "c": 0},),
     ),
     Choice(
-        "7",
+        "9",
         "predict: species that no code draws",
         "my_share",
         "b",

@@ -1,16 +1,20 @@
 """The laboratory of the lesson on codes: what a code can say, and a riddle."""
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from sklearn.metrics import normalized_mutual_info_score
 from torch import Tensor
 
 from ....codes import CodeHierarchy, Codes, one_hot
 from ....data import ToyBirds
+from ....discovery.code_classifiers import DiscoveryConfig, generate_labelled_images
 from ....figures import draw, image_figure, noise
+from ....metrics.factors import CODE_NAMES, FACTOR_NAMES
 from ....models.finegan import (
     FineGANGenerator,
     FineGANOutput,
@@ -107,6 +111,108 @@ class PaperBirds:
             "appearance": one_hot(c.long(), children),
             "pose": pose[:, None],
         }
+
+
+# ------------------------------------------------------------------------------------- mistakes
+
+
+def labelled_codes(hierarchy: CodeHierarchy, n: int, rng: torch.Generator) -> Codes:
+    """Codes of n pictures, all four drawn apart."""
+    return hierarchy.sample(n, 2, tied=False, rng=rng)
+
+
+def tied_background_codes(hierarchy: CodeHierarchy, n: int, rng: torch.Generator) -> Codes:
+    """The mistake of an exercise: p and c are free, and b is c."""
+    free = hierarchy.sample(n, 2, tied=False, rng=rng)
+    return hierarchy.codes(free.z, free.c_index, p_index=free.p_index)
+
+
+def probe_labelled_codes(answer, n: Tensor) -> dict:
+    """What a function like :func:`labelled_codes` draws: which code tells of which?"""
+    hierarchy = CodeHierarchy.equal(5, 20)
+    codes = answer(hierarchy, n.item(), torch.Generator().manual_seed(0))
+    if codes is ...:
+        return ...
+
+    def tells(a: Tensor, b: Tensor) -> str:
+        shared = normalized_mutual_info_score(a.numpy(), b.numpy())
+        return "something" if shared > 0.1 else "nothing"
+
+    return {
+        "the number of pictures": len(codes.z),
+        "values of c": len(codes.c_index.unique()),
+        "values of p": len(codes.p_index.unique()),
+        "values of b": len(codes.b_index.unique()),
+        "z of all pictures": "apart" if len(codes.z.unique(dim=0)) == len(codes.z) else "repeated",
+        "what b tells of c": tells(codes.b_index, codes.c_index),
+        "what p tells of c": tells(codes.p_index, codes.c_index),
+        "what b tells of p": tells(codes.b_index, codes.p_index),
+    }
+
+
+def pairs_figure(draw_codes, n: int = 4000) -> Figure:
+    """How often a function's codes hold every pair of b and c."""
+    codes = draw_codes(CodeHierarchy.equal(5, 20), n, torch.Generator().manual_seed(0))
+    figure, axis = plt.subplots(figsize=(3.6, 3.2), layout="constrained")
+    axis.imshow(codes.b.T @ codes.c, cmap="Blues", vmin=0)
+    axis.set(xlabel="child $c$", ylabel="background $b$", title="Pairs of $b$ and $c$, 4,000 draws")
+    return figure
+
+
+def share_with_own_background(hierarchy: CodeHierarchy, n: int = 2000) -> float:
+    """The share of the library's labelled pictures whose b is their c."""
+
+    def paint(codes: Codes):
+        """Pictures (N, 3, 4, 4) of which every pixel is the number of the background."""
+        image = codes.b_index.float()[:, None, None, None].expand(-1, 3, 4, 4)
+        return SimpleNamespace(child=SimpleNamespace(image=image))
+
+    config = DiscoveryConfig(n_images=n, image_size=4)
+    images, children, _ = generate_labelled_images(paint, hierarchy, 1, config)
+    return (images[:, 0, 0, 0] == children).float().mean().item()
+
+
+def change_one(before: Codes, after: Codes, name: str) -> Codes:
+    """A[k]: one code taken from ``after``, as :func:`factor_matrix` takes it."""
+    return before._replace(**{name: getattr(after, name)})
+
+
+def change_the_others(before: Codes, after: Codes, name: str) -> Codes:
+    """The mistake of an exercise: all codes but one are taken from ``after``."""
+    return after._replace(**{name: getattr(before, name)})
+
+
+def probe_change(answer, n: Tensor) -> dict:
+    """Which codes a function like :func:`change_one` changes, and how."""
+    hierarchy, rng = CodeHierarchy.equal(5, 20), torch.Generator().manual_seed(0)
+    before, after = (hierarchy.sample(n.item(), 2, tied=False, rng=rng) for _ in range(2))
+    seen = {}
+    for name in CODE_NAMES:
+        changed = answer(before, after, name)
+        if changed is ...:
+            return ...
+        state = {}
+        for field in CODE_NAMES:
+            got, old, new = (getattr(codes, field) for codes in (changed, before, after))
+            known = {"old": old, "new": new, "mixed": (old + new) / 2, "empty": 0 * old}
+            words = [word for word, value in known.items() if got.equal(value)]
+            state[field] = words[0] if words else "another"
+        seen[f"with {name}"] = " ".join(f"{field}:{word}" for field, word in state.items())
+    return seen
+
+
+def matrix_text(change, n: int = 2000) -> str:
+    """The factor matrix of a perfect network on paper, with A[k] made by ``change``, as text."""
+    hierarchy, rng = CodeHierarchy.equal(5, 20), torch.Generator().manual_seed(0)
+    before, after = (hierarchy.sample(n, 2, tied=False, rng=rng) for _ in range(2))
+    birds = PaperBirds(hierarchy)
+    read = [birds.readings(birds(codes).child.image) for codes in (before, after)]
+    lines = ["".join(f"{name:>12}" for name in ("code", *FACTOR_NAMES))]
+    for name in CODE_NAMES:
+        changed = birds.readings(birds(change(before, after, name)).child.image)
+        row = [total_effect(read[0][f], changed[f], read[1][f]) for f in FACTOR_NAMES]
+        lines.append(f"{name:>12}" + "".join(f"{value:12.2f}" for value in row))
+    return "\n".join(lines)
 
 
 def between(start: Codes, end: Codes, names: str, steps: int = 7) -> Codes:

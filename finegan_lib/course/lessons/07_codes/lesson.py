@@ -13,10 +13,10 @@
 # ---
 # ruff: noqa: F821
 # %% [markdown]
-# # {{number}} · Codes: four strings, tied and free
+# # {{number}} · Codes: four of them, tied and free
 #
-# The network is built. Now we play it. Four codes pull its strings: $b$, $p$, $c$ and $z$. In the
-# paper's training they are tied together, so that no judge ever sees a heron in an owl's plumage.
+# The network is built. Four codes control what it draws: $b$, $p$, $c$ and $z$. In the paper's
+# training they are tied together, so no discriminator ever sees a heron in an owl's plumage.
 # Afterwards we cut the ties, and ask for exactly that.
 #
 # **You need** lesson {{child}}: which stage reads which code. For the bits, lesson {{infogan}}:
@@ -34,7 +34,7 @@ import numpy as np
 import torch
 
 from finegan_lib import figures
-from finegan_lib.codes import CodeHierarchy
+from finegan_lib.codes import CodeHierarchy, Codes
 from finegan_lib.course import style
 from finegan_lib.metrics import Judges
 from finegan_lib.metrics.factors import CODE_NAMES, FACTOR_NAMES, factor_matrix
@@ -256,7 +256,46 @@ rest = figures.draw(generator, a._replace(p=b.p, c=b.c))
 print("p and c leave B alone:", torch.equal(out.background.image, rest.background.image))
 
 # %% [markdown]
-# Both are exact, by construction: the arrows of the architecture leave no other way. (Our preset
+# ### Exercise {{number}}.4 (find the mistake): a set whose backgrounds give the answer away
+#
+# Lesson {{discovery}} trains a classifier on drawn pictures and their child codes. It must look at
+# the bird, so every picture needs a background of its own. A student draws the codes with the
+# function below, and his classifier is right on every drawn picture and on no photograph. How often
+# does each pair of $b$ and $c$ come up?
+
+# %%
+lab.pairs_figure(lab.tied_background_codes)
+plt.show()
+
+
+# %% exercise="4"
+def my_labelled_codes(hierarchy: CodeHierarchy, n: int, rng: torch.Generator):
+    """Codes of n pictures: b, p, c and z all drawn apart; z has two numbers."""
+    free = hierarchy.sample(n, 2, tied=False, rng=rng)
+    ### HINT `hierarchy.codes` ties what it is not given: p to c's parent, and b to c.
+    ### HINT Which of the four codes is not passed on?
+    ### BEGIN SOLUTION
+    return hierarchy.codes(free.z, free.c_index, p_index=free.p_index, b_index=free.b_index)
+    ### INSTEAD
+    return hierarchy.codes(free.z, free.c_index, p_index=free.p_index)
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.4", my_labelled_codes)
+
+# %% [markdown]
+# The library draws such sets with `discovery.generate_labelled_images`. Here it is asked for 2,000
+# "pictures" that show nothing but their background, so that we can count.
+
+# %% tags=["nbval-check-output"]
+share = lab.share_with_own_background(hierarchy)
+print("share of pictures whose background is the one that c had in training: near 1 in 20:",
+      0.03 < share < 0.07)  # fmt: skip
+
+# %% [markdown]
+# Now back to the two printed lines above, on $b$ and on the bird. Both are exact, by construction:
+# the arrows of the architecture leave no other way. (Our preset
 # builds in one thing more, `FineGANConfig.view`: $z$'s first three numbers mirror and shift the
 # bird.) What construction does *not* guarantee is that $c$ leaves the shape alone, or $p$ the pose.
 # That must be measured.
@@ -273,10 +312,10 @@ print("p and c leave B alone:", torch.equal(out.background.image, rest.backgroun
 # says how far code $k$ moves factor $f$, in units of what all codes together can do. (Statisticians
 # know it as a total-effect Sobol index; `finegan_lib.metrics.factors.factor_matrix`.)
 #
-# ### Exercise {{number}}.4 (fill in): one entry of the matrix
+# ### Exercise {{number}}.5 (fill in): one entry of the matrix
 
 
-# %% exercise="4"
+# %% exercise="5"
 def my_effect(before: torch.Tensor, changed: torch.Tensor, after: torch.Tensor) -> float:
     """Readings (N, D) of f(A), f(A[k]) and f(A') → the entry S[k, f]."""
     ### HINT ‖·‖² is the sum of squares over the D numbers of one picture; E is the mean over N.
@@ -288,7 +327,32 @@ def my_effect(before: torch.Tensor, changed: torch.Tensor, after: torch.Tensor) 
 
 
 # %% tags=["nbval-check-output"]
-course.check("{{number}}.4", my_effect)
+course.check("{{number}}.5", my_effect)
+
+# %% [markdown]
+# ### Exercise {{number}}.6 (find the mistake): a matrix turned inside out
+#
+# A student measures a network on paper that is perfect: $b$ moves the background alone, $p$ the
+# shape, and so on. His matrix should be 1 on the diagonal and 0 elsewhere. It is the reverse:
+
+# %%
+print(lab.matrix_text(lab.change_the_others))
+
+
+# %% exercise="6"
+def my_change(before: Codes, after: Codes, name: str) -> Codes:
+    """A[k]: the codes ``before``, but the one called ``name`` is taken from ``after``."""
+    ### HINT A[k] is A but for one code. Which codes does the line keep, and which does it change?
+    ### HINT x._replace(p=y.p) is x with y's p. Which of the two is x here?
+    ### BEGIN SOLUTION
+    return before._replace(**{name: getattr(after, name)})
+    ### INSTEAD
+    return after._replace(**{name: getattr(before, name)})
+    ### END SOLUTION
+
+
+# %% tags=["nbval-check-output"]
+course.check("{{number}}.6", my_change)
 
 # %% [markdown]
 # In a perfectly disentangled network $b$ moves the background alone, $p$ the shape, $c$ the
@@ -296,13 +360,13 @@ course.check("{{number}}.4", my_effect)
 # network that is perfect but for this: the sign of $z$ says whether the bird looks left or right,
 # and **every odd parent means it the other way round**.
 #
-# ### Exercise {{number}}.5 (predict): what does its pose column show?
+# ### Exercise {{number}}.7 (predict): what does its pose column show?
 #
 # * **(a)** $z$ moves the pose by 1, $p$ by 0: the pose is still $z$'s business
 # * **(b)** both $z$ and $p$ move it, by nearly 1 each
 # * **(c)** they share it: about ½ each
 
-# %% exercise="5"
+# %% exercise="7"
 ### HINT Compute two entries in your head: keep p and draw z anew; then keep z and draw p anew.
 ### HINT The denominator: with all codes anew, the pose changes half of the time.
 ### BEGIN SOLUTION
@@ -310,7 +374,7 @@ my_column = "b"
 ### END SOLUTION
 
 # %% tags=["nbval-check-output"]
-course.check("{{number}}.5", my_column)
+course.check("{{number}}.7", my_column)
 
 # %% [markdown]
 # The first two networks below exist on paper only (`lab.PaperBirds`: their "pictures" are
@@ -372,12 +436,11 @@ sure = [
 print("a plumage is read less surely on a foreign shape:", bool(sure[1] < sure[0] - 0.1))
 
 # %% [markdown]
-# A parent in that list is the flaw of exercise {{number}}.5, in earnest: turn $p$ to it, and the
-# bird turns round. (Look back: in the figure after exercise {{number}}.3 all birds share one $z$.)
-# A switch of ours, `mask_lean`, should prevent that; but all it sees is which way an outline leans,
-# and of heads the loss knows nothing. As to the plumage: the judge has seen hybrids with the truth
-# beside them, the network has not. No real bird ever showed it how this plumage should lie on that
-# body.
+# A parent in that list is the flaw of exercise {{number}}.7, in a trained network: turn $p$ to it,
+# and the bird turns round. (In the figure after exercise {{number}}.3 all birds share one $z$.) A
+# switch of ours, `mask_lean`, should prevent that; but it only sees which way an outline leans, and
+# not where the head is. As to the plumage: the judge has seen hybrids with their labels, the
+# network has not. No real bird ever showed it how this plumage should lie on that body.
 #
 # Read any such matrix with three things in mind. *An interaction counts twice*: the second
 # network's pose column adds up to about 2. *Judges err*: one that hesitates between two answers
@@ -427,7 +490,7 @@ print("where c enters, halfway is the mean:", torch.allclose(middle, (first + la
 # *meaning* there: categories have no order. (InfoGAN's continuous codes, lesson {{infogan}}, are
 # the ones whose "between" is trained.)
 #
-# ### Exercise {{number}}.6 (explore): a bird from hidden codes
+# ### Exercise {{number}}.8 (explore): a bird from hidden codes
 #
 # The last row shows a bird. Somebody chose $b$, $p$ and $c$, freely. Above it you see what every
 # value does, with the same $z$: the backgrounds $B$; the masks $M_c$ of every parent, with child 0;
@@ -438,7 +501,7 @@ print("where c enters, halfway is the mean:", torch.allclose(middle, (first + la
 lab.riddle_figure(generator)
 plt.show()
 
-# %% exercise="6"
+# %% exercise="8"
 ### HINT One code at a time: the checker says which of the three you have found.
 ### HINT The background is easiest. For p, compare outlines; for c, colours and where they lie.
 ### HINT b is between 3 and 5, p above 2, c between 5 and 7.
@@ -447,7 +510,7 @@ my_codes = {"b": 4, "p": 3, "c": 6}
 ### END SOLUTION
 
 # %% tags=["nbval-check-output"]
-course.check("{{number}}.6", my_codes)
+course.check("{{number}}.8", my_codes)
 
 # %% [markdown]
 # Going from a picture back to its codes is what lesson {{discovery}} teaches a network to do, on
@@ -460,7 +523,7 @@ course.check("{{number}}.6", my_codes)
 # difference, however faint. The duel over $C$ wants pictures that could be real. Two codes that
 # both paint the red songbird, one of them a shade darker, please both.
 #
-# ### Exercise {{number}}.7 (predict): species that no code draws
+# ### Exercise {{number}}.9 (predict): species that no code draws
 #
 # A parent has $k = 4$ children, and in nature its shape comes in 4 species. Suppose each code
 # settles on one of these at random and pays no heed to the others. On average, what share of the
@@ -471,7 +534,7 @@ course.check("{{number}}.6", my_codes)
 # * **(c)** a half
 # * **(d)** three quarters
 
-# %% exercise="7"
+# %% exercise="9"
 ### HINT Take one species. How likely is it that one code is elsewhere? That all four are?
 ### HINT (3/4) · (3/4) · (3/4) · (3/4)
 ### BEGIN SOLUTION
@@ -479,7 +542,7 @@ my_share = "b"
 ### END SOLUTION
 
 # %% tags=["nbval-check-output"]
-course.check("{{number}}.7", my_share)
+course.check("{{number}}.9", my_share)
 
 # %% [markdown]
 # To see such twins, draw two siblings with the same $z$ and take the root mean square difference of

@@ -4,8 +4,8 @@ from functools import lru_cache
 
 import torch
 
-from ...engine.exercises import Choice, Exploration, Fill, Mistake
-from . import lab
+from ...engine.exercises import Choice, Debug, Exploration, Fill, Mistake
+from . import lab, wrong
 
 
 def _averages():
@@ -62,49 +62,44 @@ EXERCISES = (
             ),
         ),
         alternative="B",
-        praise="The reader learns with the painter; the judge's trunk learns from real/fake alone.",
+        praise="The code head learns together with G; the trunk learns from real/fake alone.",
+    ),
+    Debug(
+        "2",
+        "find the mistake: a verdict that depends on the company",
+        "my_verdicts",
+        lab.two_passes,
+        broken=lab.one_pass,
+        probe="probe_verdicts",
+        inputs=wrong.for_verdicts,
+        mistakes=wrong.VERDICTS,
+        alternative=wrong.split_passes,
+        praise="In one pass D compares the two halves of a batch, and G's update has no such half.",
     ),
     Fill(
-        "2",
+        "3",
         "fill in: the running average",
         "my_average",
         lab.averaged,
-        mistakes=(
-            Mistake(
-                lambda average, live, decay: (1 - decay) * average + decay * live,
-                "with this, a decay of 0.999 remembers a single step: the two factors are swapped",
-            ),
-            Mistake(
-                lambda average, live, decay: decay * average + live,
-                "the factors must add up to 1, or the average grows beyond every weight",
-            ),
-            Mistake(
-                lambda average, live, decay: (average + live) / 2,
-                "this is the plain mean of the two: where is the decay?",
-            ),
-            Mistake(
-                lambda average, live, decay: average - (1 - decay) * (live - average),
-                "it runs away from the live weights: check the sign",
-            ),
-        ),
+        mistakes=wrong.AVERAGES,
         alternative=lambda average, live, decay: torch.lerp(average, live, 1 - decay),
         praise="Also written average + (1 − d)(live − average): a small step towards the live one.",
         inputs=_averages,
     ),
-    Choice(
-        "3",
-        "predict: what a checkpoint must hold",
-        "my_checkpoint",
-        "b",
-        mistakes=(
-            Mistake("a", "Adam's step depends on two running means that it keeps for every weight"),
-            Mistake("c", "a generator that is seeded anew by (seed, i) in step i has no past"),
-        ),
-        alternative="(B)",
-        praise="Adam has a memory, and so has the average; the random numbers need none.",
+    Debug(
+        "4",
+        "find the mistake: an average that draws badly",
+        "my_follow",
+        lab.follow_all,
+        broken=lab.follow_weights,
+        probe="probe_follow",
+        inputs=lambda: [(torch.tensor(0.9),)],
+        mistakes=wrong.FOLLOWERS,
+        alternative=wrong.follow_with_averaged_statistics,
+        praise="A network is its weights and its buffers; parameters() gives the weights alone.",
     ),
     Choice(
-        "4",
+        "5",
         "predict: the information loss of an ignored code",
         "my_level",
         "c",
@@ -118,45 +113,33 @@ EXERCISES = (
         praise="H(p) = log 20: the bound on the information is then 0, the picture says nothing.",
     ),
     Exploration(
-        "5",
+        "6",
         "explore: save the masks",
         "my_rescue",
         {"mask_bias": -0.5},
         mistakes=(
             Mistake({"mask_area": 20.0}, "more than half"),
+            Mistake({"mask_binary": 0.0}, "more than half"),
+            Mistake({"mask_bias": 1.0, "mask_pull": 0.0}, "more than half"),
             Mistake({"mask_bias": -5.0}, "now they are empty"),
             Mistake({}, "nothing is changed"),
             Mistake({"slower_d": 0.1}, "only the keys"),
             Mistake({"mask_area": -5}, "not negative"),
+            Mistake({"mask_bias": "small"}, "a number between -100 and 100"),
+            Mistake({"mask_bias": -1e6}, "a number between -100 and 100"),
             Mistake([-0.5], "a dictionary"),
         ),
         alternative={"mask_bias": 0.0, "mask_area": 20},
-        praise="Masks stay near where they are born, so let them be born small, but not too small.",
+        praise="Masks stay near where they start, so let them start small, but not too small.",
         judge=_masks_saved,
+        starts=({}, dict(lab.FAILURES[0].model), lab.FAILURES[0].recipe | {"mask_pull": 2.0}),
     ),
     Fill(
-        "6",
+        "7",
         "fill in: the hardest of the pool",
         "my_hardest",
         lab.hardest,
-        mistakes=(
-            Mistake(
-                lambda log_q, n: log_q.argsort(descending=True)[:n],
-                "these are the ones that D_c reads best: log Q is near 0 there",
-            ),
-            Mistake(
-                lambda log_q, n: log_q.abs().argsort()[:n],
-                "these are the ones that D_c reads best: log Q is near 0 there",
-            ),
-            Mistake(
-                lambda log_q, n: log_q.sort()[0][:n], "these are the values; the rows are asked for"
-            ),
-            Mistake(lambda log_q, n: log_q.argsort(), "all of the pool, in order: only n are kept"),
-            Mistake(
-                lambda log_q, n: log_q.argsort()[:n].flip(0),
-                "the right rows in the wrong order: the worst should come first",
-            ),
-        ),
+        mistakes=wrong.HARDEST,
         alternative=lambda log_q, n: torch.topk(log_q, n, largest=False).indices,
         praise="Sixteen of a hundred and sixty: a tenth of what G draws, and the worst tenth.",
         inputs=_pools,

@@ -8,13 +8,8 @@ import copy
 import dataclasses
 import inspect
 import itertools
-import json
-import os
 import textwrap
-import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib.pyplot as plt
@@ -22,20 +17,14 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from torch.utils.flop_counter import FlopCounterMode
 
-from .... import losses
-from ....base.checkpoints import load_checkpoint, save_checkpoint
-from ....base.files import RESULTS
 from ....codes import Codes
 from ....data import TrainingExample
-from ....data.example import background_size
-from ....figures import draw
-from ....models import FineGANConfig, FineGANGenerator
-from ....speed.devices import choose, pick_device
-from ....systems import FineGANSystem, Recipe, follow
+from ....figures import draw, image_figure
+from ....models import FineGANGenerator
+from ....models.blocks import Encoder
+from ....systems import FineGANSystem, Recipe, System, follow, update_average
 from ....training import (
-    LoopConfig,
     RunConfig,
     StepSampler,
     anneal,
@@ -45,60 +34,9 @@ from ....training import (
 )
 from ....training.presets import PRESETS
 from ... import style
-from .processes import gradient, gradients_of_two_processes  # noqa: F401 (the lesson's)
+from ..tiny_finegan import MODEL, RECIPE, averaged, tiny_run  # noqa: F401 (the lesson's)
 
-# ------------------------------------------------------------------------------------- tiny runs
-
-
-# As the preset "toy" was when the runs of this lesson were chosen, and smaller. Its own values, so
-# that a better preset does not change what goes wrong here.
-MODEL = FineGANConfig(
-    image_size=32,
-    n_parents=3,
-    n_children=6,
-    z_dim=8,
-    g_dim=4,
-    d_dim=8,
-    residual_blocks=1,
-    min_head_channels=8,
-    background_gain=4.0,
-    mask_bias=-0.5,
-    child_norm="spectral",
-)
-RECIPE = Recipe(
-    learning_rate=2e-3,
-    final_decay=0.3,
-    adversarial="hinge",
-    background_weight=1.0,
-    ema_decay=0.998,
-    ema_warmup=True,
-    ema_buffers=True,
-    d_noise=0.3,
-    free_background=True,
-    mask_pull=2.0,
-    mask_binary=1.0,
-    mask_area=5.0,
-    code_noise=0.2,
-    code_flip=True,
-    code_affine=0.2,
-    silhouette=0.5,
-)
-
-
-def tiny_run(steps: int, *, model=(), recipe=(), **loop) -> RunConfig:
-    """A FineGAN on ToyBirds whose step takes a few hundredths of a second.
-
-    Args:
-        steps: of the run.
-        model, recipe: settings that differ from ``MODEL`` and ``RECIPE``, as dictionaries.
-        loop: settings of the loop that differ.
-    """
-    values = {"n_images": 400, "batch_size": 8, "device": "cpu", "log_every": 1}
-    return RunConfig(
-        dataclasses.replace(MODEL, **dict(model)),
-        dataclasses.replace(RECIPE, **dict(recipe)),
-        LoopConfig(steps=steps, **(values | loop)),
-    )
+# ------------------------------------------------------------------------------------- runs
 
 
 class Played(NamedTuple):
@@ -142,11 +80,6 @@ def excerpt(function, start: str, lines: int = 20) -> str:
     source = inspect.getsource(function).splitlines()
     first = next(i for i, line in enumerate(source) if start in line)
     return textwrap.dedent("\n".join(source[first : first + lines])).rstrip()
-
-
-def first_sentences(error: Exception, folder) -> str:
-    """An error's message without the place of a temporary folder, wrapped for reading."""
-    return textwrap.fill(str(error).replace(f"{folder}{os.sep}", ""), 96)
 
 
 # ------------------------------------------------------------------------------------- who moves
@@ -209,19 +142,128 @@ def owned(system: FineGANSystem) -> dict[str, int]:
     return counts | {"nobody": sum(p.numel() for p in every if id(p) not in seen)}
 
 
+# ------------------------------------------------------------------------------------- one pass
+
+
+def two_passes(d_child, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """The logits of real and of drawn pictures, each batch by itself."""
+    return d_child(real), d_child(fake)
+
+
+def one_pass(d_child, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """The mistake of an exercise: both batches in one pass, through BatchNorm."""
+    logits = d_child(torch.cat([real, fake]))
+    return logits[: len(real)], logits[len(real) :]
+
+
+def _judge(seed: int = 0) -> nn.Module:
+    """A small critic with BatchNorm: (N, 3, 32, 32) → (N,)."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        trunk = Encoder(32, 4, "batch")
+        return nn.Sequential(trunk, nn.Conv2d(trunk.out_channels, 1, 4), nn.Flatten(0))
+
+
+def probe_verdicts(answer, real: Tensor, fake: Tensor) -> dict:
+    """What a function like :func:`two_passes` says of two batches, and what learns from it."""
+    judge, fake = _judge(), fake.requires_grad_()
+    verdicts = answer(judge, real, fake)
+    if verdicts is ...:
+        return ...
+    first, second = verdicts
+    learns = second.requires_grad and torch.autograd.grad(second.sum(), fake, allow_unused=True)[0]
+    return {
+        "the verdict on the real pictures": first.detach(),
+        "the verdict on the drawn pictures": second.detach(),
+        "the gradient that reaches the drawn pictures": learns.abs().sum()
+        if isinstance(learns, Tensor)
+        else 0.0,
+        "the mode of D_c": "training" if judge.training else "evaluation",
+    }
+
+
+@torch.no_grad()
+def company_figure(verdicts) -> Figure:
+    """D_c's mean verdict on the same eight photographs, beside ever brighter drawn pictures."""
+    rng = torch.Generator().manual_seed(0)
+    real = build_dataset(tiny_run(1), progress=False).batch(range(8)).child_crop
+    drawn, judge = torch.rand(real.shape, generator=rng) - 0.5, _judge()
+    shades = torch.linspace(-1, 1, 21)
+    means = [verdicts(judge, real, (drawn + s).clamp(-1, 1))[0].mean().item() for s in shades]
+    figure, axis = plt.subplots(figsize=(5, 2.6), layout="constrained")
+    axis.plot(shades, means, color=style.FAKE)
+    axis.set(xlabel="how much brighter the drawn pictures are", ylabel="mean logit")
+    axis.set_title("The same eight photographs, in other company")
+    return figure
+
+
 # ------------------------------------------------------------------------------------- averages
 
 
-def averaged(average: Tensor, live: Tensor, decay: float) -> Tensor:
-    """decay·average + (1 − decay)·live: what :func:`~finegan_lib.systems.update_average` does."""
-    return decay * average + (1 - decay) * live
+@torch.no_grad()
+def follow_all(average: nn.Module, live: nn.Module, decay: float) -> None:
+    """One step of an average that copies BatchNorm's statistics, as the authors' code does."""
+    update_average(average, live, decay, buffers=False)
 
 
-def average_decays(steps: int, recipe: Recipe) -> Tensor:
-    """(steps,) the decay of every step of :func:`finegan_lib.systems.follow`."""
-    n = torch.arange(1, steps + 1, dtype=torch.float64)
-    decay = torch.full_like(n, recipe.ema_decay)
-    return torch.minimum(decay, (1 + n) / (10 + n)) if recipe.ema_warmup else decay
+@torch.no_grad()
+def follow_weights(average: nn.Module, live: nn.Module, decay: float) -> None:
+    """The mistake of an exercise: the running statistics stay as they were."""
+    for kept, new in zip(average.parameters(), live.parameters(), strict=True):
+        kept.lerp_(new, 1 - decay)
+
+
+def probe_follow(answer, decay: Tensor) -> dict:
+    """What a function like :func:`follow_all` does to two small networks."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        average, live = (nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3)) for _ in range(2))
+        live(3 * torch.randn(8, 2) + 1), average(torch.randn(8, 2))
+    was, goal = copy.deepcopy(average), copy.deepcopy(live)
+    if answer(average, live, decay.item()) is ...:
+        return ...
+
+    def nearer(name: str) -> str:
+        kept, old, new = (getattr(net[1], name) for net in (average, was, goal))
+        return "follows" if ((kept - new).abs() < (old - new).abs()).all() else "does not follow"
+
+    state, before = live.state_dict(), goal.state_dict()
+    untouched = all(state[name].equal(before[name]) for name in before)
+    return {
+        "the live network": "as it was" if untouched else "changed",
+        "the averaged weights": _weights(average),
+        "the running mean": nearer("running_mean"),
+        "the running variance": nearer("running_var"),
+    }
+
+
+def forgotten_buffers_figure(system: FineGANSystem, codes: Codes) -> Figure:
+    """What the average draws, and what it draws with the BatchNorm statistics of its start."""
+    forgetful = copy.deepcopy(system.average)
+    for layer in forgetful.modules():
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            layer.reset_running_stats()
+    networks = {"live": system.generator, "its average": forgetful}
+    rows = [list(draw(network, codes).child.image) for network in networks.values()]
+    columns = [f"code {i + 1}" for i in range(len(rows[0]))]
+    title = "After 200 steps: what is trained, and what is kept"
+    return image_figure(rows, list(networks), columns, title, 0.9)
+
+
+def initial_share(steps: int, recipe: Recipe) -> Tensor:
+    """(steps,) the share of the initial weights in the average, after every step of ``follow``.
+
+    A weight that is 1 at the start and 0 from then on is followed; its average is that share.
+    """
+    system = System(recipe)
+    system.generator, system.average = (nn.Linear(1, 1, bias=False) for _ in range(2))
+    nn.init.zeros_(system.generator.weight)
+    nn.init.ones_(system.average.weight)
+    shares = []
+    for _ in range(steps):
+        follow(system)
+        shares.append(system.average.weight.item())
+    return torch.tensor(shares)
 
 
 class Album:
@@ -252,50 +294,6 @@ def restlessness(album: dict[int, Tensor]) -> float:
 
 
 # ------------------------------------------------------------------------------------- failures
-
-
-@contextmanager
-def accident(step: int, deed):
-    """A context in which ``deed(system)`` is called after the ``step``-th step of every FineGAN."""
-    original, taken = FineGANSystem.step, []
-
-    def struck(self, *arguments):
-        report = original(self, *arguments)
-        taken.append(1)
-        if len(taken) == step:
-            deed(self)
-        return report
-
-    FineGANSystem.step = struck
-    try:
-        yield
-    finally:
-        FineGANSystem.step = original
-
-
-def power_cut(system: FineGANSystem) -> None:
-    """The process ends where it stands; nothing is written any more."""
-    raise KeyboardInterrupt
-
-
-@torch.no_grad()
-def cosmic_ray(system: FineGANSystem) -> None:
-    """One weight of the generator is no number any more."""
-    system.generator.child_image.weight[0, 0, 0, 0] = float("nan")
-
-
-def same_weights(path_a, path_b) -> bool:
-    """Whether two checkpoints hold the same networks, to the last bit."""
-    a, b = (load_checkpoint(path)[0]["networks"] for path in (path_a, path_b))
-    return a.keys() == b.keys() and all(a[name].equal(b[name]) for name in a)
-
-
-def forget_moments(checkpoint, folder, config: RunConfig) -> None:
-    """Copy a checkpoint into another run's folder, its optimisers as good as new."""
-    state, facts = load_checkpoint(checkpoint)
-    fresh = build_system(config).optimisers
-    state["optimisers"] = {name: optimiser.state_dict() for name, optimiser in fresh.items()}
-    save_checkpoint(Path(folder) / "checkpoints" / Path(checkpoint).name, state, **facts)
 
 
 @dataclass(frozen=True)
@@ -481,137 +479,3 @@ def _shown(value) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:,}" if isinstance(value, int) else f"{value}"
-
-
-# ------------------------------------------------------------------------------------- GPU
-
-
-def autocast_dtypes(config: FineGANConfig, device: str = "cpu") -> dict[str, str]:
-    """What a generator's layers return under bfloat16 autocast: kind of layer → dtype."""
-    generator, found = FineGANGenerator(config).to(device), {}
-
-    def note(layer, _, output):
-        found[type(layer).__name__] = str(output.dtype).removeprefix("torch.")
-
-    kinds = (nn.Linear, nn.Conv2d, nn.BatchNorm1d, nn.BatchNorm2d)
-    for layer in generator.modules():
-        if isinstance(layer, kinds):
-            layer.register_forward_hook(note)
-    codes = config.hierarchy().sample(2, config.z_dim).to(device)
-    with torch.autocast(device, torch.bfloat16):
-        image = generator(codes).child.image
-    weight = next(generator.parameters())
-    found |= {"image C": image.dtype, "weights": weight.dtype}
-    found["loss"] = losses.hinge_generator_loss(image).dtype
-    return {name: str(dtype).removeprefix("torch.") for name, dtype in found.items()}
-
-
-def step_seconds(config: RunConfig, precision: str, device: str = "auto", steps: int = 4) -> float:
-    """Seconds of one training step on the device: the quickest of some, after a few to warm up.
-
-    Args:
-        config: of a FineGAN run on ToyBirds.
-        precision: "fp32" or "bf16", as the option of the same name.
-    """
-    device = pick_device(device)
-    execution = choose(device, precision=precision)
-    system, data = build_system(config).to(device), build_dataset(config, progress=False)
-    execution.prepare(system)
-    batch = execution.move(TrainingExample(*data.batch(range(config.loop.batch_size))))
-    seconds, warm_up = [], max(2, execution.warm_up)
-    for step in range(steps + warm_up):
-        start = _now(device)
-        with execution.autocast():
-            system.step(batch, torch.Generator().manual_seed(step))
-        seconds.append(_now(device) - start)
-    return min(seconds[warm_up:])
-
-
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":  # a GPU works behind our back: wait for it
-        torch.cuda.synchronize(device)
-    return time.monotonic()
-
-
-# What the bars of gpu_figure are called: the names of bench.GPU_WAYS, for a reader.
-WAYS = {
-    "plain": "written down plainly",
-    "float32": "this library, float32",
-    "TF32": "+ TF32",
-    "bfloat16": "+ bfloat16",
-    "bfloat16, channels_last": "+ channels last",
-    "auto": "+ recorded",
-}
-
-
-def gpu_figure() -> Figure:
-    """What ``bench gpu`` measured: milliseconds of a step, one option of speed more each time."""
-    measured = _measured("gpu")
-    figure, axes = plt.subplots(1, 3, figsize=(10, 2.7), layout="constrained", sharey=True)
-    for axis, (size, result) in zip(axes, measured["sizes"].items(), strict=True):
-        milliseconds = [1000 * result["step_s"][way] for way in WAYS]
-        bars = axis.barh(list(WAYS.values()), milliseconds, color=style.SKY)
-        bars[0].set_color(style.GREY)
-        bars[-1].set_color(style.REAL)
-        axis.bar_label(bars, [f"{ms:.0f}" for ms in milliseconds], padding=2)
-        axis.set(title=f"{size} pixels", xlabel="ms a step", xlim=(0, 1.15 * max(milliseconds)))
-    axes[0].invert_yaxis()
-    figure.suptitle(f"A training step on an {measured['device'].split()[1]}, measured")
-    return figure
-
-
-def sustained_speeds() -> dict[str, float]:
-    """TFLOP/s of whole training steps at the paper's sizes, from the results of ``bench``."""
-    paper = _measured("gpu-model")
-    speeds = {"2 CPU cores": _measured("step")["sizes"]["128"]["fast_gflop_per_s"] / 1000}
-    for card in ("T4", "A100"):
-        speeds[f"{card} (estimate)"] = 1000 * paper["step_tflop"] / paper["cards"][card]["step_ms"]
-    return speeds | {
-        "H100": paper["step_tflop"] / _measured("gpu")["sizes"]["128"]["step_s"]["auto"]
-    }
-
-
-def _measured(what: str) -> dict:
-    return json.loads((RESULTS / f"bench_{what.replace('-', '_')}.json").read_text())
-
-
-class _Still:
-    """An optimiser that leaves the weights alone: meta tensors have none to move."""
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        pass
-
-    def step(self) -> None:
-        pass
-
-
-def step_flops(config: RunConfig) -> dict[str, float]:
-    """Floating-point operations of one FineGAN training step (a multiply-add counts as two).
-
-    Counted on the meta device, which knows shapes and no numbers: convolutions and matrix products
-    forward and backward, neither BatchNorm nor Adam.
-    """
-    n, size = config.loop.batch_size, config.model.image_size
-    with torch.device("meta"):
-        system = FineGANSystem(config.model, config.recipe)
-        crops, whole = (
-            torch.empty(n, 3, size, size),
-            torch.empty(n, 3, *2 * [background_size(size)]),
-        )
-        batch = TrainingExample(crops, whole, torch.empty(n, 4), torch.empty(n, dtype=torch.long))
-    system.hierarchy = config.model.hierarchy()
-    system.optimisers = {name: _Still() for name in system.optimisers}
-    rng = torch.Generator().manual_seed(0)
-    codes, counts = system.draw_codes(n, rng).to("meta"), {}
-    fake = _count(counts, "draw fakes", system.generator, codes)
-    _count(counts, "update D_b", system.update_d_background, batch, fake)
-    _count(counts, "update D_c", system.update_d_child, batch, fake, rng)
-    _count(counts, "update G", system.update_generator, fake, codes, rng)
-    return counts
-
-
-def _count(counts: dict, name: str, function, *arguments):
-    with FlopCounterMode(display=False) as counter:
-        result = function(*arguments)
-    counts[name] = float(counter.get_total_flops())
-    return result

@@ -1,0 +1,165 @@
+"""Wrong answers as students write them, with what to say to each, and other right ones."""
+
+import math
+
+import torch
+
+from ....codes import Codes
+from ...engine.exercises import Mistake
+from . import lab
+
+# ------------------------------------------------------------------------------------- families
+
+FAMILIES = (
+    Mistake(
+        lambda n, m: torch.arange(n).repeat_interleave(m // n),
+        "the remainder is lost: some children have no parent",
+    ),
+    Mistake(
+        lambda n, m: torch.arange(n).flip(0).repeat_interleave(m // n + 1)[:m].flip(0),
+        "the first parents get the smaller share here; they should get one child more",
+    ),
+    Mistake(
+        lambda n, m: torch.tensor([m // n + (i < m % n) for i in range(n)]),
+        "these are the sizes of the families, (n_parents,); the answer has one entry a child",
+    ),
+    Mistake(
+        lambda n, m: 1 + lab_parents(n, m), "parents are counted from 0, as all indices in Python"
+    ),
+)
+
+
+def lab_parents(n: int, m: int) -> torch.Tensor:
+    """The right map."""
+    sizes = torch.tensor([m // n + (i < m % n) for i in range(n)])
+    return torch.arange(n).repeat_interleave(sizes)
+
+
+# ------------------------------------------------------------------------------------- bits
+
+
+def _swapped(sizes):
+    return list(lab.code_bits(sizes))[::-1]
+
+
+BITS = (
+    Mistake(_swapped, "right numbers in the wrong order: H(p) first"),
+    Mistake(
+        lambda sizes: [math.log2(len(sizes)), lab.code_bits(sizes)[1]],
+        "log₂ N_p is H(p) of equal families alone",
+    ),
+    Mistake(
+        lambda sizes: [lab.code_bits(sizes)[0], sum(map(math.log2, sizes))],
+        "log₂ n_k must be weighed with q_k",
+    ),
+    Mistake(
+        lambda sizes: sum(lab.code_bits(sizes)),
+        "two numbers are wanted, H(p) and H(c|p), not their sum",
+    ),
+)
+
+# ------------------------------------------------------------------------------------- codes
+
+
+def drawn_one_by_one(hierarchy, n, rng):
+    """Right: each code drawn by itself."""
+    c, b = torch.randint(hierarchy.n_children, (2, n), generator=rng)
+    p = torch.randint(hierarchy.n_parents, (n,), generator=rng)
+    return hierarchy.codes(torch.randn(n, 2, generator=rng), c, p_index=p, b_index=b)
+
+
+def _drawn(c=lambda h, f: f.c_index, p=lambda h, f: f.p_index, b=lambda h, f: f.b_index, z=None):
+    def draw(hierarchy, n, rng):
+        free = hierarchy.sample(n, 2, tied=False, rng=rng)
+        noise = z(free.z) if z else free.z
+        return hierarchy.codes(
+            noise, c(hierarchy, free), p_index=p(hierarchy, free), b_index=b(hierarchy, free)
+        )
+
+    return draw
+
+
+LABELLED = (
+    Mistake(
+        _drawn(b=lambda h, f: torch.zeros_like(f.c_index)),
+        "one background for all pictures: it should be drawn anew for each",
+    ),
+    Mistake(
+        _drawn(b=lambda h, f: (f.c_index + 1) % h.n_children, p=lambda h, f: f.p_index * 0),
+        "b is still made from c; and all pictures have one parent",
+    ),
+    Mistake(_drawn(p=lambda h, f: None), "now b is free, and p is tied to c: pass both of them on"),
+    Mistake(_drawn(b=lambda h, f: f.p_index), "b is made from p: it must be drawn apart"),
+    Mistake(
+        _drawn(c=lambda h, f: torch.zeros_like(f.c_index)),
+        "all pictures show one child: c must be drawn, too",
+    ),
+    Mistake(_drawn(p=lambda h, f: torch.zeros_like(f.c_index)), "all pictures have one parent"),
+    Mistake(_drawn(z=torch.zeros_like), "all pictures have the same z: the pose must vary, too"),
+    Mistake(
+        _drawn(b=lambda h, f: f.b_index % h.n_parents),
+        "only the first backgrounds come up: there are as many as children",
+    ),
+    Mistake(
+        lambda hierarchy, n, rng: hierarchy.sample(n // 2, 2, tied=False, rng=rng),
+        "fewer pictures than were asked for",
+    ),
+)
+
+# ------------------------------------------------------------------------------------- one entry
+
+EFFECTS = (
+    Mistake(
+        lambda a, b, c: float((a - b).square().sum(1).mean()),
+        "divide by what all codes together can do",
+    ),
+    Mistake(
+        lambda a, b, c: float((a - c).square().mean() / (a - b).square().mean().clamp_min(1e-9)),
+        "upside down: what one code does comes first, what all do is the unit",
+    ),
+    Mistake(
+        lambda a, b, c: float((a - b).square().sum() / (a - c).square().sum(1).mean()),
+        "a mean over the pictures in both, not a sum in one",
+    ),
+    Mistake(
+        lambda a, b, c: float((a - b).abs().sum(1).mean() / (a - c).abs().sum(1).mean()),
+        "the squared distance, not the absolute one",
+    ),
+)
+
+
+def rebuilt(before, after, name):
+    """Right: field by field."""
+    return Codes(*(getattr(after if f == name else before, f) for f in Codes._fields))
+
+
+def _mixed(before, after, name):
+    half = (getattr(before, name) + getattr(after, name)) / 2
+    return before._replace(**{name: half})
+
+
+def _with_family(before, after, name):
+    names = ("p", "c") if name in "pc" else (name,)
+    return before._replace(**{n: getattr(after, n) for n in names})
+
+
+def _shuffled(before, after, name):
+    return before._replace(**{name: getattr(before, name).roll(1, 0)})
+
+
+CHANGES = (
+    Mistake(lambda a, b, name: b, "all four codes are new: only one should be"),
+    Mistake(lambda a, b, name: a, "nothing is changed"),
+    Mistake(lambda a, b, name: a._replace(b=b.b), "always b: take the code that is called `name`"),
+    Mistake(_mixed, "halfway between old and new: the code itself is to be the new one"),
+    Mistake(_with_family, "p and c are changed together: one code alone"),
+    Mistake(_shuffled, "the new values must come from `after`"),
+    Mistake(
+        lambda a, b, name: a._replace(**{name: getattr(b, name), "z": b.z}),
+        "z is drawn anew, too: one code alone",
+    ),
+    Mistake(
+        lambda a, b, name: a._replace(**{name: torch.zeros_like(getattr(a, name))}),
+        "the code is erased; it should be taken from `after`",
+    ),
+)
