@@ -14,7 +14,7 @@ def add(commands) -> None:
 
 
 def _add_train(commands) -> None:
-    from ..models import FineGANConfig, InfoGANConfig, LRGANConfig, StackGANConfig
+    from .. import families
     from ..systems import Recipe
     from ..training import LoopConfig
     from ..training.presets import PRESETS
@@ -41,10 +41,11 @@ def _add_train(commands) -> None:
         dest="start_from",
         help="start from these weights (a new run, with fresh optimisers)",
     )
-    add_options(parser, FineGANConfig, "model")
-    add_options(parser, InfoGANConfig, "model of the presets gan and infogan")
-    add_options(parser, LRGANConfig, "model of lr_gan")
-    add_options(parser, StackGANConfig, "model of stackgan")
+    # FineGAN first: of an option that several families have, its default is shown, the paper's.
+    rows = sorted(families.ROWS, key=lambda row: row.key != "finegan")
+    for row in rows:
+        if row.options:
+            add_options(parser, row.config, row.options)
     add_options(parser, Recipe, "recipe")
     add_options(parser, LoopConfig, "loop")
 

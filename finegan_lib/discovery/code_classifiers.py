@@ -23,6 +23,7 @@ from ..codes import CodeHierarchy
 from ..metrics.clustering import ami, hungarian_accuracy, kmeans_labels, nmi
 from ..models.finegan import FineGANOutput, whole_image
 from ..models.generators import final_image, inputs_of
+from ..training.fit import fit
 
 
 @dataclass(frozen=True)
@@ -186,22 +187,22 @@ def train_code_classifier(images, codes, n_codes, config=None, *, seed=0, name="
     """
     config = config or DiscoveryConfig()
     torch.manual_seed(seed)
-    classifier = CodeClassifier(n_codes, config.width).train()
-    optimiser = torch.optim.AdamW(classifier.parameters(), config.learning_rate, weight_decay=1e-2)
+    classifier = CodeClassifier(n_codes, config.width)
     batch_size = min(config.batch_size, len(images))
     per_epoch = len(images) // batch_size
-    n_steps = config.epochs * per_epoch
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, n_steps)
-    with tqdm(total=n_steps, desc=f"classifier {name}", disable=not progress, leave=False) as bar:
+
+    def epochs():
         for _ in range(config.epochs):
-            for rows in torch.randperm(len(images))[: per_epoch * batch_size].split(batch_size):
-                loss = F.cross_entropy(classifier(augment(images[rows])), codes[rows])
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                optimiser.step()
-                schedule.step()
-                bar.update()
-                bar.set_postfix(loss=f"{loss.item():.2f}", refresh=False)
+            yield from torch.randperm(len(images))[: per_epoch * batch_size].split(batch_size)
+
+    batches = epochs()
+
+    def loss(step: int) -> Tensor:
+        rows = next(batches)
+        return F.cross_entropy(classifier(augment(images[rows])), codes[rows])
+
+    options = {"name": f"classifier {name}", "progress": progress, "leave": False}
+    fit(classifier, loss, config.epochs * per_epoch, config.learning_rate, **options)
     return classifier.eval()
 
 

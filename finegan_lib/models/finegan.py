@@ -273,12 +273,12 @@ class FineGANGenerator(nn.Module):
         stem = self.foreground_stem(self.config.parent_gain * codes.p, z)
         parent_features = self.parent_stage(codes.p, stem)
         child_features = self.child_stage(codes.c, parent_features)
-        heads = conv_together(parent_features, self.parent_image, self.parent_mask)
-        heads = heads, conv_together(child_features, self.child_image, self.child_mask)
+        p_heads = conv_together(parent_features, self.parent_image, self.parent_mask)
+        c_heads = conv_together(child_features, self.child_image, self.child_mask)
         if view is not None:
-            heads = fetched(torch.cat(heads, 1), view).chunk(2, 1)
-        parent = self._lay(heads[0], behind)
-        return parent, self._lay(heads[1], parent.image)
+            p_heads, c_heads = fetched(torch.cat([p_heads, c_heads], 1), view).chunk(2, 1)
+        parent = self._lay(p_heads, behind)
+        return parent, self._lay(c_heads, parent.image)
 
     def draw_background(self, z: Tensor, b: Tensor) -> Stage:
         """The background stage alone: z (N, z_dim), b (N, N_c)."""

@@ -28,6 +28,7 @@ class InfoGANConfig(GANConfig):
 class InfoGANGenerator(GANGenerator):
     """Noise and code to image: z (N, z_dim), code (N, code_dim) → (N, 3, S, S) in [-1, 1]."""
 
+    config: InfoGANConfig
     inputs = Mixed()
 
     def __init__(self, config: InfoGANConfig):

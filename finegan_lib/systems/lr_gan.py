@@ -15,6 +15,7 @@ class LRGANSystem(SimpleGANSystem):
     ``area``, the mean of the pasted masks, and ``scale``, the mean of the poses' scales.
     """
 
+    generator: LRGANGenerator  # type: ignore[assignment]  # Simple-GAN's step, another network
     make_generator = LRGANGenerator
 
     @staticmethod
@@ -22,7 +23,7 @@ class LRGANSystem(SimpleGANSystem):
         return output.image
 
     @staticmethod
-    def watch(output: LRGANOutput) -> dict:
+    def areas(output: LRGANOutput) -> dict:
         masks = torch.stack([pasted.pasted.mask.detach() for pasted in output.objects])
         thetas = torch.stack([pasted.theta.detach() for pasted in output.objects])
         return {

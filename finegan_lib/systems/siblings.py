@@ -11,10 +11,13 @@ Chance decides again what it draws next, so one round finds a part of the missin
 several rounds find more. Vector quantisation treats unused codes in the same way.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from ..models.finegan import FineGANGenerator, Stage
+from .networks import FineGANNetworks
 
 NOISES = 16  # z's by which two children are compared
 SETTLED = 0.1  # fraction of a run before which no child has settled
@@ -62,7 +65,8 @@ def duplicates(average: FineGANGenerator, least: float, rng: torch.Generator) ->
     z = torch.randn(NOISES, average.config.z_dim, generator=rng)
     hierarchy, found = average.config.hierarchy(), []
     for parent in range(hierarchy.n_parents):
-        apart, kept = distances(average, parent, z), []
+        apart = distances(average, parent, z)
+        kept: list[int] = []
         for i, c in enumerate(hierarchy.children_of(parent)):
             if (apart[i, kept] < least).any():
                 found.append(c)
@@ -72,7 +76,7 @@ def duplicates(average: FineGANGenerator, least: float, rng: torch.Generator) ->
 
 
 @torch.no_grad()
-def restart(system, children: list[int], rng: torch.Generator) -> None:
+def restart(system: FineGANNetworks, children: list[int], rng: torch.Generator) -> None:
     """Give some children of a FineGAN system a new appearance; reset their rows of D_c's reader.
 
     With w̄ the mean column of the others, and i and j two of them: w ← w̄ + (w_i + w_j − 2 w̄)/√2,
@@ -102,7 +106,7 @@ def restart(system, children: list[int], rng: torch.Generator) -> None:
 
 
 @torch.no_grad()
-def blank_reader(system, children: list[int]) -> None:
+def blank_reader(system: FineGANNetworks, children: list[int]) -> None:
     """Reset the rows of some children, not all, in D_c's reader: each gets the others' mean row.
 
     The points of a contrastive head are reset in the same way.
@@ -117,7 +121,7 @@ def blank_reader(system, children: list[int]) -> None:
         _forget(system.optimisers[optimiser], parameter, children)
 
 
-def _forget(optimiser: torch.optim.Optimizer, parameter: Tensor, where) -> None:
+def _forget(optimiser: torch.optim.Optimizer, parameter: Tensor, where: Any) -> None:
     """Set Adam's running moments of some entries of a parameter to 0."""
     state = optimiser.state[parameter]
     for name in ("exp_avg", "exp_avg_sq"):
