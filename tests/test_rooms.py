@@ -54,3 +54,18 @@ def test_the_papers_step_reads_alone():
     assert len(step.splitlines()) <= 100
     tree = ast.parse("class Step:\n" + source.split("\n", 1)[1])
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.If | ast.IfExp)]
+
+
+def test_the_house_is_small_enough_to_know():
+    assert len(arrows()) <= 20
+    assert sum(map(len, arrows().values())) <= 120
+
+
+def test_a_file_has_at_most_500_lines():
+    """Lessons are exempt: they are texts."""
+    lengths = {
+        path.relative_to(PACKAGE).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
+        for path in PACKAGE.rglob("*.py")
+        if "lessons" not in path.parts
+    }
+    assert {name: n for name, n in lengths.items() if n > 500} == {}
