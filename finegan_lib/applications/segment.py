@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torchvision.utils import save_image
 from tqdm.auto import tqdm
 
-from ..discovery.code_classifiers import recolour, shift_and_flip, turn_and_scale
 from ..figures import image_figure, spread
+from ..metrics.code_classifiers import recolour, shift_and_flip, turn_and_scale
 from ..models import FineGANGenerator
 from ..models.blocks import conv3x3, initialise
 from ..training.pretrained import load_finegan

@@ -36,6 +36,20 @@ class System(nn.Module):
         self.elapsed = elapsed
         self.noise_sd = self.recipe.d_noise * (1 - elapsed)
 
+    def repair(self, step: int, stop: int, real_images, seed: int) -> str:
+        """What a family's additions do between two steps; here nothing.
+
+        Args:
+            step: how many steps are over.
+            stop: how many there will be.
+            real_images: from a number to at most so many real images, (n, 3, S, S) uint8.
+            seed: of this repair's random numbers.
+
+        Returns:
+            What was found and done, in lines to print; empty if nothing was due.
+        """
+        return ""
+
     def _apply(self, *args, **kwargs):
         count = self.updates
         moved = super()._apply(*args, **kwargs)
