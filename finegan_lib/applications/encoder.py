@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..codes import Codes
-from ..discovery.code_classifiers import recolour
+from ..metrics.code_classifiers import recolour
+from ..metrics.fit import fit
 from ..models import FineGANConfig, FineGANGenerator
 from ..models.blocks import Encoder, initialise
-from ..training.fit import fit
 from .mixing import layers
 
 
@@ -129,7 +129,7 @@ def train_encoder(
     """An encoder for a generator, in evaluation mode, on the CPU.
 
     It sees generated birds with free codes over the backgrounds of others, in changing colours and
-    sharpness (:func:`~finegan_lib.discovery.code_classifiers.recolour`). Nothing is moved or
+    sharpness (:func:`~finegan_lib.metrics.code_classifiers.recolour`). Nothing is moved or
     mirrored: where a bird stands is a matter of its codes.
 
     Args:

@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.utils import save_image
 
-from ..discovery.code_classifiers import recolour, shift_and_flip, turn_and_scale
 from ..figures import image_figure, spread
+from ..metrics.code_classifiers import recolour, shift_and_flip, turn_and_scale
+from ..metrics.fit import fit
 from ..models import FineGANGenerator
 from ..models.blocks import conv3x3, initialise
-from ..training.fit import fit
 from ..training.pretrained import load_finegan
 from .kept import trained_once
 from .mixing import layers

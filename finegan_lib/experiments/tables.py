@@ -35,16 +35,11 @@ from ..base.checkpoints import read_metadata
 from ..base.errors import InputError
 from ..base.files import PACKAGE, read_json, slug, write_json
 from ..discovery.cluster import cluster_images, read_images
-from ..discovery.code_classifiers import (
-    DiscoveryConfig,
-    agreement_with_truth,
-    child_images,
-    real_inputs,
-    train_code_classifier,
-)
+from ..discovery.code_classifiers import agreement_with_truth, child_images
 from ..discovery.depict import DEPICT_LARGE
 from ..metrics.chance import dice_labels
 from ..metrics.clustering import agreement, kmeans_labels
+from ..metrics.code_classifiers import DiscoveryConfig, real_inputs, train_code_classifier
 from ..metrics.feature_networks import load_network
 from ..metrics.image_quality import scores_among
 from ..models.generators import inputs_of

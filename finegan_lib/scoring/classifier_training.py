@@ -12,17 +12,17 @@ from ..base.errors import InputError
 from ..data import BirdsFolder, ToyBirds
 from ..data.cache import CachedBirds
 from ..data.toybirds import DRAWING_VERSION, stored_crop_size
-from ..discovery.code_classifiers import augment
+from ..metrics.code_classifiers import augment
 from ..metrics.feature_networks import (
     PhotoClassifier,
     SmallClassifier,
     ToyClassifier,
     save_network,
 )
+from ..metrics.fit import fit
 from ..metrics.judges import POSE_SPREAD
 from ..metrics.reading import to_uint8
 from ..speed.devices import pick_device
-from ..training.fit import fit
 
 TILT_SPREAD = 16 / 12**0.5  # degrees: ToyBirds tilt uniformly between −8 and 8
 
@@ -195,7 +195,7 @@ def train_small_classifier(
     """Train a `SmallClassifier` from nothing on some photographs; accuracy on the others.
 
     The crops are a GAN's, random windows and flips, and augmented as generated images are before a
-    reader learns from them (:func:`finegan_lib.discovery.code_classifiers.augment`).
+    reader learns from them (:func:`finegan_lib.metrics.code_classifiers.augment`).
 
     Args:
         network: on its device; left in evaluation mode on the CPU.

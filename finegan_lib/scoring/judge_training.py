@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
+from ..metrics.fit import fit
 from ..metrics.judges import POSE_NAMES, POSE_SPREAD, Judges, JudgesConfig, without_object
-from ..training.fit import fit
 
 
 class Examples(NamedTuple):

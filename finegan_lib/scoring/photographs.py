@@ -38,9 +38,10 @@ from ..data.cache import CachedBirds
 from ..data.kept_out import is_kept_out
 from ..data.memory import PictureSet
 from ..discovery.cluster import folder_labels
-from ..discovery.code_classifiers import DiscoveryConfig, code_readers, reader_features, real_inputs
+from ..discovery.code_classifiers import code_readers, reader_features
 from ..metrics.chance import dice_labels
 from ..metrics.clustering import agreement, kmeans_labels
+from ..metrics.code_classifiers import DiscoveryConfig, real_inputs
 from ..metrics.feature_networks import SmallClassifier, load_network, network_digest, save_network
 from ..metrics.image_quality import compare_statistics, further_metrics, kid
 from ..metrics.imagenet_features import available

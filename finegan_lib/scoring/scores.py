@@ -12,7 +12,7 @@ import torch
 from tqdm.auto import tqdm
 
 from ..base.errors import InputError
-from ..discovery.code_classifiers import TRAININGS, DiscoveryConfig, discover_categories, shrink
+from ..discovery.code_classifiers import TRAININGS, discover_categories
 from ..metrics.clustering import (
     CONTROL_FEATURES,
     ami,
@@ -22,6 +22,7 @@ from ..metrics.clustering import (
     majority_matches,
     nmi,
 )
+from ..metrics.code_classifiers import DiscoveryConfig, shrink
 from ..metrics.factors import CODE_NAMES, FACTOR_NAMES, disentanglement_margins, factor_matrix
 
 

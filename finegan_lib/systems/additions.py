@@ -1,10 +1,12 @@
 """The additions to the paper's step of FineGAN, in groups.
 
-The groups are free codes, contrast, masks, poses and restarts. Each names its source and its effect
+The groups are free codes, contrast, masks, poses and repairs. Each names its source and its effect
 ("Worth"). The numbers for ToyBirds are from ``results/ablation.json``, which has the commands;
 higher is better. Two more groups are in :mod:`.views` (what the code heads see) and
 :mod:`.adversarial` (what D_c judges).
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +16,7 @@ from ..base.errors import InputError
 from ..codes import Codes, one_hot
 from ..data.example import TrainingExample
 from ..models.finegan import ContrastiveHead, FineGANOutput, PoseReader, Stage
-from . import siblings
+from . import leading, siblings
 from .adversarial import deceived
 from .networks import FineGANNetworks
 from .parts import descend, frozen, total
@@ -141,24 +143,61 @@ class Poses(FineGANNetworks):
         return losses.gaussian_information_loss(mean, log_variance, codes.z[:, :n]) / n
 
 
-class Restarts(FineGANNetworks):
-    """Children that draw the same bird are started anew (:mod:`.siblings`).
+class Repairs(FineGANNetworks):
+    """Codes that are idle get something to draw: between two steps, at set fractions of the run.
 
-    Source: our own, after unused codes in vector quantisation. Worth: of ToyBirds' 20 species a
-    network drew 16 instead of 11 to 13.
+    Source: our own; twins that start anew are as unused codes in vector quantisation, and leading
+    them is a search among a network's weights for what the real images show to be missing.
+    Worth: of ToyBirds' 20 species a network drew 11 to 13, 16 with ``child_restart``, and all after
+    it was led as well (``weights/README.md``).
     """
 
     def restart_children(self, rng: torch.Generator) -> None:
-        """Start duplicate children anew, at the steps that ``child_restart`` sets."""
+        """Start duplicate children anew, every ``restart_every`` steps (:mod:`.siblings`)."""
         recipe = self.recipe
         due = recipe.child_restart > 0 and int(self.updates) % recipe.restart_every == 0
+        due = due and not recipe.restart_at
         if due and siblings.SETTLED <= self.elapsed < recipe.restart_until:
-            with torch.autocast(next(self.parameters()).device.type, enabled=False):
-                found = siblings.duplicates(self.average, recipe.child_restart, rng)
-                siblings.restart(self, found, rng)
+            self.restart_twins(rng)
+
+    def restart_twins(self, rng: torch.Generator) -> list[int]:
+        """Start children anew that draw what a sibling draws; their indices."""
+        with torch.autocast(next(self.parameters()).device.type, enabled=False):
+            found = siblings.duplicates(self.average, self.recipe.child_restart, rng)
+            siblings.restart(self, found, rng)
+        return found
+
+    def repair(self, step: int, stop: int, real_images: Callable[[int], Tensor], seed: int) -> str:
+        """Whatever of ``restart_at``, ``lead_parents`` and ``lead_children`` is due now."""
+        recipe = self.recipe
+        told: list[str] = []
+        if recipe.child_restart > 0 and is_due(recipe.restart_at, step, stop):
+            found = self.restart_twins(torch.Generator().manual_seed(seed))
+            told.append(f"{len(found)} children drew what a sibling draws, and start anew")
+        parents, children = (
+            is_due(fractions, step, stop)
+            for fractions in (recipe.lead_parents, recipe.lead_children)
+        )
+        if parents or children:
+            images = real_images(leading.IN_TRAINING.n_real)
+            led = leading.cover_system(
+                self,
+                images,
+                leading.IN_TRAINING,
+                parents=parents,
+                children=children,
+                seed=seed % 2**32,
+            )
+            told.append(leading.summary(led))
+        return "\n".join(told)
 
 
-class Additions(FreeCodes, Contrast, Masks, Poses, Restarts):
+def is_due(fractions: tuple[float, ...], step: int, stop: int) -> bool:
+    """Whether one of these fractions of a run of ``stop`` steps is over just after ``step``."""
+    return step in {max(1, round(fraction * stop)) for fraction in fractions}
+
+
+class Additions(FreeCodes, Contrast, Masks, Poses, Repairs):
     """All additions to FineGAN's step, at the points where it calls them."""
 
     def more_heads(self) -> tuple[list[nn.Module], list[nn.Module]]:

@@ -1,7 +1,7 @@
 """Parts that the steps of all families are made of."""
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,6 +43,20 @@ class System(nn.Module):
         """Set what changes over a run, given the fraction of it that is over."""
         self.elapsed = elapsed
         self.noise_sd = self.recipe.d_noise * (1 - elapsed)
+
+    def repair(self, step: int, stop: int, real_images: Callable[[int], Tensor], seed: int) -> str:
+        """What a family's additions do between two steps; here nothing.
+
+        Args:
+            step: how many steps are over.
+            stop: how many there will be.
+            real_images: from a number to at most so many real images, (n, 3, S, S) uint8.
+            seed: of this repair's random numbers.
+
+        Returns:
+            What was found and done, in lines to print; empty if nothing was due.
+        """
+        return ""
 
     def _apply(self, *args: Any, **kwargs: Any) -> "System":
         count = self.updates

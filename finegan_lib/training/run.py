@@ -23,7 +23,7 @@ from ..data.kept_out import split as kept_out_split
 from ..speed import devices, distributed
 from .build import build_dataset, build_system, start_from
 from .config import RunConfig
-from .order import StepSampler
+from .order import StepSampler, hash_seed
 from .watch import Watch
 
 COMPARE_EVERY = 5  # lines of the history between two looks at D on kept-out photographs
@@ -111,6 +111,20 @@ class Run:
             disable=not self.progress,
             smoothing=0.05,
         )
+
+    def repair(self, bar: tqdm) -> None:
+        """What the system's additions do between two steps, and a word about it."""
+        seed = hash_seed(self.config.loop.seed, self.step, 3)
+        told = self.system.repair(self.step, self.stop, self._real_images, seed)
+        if not told or not distributed.is_first():
+            return
+        self.board.add_text("repairs", told, self.step)
+        if self.progress:
+            bar.write(f"step {self.step}: {told}", file=sys.stderr)
+
+    def _real_images(self, most: int) -> torch.Tensor:
+        """Up to ``most`` child crops of the training's images, (n, 3, S, S) uint8."""
+        return _some_crops(self.dataset, most).add(1).mul(127.5).round().byte()
 
     def after_step(self, report: dict, bar: tqdm) -> None:
         """History, pictures and checkpoints, each when it is due."""

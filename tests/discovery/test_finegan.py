@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from finegan_lib.codes import CodeHierarchy
-from finegan_lib.discovery.code_classifiers import (
+from finegan_lib.discovery.code_classifiers import discover_categories
+from finegan_lib.metrics.code_classifiers import (
     DiscoveryConfig,
     augment,
-    discover_categories,
     generate_labelled_images,
     shift_and_flip,
     shrink,
