@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -41,6 +42,17 @@ def test_no_import_runs_back_up():
     order = list(TopologicalSorter(arrows()).static_order())  # raises CycleError otherwise
     assert order.index("base") < order.index("models") < order.index("systems")
     assert order.index("systems") < order.index("families") < order.index("training")
+
+
+def test_a_room_needs_lower_rows_of_the_readme_only():
+    """finegan_lib/README.md lists every room, from the top down."""
+    text = (PACKAGE / "README.md").read_text(encoding="utf-8").split("## Two walks")[0]
+    rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    rooms = [re.findall(r"`([\w.]+?)(?:\.py|/)?`", row) for row in rows]
+    place = {room: i for i, row in enumerate(rooms) for room in row}
+    assert place.keys() == arrows().keys() - {"__init__"}
+    for room, targets in arrows().items():
+        assert all(place[room] <= place[target] for target in targets), room
 
 
 def test_few_files_lie_outside_the_rooms():

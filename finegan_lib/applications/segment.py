@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.utils import save_image
 
+from ..base.files import empty_folder
 from ..figures import image_figure, spread
 from ..metrics.code_classifiers import recolour, shift_and_flip, turn_and_scale
 from ..metrics.fit import fit
@@ -23,7 +24,7 @@ from ..training.pretrained import load_finegan
 from .kept import trained_once
 from .mixing import layers
 from .photographs import Photographs, read_photographs
-from .transfer import empty_folder, stem_of
+from .transfer import stem_of
 
 SHOWN = 10  # photographs in the sheet
 

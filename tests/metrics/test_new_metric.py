@@ -8,9 +8,8 @@ import torch
 
 from finegan_lib.__main__ import main
 from finegan_lib.experiments import tables
-from finegan_lib.metrics import image_quality
 from finegan_lib.metrics.feature_networks import load_network
-from finegan_lib.metrics.image_quality import Metric, Statistics
+from finegan_lib.metrics.image_quality import METRICS, Metric, Statistics
 from finegan_lib.models.inputs import Noise
 from finegan_lib.scoring.photographs import quality_through
 
@@ -29,7 +28,9 @@ ROW = Metric(
 def row(monkeypatch, tmp_path):
     """The metric has its row."""
     monkeypatch.setenv("FINEGAN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(image_quality, "METRICS", [*image_quality.METRICS, ROW])
+    METRICS.append(ROW)
+    yield
+    METRICS.remove(ROW)
 
 
 def test_a_new_metric_stands_in_quality_in_json_and_in_tables(tmp_path, monkeypatch, capsys):
