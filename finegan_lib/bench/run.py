@@ -11,6 +11,7 @@ from .clock import compare, facts
 from .data import data
 from .gpu import gpu, gpu_model
 from .processes import crowd, import_cost, memory
+from .quality import quality, quality_figure
 from .scaling import scaling, scaling_figure
 from .step import sample, step
 
@@ -38,9 +39,10 @@ BENCHES = {
     "memory": memory,
     "crowd": crowd,
     "playground": playground,
+    "quality": quality,
 }
 # By name: a function from the result to its matplotlib figure.
-FIGURES = {"scaling": scaling_figure}
+FIGURES = {"scaling": scaling_figure, "quality": quality_figure}
 
 
 def bench(what: str, *, figure=None, progress: bool = True, **options) -> dict:

@@ -1,7 +1,9 @@
 """This machine: what it is, and how fast things are on it."""
 
 from ..base.options import file_of
-from .arguments import command
+from .arguments import command, recurring
+
+OF_QUALITY = ("seeds", "image_size", "preset", "settings", "steps", "every", "run")
 
 
 def add(commands) -> None:
@@ -41,7 +43,9 @@ def _add_bench(commands) -> None:
         "against the cache. scaling: time against sizes. gpu: a step on this machine's GPU under "
         "each option of speed. gpu-model: time per epoch on GPUs, estimated on paper. "
         "import: what importing costs. memory: what it gains to keep it. crowd: a step beside a "
-        "busy program. playground: a slider's move to the new picture.",
+        "busy program. playground: a slider's move to the new picture. quality: how many images a "
+        "training from nothing needs until its scores are reached and held; its --run goes on "
+        "where it was stopped.",
         checkpoint=False,
     )
     parser.add_argument("what", choices=tuple(BENCHES), help="what to measure")
@@ -56,8 +60,32 @@ def _add_bench(commands) -> None:
         help="step, gpu: with torch.compile too (no)",
     )
     parser.add_argument(
-        "--figure", type=file_of(".png"), metavar="FILE", help="PNG of scaling (none: none)"
+        "--figure",
+        type=file_of(".png"),
+        metavar="FILE",
+        help="PNG of scaling and quality (none: none)",
     )
+    _add_quality(parser)
+
+
+def _add_quality(parser) -> None:
+    from ..training.presets import PRESETS
+
+    group = parser.add_argument_group("quality")
+    recurring(group, "--seeds", help="of the trainings (none: 0 to 4)")
+    recurring(group, "--image-size", choices=(32, 64), help="pixels (none: 32)")
+    group.add_argument("--preset", choices=tuple(PRESETS), help="(none: toy or toy64, by size)")
+    group.add_argument(
+        "--set",
+        dest="settings",
+        nargs="+",
+        metavar="NAME=VALUE",
+        help="settings of train in place of the preset's, such as lead_children=0.4,0.6 or "
+        "code_flip=no (none: the preset's)",
+    )
+    recurring(group, "--steps", help="training steps (none: the preset's)")
+    group.add_argument("--every", type=int, help="steps between two scorings (none: 500)")
+    group.add_argument("--run", metavar="FOLDER", help="of the trainings (none: runs/quality)")
 
 
 def _bench(parsed) -> dict:
@@ -69,6 +97,7 @@ def _bench(parsed) -> dict:
         sizes=parsed.sizes,
         compiled=parsed.compiled,
         figure=parsed.figure,
+        **{name: getattr(parsed, name) for name in OF_QUALITY},
         progress=not parsed.no_progress,
     )
     print(summary(result))

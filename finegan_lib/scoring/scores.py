@@ -168,6 +168,15 @@ def mask_iou(masks_a, masks_b):
     return intersection / union.clamp_min(1)
 
 
+def real_scores(generator, hierarchy, z_dim, dataset, config: DiscoveryConfig, *, seed=0) -> dict:
+    """The ``real_…`` scores of :func:`evaluate_generator` alone, from one sampling seed."""
+    real = _real_images(dataset, config)
+    found = discover_categories(
+        generator, hierarchy, z_dim, *real, config, seed=seed, trainings=("generated",)
+    )
+    return _flat_real_scores(found["generated"])
+
+
 def control_scores(real, kind: str, seed: int) -> dict:
     """k-means on features that need no learning, scored like the method's own k-means."""
     images, true_child, true_parent = real

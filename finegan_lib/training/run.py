@@ -38,7 +38,8 @@ class Run:
         self.config, self.folder, self.progress = config, Path(folder), progress
         self.picture = picture and Path(picture)
         self.device = devices.pick_device(config.loop.device)
-        self.step, self.newest, self.seconds_before = 0, None, 0.0
+        self.step, self.newest = 0, None
+        self.seconds_before = self.processor_before = 0.0
         self._check_folder(resume)
         self.watch = Watch(config.family)
         self.system = build_system(config).to(self.device)
@@ -70,7 +71,7 @@ class Run:
         self.sampler = StepSampler(
             len(self.dataset), loop.batch_size, loop.seed, self.step, self.stop
         )
-        self.started = time.monotonic()
+        self.started, self.started_processor = time.monotonic(), time.process_time()
         if not distributed.is_first():
             return
         # From here on the folder belongs to this run: everything above has succeeded.
@@ -97,6 +98,11 @@ class Run:
     def seconds(self) -> float:
         """Training time so far, in s, over all resumptions."""
         return self.seconds_before + time.monotonic() - self.started
+
+    @property
+    def processor_seconds(self) -> float:
+        """The same in s of processor time, of all threads of this process."""
+        return self.processor_before + time.process_time() - self.started_processor
 
     def out_of_time(self) -> bool:
         """Whether the run's limit of minutes has passed."""
@@ -166,6 +172,7 @@ class Run:
             if not tensor.isfinite().all():
                 raise self._diverged(f"{name} has values that are not numbers", self.newest)
         facts = {"config": self.config.to_dict(), "step": self.step, "seconds": self.seconds}
+        facts["processor_seconds"] = self.processor_seconds
         self.newest = save_checkpoint(path, state, healthy=self.watch.healthy_step, **facts)
         held = run_checkpoints(path.parent)
         for old in held[: -self.config.loop.keep]:
@@ -194,6 +201,7 @@ class Run:
                 optimiser.load_state_dict(state["optimisers"][name])
                 _lay_out_as_weights(optimiser)
             self.step, self.seconds_before = metadata["step"], metadata["seconds"]
+            self.processor_before = metadata.get("processor_seconds", 0.0)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise InputError(
                 "this checkpoint is not one of this run",
