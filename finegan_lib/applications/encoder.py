@@ -18,7 +18,7 @@ from ..metrics.code_classifiers import recolour
 from ..metrics.fit import fit
 from ..models import FineGANConfig, FineGANGenerator
 from ..models.blocks import Encoder, initialise
-from .mixing import layers
+from .mixing import free_layers
 
 
 @dataclass(frozen=True)
@@ -137,13 +137,10 @@ def train_encoder(
         seed: of the codes, the weights and the order.
     """
     config = config or EncoderConfig()
-    sizes = generator.config
-    rng = torch.Generator().manual_seed(seed)
-    codes = sizes.hierarchy().sample(config.n_birds, sizes.z_dim, tied=False, rng=rng)
-    drawn = layers(generator, codes, progress=progress)
+    codes, drawn = free_layers(generator, config.n_birds, seed, progress)
     with torch.random.fork_rng(devices=[]):  # the colours come from torch's own numbers
         torch.manual_seed(seed)
-        encoder = CodeEncoder(sizes, config.width)
+        encoder = CodeEncoder(generator.config, config.width)
 
         def loss(step: int) -> Tensor:
             birds, behind = torch.randint(config.n_birds, (2, config.batch_size))

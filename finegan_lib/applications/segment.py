@@ -22,7 +22,7 @@ from ..models import FineGANGenerator
 from ..models.blocks import conv3x3, initialise
 from ..training.pretrained import load_finegan
 from .kept import trained_once
-from .mixing import layers
+from .mixing import free_layers
 from .photographs import Photographs, read_photographs
 from .transfer import stem_of
 
@@ -127,10 +127,7 @@ def train_segmenter(
         seed: of the codes, the weights and the order.
     """
     config = config or SegmenterConfig()
-    sizes = generator.config
-    rng = torch.Generator().manual_seed(seed)
-    codes = sizes.hierarchy().sample(config.n_birds, sizes.z_dim, tied=False, rng=rng)
-    drawn = layers(generator, codes, progress=progress)
+    _, drawn = free_layers(generator, config.n_birds, seed, progress)
     with torch.random.fork_rng(devices=[]):  # the changes come from torch's own numbers
         torch.manual_seed(seed)
         segmenter = Segmenter(config.width)

@@ -12,7 +12,7 @@ At ``FineGANConfig()``'s sizes the layers, parameter counts and numbers equal th
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -315,7 +315,8 @@ class BackgroundDiscriminator(nn.Module):
         layers = background_layers(config.image_size)
         self.input_size = background_size(config.image_size)
         self.geometry = patch_geometry(config.image_size)
-        trunk, channels = [], 3
+        trunk: list[nn.Module] = []
+        channels = 3
         for i, (kernel, stride) in enumerate(layers[:-1]):
             width = config.d_dim * 2**i
             trunk += [Conv2d(channels, width, kernel, stride, bias=False)]
@@ -329,7 +330,8 @@ class BackgroundDiscriminator(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (aux, real/fake), each (N, cells, cells), of images of any size."""
         features = self.trunk(innermost(self.fit(images)))
-        return conv_together(features, self.aux, self.real_fake).contiguous().unbind(1)
+        aux, real_fake = conv_together(features, self.aux, self.real_fake).contiguous().unbind(1)
+        return aux, real_fake
 
     def fit(self, images: Tensor) -> Tensor:
         """Images of the generator's size resized, so that the patches tile them exactly.
@@ -342,6 +344,16 @@ class BackgroundDiscriminator(nn.Module):
         return F.interpolate(images, size, mode="bilinear", align_corners=True)
 
 
+class Side(Protocol):
+    """The sizes of any family that a :class:`CodeDiscriminator` needs."""
+
+    @property
+    def image_size(self) -> int: ...
+
+    @property
+    def d_dim(self) -> int: ...
+
+
 class CodeDiscriminator(nn.Module):
     """D_p and D_c: a shared trunk, a real/fake head and a code head (paper, section 3.1).
 
@@ -349,12 +361,12 @@ class CodeDiscriminator(nn.Module):
     corresponds to a parent image.
 
     Args:
-        config: sizes.
+        config: sizes, of a FineGAN or of another family.
         n_codes: N_p for D_p, N_c for D_c.
         norm: normalisation of the trunk, "batch" or "spectral"; the code head keeps BatchNorm.
     """
 
-    def __init__(self, config: FineGANConfig, n_codes: int, norm: str = "batch"):
+    def __init__(self, config: Side, n_codes: int, norm: str = "batch"):
         super().__init__()
         self.trunk = Encoder(config.image_size, config.d_dim, norm)
         channels = self.trunk.out_channels

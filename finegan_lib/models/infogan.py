@@ -86,6 +86,8 @@ class InfoGANDiscriminator(GANDiscriminator):
         super().__init__(config)
         self.posterior = InfoGANPosterior(config, self.trunk.out_channels)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+    def forward(  # type: ignore[override]  # Q's answers come with the logits
+        self, images: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
         features = self.trunk(images)
         return self.real_fake(features).flatten(), self.posterior(features)

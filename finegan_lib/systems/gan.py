@@ -16,7 +16,6 @@ class GANSystem(System):
     """Generator and discriminator of Goodfellow et al. (2014), non-saturating or hinge loss."""
 
     config: GANConfig
-    generator: GANGenerator
     discriminator: GANDiscriminator
     make_generator: type[nn.Module] = GANGenerator
     takes_additions = False  # to what D judges

@@ -20,6 +20,8 @@ class InfoGANSystem(System):
     Q reads learns from real/fake alone. (InfoGAN's own code lets both losses move the trunk.)
     """
 
+    generator: InfoGANGenerator
+
     def __init__(self, config: InfoGANConfig, recipe: Recipe):
         super().__init__(recipe)
         refuse_additions(recipe, "the course's InfoGAN")

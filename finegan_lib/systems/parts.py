@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,8 @@ from torchvision.utils import make_grid
 from ..models.generators import final_image, random_output
 from ..speed import distributed
 from .recipe import Recipe
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class System(nn.Module):
@@ -121,14 +123,14 @@ def image_grid(images: Tensor, columns: int) -> Tensor:
     return make_grid(images.float().cpu() / 2 + 0.5, nrow=columns, padding=1).clamp(0, 1)
 
 
-def average_of(generator: nn.Module) -> nn.Module:
+def average_of(generator: Network) -> Network:
     """A copy to hold the running average: in evaluation mode, never trained."""
     return copy.deepcopy(generator).eval().requires_grad_(False)
 
 
 def adam(
     parameters: Iterable[nn.Parameter], recipe: Recipe, factor: float = 1.0
-) -> torch.optim.Adam:
+) -> torch.optim.Optimizer:
     """The paper's Adam, betas (0.5, 0.999), with ``factor`` times the recipe's step size."""
     parameters = list(parameters)
     fused = not any(p.is_meta for p in parameters)  # torch 2.4 refuses it where there is no memory

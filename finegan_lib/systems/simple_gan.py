@@ -19,7 +19,7 @@ StackGAN-v2    the image at several scales                 one discriminator a s
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import losses
 from ..data.example import TrainingExample
@@ -41,7 +41,7 @@ class SimpleGANSystem(GANSystem):
     """Simple-GAN: one generator, one discriminator, the adversarial loss alone."""
 
     generator: SimpleGANGenerator
-    make_generator = SimpleGANGenerator
+    make_generator: type[nn.Module] = SimpleGANGenerator
     takes_additions = True
 
     def step(self, batch: TrainingExample, rng: torch.Generator, hard: bool = False) -> dict:
@@ -75,6 +75,8 @@ class InfoGANBaselineSystem(System):
     in FineGAN's child stage, the information loss trains G and the code head. The trunk below the
     head learns only from real/fake.
     """
+
+    generator: InfoGANBaselineGenerator
 
     def __init__(self, config: InfoGANBaselineConfig, recipe: Recipe):
         super().__init__(recipe)

@@ -142,6 +142,7 @@ def match_parents(
         ``drawn``, from parent to the kinds (a list) of its group; and ``led``, from idle parent to
         a dictionary from each of its children to one of the kinds of the missing group.
     """
+    assert sorting.shape is not None
     groups = group_kinds(sorting.shape, hierarchy.children_count, seed)
     kinds = [np.flatnonzero(groups == g).tolist() for g in range(hierarchy.n_parents)]
     fits = np.stack([sorting.parent[group].mean(0) for group in kinds])

@@ -20,6 +20,9 @@ class StackGANSystem(System):
     The real images of every scale are one crop, averaged down.
     """
 
+    generator: StackGANGenerator
+    average: StackGANGenerator
+
     def __init__(self, config: StackGANConfig, recipe: Recipe):
         super().__init__(recipe)
         self.config = config

@@ -50,7 +50,7 @@ def test_a_new_metric_stands_in_quality_in_json_and_in_tables(tmp_path, monkeypa
     assert list(kept)[:2] == ["inception_score", "inception_score_sd"]
 
     systems = {"FineGAN": {name: [value, value + 1] for name, value in kept.items()}}
-    summary = {"table": 1, "steps": 9, "systems": systems} | asdict(settings)
+    summary = asdict(settings) | {"table": 1, "steps": 9, "systems": systems}
     header, _, row = tables.table_text(summary).splitlines()[:3]
     column = [cell.strip() for cell in header.split("|")].index("Distance of means")
     mean = scores["mean_distance"] + 0.5
