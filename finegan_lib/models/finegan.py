@@ -207,7 +207,7 @@ class CodeStage(nn.Module):
         self.join = CodeConv(code_dim, channels, 2 * channels)
         self.join_norm = BatchNorm2d(2 * channels)
         self.residual = nn.Sequential(*(ResidualBlock(channels) for _ in range(residual_blocks)))
-        self.out = SameBlock(channels, out_channels)
+        self.out: nn.Module = SameBlock(channels, out_channels)
 
     def forward(self, code: Tensor, features: Tensor) -> Tensor:
         x = glu(self.join_norm(self.join(code, features)))

@@ -62,7 +62,7 @@ class UpStage(CodeStage):
 
     def __init__(self, code_dim: int, channels: int, out_channels: int, residual_blocks: int):
         super().__init__(code_dim, channels, out_channels, residual_blocks)
-        self.out: nn.Module = UpBlock(channels, out_channels)
+        self.out = UpBlock(channels, out_channels)
 
 
 class StackGANGenerator(nn.Module):
