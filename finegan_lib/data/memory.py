@@ -1,5 +1,6 @@
 """Pictures that other libraries hold: data sets of torchvision or Hugging Face, or plain lists."""
 
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -9,10 +10,11 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..base.errors import InputError
-from .folder import MARGIN, Photographs
+from .folder import Photographs
 from .layouts import CENTRE
-from .lists import are_shares, check_box, scaled
+from .lists import check_box, scaled
 from .pictures import Header
+from .plausible import MARGIN, are_shares, suspicion
 
 
 class PictureSet(Photographs):
@@ -100,6 +102,8 @@ class PictureSet(Photographs):
     def _checked(self, boxes):
         """(N, 4) boxes in pixels, clipped to their pictures."""
         shares = are_shares(boxes)
+        if not shares and (doubt := suspicion(boxes, self.sizes)):
+            warnings.warn(f"{doubt[0]}: give x1, y1, x2, y2 in pixels", stacklevel=4)
         checked = []
         for index, (box, size) in enumerate(zip(boxes, self.sizes, strict=True)):
             box = scaled(box, size) if shares else box
