@@ -56,8 +56,8 @@ from .sorting import CoverConfig, match, match_parents, sort_real
 
 RealFake = Callable[[Tensor], Tensor]  # D_c's logits of images
 COLUMNS = "child_stage.join.conv.weight"  # (2·channels, N_c + channels, 3, 3): one column per child
-# In a training there is more to come: half of the time that `cover` takes on a finished one.
-IN_TRAINING = CoverConfig(discovery=DiscoveryConfig(n_images=3000, epochs=4))
+# In a training there is more to come: a third of the time that `cover` takes on a finished one.
+IN_TRAINING = CoverConfig(steps=60, discovery=DiscoveryConfig(n_images=3000, epochs=4))
 # The weights with one column per parent: where p meets the noise, and where it meets the features.
 PARENT_COLUMNS = ("foreground_stem.linear.weight", "parent_stage.join.conv.weight")
 
