@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from ..base.options import add_options, with_options
+from ..base.options import add_options, folder_of, with_options
 from .arguments import command, is_first, recurring
 
 
@@ -32,7 +32,10 @@ def _add_train(commands) -> None:
         "--preset", choices=tuple(PRESETS), default="toy", help="settings to start from"
     )
     parser.add_argument(
-        "--run", metavar="FOLDER", help="folder of the run (none: runs/ and the preset's name)"
+        "--run",
+        type=folder_of,
+        metavar="FOLDER",
+        help="folder of the run (none: runs/ and the preset's name)",
     )
     parser.add_argument("--resume", action="store_true", help="go on with the run in that folder")
     recurring(
@@ -76,7 +79,7 @@ def _add_export(commands) -> None:
         "write a run's averaged generator to one file",
         "safetensors goes on in this library; torchscript and onnx run without it.",
     )
-    recurring(parser, "--out", required=True, metavar="FILE", help="new file")
+    recurring(parser, "--out", type=Path, required=True, metavar="FILE", help="new file")
     parser.add_argument(
         "--format",
         choices=tuple(FORMATS),

@@ -317,7 +317,7 @@ def _open(path):
 
 def _header(path, image, where):
     # First of all: to find EXIF data, Pillow decodes some kinds of file whole.
-    _check_size_and_mode(path, image, where)
+    check_size_and_mode(path, image, where)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damaged EXIF data: the image counts as upright
         mode, (width, height) = image.mode, image.size
@@ -334,7 +334,13 @@ def _placed(path, where):
     return f"{path} ({where})" if where and where != str(path) else path
 
 
-def _check_size_and_mode(path, image, where):
+def check_size_and_mode(path, image, where=""):
+    """Refuse an image of Pillow's from which nothing can be learnt; ``path`` is what it is called.
+
+    Raises:
+        InputError: for one that is too small, too thin or too large, or has more than 8 bits a
+            channel.
+    """
     place = _placed(path, where)
     width, height = image.size
     short, long = min(image.size), max(image.size)
