@@ -8,7 +8,7 @@ import torch
 
 from finegan_lib import course, training
 from finegan_lib.base.errors import TrainingDiverged
-from finegan_lib.bench import run as bench
+from finegan_lib.bench import gpu as bench
 from finegan_lib.systems import FineGANSystem
 from finegan_lib.training.presets import PRESETS
 

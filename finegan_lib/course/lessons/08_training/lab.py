@@ -16,7 +16,6 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from ....codes import Codes
 from ....data import TrainingExample
@@ -26,14 +25,13 @@ from ....models.blocks import Encoder
 from ....systems import FineGANSystem, Recipe, System, follow, update_average
 from ....training import (
     RunConfig,
-    StepSampler,
     anneal,
     build_dataset,
     build_system,
-    hash_seed,
 )
 from ....training.presets import PRESETS
 from ... import style
+from ..shared_lab import seeded_batches
 from ..tiny_finegan import MODEL, RECIPE, averaged, tiny_run  # noqa: F401 (the lesson's)
 
 # ------------------------------------------------------------------------------------- runs
@@ -54,12 +52,10 @@ def play(config: RunConfig, watch=None) -> Played:
         watch: called as ``watch(step, system)`` after every step; step counts from 1.
     """
     loop, system, data = config.loop, build_system(config), build_dataset(config, progress=False)
-    order = StepSampler(len(data), loop.batch_size, loop.seed, 0, loop.steps)
     history = {}
-    for step, batch in enumerate(DataLoader(data, batch_sampler=order)):
-        rng = torch.Generator().manual_seed(hash_seed(loop.seed, step, 2))
+    for step, batch, rng in seeded_batches(data, loop, loop.steps):
         anneal(system, step, loop.steps)
-        report = system.step(TrainingExample(*batch), rng)
+        report = system.step(batch, rng)
         for name, value in report.items():
             history.setdefault(name, []).append(value.detach().item())
         if watch:

@@ -10,11 +10,11 @@ from sklearn.metrics.cluster import contingency_matrix
 from torch import Tensor
 
 from ....base.files import RESULTS
-from ....discovery.code_classifiers import shrink
 from ....discovery.depict import balanced_targets
 from ....discovery.jule import ClusterGraph, first_clusters, graph_weights
 from ....experiments.paper import PUBLISHED, paper_tables
 from ....metrics.clustering import ari, nmi
+from ....metrics.code_classifiers import shrink
 from ... import style
 
 MEANS = {"arithmetic": lambda a, b: (a + b) / 2, "max": max, "min": min}
