@@ -217,7 +217,42 @@ MUTATIONS = (
         "0 * information_loss(child_code_logits, codes.c_index)",
         ("child",),
     ),
+    Mutation(
+        "mask-pull-moves-both-masks",
+        LOSSES,
+        "(mask - target.detach()).float()",
+        "(mask - target).float()",
+        ("child",),
+    ),
+    Mutation(
+        "background-need-not-look-like-background",
+        LOSSES,
+        "return background_weight * real_fake + aux",
+        "return background_weight * real_fake",
+        ("child",),
+    ),
+    Mutation(
+        "child-need-not-look-real",
+        LOSSES,
+        '"child": adversarial_losses(adversarial)[1](child_logits)',
+        '"child": 0 * adversarial_losses(adversarial)[1](child_logits)',
+        ("child",),
+    ),
     # codes: codes
+    Mutation(
+        "surplus-children-go-to-the-last-parents",
+        CODES,
+        "(parent < remainder)",
+        "(parent >= n_parents - remainder)",
+        ("codes",),
+    ),
+    Mutation(
+        "free-codes-with-tied-backgrounds",
+        CODES,
+        "        b_index = torch.randint(self.n_children, (n,), generator=rng)",
+        "        b_index = c_index",
+        ("codes",),
+    ),
     Mutation(
         "parent-of-another-child",
         CODES,
@@ -241,7 +276,7 @@ MUTATIONS = (
     ),
     Mutation(
         "labelled-images-with-tied-backgrounds",
-        "discovery/code_classifiers.py",
+        "metrics/code_classifiers.py",
         "b_index=None if config.tied_background else free.b_index",
         "b_index=None",
         ("codes",),
@@ -250,9 +285,30 @@ MUTATIONS = (
     Mutation(
         "average-decay-swapped",
         PARTS,
-        "zip(*pairs, strict=True)), 1 - decay)",
-        "zip(*pairs, strict=True)), decay)",
+        "[new for _, new in pairs], 1 - decay)",
+        "[new for _, new in pairs], decay)",
         ("training",),
+    ),
+    Mutation(
+        "average-never-warms-up",
+        PARTS,
+        "min(recipe.ema_decay, (1 + n) / (10 + n)) if recipe.ema_warmup",
+        "recipe.ema_decay if recipe.ema_warmup",
+        ("training",),
+    ),
+    Mutation(
+        "average-without-the-live-statistics",
+        PARTS,
+        "    if copied:",
+        "    if copied and buffers:",
+        ("training",),
+    ),
+    Mutation(
+        "loss-in-half-precision",
+        LOSSES,
+        "return -fake_logits.float().mean()",
+        "return -fake_logits.mean()",
+        ("long_runs",),
     ),
     Mutation(
         "resume-begins-the-random-stream-again",
@@ -274,6 +330,13 @@ MUTATIONS = (
         QUALITY,
         'features_cov_sum", sums.outer)',
         'features_cov_sum", sums.count * torch.outer(sums.mean, sums.mean))',
+        ("image_quality",),
+    ),
+    Mutation(
+        "fid-without-means",
+        QUALITY,
+        '_features_sum", sums.total)',
+        '_features_sum", torch.zeros_like(sums.total))',
         ("image_quality",),
     ),
     Mutation(

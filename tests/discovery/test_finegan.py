@@ -53,6 +53,19 @@ def test_parent_code_is_tied_or_free(tied):
     assert (HIERARCHY.parent_of[child] == parent).all() == tied
 
 
+@pytest.mark.parametrize("tied", [True, False])
+def test_background_code_is_tied_or_free(tied):
+    """The pictures show b alone, as their colour."""
+
+    def paint(codes):
+        image = codes.b_index.float()[:, None, None, None].expand(-1, 3, 16, 16)
+        return SimpleNamespace(child=SimpleNamespace(image=image))
+
+    config = DiscoveryConfig(n_images=200, image_size=16, tied_background=tied)
+    images, child, _ = generate_labelled_images(paint, HIERARCHY, 2, config)
+    assert ((images[:, 0, 0, 0] - child).abs() < 1e-4).all() == tied
+
+
 def test_seed_decides_the_generated_images():
     first, second, other = (
         generate_labelled_images(bars, HIERARCHY, 2, SMALL, seed=seed)[1] for seed in (3, 3, 4)

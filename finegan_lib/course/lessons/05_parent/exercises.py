@@ -326,10 +326,13 @@ EXERCISES = (
             Mistake({"mask_largest": 0.02}, "at least 0.1"),
             Mistake({"learning_rate": 0.1}, "only the keys"),
             Mistake(5, "a dictionary"),
+            Mistake({"mask_area": -1}, "mask_area must lie between 0 and"),
+            Mistake({"mask_largest": 0.9}, "mask_largest must lie between 0 and"),
         ),
         alternative={"mask_area": 15, "mask_binary": 2, "silhouette": 0.5, "mask_largest": 0.25},
         praise="Still no birds: information makes signs; it takes a critic of birds to make birds.",
         judge=_recipe,
+        starts=({"mask_binary": 2, "silhouette": 0.5},),
     ),
     Debug(
         "8",

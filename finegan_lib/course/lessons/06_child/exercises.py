@@ -357,6 +357,15 @@ EXERCISES = (
                 "use the letters b, p and c only",
             ),
             Mistake({"background": "b"}, "a dictionary that has the keys"),
+            Mistake(
+                {"background": "c", "parent_info": "p", "child": "bpc", "child_info": "pc"},
+                "background: not quite",
+            ),
+            Mistake(
+                {"background": "b", "parent_info": "p", "child": "bp", "child_info": "pc"},
+                "child: not quite",
+            ),
+            Mistake("bpc", "a dictionary that has the keys"),
         ),
         alternative={
             "background": ["b"],
@@ -366,6 +375,7 @@ EXERCISES = (
         },
         praise="Every term pulls at exactly what its discriminator can see, and at what that saw.",
         judge=_routes,
+        starts=(dict.fromkeys(TERMS, "bpc"),),
     ),
     Choice(
         "9",

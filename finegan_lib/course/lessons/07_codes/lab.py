@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ....codes import CodeHierarchy, Codes, one_hot
 from ....data import ToyBirds
-from ....discovery.code_classifiers import DiscoveryConfig, generate_labelled_images
 from ....figures import draw, image_figure, noise
+from ....metrics.code_classifiers import DiscoveryConfig, generate_labelled_images
 from ....metrics.factors import CODE_NAMES, FACTOR_NAMES
 from ....models.finegan import (
     FineGANGenerator,
@@ -148,15 +148,6 @@ def probe_labelled_codes(answer, n: Tensor) -> dict:
         "what p tells of c": tells(codes.p_index, codes.c_index),
         "what b tells of p": tells(codes.b_index, codes.p_index),
     }
-
-
-def pairs_figure(draw_codes, n: int = 4000) -> Figure:
-    """How often a function's codes hold every pair of b and c."""
-    codes = draw_codes(CodeHierarchy.equal(5, 20), n, torch.Generator().manual_seed(0))
-    figure, axis = plt.subplots(figsize=(3.6, 3.2), layout="constrained")
-    axis.imshow(codes.b.T @ codes.c, cmap="Blues", vmin=0)
-    axis.set(xlabel="child $c$", ylabel="background $b$", title="Pairs of $b$ and $c$, 4,000 draws")
-    return figure
 
 
 def share_with_own_background(hierarchy: CodeHierarchy, n: int = 2000) -> float:

@@ -261,11 +261,13 @@ print("p and c leave B alone:", torch.equal(out.background.image, rest.backgroun
 # Lesson {{discovery}} trains a classifier on drawn pictures and their child codes. It must look at
 # the bird, so every picture needs a background of its own. A student draws the codes with the
 # function below, and his classifier is right on every drawn picture and on no photograph. How often
-# does each pair of $b$ and $c$ come up?
+# is $b$ equal to $c$? By chance it would be 1 in 20, and $p$ would be $c$'s parent 1 time in 5.
 
 # %%
-lab.pairs_figure(lab.tied_background_codes)
-plt.show()
+picks = lab.tied_background_codes(hierarchy, 4000, torch.Generator().manual_seed(0))
+print(f"pictures with b = c:             {(picks.b_index == picks.c_index).float().mean():.0%}")
+print(f"pictures with p the parent of c: "
+      f"{(picks.p_index == hierarchy.parent_of[picks.c_index]).float().mean():.0%}")  # fmt: skip
 
 
 # %% exercise="4"
@@ -294,8 +296,8 @@ print("share of pictures whose background is the one that c had in training: nea
       0.03 < share < 0.07)  # fmt: skip
 
 # %% [markdown]
-# Now back to the two printed lines above, on $b$ and on the bird. Both are exact, by construction:
-# the arrows of the architecture leave no other way. (Our preset
+# Now back to the two printed lines on $b$ and on the bird. Both are exact, by construction: the
+# arrows of the architecture leave no other way. (Our preset
 # builds in one thing more, `FineGANConfig.view`: $z$'s first three numbers mirror and shift the
 # bird.) What construction does *not* guarantee is that $c$ leaves the shape alone, or $p$ the pose.
 # That must be measured.

@@ -242,7 +242,7 @@ def forgotten_buffers_figure(system: FineGANSystem, codes: Codes) -> Figure:
     networks = {"live": system.generator, "its average": forgetful}
     rows = [list(draw(network, codes).child.image) for network in networks.values()]
     columns = [f"code {i + 1}" for i in range(len(rows[0]))]
-    title = "After 200 steps: what is trained, and what is kept"
+    title = "What is trained, and what is kept"
     return image_figure(rows, list(networks), columns, title, 0.9)
 
 

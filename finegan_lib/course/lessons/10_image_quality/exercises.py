@@ -8,7 +8,7 @@ from scipy import linalg
 
 from ....scoring.quality import fid, inception_score
 from ...engine.exercises import Choice, Exploration, Fill, Mistake
-from . import lab
+from . import lab, wrong
 
 
 def _opinions():
@@ -121,6 +121,7 @@ EXERCISES = (
                 lambda p: _own_divergence(p).sum().exp().item(),
                 "E over the pictures is a mean, not a sum",
             ),
+            *wrong.SCORES,
         ),
         alternative=_entropies,
         praise="exp of a mutual information: how much a picture tells about its class.",
@@ -186,6 +187,7 @@ EXERCISES = (
                 "this takes the features one by one, as if none were correlated: "
                 "the whole covariance is wanted",
             ),
+            *wrong.DISTANCES,
         ),
         alternative=_with_matrix_root,
         praise="Equal means and equal covariances: distance 0, whatever else differs.",
@@ -225,9 +227,14 @@ EXERCISES = (
             Mistake({"per_species": 1, "blur": 4.0}, "no longer sure"),
             Mistake({"per_species": 0, "blur": 0.0}, "from 1 to 75"),
             Mistake({"blur": 1.0}, "the keys"),
+            Mistake({"per_species": 2.5, "blur": 0.0}, "a whole number from 1 to 75"),
+            Mistake({"per_species": 1, "blur": -1.0}, "a number from 0 to 4"),
+            Mistake({"per_species": 76, "blur": 0.0}, "from 1 to 75"),
+            Mistake((1, 0.0), "a dictionary"),
         ),
         alternative={"blur": 0, "per_species": 2},
         praise="The Inception Score is blind to variety within a class. The FID is not.",
         judge=_forgery,
+        starts=({"per_species": 75, "blur": 0},),
     ),
 )
