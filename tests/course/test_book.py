@@ -103,6 +103,11 @@ def test_the_front_page_shows_what_the_course_is_about(pages):
     assert 'href="playground.html"' in text
 
 
+def test_the_book_names_its_authors(pages):
+    text = (pages / "index.html").read_text(encoding="utf-8")
+    assert "By The FineGAN course authors" in text and "not set" not in text
+
+
 def test_a_lesson_s_figure_to_play_with_ends_its_section(pages):
     """After the exercises, whose answers it may give away."""
     headers = {lesson: lesson_facts(lesson) for lesson in lesson_names()}

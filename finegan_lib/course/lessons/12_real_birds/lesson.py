@@ -3,7 +3,7 @@
 #   lesson:
 #     title: Real birds
 #     part: and then?
-#     about: "photographs; transfer, cutting out"
+#     about: "photographs, cutting out"
 #     question: "Does all this work on photographs?"
 #     afterwards: "say what changes with photographs, read chance off a table, train on your own"
 #     t4_seconds: 60
