@@ -98,8 +98,9 @@ def test_the_front_page_shows_what_the_course_is_about(pages):
         assert re.search(r"\d+ minutes", card) and re.search(
             rf'src="_images/{lesson}\w*.png"', card
         )
-    for name in ("stages", "course_map"):
-        assert re.search(rf'src="_images/{name}\w*.png"', text)
+    for name in ("stages.png", "course_map.png", "playground.gif"):
+        stem, _, ending = name.partition(".")
+        assert re.search(rf'src="_images/{stem}\w*.{ending}"', text)
     assert 'href="playground.html"' in text
 
 

@@ -49,7 +49,7 @@ linkcheck_ignore = [r"https://colab\\.research\\.google\\.com/github/.*"]
 CSS = """\
 .bd-main .bd-content .bd-article-container { max-width: 62rem; }
 .bd-article .finegan { --fg-top: 3.5rem; }  /* below the bar at the top */
-.bd-article code { overflow-wrap: anywhere; }
+.bd-article code.literal, code.literal .pre { overflow-wrap: anywhere; white-space: normal; }
 .bd-article div.math { margin: 0.6rem 0 1rem; overflow-x: auto; }
 .sd-card-img-top { height: 11rem; object-fit: cover; object-position: left top; background: white; }
 """
@@ -127,7 +127,7 @@ def write_sources(folder: Path) -> str:
             listed.append(f"{name}/{lesson}")
     # The leader's guide. notebooks/README.md is about the repository.
     shutil.copy(ROOT / "solutions" / "README.md", folder / "solutions")
-    for picture in ("stages.png", "course_map.png"):
+    for picture in ("stages.png", "course_map.png", "playground.gif"):
         shutil.copy(ROOT / "notebooks" / picture, folder / "notebooks")
     write_front_page(folder, page, pages)
     return problem

@@ -30,11 +30,15 @@ build the answer: a GAN, InfoGAN's bound, FineGAN's three stages, and what they 
 :::{{grid-item-card}} Mix a bird in your browser
 :link: playground
 :link-type: doc
+:img-top: notebooks/playground.gif
+:img-alt: The playground: codes are chosen, and the bird changes
 The network itself, nothing to install: choose a shape, an appearance and a background.
 :::
 
 :::{{grid-item-card}} Work through it
 :link: {repository}
+:img-top: notebooks/course_map.png
+:img-alt: The lessons
 The repository (release {tag}) has the notebooks with their exercises, and the library.
 :::
 ::::
