@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..discovery.code_classifiers import (
+from ..metrics.code_classifiers import (
     CodeClassifier,
     DiscoveryConfig,
     classify,

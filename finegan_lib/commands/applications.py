@@ -1,6 +1,6 @@
 """Commands for the applications of a trained FineGAN: transfer, interpolate, segment, readers."""
 
-from pathlib import Path
+from .arguments import command, recurring
 
 READERS = (
     "The first time an encoder and two classifiers are trained for the checkpoint, on generated "
@@ -11,20 +11,15 @@ PHOTOGRAPHS = (
 )
 
 
-def add_applications(commands, command) -> None:
-    """Add the four.
-
-    Args:
-        commands: argparse's subparsers.
-        command: makes a command's parser, with the options that all have.
-    """
-    _add_transfer(commands, command)
-    _add_interpolate(commands, command)
-    _add_segment(commands, command)
-    _add_readers(commands, command)
+def add(commands) -> None:
+    """Add these commands to argparse's subparsers."""
+    _add_transfer(commands)
+    _add_interpolate(commands)
+    _add_segment(commands)
+    _add_readers(commands)
 
 
-def _add_transfer(commands, command) -> None:
+def _add_transfer(commands) -> None:
     parser = command(
         commands,
         "transfer",
@@ -35,13 +30,13 @@ def _add_transfer(commands, command) -> None:
     )
     parser.add_argument("shape", metavar="SHAPE", help=f"gives shape and pose: {PHOTOGRAPHS}")
     parser.add_argument("appearance", metavar="APPEARANCE", help="gives appearance: likewise")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="new folder")
+    recurring(parser, "--out", required=True)
     parser.add_argument("--n", type=int, default=16, help="pairs, where a folder is given")
-    parser.add_argument("--steps", type=int, default=40, help="of gradient descent on z; 0: none")
+    recurring(parser, "--steps", default=40, help="of gradient descent on z; 0: none")
     parser.add_argument(
         "--candidates", type=int, default=1, help="pairs of p and c tried for each photograph"
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the pairs")
+    recurring(parser, "--seed", help="seed of the pairs")
 
 
 def _transfer(parsed) -> dict:
@@ -62,7 +57,7 @@ def _transfer(parsed) -> dict:
     return result
 
 
-def _add_interpolate(commands, command) -> None:
+def _add_interpolate(commands) -> None:
     parser = command(
         commands,
         "interpolate",
@@ -73,9 +68,9 @@ def _add_interpolate(commands, command) -> None:
     )
     for name, end in (("a", "first"), ("b", "last")):
         parser.add_argument(name, metavar=name.upper(), help=f"{end} frame: image file or codes")
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="new folder")
+    recurring(parser, "--out", required=True)
     parser.add_argument("--frames", type=int, default=33, help="of the animation, one way")
-    parser.add_argument("--steps", type=int, default=40, help="of gradient descent on z; 0: none")
+    recurring(parser, "--steps", default=40, help="of gradient descent on z; 0: none")
     parser.add_argument(
         "--even-codes", action="store_true", help="frames evenly apart as codes, not as pictures"
     )
@@ -98,7 +93,7 @@ def _interpolate(parsed) -> dict:
     return result
 
 
-def _add_segment(commands, command) -> None:
+def _add_segment(commands) -> None:
     parser = command(
         commands,
         "segment",
@@ -109,11 +104,11 @@ def _add_segment(commands, command) -> None:
         "minutes, and kept in the cache. Writes segment.png, masks and cut-outs.",
     )
     parser.add_argument("source", metavar="FOLDER|FILE|toybirds", help=PHOTOGRAPHS)
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="new folder")
+    recurring(parser, "--out", required=True)
     parser.add_argument(
         "--n", type=int, help="photographs, drawn at random (none: all, or 500 of toybirds)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of that draw")
+    recurring(parser, "--seed", help="seed of that draw")
 
 
 def _segment(parsed) -> dict:
@@ -131,7 +126,7 @@ def _segment(parsed) -> dict:
     return result
 
 
-def _add_readers(commands, command) -> None:
+def _add_readers(commands) -> None:
     parser = command(
         commands,
         "readers",
@@ -141,7 +136,7 @@ def _add_readers(commands, command) -> None:
         "it by themselves the first time; this one is for networks that are handed on. Files that "
         'lie in a folder "readers" beside the checkpoint are found there.',
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="for the files")
+    recurring(parser, "--out", required=True, help="for the files")
 
 
 def _readers(parsed) -> dict:

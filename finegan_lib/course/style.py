@@ -4,15 +4,8 @@ import matplotlib.pyplot as plt
 from cycler import cycler
 
 # Okabe and Ito's palette (2008): told apart by everybody.
-REAL, FAKE, GREEN, PURPLE, ORANGE, SKY, GREY = (
-    "#0072B2",
-    "#D55E00",
-    "#009E73",
-    "#CC79A7",
-    "#E69F00",
-    "#56B4E9",
-    "#666666",
-)
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")
+REAL, FAKE, GREEN, PURPLE, ORANGE, SKY, GREY = PALETTE
 
 
 def use_style() -> None:
@@ -20,7 +13,7 @@ def use_style() -> None:
     plt.rcParams.update(
         {
             "figure.dpi": 80,
-            "axes.prop_cycle": cycler(color=[REAL, FAKE, GREEN, PURPLE, ORANGE, SKY, GREY]),
+            "axes.prop_cycle": cycler(color=PALETTE),
             "axes.spines.top": False,
             "axes.spines.right": False,
             "axes.titlesize": 11,

@@ -1,5 +1,6 @@
 """Finding categories without labels."""
 
-from .code_classifiers import DiscoveryConfig, discover_categories
+from ..metrics.code_classifiers import DiscoveryConfig
+from .code_classifiers import discover_categories
 
 __all__ = ["DiscoveryConfig", "discover_categories"]

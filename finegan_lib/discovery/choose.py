@@ -50,17 +50,11 @@ from ..base.errors import InputError
 from ..base.files import write_json
 from ..base.options import file_of
 from ..data import ToyBirds
+from ..metrics.code_classifiers import DiscoveryConfig, classify, real_inputs, train_code_classifier
 from ..training import RunConfig, build_dataset, train
 from ..training.presets import TOY
 from ..training.pretrained import load_generator
-from .code_classifiers import (
-    DiscoveryConfig,
-    as_finegan,
-    child_images,
-    classify,
-    real_inputs,
-    train_code_classifier,
-)
+from .code_classifiers import as_finegan, child_images
 
 TIE = 0.005  # of the agreement, a share of the information
 DISTINCT = 0.75  # accuracy of telling two codes apart, from which on they count as two

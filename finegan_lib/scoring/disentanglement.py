@@ -38,14 +38,8 @@ from tqdm.auto import tqdm
 
 from ..base.errors import InputError
 from ..data import ToyBirds
-from ..discovery.code_classifiers import (
-    DiscoveryConfig,
-    child_images,
-    classify,
-    real_inputs,
-    train_code_classifier,
-    untrained_classifier,
-)
+from ..discovery.code_classifiers import child_images, untrained_classifier
+from ..metrics.code_classifiers import DiscoveryConfig, classify, real_inputs, train_code_classifier
 from ..metrics.judges import POSE_NAMES, Judges
 from ..models.generators import draw_freely, final_image, inputs_of
 from ..training.pretrained import load_generator, need_toybirds
@@ -226,7 +220,7 @@ def background_leakage(classifier, birds: ToyBirds, *, n_images: int = 2000, see
 
     Args:
         classifier: reads a child code, trained on generated images
-            (:func:`finegan_lib.discovery.code_classifiers.train_code_classifier`).
+            (:func:`finegan_lib.metrics.code_classifiers.train_code_classifier`).
         birds: real ToyBirds; their background is independent of their species.
 
     Returns:

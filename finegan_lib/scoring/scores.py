@@ -12,7 +12,7 @@ import torch
 from tqdm.auto import tqdm
 
 from ..base.errors import InputError
-from ..discovery.code_classifiers import TRAININGS, DiscoveryConfig, discover_categories, shrink
+from ..discovery.code_classifiers import TRAININGS, discover_categories
 from ..metrics.clustering import (
     CONTROL_FEATURES,
     ami,
@@ -22,6 +22,7 @@ from ..metrics.clustering import (
     majority_matches,
     nmi,
 )
+from ..metrics.code_classifiers import DiscoveryConfig, shrink
 from ..metrics.factors import CODE_NAMES, FACTOR_NAMES, disentanglement_margins, factor_matrix
 
 
@@ -165,6 +166,15 @@ def mask_iou(masks_a, masks_b):
     intersection = (masks_a & masks_b).sum((1, 2, 3))
     union = (masks_a | masks_b).sum((1, 2, 3))
     return intersection / union.clamp_min(1)
+
+
+def real_scores(generator, hierarchy, z_dim, dataset, config: DiscoveryConfig, *, seed=0) -> dict:
+    """The ``real_…`` scores of :func:`evaluate_generator` alone, from one sampling seed."""
+    real = _real_images(dataset, config)
+    found = discover_categories(
+        generator, hierarchy, z_dim, *real, config, seed=seed, trainings=("generated",)
+    )
+    return _flat_real_scores(found["generated"])
 
 
 def control_scores(real, kind: str, seed: int) -> dict:

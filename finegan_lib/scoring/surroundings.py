@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.folder import MARGIN
-from ..discovery.code_classifiers import as_finegan, classify, shrink
+from ..data.plausible import MARGIN
+from ..discovery.code_classifiers import as_finegan
+from ..metrics.code_classifiers import classify, shrink
 from ..models import FineGANGenerator
 
 

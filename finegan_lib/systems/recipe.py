@@ -82,6 +82,15 @@ class Recipe:
     )
     restart_every: int = option(800, "steps between two such comparisons")
     restart_until: float = option(0.6, "fraction of the run after which none is started anew")
+    restart_at: tuple[float, ...] = option(
+        (), "fractions of the run at which children are compared, in place of restart_every"
+    )
+    lead_children: tuple[float, ...] = option(
+        (), "fractions of the run at which idle children are led to kinds that no child draws"
+    )
+    lead_parents: tuple[float, ...] = option(
+        (), "fractions of the run at which idle parents, with their children, are led likewise"
+    )
 
     def __post_init__(self):
         sound = {
@@ -103,6 +112,10 @@ class Recipe:
             "augment_target": (-1 < self.augment_target < 1, "between -1 and 1"),
             "augment_ramp": (self.augment_ramp >= 1, "at least 1"),
             "restart_every": (self.restart_every >= 1, "at least 1"),
+            **{
+                name: (all(0 < at < 1 for at in getattr(self, name)), "between 0 and 1")
+                for name in ("restart_at", "lead_children", "lead_parents")
+            },
             "restart_until": (0 <= self.restart_until <= 1, "in [0, 1]"),
         }
         for name, (good, wanted) in sound.items():

@@ -81,6 +81,7 @@ def train(
             with run.execution.autocast():
                 report = system.step(batch, rng, hard)
             run.step += 1
+            run.repair(bar)
             run.after_step(distributed.averaged(report), bar)
         run.checkpoint()
     told = distributed.gather((run.newest, stop.signal))

@@ -23,8 +23,8 @@ from ..data.kept_out import split as kept_out_split
 from ..speed import devices, distributed
 from .build import build_dataset, build_system, start_from
 from .config import RunConfig
-from .order import StepSampler
-from .watch import Watch
+from .order import StepSampler, hash_seed
+from .signs import Signs
 
 COMPARE_EVERY = 5  # lines of the history between two looks at D on kept-out photographs
 
@@ -38,9 +38,10 @@ class Run:
         self.config, self.folder, self.progress = config, Path(folder), progress
         self.picture = picture and Path(picture)
         self.device = devices.pick_device(config.loop.device)
-        self.step, self.newest, self.seconds_before = 0, None, 0.0
+        self.step, self.newest = 0, None
+        self.seconds_before = self.processor_before = 0.0
         self._check_folder(resume)
-        self.watch = Watch(config.family)
+        self.signs = Signs(config.family)
         self.system = build_system(config).to(self.device)
         speed = ("precision", "tf32", "memory_format", "compile", "prefetch", "cuda_graphs")
         options = {name: getattr(config.loop, name) for name in speed}
@@ -70,7 +71,7 @@ class Run:
         self.sampler = StepSampler(
             len(self.dataset), loop.batch_size, loop.seed, self.step, self.stop
         )
-        self.started = time.monotonic()
+        self.started, self.started_processor = time.monotonic(), time.process_time()
         if not distributed.is_first():
             return
         # From here on the folder belongs to this run: everything above has succeeded.
@@ -98,6 +99,11 @@ class Run:
         """Training time so far, in s, over all resumptions."""
         return self.seconds_before + time.monotonic() - self.started
 
+    @property
+    def processor_seconds(self) -> float:
+        """The same in s of processor time, of all threads of this process."""
+        return self.processor_before + time.process_time() - self.started_processor
+
     def out_of_time(self) -> bool:
         """Whether the run's limit of minutes has passed."""
         return 0 < self.config.loop.minutes * 60 <= self.seconds
@@ -112,6 +118,20 @@ class Run:
             smoothing=0.05,
         )
 
+    def repair(self, bar: tqdm) -> None:
+        """What the system's additions do between two steps, and a word about it."""
+        seed = hash_seed(self.config.loop.seed, self.step, 3)
+        told = self.system.repair(self.step, self.stop, self._real_images, seed)
+        if not told or not distributed.is_first():
+            return
+        self.board.add_text("repairs", told, self.step)
+        if self.progress:
+            bar.write(f"step {self.step}: {told}", file=sys.stderr)
+
+    def _real_images(self, most: int) -> torch.Tensor:
+        """Up to ``most`` child crops of the training's images, (n, 3, S, S) uint8."""
+        return _some_crops(self.dataset, most).add(1).mul(127.5).round().byte()
+
     def after_step(self, report: dict, bar: tqdm) -> None:
         """History, pictures and checkpoints, each when it is due."""
         loop = self.config.loop
@@ -119,7 +139,7 @@ class Run:
         if not distributed.is_first():
             return
         log = self.step % loop.log_every == 0
-        if log or self.watch.due(self.step):
+        if log or self.signs.due(self.step):
             values = _floats(report)
             self._look(values, bar)
             if log:
@@ -132,7 +152,7 @@ class Run:
     def checkpoint(self) -> None:
         """Write a checkpoint; delete those beyond the newest ``keep``.
 
-        The newest checkpoint from before the first warning (:mod:`.watch`) is never deleted, nor is
+        The newest checkpoint from before the first warning (:mod:`.signs`) is never deleted, nor is
         a file with another name, such as a copy of your best one.
 
         Raises:
@@ -152,14 +172,15 @@ class Run:
             if not tensor.isfinite().all():
                 raise self._diverged(f"{name} has values that are not numbers", self.newest)
         facts = {"config": self.config.to_dict(), "step": self.step, "seconds": self.seconds}
-        self.newest = save_checkpoint(path, state, healthy=self.watch.healthy_step, **facts)
+        facts["processor_seconds"] = self.processor_seconds
+        self.newest = save_checkpoint(path, state, healthy=self.signs.healthy_step, **facts)
         held = run_checkpoints(path.parent)
         for old in held[: -self.config.loop.keep]:
             if old != self._newest_healthy(held):
                 old.unlink()
 
     def _newest_healthy(self, held: list[Path]) -> Path | None:
-        healthy = [path for path in held if step_of(path) <= self.watch.healthy_step]
+        healthy = [path for path in held if step_of(path) <= self.signs.healthy_step]
         return healthy[-1] if healthy else None
 
     def _check_folder(self, resume: bool) -> None:
@@ -180,13 +201,14 @@ class Run:
                 optimiser.load_state_dict(state["optimisers"][name])
                 _lay_out_as_weights(optimiser)
             self.step, self.seconds_before = metadata["step"], metadata["seconds"]
+            self.processor_before = metadata.get("processor_seconds", 0.0)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise InputError(
                 "this checkpoint is not one of this run",
                 seen=f"{path} ({str(error).splitlines()[0]})",
                 cure="Take it out of the folder, then resume again.",
             ) from error
-        self.newest, self.watch.healthy_step = path, metadata.get("healthy", 0)
+        self.newest, self.signs.healthy_step = path, metadata.get("healthy", 0)
 
     def _open_logs(self) -> None:
         from torch.utils.tensorboard import SummaryWriter  # slow to import, needed here only
@@ -201,8 +223,8 @@ class Run:
         self.last_log = (self.step, time.monotonic())
 
     def _look(self, values: dict[str, float], bar: tqdm) -> None:
-        """Stop, or warn, when the watch sees that something goes wrong."""
-        for symptom in self.watch.look(self.step, values):
+        """Stop, or warn, when there are signs that something goes wrong."""
+        for symptom in self.signs.look(self.step, values):
             if symptom.kind == "exploded":
                 held = run_checkpoints(self.folder / "checkpoints")
                 raise self._diverged(symptom.text, self._newest_healthy(held))
@@ -242,13 +264,13 @@ class Run:
         values["images_per_s"] = steps_per_s * self.config.loop.batch_size
         line = {"step": self.step, "seconds": round(self.seconds, 2)}
         line |= {name: round(value, 5) for name, value in values.items()}
-        if self.watch.present:
-            line["warnings"] = self.watch.present
+        if self.signs.present:
+            line["warnings"] = self.signs.present
         self.history.write(json.dumps(line) + "\n")
         for name, value in values.items():
             self.board.add_scalar(name, value, self.step)
         bar.set_postfix_str(
-            " ".join([*self.watch.present, ""])
+            " ".join([*self.signs.present, ""])
             + " ".join(f"{k}={v:.3g}" for k, v in values.items() if k != "images_per_s")
             + f" {values['images_per_s']:.0f} img/s",
             refresh=False,

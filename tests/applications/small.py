@@ -3,7 +3,7 @@
 from finegan_lib.applications.encoder import EncoderConfig
 from finegan_lib.applications.readers import ReadersConfig
 from finegan_lib.applications.segment import SegmenterConfig
-from finegan_lib.discovery.code_classifiers import DiscoveryConfig
+from finegan_lib.metrics.code_classifiers import DiscoveryConfig
 from finegan_lib.models import FineGANConfig
 
 CONFIG = FineGANConfig(

@@ -14,6 +14,8 @@ import torch.nn.functional as F
 
 from finegan_lib.__main__ import main
 from finegan_lib.base.errors import InputError
+from finegan_lib.bench import clock, count, gpu, processes, scaling, scoring, step
+from finegan_lib.bench import data as reading
 from finegan_lib.bench import run as bench
 from finegan_lib.speed import devices
 from finegan_lib.speed.devices import Execution, has_bfloat16
@@ -22,27 +24,27 @@ from finegan_lib.speed.threads import SPIN, share_processors
 
 def test_ways_take_turns(monkeypatch):
     """One turn to warm up, then the median of the rest: by a clock that each way moves by hand."""
-    clock, order = [0.0], []
-    monkeypatch.setattr(bench, "_now", lambda: clock[0])
+    hands, order = [0.0], []
+    monkeypatch.setattr(clock, "now", lambda: hands[0])
 
     def way(name, seconds):
         order.append(name)
-        clock[0] += seconds.pop(0)
+        hands[0] += seconds.pop(0)
 
     slow, quick = [99.0, 3.0, 8.0, 4.0], [50.0, 1.0, 2.0, 1.0]
     ways = {"slow": lambda: way("slow", slow), "quick": lambda: way("quick", quick)}
-    assert bench.compare(ways, 3, progress=False) == {"slow": 4.0, "quick": 1.0}
+    assert clock.compare(ways, 3, progress=False) == {"slow": 4.0, "quick": 1.0}
     assert order == ["slow", "quick"] * 4
 
 
 def test_the_clock_of_one_thread_is_the_processors(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    before = bench._now()
+    before = clock.now()
     time.sleep(0.2)
-    assert bench._now() - before < 0.1
+    assert clock.now() - before < 0.1
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    assert bench.facts()["clock"] == "wall"
+    assert clock.facts()["clock"] == "wall"
 
 
 def test_convolutions_are_run_again():
@@ -54,34 +56,34 @@ def test_convolutions_are_run_again():
         for _ in range(2):
             F.conv2d(x, weight, padding=1).sum().backward()
 
-    noted = bench.Convolutions.of(way)
+    noted = count.Convolutions.of(way)
     assert sum(noted.seen.values()) == 4
     assert noted.flops == 2 * 3 * (2 * 2 * 3 * 9 * 2 * 16)
 
 
 def test_traffic_is_what_goes_in_and_out():
-    with bench.Traffic() as traffic:
+    with count.Traffic() as traffic:
         a = torch.zeros(10)
         (a.view(2, 5) + 1).clone()
     assert traffic.n_bytes == 4 * (10 + 20 + 20)
 
 
 def test_steps_and_samples_have_a_speedup():
-    for measure in (bench.step, bench.sample):
+    for measure in (step.step, step.sample):
         result = measure(sizes=(32,), rounds=1, progress=False)
         size = json.loads(json.dumps(result))["sizes"]["32"]
         assert size["speedup"] == size["plain_s"] / size["fast_s"]
         assert size["images_per_s"] == 16 / size["fast_s"]
         assert size["bound"] > 1.01  # fewer operations; that needs no clock
-        assert ("bf16_speedup" in size) == (measure is bench.step and has_bfloat16())
+        assert ("bf16_speedup" in size) == (measure is step.step and has_bfloat16())
     assert {"torch", "threads", "clock"} <= result.keys()
 
 
 def test_bfloat16_is_measured_only_where_it_is_had(monkeypatch):
     for had in (True, False):
         monkeypatch.setattr(devices, "has_bfloat16", lambda had=had: had)
-        monkeypatch.setattr(bench, "has_bfloat16", lambda had=had: had)
-        size = bench.step(sizes=(32,), rounds=1, progress=False)["sizes"]["32"]
+        monkeypatch.setattr(step, "has_bfloat16", lambda had=had: had)
+        size = step.step(sizes=(32,), rounds=1, progress=False)["sizes"]["32"]
         assert ("bf16_speedup" in size) == had
 
 
@@ -89,7 +91,7 @@ def test_a_step_is_compiled_only_on_demand(monkeypatch):
     fused = []
     fuse = lambda execution, system: fused.append(execution.compile)  # noqa: E731
     monkeypatch.setattr(Execution, "fuse", fuse)
-    monkeypatch.setattr(bench, "has_bfloat16", lambda: False)
+    monkeypatch.setattr(step, "has_bfloat16", lambda: False)
     result = bench.bench("step", sizes=(32,), rounds=1, compiled=True, progress=False)
     assert fused == [False, True]
     assert result["sizes"]["32"]["compiled_speedup"] > 0
@@ -97,7 +99,7 @@ def test_a_step_is_compiled_only_on_demand(monkeypatch):
 
 def test_data(monkeypatch, tmp_path):
     monkeypatch.setenv("FINEGAN_CACHE", str(tmp_path))
-    result = bench.data(n_images=16, rounds=1, progress=False)
+    result = reading.data(n_images=16, rounds=1, progress=False)
     assert result["sizes"]["128"]["bytes_per_image"] == pytest.approx(
         3 * (152 * 152 + 149 * 198), rel=0.3
     )
@@ -106,17 +108,17 @@ def test_data(monkeypatch, tmp_path):
 
 def test_scaling_curves_and_their_figure(monkeypatch, tmp_path):
     """Every curve with its smallest size only."""
-    monkeypatch.setattr(bench, "SCALES", {name: xs[:1] for name, xs in bench.SCALES.items()})
+    monkeypatch.setattr(scaling, "SCALES", {name: xs[:1] for name, xs in scaling.SCALES.items()})
     result = bench.bench("scaling", rounds=1, figure=tmp_path / "s.png", progress=False)
-    assert result["curves"].keys() == bench.SCALES.keys()
+    assert result["curves"].keys() == scaling.SCALES.keys()
     for name, curve in result["curves"].items():
-        assert curve["x"] == list(bench.SCALES[name])
+        assert curve["x"] == list(scaling.SCALES[name])
         assert len(curve["s"]) == 1
     assert (tmp_path / "s.png").stat().st_size > 10_000
 
 
 def test_the_gpu_model_counts_a_step():
-    result = bench.gpu_model(batch_size=2)
+    result = gpu.gpu_model(batch_size=2)
     assert result["estimate"] is True
     assert 0.1 < result["step_tflop"] < 1
     cards = result["cards"]
@@ -131,8 +133,8 @@ def test_a_gpu_is_needed_to_measure_one(monkeypatch):
 
 
 def test_import_cost(monkeypatch):
-    monkeypatch.setattr(bench, "PROGRAMS", dict.fromkeys(bench.PROGRAMS, "pass"))
-    result = bench.import_cost(rounds=1, progress=False)
+    monkeypatch.setattr(processes, "PROGRAMS", dict.fromkeys(processes.PROGRAMS, "pass"))
+    result = processes.import_cost(rounds=1, progress=False)
     assert result["torch_s"] > 0
     assert abs(result["finegan_lib_beyond_torch_s"]) < 1
 
@@ -145,7 +147,7 @@ def test_memory_runs_every_way_in_processes_of_their_own(monkeypatch):
         return subprocess.CompletedProcess(command, 0, stdout=answer)
 
     monkeypatch.setattr(subprocess, "run", run)
-    result = bench.memory(rounds=2, progress=False)
+    result = processes.memory(rounds=2, progress=False)
     assert list(result["sizes"]) == ["32", "64", "128"]
     for size, what in product(result["sizes"].values(), ("step", "sample")):
         assert size[what] == {
@@ -160,11 +162,11 @@ def test_memory_runs_every_way_in_processes_of_their_own(monkeypatch):
 @pytest.mark.parametrize("what", ["step", "sample"])
 def test_the_seconds_of_one_way(what, monkeypatch):
     kept = []
-    monkeypatch.setattr(bench, "CASES", {32: bench.CASES[32]})
-    monkeypatch.setattr(bench, "keep_memory", lambda: kept.append(1))
-    assert bench.seconds_of(what, False, True, 32, rounds=1) > 0
+    monkeypatch.setattr(processes, "CASES", {32: processes.CASES[32]})
+    monkeypatch.setattr(processes, "keep_memory", lambda: kept.append(1))
+    assert processes.seconds_of(what, False, True, 32, rounds=1) > 0
     assert not kept
-    assert bench.seconds_of(what, True, False, 32, rounds=1) > 0
+    assert processes.seconds_of(what, True, False, 32, rounds=1) > 0
     assert kept == [1]
 
 
@@ -187,7 +189,7 @@ def test_a_crowd_is_there_and_gone(monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", Program)
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setenv("GOMP_SPINCOUNT", "7")
-    result = bench.crowd(rounds=1, progress=False)
+    result = processes.crowd(rounds=1, progress=False)
     assert seen == [(0, None), (0, "3000"), (2, None), (2, "3000")]
     assert not running
     for where in ("alone", "beside"):
@@ -196,7 +198,7 @@ def test_a_crowd_is_there_and_gone(monkeypatch):
 
 
 def test_the_busy_program_is_python():
-    compile(bench.BUSY, "busy", "exec")
+    compile(processes.BUSY, "busy", "exec")
 
 
 def test_how_threads_wait_is_the_users_choice_first():
@@ -223,6 +225,13 @@ def test_commands_say_how_threads_wait_before_torch_is_loaded():
     assert ran.stdout.splitlines()[0] == f"False {SPIN}"
 
 
+def test_scoring():
+    result = scoring.scoring(n_images=100, rounds=1, progress=False)
+    classifiers, birds = result["classifiers"], result["birds"]
+    assert classifiers["speedup"] == classifiers["plain_s"] / classifiers["fast_s"]
+    assert birds["speedup"] == birds["cached_images_per_s"] / birds["drawn_images_per_s"] > 1
+
+
 def test_playground():
     result = bench.playground(rounds=1, progress=False)
     assert result["image_size"] == 64
@@ -238,9 +247,9 @@ def test_options_that_a_bench_does_not_have(capsys):
 
 
 def test_without_a_checkout_there_is_no_reference(monkeypatch, tmp_path):
-    monkeypatch.setattr(bench, "__file__", str(tmp_path / "finegan_lib" / "bench" / "run.py"))
+    monkeypatch.setattr(step, "__file__", str(tmp_path / "finegan_lib" / "bench" / "step.py"))
     with pytest.raises(InputError, match="plain implementation"):
-        bench.step(sizes=(32,))
+        step.step(sizes=(32,))
 
 
 def test_summary():

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from finegan_lib import course
-from finegan_lib.discovery.code_classifiers import shrink
 from finegan_lib.experiments.paper import paper_tables
 from finegan_lib.metrics import hungarian_accuracy, nmi
+from finegan_lib.metrics.code_classifiers import shrink
 from finegan_lib.models import FineGANConfig, FineGANGenerator
 
 lab = course.lab("discovery")

@@ -10,7 +10,7 @@ import torch
 from finegan_lib import course, training
 from finegan_lib.base.checkpoints import load_checkpoint
 from finegan_lib.base.errors import TrainingDiverged
-from finegan_lib.bench import run as bench
+from finegan_lib.bench import gpu as bench
 from finegan_lib.data import TrainingExample
 from finegan_lib.systems import FineGANSystem, Recipe, follow, update_average
 from finegan_lib.training.presets import PRESETS

@@ -10,7 +10,7 @@ import torch
 from finegan_lib.__main__ import main
 from finegan_lib.base.errors import InputError
 from finegan_lib.discovery import choose
-from finegan_lib.discovery.code_classifiers import DiscoveryConfig
+from finegan_lib.metrics.code_classifiers import DiscoveryConfig
 from finegan_lib.models import InfoGANBaselineConfig, InfoGANBaselineGenerator
 
 

@@ -19,9 +19,9 @@ from finegan_lib.discovery.cluster import (
     read_images,
     with_title,
 )
-from finegan_lib.discovery.code_classifiers import DiscoveryConfig
 from finegan_lib.discovery.depict import DEPICTConfig
 from finegan_lib.discovery.jule import JULEConfig
+from finegan_lib.metrics.code_classifiers import DiscoveryConfig
 from finegan_lib.models import FineGANConfig, FineGANGenerator
 
 QUICK = {

@@ -14,21 +14,23 @@ from finegan_lib.base.errors import InputError
 from finegan_lib.codes import CodeHierarchy
 from finegan_lib.data import ToyBirds
 from finegan_lib.discovery import cover
-from finegan_lib.discovery.code_classifiers import (
+from finegan_lib.metrics.clustering import nmi
+from finegan_lib.metrics.code_classifiers import (
     DiscoveryConfig,
     real_inputs,
+    shrink,
     train_code_classifier,
 )
-from finegan_lib.metrics.clustering import nmi
 from finegan_lib.models import FineGANConfig
-from finegan_lib.systems import FineGANSystem, Recipe
+from finegan_lib.systems import FineGANSystem, Recipe, leading
+from finegan_lib.systems.sorting import Sorting, match, sort_real
 from finegan_lib.training import LoopConfig, RunConfig, train
 from finegan_lib.training.pretrained import export_generator, load_finegan
 
 SMALL = FineGANConfig(
     image_size=32, n_parents=2, n_children=4, z_dim=4, g_dim=4, d_dim=4, residual_blocks=1
 )
-QUICK = cover.CoverConfig(
+QUICK = leading.CoverConfig(
     n_real=600, steps=40, discovery=DiscoveryConfig(n_images=1500, epochs=3, n_real=600)
 )
 
@@ -61,14 +63,14 @@ def test_children_and_kinds_are_paired_off():
     # rows: kinds; children 0 and 3 draw kinds 2 and 1, children 1 and 2 draw nothing of their own
     child = np.array([[0.1, 0.2, 0.3, 0.4], [0, 0, 0, 1.0], [0.9, 0.1, 0, 0], [0.6, 0.3, 0.1, 0]])
     parent = np.array([[0.2, 0.8], [0, 1.0], [1.0, 0], [0.6, 0.4]])
-    sorting = cover.Sorting(torch.arange(4), child, parent)
-    drawn, led = cover.match(sorting, hierarchy)
+    sorting = Sorting(torch.arange(4), child, parent)
+    drawn, led = match(sorting, hierarchy)
     assert drawn == {0: 2, 3: 1}
     assert led == {1: 3, 2: 0}  # kind 0 has parent 1's shape, kind 3 parent 0's
-    swapped = cover.Sorting(torch.arange(4), child, parent[:, ::-1])
-    assert cover.match(swapped, hierarchy)[1] == {1: 0, 2: 3}
-    assert cover.match(sorting, hierarchy, claimed=0.0)[1] == {}
-    assert cover.match(sorting, hierarchy, claimed=0.95)[0] == {3: 1}
+    swapped = Sorting(torch.arange(4), child, parent[:, ::-1])
+    assert match(swapped, hierarchy)[1] == {1: 0, 2: 3}
+    assert match(sorting, hierarchy, claimed=0.0)[1] == {}
+    assert match(sorting, hierarchy, claimed=0.95)[0] == {3: 1}
 
 
 @pytest.mark.parametrize("kind", [0, 1])
@@ -76,10 +78,10 @@ def test_leading_goes_where_the_classifier_says(system, kind):
     generator, classifier = system.average, Redness()
     config = replace(QUICK, steps=60, realism=0.0)
     before = {name: value.clone() for name, value in generator.state_dict().items()}
-    column = cover.lead(generator, lambda images: images.sum(), classifier, 1, kind, config)
-    assert column.shape == generator.get_parameter(cover.COLUMNS)[:, 1].shape
+    column = leading.lead(generator, lambda images: images.sum(), classifier, 1, kind, config)
+    assert column.shape == generator.get_parameter(leading.COLUMNS)[:, 1].shape
     assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
-    own, painter = [], cover.Painter(generator, 1, seed=3)
+    own, painter = [], leading.Painter(generator, 1, seed=3)
     with torch.no_grad():
         for weights in (*painter.columns.unbind(1), column):
             images = painter.draw(weights, 64)
@@ -93,7 +95,7 @@ def test_the_same_seed_leads_to_the_same_column(system):
     def led(seed):
         config = replace(QUICK, steps=5)
         judge = system.d_child.eval().real_fake_logits
-        return cover.lead(system.average, judge, classifier, 2, 1, config, seed=seed)
+        return leading.lead(system.average, judge, classifier, 2, 1, config, seed=seed)
 
     state = torch.random.get_rng_state()
     first, again, other = led(0), led(0), led(1)
@@ -108,9 +110,9 @@ def test_realism_listens_to_the_judge(system):
 
     def judged(realism):
         config = replace(QUICK, steps=40, realism=realism)
-        column = cover.lead(system.average, dark, Redness(), 1, 1, config)
+        column = leading.lead(system.average, dark, Redness(), 1, 1, config)
         with torch.no_grad():
-            return dark(cover.Painter(system.average, 1, seed=3).draw(column, 64)).mean().item()
+            return dark(leading.Painter(system.average, 1, seed=3).draw(column, 64)).mean().item()
 
     assert judged(5.0) > judged(0.0)
 
@@ -123,34 +125,34 @@ def test_a_child_that_drew_what_its_sibling_draws_is_led_to_what_it_drew_before(
     lost, sibling = 0, 1
 
     def seen(column=None):  # the mean of what the classifier says of the child's pictures
-        painter = cover.Painter(generator, lost, seed=9)
+        painter = leading.Painter(generator, lost, seed=9)
         column = painter.columns[:, lost] if column is None else column
         with torch.no_grad():
-            return classifier(cover.shrink(painter.draw(column, 32), 32)).softmax(1).mean(0)
+            return classifier(shrink(painter.draw(column, 32), 32)).softmax(1).mean(0)
 
     kind = int(seen().argmax())
     with torch.no_grad():
-        columns = generator.get_parameter(cover.COLUMNS)
+        columns = generator.get_parameter(leading.COLUMNS)
         columns[:, lost] = columns[:, sibling]
     assert seen()[kind] < 0.2
-    assert cover.share(generator, classifier, lost, kind) < 0.2
+    assert leading.share(generator, classifier, lost, kind) < 0.2
     config = replace(QUICK, steps=40, batch_size=8)
-    column = cover.lead(generator, lambda images: torch.zeros(1), classifier, lost, kind, config)
+    column = leading.lead(generator, lambda images: torch.zeros(1), classifier, lost, kind, config)
     assert seen(column)[kind] > 0.5
-    assert cover.share(generator, classifier, lost, kind, column) > 0.5
+    assert leading.share(generator, classifier, lost, kind, column) > 0.5
 
 
 def test_a_system_changes_in_the_led_children_s_entries_and_no_others(system, monkeypatch):
-    said = cover.Sorting(
+    said = Sorting(
         torch.arange(64) % 4,
         np.array([[0.9, 0.1, 0, 0], [0, 0, 1.0, 0], [0.5, 0.1, 0.4, 0], [0, 0.4, 0.6, 0]]),
         np.array([[1.0, 0], [0, 1.0], [0.9, 0.1], [0.2, 0.8]]),
     )
-    monkeypatch.setattr(cover, "sort_real", lambda *_, **__: said)
+    monkeypatch.setattr(leading, "sort_real", lambda *_, **__: said)
     images = torch.randint(0, 256, (64, 3, 32, 32), dtype=torch.uint8)
     system.d_child.code[-1].bias.data.normal_()
     before = {name: value.clone() for name, value in system.state_dict().items()}
-    found = cover.cover_system(system, images, replace(QUICK, steps=3))
+    found = leading.cover_system(system, images, replace(QUICK, steps=3))
     assert found["n_drawn"] == 2
     assert [(row["child"], row["kind"], row["images"]) for row in found["led"]] == [
         (1, 2, 16),
@@ -158,7 +160,7 @@ def test_a_system_changes_in_the_led_children_s_entries_and_no_others(system, mo
     ]
     for name, value in system.state_dict().items():
         changed = value != before[name]
-        if name.endswith(cover.COLUMNS):
+        if name.endswith(leading.COLUMNS):
             assert changed.flatten(2).any(2).any(0).nonzero().flatten().tolist() == [1, 3]
         elif name.startswith("d_child.code.3"):
             assert changed.reshape(4, -1).any(1).nonzero().flatten().tolist() == [1, 3]
@@ -173,7 +175,7 @@ def test_a_system_changes_in_the_led_children_s_entries_and_no_others(system, mo
 def test_real_images_are_sorted_by_what_generated_ones_taught():
     generator, birds = load_finegan("toy"), ToyBirds(600, image_size=64, seed=1, progress=False)
     real = real_inputs(birds.evaluation_crops(range(600)), 32)
-    sorting = cover.sort_real(generator, real, QUICK)
+    sorting = sort_real(generator, real, QUICK)
     assert nmi(birds.child_index, sorting.kinds.numpy()) > 0.6  # pixels: 0.2
     assert sorting.child.shape == (20, 20)
     assert sorting.parent.shape == (20, 5)
@@ -210,6 +212,6 @@ def test_what_cannot_be_covered_says_so(run, tmp_path, system):
     with pytest.raises(InputError, match="with its discriminators"):
         cover.cover(exported, tmp_path / "out.safetensors", progress=False)
     with pytest.raises(InputError, match="fewer real images than children"):
-        cover.cover_system(system, torch.zeros(3, 3, 32, 32, dtype=torch.uint8))
+        leading.cover_system(system, torch.zeros(3, 3, 32, 32, dtype=torch.uint8))
     assert not (tmp_path / "out.safetensors").exists()
     assert checkpoint_path(run).exists()

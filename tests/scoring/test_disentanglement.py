@@ -9,7 +9,8 @@ from torch import nn
 
 from finegan_lib.base.errors import InputError
 from finegan_lib.data import ToyBirds
-from finegan_lib.discovery.code_classifiers import DiscoveryConfig, as_finegan, child_images
+from finegan_lib.discovery.code_classifiers import as_finegan, child_images
+from finegan_lib.metrics.code_classifiers import DiscoveryConfig
 from finegan_lib.models import (
     FineGANConfig,
     FineGANGenerator,

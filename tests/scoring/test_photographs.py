@@ -12,7 +12,7 @@ from finegan_lib.base.checkpoints import save_checkpoint
 from finegan_lib.base.errors import InputError
 from finegan_lib.data import ToyBirds
 from finegan_lib.data.kept_out import is_kept_out
-from finegan_lib.discovery.code_classifiers import DiscoveryConfig
+from finegan_lib.metrics.code_classifiers import DiscoveryConfig
 from finegan_lib.models import (
     FineGANConfig,
     FineGANGenerator,

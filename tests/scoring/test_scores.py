@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from finegan_lib.base.errors import InputError
-from finegan_lib.discovery.code_classifiers import DiscoveryConfig
+from finegan_lib.metrics.code_classifiers import DiscoveryConfig
 from finegan_lib.metrics.judges import Judges
 from finegan_lib.scoring.scores import EvaluationConfig, evaluate_generator, mask_iou
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from finegan_lib.base.checkpoints import load_checkpoint
-from finegan_lib.bench import run as bench
+from finegan_lib.bench import gpu as bench
 from finegan_lib.bench.doctor import random_batch
 from finegan_lib.codes import Codes
 from finegan_lib.speed import devices

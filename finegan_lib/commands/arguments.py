@@ -1,0 +1,82 @@
+"""What commands share: how one is made, and the arguments that recur."""
+
+import argparse
+
+from ..base.options import file_of, folder_of
+
+# Each argument by its name, as most commands have it.
+RECURRING = {
+    "--checkpoint": {
+        "metavar": "NAME|FILE",
+        "help": '"toy" (shipped), a .safetensors file, or the folder of a run',
+    },
+    "--data": {"metavar": "FOLDER", "help": "photographs in CUB's layout"},
+    "--device": {"default": "auto", "help": "auto, cpu, cuda, mps, …"},
+    "--image-size": {"type": int, "help": "pixels"},
+    "--n-images": {"type": int, "help": "number of images"},
+    "--n-real": {"type": int, "help": "real images that are looked at"},
+    "--only": {"nargs": "+", "default": [], "metavar": "NAME", "help": "these rows only"},
+    "--out": {"type": folder_of, "metavar": "FOLDER", "help": "new folder"},
+    "--seed": {"type": int, "default": 0, "help": "seed"},
+    "--seeds": {"type": int, "nargs": "+", "help": "of the trainings"},
+    "--steps": {"type": int, "help": "training steps"},
+}
+
+
+def recurring(parser: argparse.ArgumentParser, name: str, **changes) -> None:
+    """Add one of :data:`RECURRING`; ``changes`` are what this command has otherwise."""
+    parser.add_argument(name, **{**RECURRING[name], **changes})
+
+
+def weights_file(parser: argparse.ArgumentParser, help: str = ".safetensors file") -> None:
+    """Add ``--out`` of a command that writes weights."""
+    kind = file_of(".safetensors")
+    recurring(parser, "--out", type=kind, required=True, metavar="FILE", help=help)
+
+
+def command(
+    commands, name: str, function, help: str, more: str = "", checkpoint: bool = True, **options
+) -> argparse.ArgumentParser:
+    """Add one command, with the options that all have.
+
+    Args:
+        commands: argparse's subparsers.
+        name: the user types it.
+        function: from the parsed arguments to a dictionary for ``--json``.
+        help: one line, without a full stop.
+        more: sentences that ``COMMAND --help`` adds.
+        checkpoint: whether it has ``--checkpoint``, "toy" unless the user says otherwise.
+        **options: of argparse's ``add_parser``.
+    """
+    about = f"{help[0].upper()}{help[1:]}. {more}"
+    options = {**options, "help": help, "description": about, "formatter_class": _Help}
+    parser = commands.add_parser(name, **options)
+    parser.set_defaults(command=function, status=0)
+    parser.add_argument(
+        "--json", type=file_of(".json"), metavar="FILE", help="write the result there as JSON"
+    )
+    parser.add_argument("--no-progress", action="store_true", help="show no progress bars")
+    if checkpoint:
+        recurring(parser, "--checkpoint", default="toy")
+    return parser
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Adds the default to an option's help, unless it is stated there already."""
+
+    def _get_help_string(self, action):
+        stated = any(mark in action.help for mark in ("default:", "none:"))
+        if action.required or stated or action.default is argparse.SUPPRESS:
+            return action.help
+        if action.default in (None, "", []):
+            return f"{action.help} (default: none)"
+        if action.default is False:
+            return f"{action.help} (default: no)"
+        return super()._get_help_string(action)
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes, of those that torchrun started."""
+    from ..speed import distributed
+
+    return distributed.is_first()

@@ -1,0 +1,123 @@
+"""Categories without labels."""
+
+from .arguments import command, recurring, weights_file
+
+
+def add(commands) -> None:
+    """Add these commands to argparse's subparsers."""
+    _add_cluster(commands)
+    _add_choose(commands)
+    _add_cover(commands)
+
+
+def _add_cluster(commands) -> None:
+    from ..discovery.cluster import METHODS
+
+    parser = command(
+        commands,
+        "cluster",
+        _cluster,
+        "sort a folder of images into categories",
+        "Writes a contact sheet (clusters.png) and a table (clusters.csv).",
+    )
+    parser.add_argument("source", metavar="FOLDER|toybirds", help="images; CUB's layout is known")
+    parser.add_argument("--method", choices=METHODS, default="finegan", help="how to sort")
+    parser.add_argument(
+        "--n-clusters",
+        type=int,
+        metavar="K",
+        help="how many (none: the children of the checkpoint)",
+    )
+    recurring(parser, "--out", required=True, help="for the result")
+    recurring(parser, "--image-size", default=64, help="pixels that the method sees")
+    recurring(parser, "--n-images", default=2000, help="of toybirds")
+    recurring(parser, "--seed")
+    recurring(parser, "--device")
+
+
+def _cluster(parsed) -> dict:
+    from ..discovery.cluster import cluster
+
+    result = cluster(
+        parsed.source,
+        parsed.method,
+        parsed.n_clusters,
+        parsed.out,
+        checkpoint=parsed.checkpoint,
+        image_size=parsed.image_size,
+        n_images=parsed.n_images,
+        seed=parsed.seed,
+        device=parsed.device,
+        progress=not parsed.no_progress,
+    )
+    found = sum(n > 0 for n in result["sizes"])
+    print(f"{result['images']} images in {found} clusters: {parsed.out}")
+    for name, value in result.get("agreement", {}).items():
+        print(f"{name:15} {value:.3f}")
+    return result
+
+
+def _add_choose(commands) -> None:
+    parser = command(
+        commands,
+        "choose-n-children",
+        _choose,
+        "propose a number of children, without labels",
+        "From a run with clearly more child codes than there can be children.",
+        checkpoint=False,
+    )
+    recurring(parser, "--checkpoint", required=True, help="of a run with too many children")
+    recurring(parser, "--n-real", default=2000)
+    recurring(parser, "--seed")
+
+
+def _choose(parsed) -> dict:
+    from ..discovery.choose import ChoiceConfig, choose_for_checkpoint, summary
+
+    found = choose_for_checkpoint(
+        parsed.checkpoint,
+        config=ChoiceConfig(n_real=parsed.n_real),
+        seed=parsed.seed,
+        progress=not parsed.no_progress,
+    )
+    print(summary(found))
+    return found
+
+
+def _add_cover(commands) -> None:
+    parser = command(
+        commands,
+        "cover",
+        _cover,
+        "lead children that draw nothing of their own to kinds of real image that none draws",
+        "Without labels. Writes a checkpoint to train on from.",
+        checkpoint=False,
+    )
+    recurring(
+        parser,
+        "--checkpoint",
+        required=True,
+        metavar="FILE",
+        help="of a FineGAN's run, or its folder",
+    )
+    weights_file(parser, "new checkpoint")
+    recurring(parser, "--n-real", default=3000, help="real images that are sorted")
+    parser.add_argument(
+        "--parents", action="store_true", help="lead idle parents, with their children, too"
+    )
+    recurring(parser, "--seed")
+
+
+def _cover(parsed) -> dict:
+    from ..discovery.cover import CoverConfig, cover, summary
+
+    found = cover(
+        parsed.checkpoint,
+        parsed.out,
+        CoverConfig(n_real=parsed.n_real),
+        parents=parsed.parents,
+        seed=parsed.seed,
+        progress=not parsed.no_progress,
+    )
+    print(summary(found))
+    return found

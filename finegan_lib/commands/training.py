@@ -1,0 +1,108 @@
+"""Train a network, and write it to a file of its own."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from ..base.options import add_options, folder_of, with_options
+from .arguments import command, is_first, recurring
+
+
+def add(commands) -> None:
+    """Add these commands to argparse's subparsers."""
+    _add_train(commands)
+    _add_export(commands)
+
+
+def _add_train(commands) -> None:
+    from .. import families
+    from ..systems import Recipe
+    from ..training import LoopConfig
+    from ..training.presets import PRESETS
+
+    parser = command(
+        commands,
+        "train",
+        _train,
+        "train a FineGAN or another GAN",
+        "A preset gives the settings; every option replaces one of them. The defaults shown for "
+        "model, recipe and loop are the paper's.",
+        checkpoint=False,
+    )
+    parser.add_argument(
+        "--preset", choices=tuple(PRESETS), default="toy", help="settings to start from"
+    )
+    parser.add_argument(
+        "--run",
+        type=folder_of,
+        metavar="FOLDER",
+        help="folder of the run (none: runs/ and the preset's name)",
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with the run in that folder")
+    recurring(
+        parser,
+        "--checkpoint",
+        dest="start_from",
+        help="start from these weights (a new run, with fresh optimisers)",
+    )
+    # FineGAN first: of an option that several families have, its default is shown, the paper's.
+    rows = sorted(families.ROWS, key=lambda row: row.key != "finegan")
+    for row in rows:
+        if row.options:
+            add_options(parser, row.config, row.options)
+    add_options(parser, Recipe, "recipe")
+    add_options(parser, LoopConfig, "loop")
+
+
+def _train(parsed) -> dict:
+    from ..training import RunConfig, train
+    from ..training.presets import PRESETS
+
+    folder = Path(parsed.run or f"runs/{parsed.preset}")
+    preset = PRESETS[parsed.preset]
+    if parsed.resume and (folder / "config.json").exists():
+        preset = RunConfig.load(folder)  # so that nothing has to be typed again
+    parts = {name: getattr(preset, name) for name in ("model", "recipe", "loop")}
+    config = replace(preset, **with_options(parts, parsed))
+    newest = train(config, folder, resume=parsed.resume, progress=not parsed.no_progress)
+    if is_first():
+        print(f"newest checkpoint: {newest}")
+    return {"run": str(folder), "checkpoint": str(newest), "config": config.to_dict()}
+
+
+def _add_export(commands) -> None:
+    from ..training.export import FORMATS, PRECISIONS
+
+    parser = command(
+        commands,
+        "export",
+        _export,
+        "write a run's averaged generator to one file",
+        "safetensors goes on in this library; torchscript and onnx run without it.",
+    )
+    recurring(parser, "--out", type=Path, required=True, metavar="FILE", help="new file")
+    parser.add_argument(
+        "--format",
+        choices=tuple(FORMATS),
+        default="",
+        help="of the file (default: what its ending says, .safetensors, .pt or .onnx)",
+    )
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default=PRECISIONS[0], help="of the stored weights"
+    )
+    parser.add_argument("--note", default="", help="the command that trained it, kept in the file")
+
+
+def _export(parsed) -> dict:
+    from ..training.export import export, format_of
+
+    format = format_of(parsed.out, parsed.format)
+    path = export(
+        parsed.checkpoint,
+        parsed.out,
+        format=format,
+        precision=parsed.precision,
+        command=parsed.note,
+    )
+    size = path.stat().st_size
+    print(f"{path}  {format}, {parsed.precision}, {size / 1e6:.1f} MB")
+    return {"file": str(path), "bytes": size}

@@ -1,0 +1,622 @@
+"""What the lesson on image quality does to pictures, and how it draws what the scores make of it.
+
+All pictures are (N, 3, S, S) uint8; every function is seeded.
+"""
+
+import copy
+import io
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.patches import Ellipse, FancyArrowPatch, FancyBboxPatch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.transforms.functional import gaussian_blur
+from torchvision.utils import make_grid
+
+from ....experiments.tables import slug
+from ....figures import show
+from ....metrics.judges import Judges
+from ....metrics.reading import Reading, to_uint8
+from ....models.generators import final_image, random_output
+from ....scoring.quality import (
+    FeatureSums,
+    Statistics,
+    fid,
+    inception_score,
+    read_statistics,
+    sample_pictures,
+)
+from ....training.pretrained import load_generator
+from ... import style
+
+SYSTEMS = ("Simple-GAN", "InfoGAN", "LR-GAN", "StackGAN-v2", "FineGAN")
+SYSTEM_COLOURS = dict(
+    zip(SYSTEMS, (style.GREY, style.ORANGE, style.PURPLE, style.SKY, style.REAL), strict=True)
+)
+CORRUPTIONS = ("blur", "noise", "missing species")
+
+
+# ------------------------------------------------------------------------------------- by hand
+
+
+def score_of_probabilities(probabilities: Tensor) -> float:
+    """The Inception Score, in one split, of what a classifier says: (N, K), rows sum to 1."""
+    return inception_score(probabilities.double().clamp_min(1e-30).log(), splits=1)[0]
+
+
+def example_opinions(n: int = 40, classes: int = 5) -> dict[str, Tensor]:
+    """Four generators as a classifier may see them: name → (n, classes) probabilities p(y|x)."""
+    shown = torch.arange(n) * classes // n  # in class order, to be looked at
+
+    def opinions(index, sureness):
+        rest = (1 - sureness) / (classes - 1)
+        return torch.full((n, classes), rest).scatter(1, index[:, None], sureness)
+
+    return {
+        "sure, varied": opinions(shown, 0.96),
+        "unsure, varied": opinions(shown, 0.50),
+        "sure, one favourite": opinions(shown * (torch.arange(n) % 3 == 0), 0.96),
+        "sure, all the same": opinions(shown * 0, 0.96),
+    }
+
+
+def score_in_order(logits: Tensor, splits: int) -> float:
+    """The Inception Score of splits that are cut off the list as it comes, unshuffled."""
+    return float(np.mean([inception_score(part, splits=1)[0] for part in logits.chunk(splits)]))
+
+
+# ------------------------------------------------------------------------------------- pictures
+
+
+def blurred(pictures: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur of ``sigma`` pixels; 0 changes nothing."""
+    if sigma <= 0:
+        return pictures
+    kernel = 2 * int(np.ceil(2.5 * sigma)) + 1
+    return gaussian_blur(pictures, kernel, sigma)
+
+
+def noisy(pictures: Tensor, deviation: float, seed: int = 0) -> Tensor:
+    """Gaussian noise of ``deviation`` grey levels on every value."""
+    rng = torch.Generator().manual_seed(seed)
+    noise = torch.randn(pictures.shape, generator=rng) * deviation
+    return (pictures + noise).round().clamp(0, 255).byte()
+
+
+def with_species_missing(labels, share: float, seed: int = 0) -> Tensor:
+    """(N,) rows to show when a share of the species is never painted, and others fill their place.
+
+    Args:
+        labels: (N,) species of the pictures.
+        share: 0 … 1; at least one species stays.
+    """
+    labels = torch.as_tensor(labels)
+    rng = torch.Generator().manual_seed(seed)
+    order = torch.randperm(int(labels.max()) + 1, generator=rng)
+    kept = order[: max(1, round(len(order) * (1 - share)))]
+    rows = torch.isin(labels, kept).nonzero().flatten()
+    more = rows[torch.randint(len(rows), (len(labels) - len(rows),), generator=rng)]
+    return torch.cat([rows, more])
+
+
+def corrupted(pictures: Tensor, labels, kind: str, strength: float) -> Tensor:
+    """Pictures spoilt: strength 0 changes nothing, 1 spoils thoroughly.
+
+    "blur": up to 1/12 of the side; "noise": up to 60 grey levels; "missing species": up to all
+    but one.
+    """
+    if kind == "blur":
+        return blurred(pictures, strength * pictures.shape[-1] / 12)
+    if kind == "noise":
+        return noisy(pictures, 60 * strength)
+    return pictures[with_species_missing(labels, strength)]
+
+
+def ladder(network, real: Statistics, pictures: Tensor, labels, strengths) -> dict:
+    """Inception Score and FID of pictures that are spoilt step by step.
+
+    Returns:
+        kind → {"inception_score": […], "fid": […]}, one value for every strength.
+    """
+    found = {}
+    for kind in CORRUPTIONS:
+        seen = [statistics(network, corrupted(pictures, labels, kind, float(s))) for s in strengths]
+        found[kind] = {
+            "inception_score": [inception_score(s.logits, splits=1)[0] for s in seen],
+            "fid": [fid(real.sums, s.sums) for s in seen],
+        }
+    return found
+
+
+def statistics(network, pictures: Tensor) -> Statistics:
+    """`quality.read_statistics` of pictures in memory."""
+    return read_statistics(network, pictures.split(100), progress=False)
+
+
+def copies(pictures: Tensor, labels, per_species: int) -> Tensor:
+    """As many pictures as given, but only ``per_species`` different ones of each species."""
+    labels = torch.as_tensor(labels)
+    rows = [(labels == k).nonzero().flatten()[:per_species] for k in labels.unique()]
+    shown = torch.cat(rows)
+    return pictures[shown.repeat(-(-len(pictures) // len(shown)))[: len(pictures)]]
+
+
+def forged(pictures: Tensor, labels, per_species: int, blur: float = 0.0) -> Tensor:
+    """Exercise 08.6: few different pictures of each species, shown again and again, blurred."""
+    return blurred(copies(pictures, labels, per_species), blur)
+
+
+def prepared(pictures: Tensor, how: str) -> Tensor:
+    """The same pictures after what preparations do to them, each without meaning any harm.
+
+    "JPEG": quality 75; "shrunk" and "shrunk, no antialias": to half the side and back, bilinear;
+    "cut off": one grey level darker in half of the values, as when 127.6 becomes 127; anything
+    else: as they are.
+    """
+    if how == "JPEG":
+        return torch.stack([_jpeg(picture) for picture in pictures])
+    if how == "cut off":
+        rng = torch.Generator().manual_seed(0)
+        down = torch.randint(2, pictures.shape, generator=rng)
+        return (pictures.int() - down).clamp_min(0).byte()
+    if how in ("shrunk", "shrunk, no antialias"):
+        size = pictures.shape[-1]
+        options = {"mode": "bilinear", "antialias": how == "shrunk"}
+        small = F.interpolate(pictures.float(), scale_factor=0.5, **options)
+        large = F.interpolate(small.round(), (size, size), mode="bilinear")
+        return large.round().clamp(0, 255).byte()
+    return pictures
+
+
+def preparation_distances(network, pictures: Tensor) -> dict[str, float]:
+    """FID of pictures to *themselves* after another preparation, in the bars of the figure."""
+    kinds = ("nothing", "cut off", "JPEG", "shrunk", "shrunk, no antialias")
+    sums = {how: statistics(network, prepared(pictures, how)).sums for how in kinds}
+    return {
+        "cut off, not rounded": fid(sums["nothing"], sums["cut off"]),
+        "JPEG, quality 75": fid(sums["nothing"], sums["JPEG"]),
+        "half size and back": fid(sums["nothing"], sums["shrunk"]),
+        "half size: with or\nwithout antialiasing": fid(
+            sums["shrunk"], sums["shrunk, no antialias"]
+        ),
+    }
+
+
+def _jpeg(picture: Tensor) -> Tensor:
+    memory = io.BytesIO()
+    Image.fromarray(picture.permute(1, 2, 0).numpy()).save(memory, "JPEG", quality=75)
+    return torch.from_numpy(np.array(Image.open(memory))).permute(2, 0, 1)
+
+
+# ------------------------------------------------------------------------------------- features
+
+
+class PlumageEyes(nn.Module):
+    """A network that sees nothing but the bird's plumage: the judge of appearances.
+
+    Its 72 features are averages over the bird of what small patches show (see
+    `evaluation.judges.PatchJudge`): it is blind to the background and to the outline.
+    """
+
+    name = "plumage only"
+
+    def __init__(self, image_size: int):
+        super().__init__()
+        self.judges = Judges.load("toy", image_size)
+        self.features = copy.deepcopy(self.judges.appearance)
+        self.features.head = nn.Identity()
+
+    def forward(self, images: Tensor) -> Reading:
+        images = images.float() / 127.5 - 1
+        features = self.features(images, self.judges.masks(images))
+        return Reading(features, self.judges.appearance.head(features))
+
+
+def fid_against_n(real: FeatureSums, features: Tensor, counts, repeats: int = 5, seed: int = 0):
+    """FID of random subsets of N rows, for growing N.
+
+    Returns:
+        mean and standard deviation over the repeats, an array each, one value for every count.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    values = [
+        [
+            fid(real, features[torch.randperm(len(features), generator=rng)[:n]])
+            for _ in range(repeats)
+        ]
+        for n in counts
+    ]
+    return np.mean(values, 1), np.std(values, 1)
+
+
+def distance_parts(real: Tensor, fake: Tensor) -> tuple[float, float]:
+    """The two terms of the FID: squared distance of the means, and the difference in spread."""
+    a, b = FeatureSums.of(real), FeatureSums.of(fake)
+    means = float((a.mean - b.mean).square().sum())
+    return means, fid(a, b) - means
+
+
+def generated(generator, n: int, seed: int = 0) -> Tensor:
+    """n pictures of a generator in one tensor (`quality.sample_pictures`)."""
+    return torch.cat(list(sample_pictures(generator, n, seed=seed)))
+
+
+def training_views(birds) -> Tensor:
+    """What a generator is asked to imitate: the crops with their random shifts and flips."""
+    return to_uint8(birds.batch(range(len(birds))).child_crop)
+
+
+# ------------------------------------------------------------------------------------- figures
+
+
+def _box(axis, x, y, text, colour="#FFFFFF", width=1.0, height=0.56, size=8):
+    axis.add_patch(
+        FancyBboxPatch(
+            (x - width / 2, y - height / 2),
+            width,
+            height,
+            boxstyle="round,pad=0.02,rounding_size=0.12",
+            facecolor=colour,
+            edgecolor="#333333",
+            lw=1,
+        )
+    )
+    axis.text(x, y, text, ha="center", va="center", fontsize=size)
+
+
+def _arrow(axis, start, end, bend=0.0):
+    axis.add_patch(
+        FancyArrowPatch(
+            start,
+            end,
+            arrowstyle="-|>",
+            connectionstyle=f"arc3,rad={bend}",
+            mutation_scale=9,
+            color="#333333",
+            lw=1.1,
+            linestyle="--" if bend else "-",
+            shrinkA=0,
+            shrinkB=0,
+        )
+    )
+
+
+GENERATOR_BLUE, IMAGE_GREEN, JUDGE_RED = "#D6E6F2", "#D3EDE2", "#F9DDC8"
+
+
+def first_birds(system: str, n: int = 8, seed: int = 0) -> Tensor:
+    """What a system of our own Table 1 draws first, unselected: (n, 3, 32, 32) in [-1, 1].
+
+    Args:
+        system: one of :data:`SYSTEMS`; its shipped network is that of the table's seed 0.
+        n: number of images.
+        seed: of the codes.
+    """
+    return final_image(random_output(load_generator(f"tables/{slug(system)}"), n, seed))
+
+
+def family_portrait():
+    """The five systems of Table 1: what each draws from, who criticises what, and its birds."""
+    figure, axis = plt.subplots(figsize=(9.4, 4.9), layout="constrained")
+    for row, name in enumerate(SYSTEMS):
+        y = 4.75 - row * 1.16 - (0.2 if name == "FineGAN" else 0)
+        axis.text(-0.75, y, name, ha="right", va="center", fontsize=10, weight="bold")
+        _DRAWINGS[name](axis, y)
+        birds = make_grid(first_birds(name), nrow=4, padding=1, pad_value=1)
+        show(axis, birds, extent=(9.2, 11.36, y - 0.54, y + 0.54))
+    axis.set(xlim=(-2.3, 11.45), ylim=(-0.95, 5.6), aspect="equal")
+    axis.text(10.28, 5.42, "its first eight birds", ha="center", va="center", fontsize=8)
+    axis.set_axis_off()
+    for x, colour, text in (
+        (-0.9, GENERATOR_BLUE, "learnt layers of G"),
+        (1.8, IMAGE_GREEN, "an image or a layer of one"),
+        (5.3, JUDGE_RED, "a critic (or reader of a code)"),
+    ):
+        _box(axis, x, 5.32, "", colour, 0.34, 0.2)
+        axis.text(x + 0.28, 5.32, text, va="center", fontsize=8)
+    figure.suptitle("The five systems of Table 1")
+    return figure
+
+
+def _plain(axis, y, codes, judges):
+    _box(axis, 0, y, codes, width=0.8)
+    _box(axis, 1.7, y, "G", GENERATOR_BLUE)
+    _box(axis, 3.6, y, "image", IMAGE_GREEN)
+    _arrow(axis, (0.42, y), (1.18, y))
+    _arrow(axis, (2.22, y), (3.08, y))
+    for k, text in enumerate(judges):
+        at = y + (0.3 - 0.6 * k if len(judges) > 1 else 0)
+        _box(axis, 6.1, at, text, JUDGE_RED, 2.3, 0.42 if len(judges) > 1 else 0.56)
+        _arrow(axis, (4.12, y), (4.93, at))
+
+
+def _simple(axis, y):
+    _plain(axis, y, "$z$", ["D: real or fake?"])
+
+
+def _info(axis, y):
+    _plain(axis, y, "$z, c$", ["D: real or fake?", "Q: which $c$?"])
+
+
+def _lr(axis, y):
+    _box(axis, 0, y, "$z_1, z_2$", width=0.8)
+    _box(axis, 1.7, y + 0.29, "background", GENERATOR_BLUE, 1.25, 0.4, 7.5)
+    _box(axis, 1.7, y - 0.29, "object, mask", GENERATOR_BLUE, 1.25, 0.4, 7.5)
+    _box(axis, 3.4, y - 0.29, "turn, shift", GENERATOR_BLUE, 1.1, 0.4, 7.5)
+    _box(axis, 5.0, y, "pasted", IMAGE_GREEN, 0.95)
+    _box(axis, 7.35, y, "D: real or fake?", JUDGE_RED, 2.3)
+    _arrow(axis, (0.42, y), (1.05, y + 0.29))
+    _arrow(axis, (0.42, y), (1.05, y - 0.29))
+    _arrow(axis, (2.35, y - 0.29), (2.83, y - 0.29))
+    _arrow(axis, (3.97, y - 0.29), (4.5, y - 0.08))
+    _arrow(axis, (2.35, y + 0.29), (4.5, y + 0.1))
+    _arrow(axis, (5.5, y), (6.18, y))
+
+
+def _stack(axis, y):
+    _box(axis, 0, y, "$z$", width=0.8)
+    for k, (x, side) in enumerate(((1.7, "S/4"), (3.9, "S/2"), (6.1, "S"))):
+        _box(axis, x, y + 0.27, f"G{k + 1}", GENERATOR_BLUE, 0.8, 0.42)
+        _box(axis, x, y - 0.3, side, IMAGE_GREEN, 0.34 + 0.16 * k, 0.22 + 0.1 * k, 7)
+        _box(axis, x + 1.1, y - 0.3, f"D{k + 1}", JUDGE_RED, 0.62, 0.42)
+        _arrow(axis, (x, y + 0.04), (x, y - 0.17 + 0.05 * k))
+        _arrow(axis, (x + 0.2 + 0.08 * k, y - 0.3), (x + 0.77, y - 0.3))
+    _arrow(axis, (0.42, y), (1.28, y + 0.27))
+    _arrow(axis, (2.12, y + 0.27), (3.48, y + 0.27))
+    _arrow(axis, (4.32, y + 0.27), (5.68, y + 0.27))
+
+
+def _fine(axis, y):
+    stages = (
+        ("$z, b$", "background", "$D_b$: real patches?"),
+        ("$p$", "+ shape", "$D_p$: which $p$?"),
+        ("$c$", "+ plumage", "$D_c$: real? which $c$?"),
+    )
+    for k, (code, layer, judge) in enumerate(stages):
+        x = 0.55 + 3.1 * k
+        _box(axis, x - 0.85, y + 0.34, code, width=0.62, height=0.4)
+        _box(axis, x, y + 0.34, f"G{k + 1}", GENERATOR_BLUE, 0.62, 0.42)
+        _box(axis, x + 1.08, y + 0.34, layer, IMAGE_GREEN, 1.05, 0.42, 7.5)
+        _box(axis, x + 0.85, y - 0.46, judge, JUDGE_RED, 2.0, 0.42)
+        _arrow(axis, (x - 0.53, y + 0.34), (x - 0.33, y + 0.34))
+        _arrow(axis, (x + 0.33, y + 0.34), (x + 0.54, y + 0.34))
+        _arrow(axis, (x + 1.08, y + 0.11), (x + 0.95, y - 0.23))
+        if k:  # the layer before, and its features, go on
+            _arrow(axis, (x - 2.02, y + 0.57), (x - 0.05, y + 0.57), bend=-0.22)
+
+
+_DRAWINGS = {
+    "Simple-GAN": _simple,
+    "InfoGAN": _info,
+    "LR-GAN": _lr,
+    "StackGAN-v2": _stack,
+    "FineGAN": _fine,
+}
+
+
+def opinions_figure(opinions: dict[str, Tensor]):
+    """Each generator's p(y|x), a row for every picture, over their mean p(y)."""
+    figure, axes = plt.subplots(
+        2,
+        len(opinions),
+        figsize=(9.4, 3.9),
+        layout="constrained",
+        sharex="col",
+        sharey="row",
+        gridspec_kw={"height_ratios": [2.4, 1]},
+    )
+    for (above, below), (name, p) in zip(axes.T, opinions.items(), strict=True):
+        shown = above.imshow(p.numpy(), aspect="auto", vmin=0, vmax=1, cmap="viridis")
+        above.set_title(f"{name}\nIS = {score_of_probabilities(p):.2f}")
+        below.bar(np.arange(p.shape[1]), p.mean(0).numpy(), color=style.SKY)
+        below.set(xlabel="class y", ylim=(0, 1), xticks=range(p.shape[1]))
+    axes[0, 0].set_ylabel("picture")
+    axes[1, 0].set_ylabel("mean p(y)")
+    figure.colorbar(shown, ax=axes[0], label="p(y|x)")
+    figure.suptitle("What a classifier says of four generators with five classes")
+    return figure
+
+
+def gaussians_figure(real: Tensor, fakes: dict[str, Tensor]):
+    """Two features of real and fake pictures as points, and their Gaussians as ellipses."""
+    figure, axes = plt.subplots(
+        1, len(fakes), figsize=(9.4, 4.1), layout="constrained", sharex=True, sharey=True
+    )
+    axes = np.atleast_1d(axes)
+    for axis, (name, fake) in zip(axes, fakes.items(), strict=True):
+        for points, colour, label in ((real, style.REAL, "real"), (fake, style.FAKE, name)):
+            axis.scatter(*points[:250].T, s=4, alpha=0.35, color=colour)
+            axis.add_patch(gaussian_ellipse(points, edgecolor=colour, label=label))
+        means, spread = (max(part, 0.0) for part in distance_parts(real, fake))
+        axis.set_title(f"{name}\nmeans {means:.2f} + spread {spread:.2f} = {means + spread:.2f}")
+        axis.set(xlabel="feature 1", aspect="equal")
+    axes[0].set_ylabel("feature 2")
+    axes[0].autoscale_view()
+    figure.suptitle("Two Gaussians, at two deviations: real birds (blue), another set (orange)")
+    return figure
+
+
+def gaussian_ellipse(points: Tensor, **kwargs) -> Ellipse:
+    """The ellipse of two standard deviations of (N, 2) points."""
+    sums = FeatureSums.of(points)
+    values, vectors = torch.linalg.eigh(sums.covariance)
+    angle = float(torch.rad2deg(torch.atan2(vectors[1, 1], vectors[0, 1])))
+    width, height = (4 * float(v) ** 0.5 for v in (values[1], values[0]))
+    return Ellipse(sums.mean.tolist(), width, height, angle=angle, fill=False, lw=2, **kwargs)
+
+
+def ladder_figure(pictures: Tensor, labels, strengths, found: dict, floor: float, best: float):
+    """A bird at every strength, and both scores against the strength.
+
+    Args:
+        floor: FID of other real pictures; ``best``: their Inception Score.
+    """
+    figure = plt.figure(figsize=(9.4, 5.9), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=[1, 1.4])
+    axes = top.subplots(3, len(strengths))
+    for line, kind in zip(axes, CORRUPTIONS, strict=True):
+        line[0].set_ylabel(kind.replace(" ", "\n"), rotation=0, ha="right", va="center")
+        for axis, strength in zip(line, strengths, strict=True):
+            few = corrupted(pictures[:400], labels[:400], kind, float(strength))[[0, 21, 33]]
+            axis.imshow(torch.cat(list(few), 2).permute(1, 2, 0).numpy())
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_visible(False)
+    for axis, strength in zip(axes[0], strengths, strict=True):
+        axis.set_title(f"strength {strength:.3g}", fontsize=8)
+    left, right = bottom.subplots(1, 2)
+    looks = zip(CORRUPTIONS, (style.REAL, style.ORANGE, style.GREEN), "os^", strict=True)
+    for kind, colour, marker in looks:
+        for axis, score in ((left, "fid"), (right, "inception_score")):
+            axis.plot(strengths, found[kind][score], marker=marker, color=colour, label=kind)
+    left.axhline(floor, color=style.GREY, ls=":", label="other real pictures")
+    right.axhline(best, color=style.GREY, ls=":")
+    left.set(title="FID, lower is better", yscale="log", ylabel="FID (logarithmic)")
+    right.set(title="Inception Score, higher is better", ylabel="Inception Score", ylim=(0, None))
+    for axis in (left, right):
+        axis.set_xlabel("strength of the damage")
+    left.legend(loc="lower right", bbox_to_anchor=(1, 0.06), fontsize=8)
+    figure.suptitle("Real pictures, spoilt step by step")
+    return figure
+
+
+def bias_figure(counts, curves: dict, changes: dict, floor: float):
+    """FID against the number of pictures, and what preparation alone does.
+
+    Args:
+        curves: name → (mean, sd) for every count, from `fid_against_n`.
+        changes: from `preparation_distances`; ``floor``: FID of other real pictures.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.4, 3.5), layout="constrained")
+    for (name, (mean, sd)), colour in zip(curves.items(), (style.REAL, style.FAKE), strict=True):
+        left.errorbar(counts, mean, sd, marker="o", ms=4, color=colour, label=name)
+    left.set(xscale="log", yscale="log", xlabel="N, number of pictures", ylabel="FID (logarithmic)")
+    left.set_title("FID falls as N grows")
+    left.set_xticks([100, 250, 1000], labels=["100", "250", "1000"])
+    left.tick_params(axis="x", which="minor", labelbottom=False)
+    left.legend(fontsize=8)
+    names, least = list(changes)[::-1], 1e-3
+    bars = right.barh(names, [max(changes[n], 2 * least) for n in names], color=style.SKY)
+    right.bar_label(bars, [f" {changes[n]:.3g}" for n in names], fontsize=8)
+    right.axvline(floor, color=style.GREY, ls=":")
+    right.text(floor * 1.12, 3.5, "other real birds", color=style.GREY, fontsize=8, va="bottom")
+    right.set(xscale="log", xlabel="FID (logarithmic)", xlim=(least, 500), ylim=(-0.6, 3.9))
+    right.set_title("The same pictures, prepared otherwise")
+    return figure
+
+
+def eyes_figure(wrong: dict[str, Tensor], ratios: dict[str, list[float]]):
+    """Sets of pictures, and what two networks make of them.
+
+    Args:
+        wrong: name → pictures, the first set being right.
+        ratios: name of a network → FID of each set, in FIDs of the first.
+    """
+    figure = plt.figure(figsize=(9.4, 4.6), layout="constrained")
+    top, bottom = figure.subfigures(2, 1, height_ratios=[1, 1.05])
+    axes = top.subplots(len(wrong), 12)
+    for line, (name, pictures) in zip(axes, wrong.items(), strict=True):
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+        for axis, picture in zip(line, pictures, strict=False):
+            axis.imshow(picture.permute(1, 2, 0).numpy())
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_visible(False)
+    axis = bottom.subplots()
+    for i, ((eye, values), colour) in enumerate(
+        zip(ratios.items(), (style.REAL, style.ORANGE), strict=True)
+    ):
+        bars = axis.bar(np.arange(len(wrong)) + 0.36 * (i - 0.5), values, 0.34, color=colour)
+        bars.set_label(eye)
+        axis.bar_label(bars, fmt="%.1f", fontsize=8)
+    axis.set_xticks(range(len(wrong)), labels=wrong)
+    axis.set(yscale="log", ylabel="FID, in FIDs of\nother real birds")
+    axis.margins(y=0.15)
+    axis.legend(title="network", loc="upper left")
+    figure.suptitle("Two ways to be wrong, seen by two networks")
+    return figure
+
+
+def table1_figure(tables: dict):
+    """The paper's Table 1 as points, and what others measured with the released model."""
+    figure, axes = plt.subplots(2, 3, figsize=(9.4, 4.9), layout="constrained", sharey=True)
+    rows = np.arange(len(SYSTEMS))[::-1]
+    for axis, (data, facts) in zip(axes[0], tables["datasets"].items(), strict=True):
+        for y, name in zip(rows, SYSTEMS, strict=True):
+            mean, sd = tables["table1_inception_score"][name][data]
+            axis.errorbar(mean, y, xerr=sd, fmt="o", color=SYSTEM_COLOURS[name], capsize=3)
+            axis.text(mean, y + 0.2, f"{mean:.2f}", ha="center", fontsize=7)
+        axis.set(title=facts["name"], xlim=(0, 60), xlabel="Inception Score →", ylim=(-0.6, 4.7))
+    for axis, data in zip(axes[1], tables["datasets"], strict=True):
+        for y, name in zip(rows, SYSTEMS, strict=True):
+            value = tables["table1_fid"][name][data]
+            axis.plot(value, y, "o", color=SYSTEM_COLOURS[name])
+            axis.text(value, y + 0.2, f"{value:.2f}", ha="center", fontsize=7)
+        axis.set(xscale="log", xlim=(8, 400), xlabel="← FID (logarithmic)")
+        axis.set_xticks([10, 30, 100, 300], labels=["10", "30", "100", "300"])
+        axis.minorticks_off()
+    for others in tables["outside_reproductions"]:
+        if others["data"] == "birds" and "fid" in others:
+            mark = axes[1, 0].plot(others["fid"], 0, "x", color=style.FAKE, ms=7)[0]
+            if None not in others.get("inception_score", [None]):
+                axes[0, 0].plot(others["inception_score"][0], 0, "x", color=style.FAKE, ms=7)
+    axes[0, 0].set_yticks(rows, labels=SYSTEMS)
+    figure.legend([mark], ["FineGAN, measured by others"], loc="outside lower center")
+    figure.suptitle("The paper's Table 1")
+    return figure
+
+
+def table2_figure(tables: dict, shipped: dict, table1: dict | None, table2: dict | None):
+    """The paper's Table 2, the shipped generator, and our own Tables 1 and 2 if they were made.
+
+    Each panel has one network and one number of pictures: FIDs of different ones never share axes.
+
+    Args:
+        shipped: ``inception_score`` and ``fid`` of the shipped generator, and ``real_…`` values.
+        table1, table2: from `evaluation.paper.toy_table`.
+    """
+    n = 2 + (table1 is not None) + (table2 is not None)
+    rows = 1 if n < 4 else 2
+    figure, axes = plt.subplots(rows, n // rows, figsize=(9.4, 3.5 * rows), layout="constrained")
+    paper, left, *others = axes.flatten()
+    scores = tables["table2_inception_score_cub"]
+    order = ["5", "10", "20", "40", "mixed"]
+    bars = paper.bar(order, [scores[k] for k in order], color=style.SKY)
+    paper.bar_label(bars, fmt="%.1f", fontsize=8)
+    paper.set(title="CUB, 200 children (paper)", xlabel="parents $N_p$", ylabel="Inception Score")
+
+    _fid_against_score(left, {"the shipped FineGAN": shipped}, "ToyBirds, now")
+    real = shipped["real_fid"], shipped["real_inception_score"]
+    left.plot(*real, "*", ms=13, color="black", label="other real birds")
+    left.set(xlabel="← FID (logarithmic)", xscale="log", ylim=(0, 21))
+    left.legend(fontsize=8)
+    if table1 is not None:
+        axis = others.pop(0)
+        drawn = {name: s for name, s in table1["systems"].items() if "fid" in s}  # not dice
+        _fid_against_score(axis, drawn, "ToyBirds, all systems (our Table 1)")
+        axis.legend(fontsize=8)
+    if table2 is not None:
+        axis = others.pop(0)
+        drawn = {n: s for n, s in table2["systems"].items() if "inception_score" in s}
+        for i, found in enumerate(drawn.values()):
+            values = found["inception_score"]
+            axis.plot([i] * len(values), values, "o", color=style.REAL)
+        axis.set_xticks(range(len(drawn)), labels=drawn)
+        axis.set(title="ToyBirds (our Table 2)", xlabel="parents $N_p$", ylabel="Inception Score")
+        axis.margins(y=0.15)
+        axis.set_ylim(0, None)
+    figure.suptitle("How many parents; and our own painters")
+    return figure
+
+
+def _fid_against_score(axis, systems: dict, title: str) -> None:
+    """One point for every seed of every system: FID to the right, Inception Score upwards."""
+    marks = "os^Dv"
+    for k, (name, scores) in enumerate(systems.items()):
+        colour = SYSTEM_COLOURS.get(name, style.FAKE)
+        values = scores["fid"], scores["inception_score"]
+        axis.plot(*values, marks[k % 5], ls="", color=colour, label=name)
+    highest = max(np.max(scores["inception_score"]) for scores in systems.values())
+    axis.set(title=title, xlabel="← FID", ylabel="Inception Score →", ylim=(0, 1.35 * highest))
+    axis.margins(x=0.2)

@@ -1,0 +1,172 @@
+"""Real against drawn images: the input of D, and its loss. The paper uses the cross-entropy only.
+
+=====================  ==================================  =======================================
+addition               source                              worth
+=====================  ==================================  =======================================
+``adversarial=hinge``  Lim and Ye, 2017                    ToyBirds, parents' NMI: 0.69; without
+                                                           0.51 (``results/ablation.json``)
+``d_noise``            Arjovsky and Bottou, 2017           masks' IoU: 0.74; without 0.70
+``augment``            DiffAugment, Zhao et al., 2020;     for photographs, of which there are a
+                       strength: ADA, Karras et al., 2020  few thousand (:mod:`.augmentation`)
+``r1``, ``r2``         Mescheder et al., 2018              for photographs
+``relativistic``       RpGAN, Jolicoeur-Martineau, 2018;   for photographs, with ``r1`` and ``r2``
+                       R3GAN, Huang et al., 2024
+=====================  ==================================  =======================================
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .. import losses
+from ..base.errors import InputError
+from ..models.convolutions import differentiable_twice
+from ..speed import distributed
+from .augmentation import augment, next_strength, overfitting
+from .parts import System, descend
+from .recipe import Recipe
+from .views import noisy
+
+
+def shown_to_d(system: System, images: Tensor, rng: torch.Generator) -> Tensor:
+    """Real or drawn images as D_c sees them: with the recipe's noise, and augmented."""
+    recipe = system.recipe
+    images = noisy(images, system.noise_sd, rng)
+    strength = getattr(system, "augment_strength", recipe.augment_strength)
+    return augment(images, recipe.augment, strength, rng)
+
+
+class Discriminated(NamedTuple):
+    """A discriminator's loss, and the logits of the pairs that it is made of: real (N,), fake (M,).
+
+    Where M < N, the first M real images are the fakes' partners.
+    """
+
+    loss: Tensor
+    real_logits: Tensor
+    fake_logits: Tensor
+
+
+LogitsOf = Callable[..., tuple[Tensor, ...]]
+
+
+def discriminate(
+    system: System, logits_of: LogitsOf, real: Tensor, fake: Tensor, rng: torch.Generator
+) -> Discriminated:
+    """A discriminator's loss: real images against drawn ones, as the recipe has it.
+
+    Args:
+        system: whose recipe, noise and augmentation apply.
+        logits_of: of several batches of images, each (N, 3, S, S), their logits, each (N,).
+        real: (N, 3, S, S); fake: (M, 3, S, S), M ≤ N; no gradient flows to ``fake``.
+        rng: numbers, on the CPU.
+    """
+    recipe = system.recipe
+    real = shown_to_d(system, real, rng)
+    fake = shown_to_d(system, fake.detach(), rng)
+    penalty: Tensor | float = 0.0
+    if not recipe.r1 and not recipe.r2:
+        real_logits, fake_logits = logits_of(real, fake)
+    else:
+        real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
+        with differentiable_twice():
+            real_logits, fake_logits = logits_of(real, fake)
+            penalty = recipe.r1 / 2 * losses.gradient_penalty(real_logits, real)
+            penalty = penalty + recipe.r2 / 2 * losses.gradient_penalty(fake_logits, fake)
+    if recipe.relativistic:
+        paired = real_logits[: len(fake_logits)]
+        loss = losses.relativistic_discriminator_loss(paired, fake_logits)
+    else:
+        loss = losses.adversarial_losses(recipe.adversarial)[0](real_logits, fake_logits)
+    return Discriminated(loss + penalty, real_logits, fake_logits)
+
+
+def adapt_strength(system: System, seen: Discriminated) -> None:
+    """Let the augmentation's strength follow D's overfitting (ADA), if the recipe says so."""
+    recipe, (_, real, fake) = system.recipe, seen
+    if not recipe.augment_target:
+        return
+    r = overfitting(real[: len(fake)], fake) if recipe.relativistic else overfitting(real)
+    step = len(real) * distributed.size() / recipe.augment_ramp
+    strength = system.augment_strength
+    strength.copy_(next_strength(strength, distributed.mean_of(r), recipe.augment_target, step))
+
+
+def deceived(
+    system: System,
+    logits_of: LogitsOf,
+    fake_logits: Tensor,
+    real: Tensor | None,
+    rng: torch.Generator,
+) -> Tensor:
+    """The generator's loss that belongs to :func:`discriminate`, on the logits of its images.
+
+    Only a relativistic D looks at ``real``, child crops (N, 3, S, S).
+    """
+    recipe = system.recipe
+    if not recipe.relativistic:
+        return losses.adversarial_losses(recipe.adversarial)[1](fake_logits)
+    assert real is not None
+    with torch.no_grad():
+        (real_logits,) = logits_of(shown_to_d(system, real[: len(fake_logits)], rng))
+    return losses.relativistic_generator_loss(real_logits, fake_logits)
+
+
+def refuse_additions(recipe: Recipe, family: str) -> None:
+    """For the two plain families: refuse the switches that their step does not use.
+
+    Raises:
+        InputError: for a switch that changes what D judges.
+    """
+    for name in ("relativistic", "r1", "r2", "augment"):
+        if getattr(recipe, name):
+            raise InputError(
+                f"{family} is trained without additions to what D judges",
+                seen=f"{name}={getattr(recipe, name)}",
+                cure="Leave the option out, or choose another family (simple_gan, finegan, ...).",
+            )
+
+
+def update_d(
+    system: System,
+    optimiser: str,
+    real_fake: Callable[[Tensor], Tensor],
+    real: Tensor,
+    fake: Tensor,
+    rng: torch.Generator,
+) -> Tensor:
+    """One update of a discriminator that sees real and generated images in a pass for each.
+
+    Args:
+        system: whose recipe, noise and augmentation apply.
+        optimiser: name of the discriminator's.
+        real_fake: images to logits, (N, 3, S, S) → (N,).
+        real, fake: (N, 3, S, S); no gradient flows to ``fake``.
+        rng: numbers, on the CPU.
+
+    Returns:
+        The loss, a scalar.
+    """
+    seen = discriminate(system, one_by_one(real_fake), real, fake, rng)
+    descend(system.optimisers[optimiser], seen.loss)
+    adapt_strength(system, seen)
+    return seen.loss
+
+
+def deceive(
+    system: System,
+    real_fake: Callable[[Tensor], Tensor],
+    real: Tensor,
+    fake: Tensor,
+    rng: torch.Generator,
+) -> Tensor:
+    """The generator's loss that belongs to :func:`update_d`."""
+    fake_logits = real_fake(shown_to_d(system, fake, rng))
+    return deceived(system, one_by_one(real_fake), fake_logits, real, rng)
+
+
+def one_by_one(real_fake: Callable[[Tensor], Tensor]) -> LogitsOf:
+    """A network that takes several batches and computes each of them in a separate pass."""
+    return lambda *batches: tuple(real_fake(images) for images in batches)

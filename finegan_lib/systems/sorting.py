@@ -1,0 +1,160 @@
+"""Real images in kinds, and which child draws which kind: the first half of :mod:`.leading`."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from ..codes import CodeHierarchy
+from ..metrics.clustering import kmeans_labels
+from ..metrics.code_classifiers import (
+    DiscoveryConfig,
+    classify,
+    train_code_classifier,
+    training_sets,
+)
+from ..models.finegan import FineGANGenerator
+
+
+@dataclass(frozen=True)
+class CoverConfig:
+    """Settings: how idle children and parents are found and led."""
+
+    n_real: int = 3000  # real images that are sorted
+    claimed: float = 0.5  # share of a kind's images from which on a child is said to draw it
+    steps: int = 150  # of the search for a column
+    batch_size: int = 16  # images per step
+    step_size: float = 0.1  # Adam's, in standard deviations of the columns
+    realism: float = 0.5  # weight of D_c's real/fake logits
+    discovery: DiscoveryConfig = field(default_factory=DiscoveryConfig)
+
+
+@dataclass(frozen=True)
+class Sorting:
+    """Real images in kinds, and the answers of classifiers of generated images for each kind.
+
+    ``kinds`` (N,) int64; ``child`` (K, N_c) and ``parent`` (K, N_p): the mean probability of each
+    code over the images of a kind; ``shape`` (K, D): the mean features of the parent classifier.
+    """
+
+    kinds: Tensor
+    child: np.ndarray
+    parent: np.ndarray
+    shape: np.ndarray | None = None
+
+
+def sort_real(
+    generator: FineGANGenerator,
+    images: Tensor,
+    config: CoverConfig | None = None,
+    *,
+    seed: int = 0,
+    progress: bool = False,
+) -> Sorting:
+    """Sort real images (N, 3, s, s) in [-1, 1] into as many kinds as a FineGAN has children."""
+    config = config or CoverConfig()
+    hierarchy, means = generator.config.hierarchy(), {}
+    options = {"seed": seed, "progress": progress}
+    sets = training_sets(generator, hierarchy, generator.config.z_dim, config.discovery, **options)
+    for level, made, codes, n_codes in sets:
+        classifier = train_code_classifier(
+            made, codes, n_codes, config.discovery, name=level, **options
+        )
+        logits, features = classify(classifier, images)
+        if level == "child":
+            kinds = kmeans_labels(features, n_codes, seed)
+        means[level] = mean_by_kind(logits.softmax(1), kinds, hierarchy.n_children)
+    shape = mean_by_kind(features, kinds, hierarchy.n_children)
+    return Sorting(torch.as_tensor(kinds).long(), means["child"], means["parent"], shape)
+
+
+def mean_by_kind(rows: Tensor, kinds: np.ndarray, n_kinds: int) -> np.ndarray:
+    """(K, D): the mean of the rows (N, D) of each kind, none of which is empty."""
+    return np.stack([rows.numpy()[kinds == k].mean(0) for k in range(n_kinds)])
+
+
+def match(
+    sorting: Sorting, hierarchy: CodeHierarchy, claimed: float = 0.5, settled: dict | None = None
+) -> tuple[dict, dict]:
+    """Which child draws which kind, and which idle child should be led to which missing kind.
+
+    Args:
+        settled: from child to kind; these children and kinds are left out.
+
+    Returns:
+        ``drawn`` and ``led``, from child to kind.
+    """
+    settled = settled or {}
+    kinds = sorted(set(range(len(sorting.child))) - set(settled.values()))
+    children = sorted(set(range(hierarchy.n_children)) - settled.keys())
+    likes = sorting.child[np.ix_(kinds, children)]
+    of_kind, of_child = linear_sum_assignment(likes, maximize=True)
+    pairs = [(children[j], kinds[i]) for i, j in zip(of_kind, of_child, strict=True)]
+    drawn = {c: k for c, k in pairs if sorting.child[k, c] >= claimed}
+    idle = sorted({c for c, _ in pairs} - drawn.keys())
+    missing = sorted({k for _, k in pairs} - set(drawn.values()))
+    fits = sorting.parent[np.ix_(missing, hierarchy.parent_of[idle].numpy())]
+    of_missing, of_idle = linear_sum_assignment(fits, maximize=True)
+    led = {idle[j]: missing[i] for i, j in zip(of_missing, of_idle, strict=True)}
+    return drawn, dict(sorted(led.items()))
+
+
+def group_kinds(shape: np.ndarray, sizes: list[int], seed: int = 0, tries: int = 50) -> np.ndarray:
+    """The kinds in groups of one shape each: k-means whose clusters have given sizes.
+
+    A kind is the mean of its images here, so what differs from image to image has gone. In each
+    round the kinds are assigned to the groups' means so that the sizes are right and the sum of the
+    squared distances is smallest (Bradley, Bennett and Demiriz, *Constrained k-means clustering*,
+    2000). The best of ``tries`` random starts counts.
+
+    Args:
+        shape: (K, D), the mean features of each kind.
+        sizes: how many kinds each group has; their sum is K.
+
+    Returns:
+        (K,) the group of each kind, in [0, len(sizes)).
+    """
+    rng, slots = np.random.default_rng(seed), np.repeat(np.arange(len(sizes)), sizes)
+    best, least = slots, np.inf
+    for _ in range(tries):
+        means = shape[rng.permutation(len(shape))[: len(sizes)]]
+        for _ in range(20):
+            apart = ((shape[:, None] - means[slots]) ** 2).sum(2)
+            groups = slots[linear_sum_assignment(apart)[1]]
+            means = np.stack([shape[groups == g].mean(0) for g in range(len(sizes))])
+        spread = ((shape - means[groups]) ** 2).sum()
+        if spread < least:
+            best, least = groups, spread
+    return best
+
+
+def match_parents(
+    sorting: Sorting, hierarchy: CodeHierarchy, claimed: float = 0.5, seed: int = 0
+) -> tuple[dict, dict]:
+    """Which parent draws which group of kinds, and which idle parent is led to which group.
+
+    Groups and parents are paired off by the mean of q(p|x) over the images x of a group. A parent
+    with less than ``claimed`` of its group is idle.
+
+    Returns:
+        ``drawn``, from parent to the kinds (a list) of its group; and ``led``, from idle parent to
+        a dictionary from each of its children to one of the kinds of the missing group.
+    """
+    assert sorting.shape is not None
+    groups = group_kinds(sorting.shape, hierarchy.children_count, seed)
+    kinds = [np.flatnonzero(groups == g).tolist() for g in range(hierarchy.n_parents)]
+    fits = np.stack([sorting.parent[group].mean(0) for group in kinds])
+    sizes = np.array(hierarchy.children_count)
+    fits = np.where(sizes[:, None] == sizes, fits, -1.0)  # a parent cannot have fewer children
+    drawn, led = {}, {}
+    for g, p in zip(*linear_sum_assignment(fits, maximize=True), strict=True):
+        if fits[g, p] >= claimed:
+            drawn[int(p)] = kinds[g]
+            continue
+        children = hierarchy.children_of(int(p))
+        likes = sorting.child[np.ix_(kinds[g], children)]
+        pairs = zip(*linear_sum_assignment(likes, maximize=True), strict=True)
+        led[int(p)] = dict(sorted((children[j], kinds[g][i]) for i, j in pairs))
+    return drawn, dict(sorted(led.items()))
