@@ -87,7 +87,7 @@ def processor_ms(page):
 
 def painted(selector):
     """JavaScript: whether something is drawn on a canvas."""
-    return f"""document.querySelector('{selector}')
+    return f"""document.querySelector({json.dumps(selector)})
         ?.getContext('2d').getImageData(9, 9, 1, 1).data[3] === 255"""
 
 
