@@ -293,7 +293,7 @@ MUTATIONS = (
     ),
     Mutation(
         "labelled-pictures-with-tied-backgrounds",
-        "discovery/code_classifiers.py",
+        "metrics/code_classifiers.py",
         "b_index=None if config.tied_background else free.b_index",
         "b_index=None",
         ("discovery",),

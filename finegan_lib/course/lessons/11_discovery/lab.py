@@ -11,7 +11,6 @@ from torch import Tensor
 
 from ....base.files import RESULTS
 from ....codes import CodeHierarchy, Codes
-
 from ....discovery.depict import balanced_targets
 from ....discovery.jule import ClusterGraph, first_clusters, graph_weights
 from ....experiments.paper import PUBLISHED, paper_tables
