@@ -56,6 +56,15 @@ def test_plans_add_up_and_give_their_sections_time_enough(text):
         assert clock == 60 * length
 
 
+def test_every_slide_has_its_sections(text):
+    table = text.partition("| slide | lesson and section |")[2].partition("\n\n")[0]
+    rows = [row.strip("|").split("|")[1].strip() for row in table.splitlines()[2:]]
+    assert len(rows) >= 20
+    for row in rows:
+        for part in row.split("; "):
+            assert needed(part) > 0, part
+
+
 def test_every_exercise_and_each_of_its_mistakes_is_there(text):
     for lesson in lesson_names():
         for key, exercise in lesson_exercises(lesson[:2]).items():

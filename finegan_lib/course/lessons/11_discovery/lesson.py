@@ -386,7 +386,7 @@ for name, dice in fair.items():
 
 # %% [markdown]
 # The first line has CUB's size: 11,788 images of 200 classes. Random labels get a higher NMI there
-# than the 0.204 which Table 3 has for JULE! They also come close to JULE's accuracy of 0.045,
+# than the 0.204 that Table 3 has for JULE. They also come close to JULE's accuracy of 0.045,
 # though one in 200 is only 0.005: the best mapping picks the cells that happen to be large. So
 # compare NMIs only at equal numbers of clusters and images, and print **AMI** or the **adjusted
 # Rand index** (`metrics.ari`) beside it. ARI counts pairs of images, and subtracts what dice would

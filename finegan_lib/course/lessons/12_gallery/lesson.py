@@ -68,7 +68,7 @@ judges = Judges.load("toy", generator.config.image_size)  # readers of single fa
 # mask is half transparent.
 
 # %%
-figures.background_swap(generator, columns=7)
+figures.background_swap(generator, columns=5)
 plt.show()
 
 # %% [markdown]
@@ -446,20 +446,20 @@ course.check("{{number}}.7", my_walk)
 #
 # | strength | seen in |
 # | --- | --- |
-# | background, shape and appearance come apart | Figures 3 to 6 above; lesson {{codes}} |
+# | background, shape and appearance come apart | the paper's figures, first table above; lesson {{codes}} |
 # | realistic and diverse images | Table 1, lesson {{image_quality}} (IS of cars: StackGAN-v2) |
 # | clusters better than earlier unsupervised methods | Table 3, lesson {{discovery}} |
 #
 # | weakness | seen in |
 # | --- | --- |
-# | $N_c$ must be chosen, the true number is unknown | a stable number need not be *the* number |
+# | $N_c$ must be chosen, the true number is unknown | the note below |
 # | what it discovers need not be what people name | twins and missing species, lesson {{codes}} |
 # | far behind supervised recognition | accuracy 0.126 on 200 birds, lesson {{discovery}} |
 # | it needs boxes (not on the slide) | D_b and its patches, lesson {{background}} |
 # | no way from a picture to its codes (not on the slide) | the search above |
 #
-# (On the first: `python -m finegan_lib choose-n-children` proposes a number without labels, the one
-# at which two sortings agree best. Of ten ToyBirds species in five shapes it counted the shapes.)
+# (On the first weakness: `python -m finegan_lib choose-n-children` proposes a number without labels,
+# the one at which two sortings agree best. For ten ToyBirds species in five shapes it proposed five.)
 #
 # The slides close with two contributions: an unsupervised model that learns to generate background,
 # shape and appearance one after the other, and a disentangled representation that sorts real
@@ -469,7 +469,7 @@ course.check("{{number}}.7", my_walk)
 # ## What came after
 #
 # * **MixNMatch** (Li, Singh, Ojha and Lee, CVPR 2020, [arXiv
-#   1911.11758](https://arxiv.org/abs/1911.11758)) builds on FineGAN and adds what we missed:
+#   1911.11758](https://arxiv.org/abs/1911.11758)) builds on FineGAN and adds what is missing here:
 #   encoders that read background, pose, shape and texture from a *real* picture, trained by
 #   adversarial matching of image-code pairs. It still needs boxes for the background.
 # * **OneGAN** (Benny and Wolf, ECCV 2020, [arXiv 1912.13471](https://arxiv.org/abs/1912.13471))
@@ -477,7 +477,7 @@ course.check("{{number}}.7", my_walk)
 #   empty backgrounds instead.
 # * **Furry cars** (Ojha, Singh and Lee, ICLR 2021, [arXiv
 #   2104.02052](https://arxiv.org/abs/2104.02052)) swaps shape and appearance *across* kinds, dogs
-#   and cars. The appearance is held by a differentiable histogram of features.
+#   and cars. A differentiable histogram of features describes the appearance.
 # * **C3-GAN** (Kim and Ha, ICLR 2022, [arXiv 2112.14971](https://arxiv.org/abs/2112.14971)) makes
 #   InfoGAN's code contrastive, moves the foreground by a random affine map to part it from its
 #   background, and clusters by distance in the discriminator's own embedding. In its authors'
@@ -487,7 +487,7 @@ course.check("{{number}}.7", my_walk)
 # ## Recap of the whole journey
 #
 # * **{{start_here}}** Pictures have factors; k-means on pixels finds backgrounds.
-# * **{{gan}}** A critic teaches a painter through its slope; the loss must not saturate.
+# * **{{gan}}** G learns from the slope that D gives it; the loss must not saturate.
 # * **{{vector_to_picture}}** Convolutions make pictures out of vectors.
 # * **{{infogan}}** A code gets a meaning if it must stay readable: a bound on mutual information.
 # * **{{background}}** Patches outside the boxes teach what a background is.

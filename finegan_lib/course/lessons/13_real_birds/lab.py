@@ -172,7 +172,7 @@ def outline_problem(answer, generator: FineGANGenerator | None = None) -> str | 
 # ------------------------------------------------------------------------------- where it fails
 
 
-def parents_figure(generator: FineGANGenerator, seed: int = 0, columns: int = 4):
+def parents_figure(generator: FineGANGenerator, seed: int = 0, columns: int = 3):
     """Every parent a row: masks of one child with several z; and what its shape is like.
 
     Beside a row stand the share of the mask's area that is in one piece, and the share of the
@@ -188,4 +188,4 @@ def parents_figure(generator: FineGANGenerator, seed: int = 0, columns: int = 4)
         grid.append([image for pair in pairs for image in pair])
         names.append(f"p={p}: one piece {fact['one_piece']:.0%},\nrim {fact['rim']:.0%}")
     title = f"Every parent: its mask and a child in it, for {columns} z"
-    return figures.image_figure(grid, names, None, title, 0.75)
+    return figures.image_figure(grid, names, None, title, 0.5)
