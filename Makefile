@@ -49,16 +49,17 @@ test-fast: $(STAMP) ## run the quick tests only (under two minutes on two cores)
 mutations: $(STAMP) ## break the library in 34 ways; every time a notebook must fail (20 minutes)
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN) tests/mutations.py $(ARGS)
 
-lint: $(STAMP) ## check style and layout, change nothing
+lint: $(STAMP) ## check style, layout and types, change nothing
 	$(BIN) -m ruff check .
 	$(BIN) -m ruff format --check .
+	$(BIN) -m mypy
 
 format: $(STAMP) ## mend style and layout
 	$(BIN) -m ruff check --fix .
 	$(BIN) -m ruff format .
 
 clean: ## remove .venv and caches; runs/ and data/ stay
-	rm -rf .venv .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # pip downloads everything before it installs anything. When it fails on the way (no network, say)

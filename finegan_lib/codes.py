@@ -15,7 +15,7 @@ After training the ties can be cut and every code chosen freely.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -50,11 +50,11 @@ class Codes(NamedTuple):
         """Child indices, (N,) int64."""
         return self.c.argmax(1)
 
-    def to(self, *args, **kwargs) -> "Codes":
+    def to(self, *args: Any, **kwargs: Any) -> "Codes":
         """Every code moved by ``Tensor.to(*args, **kwargs)``."""
         return Codes(*(code.to(*args, **kwargs) for code in self))
 
-    def select(self, rows) -> "Codes":
+    def select(self, rows: Any) -> "Codes":
         """The codes of some images: ``rows`` indexes the batch, as in ``tensor[rows]``."""
         return Codes(*(code[rows] for code in self))
 
@@ -162,7 +162,14 @@ class CodeHierarchy:
             )
         return torch.nonzero(self.parent_of == parent).flatten().tolist()
 
-    def codes(self, z: Tensor, c_index, *, p_index=None, b_index=None) -> Codes:
+    def codes(
+        self,
+        z: Tensor,
+        c_index: Tensor | int,
+        *,
+        p_index: Tensor | int | None = None,
+        b_index: Tensor | int | None = None,
+    ) -> Codes:
         """Codes with chosen indices; what is left out is tied (p the parent of c, b = c).
 
         Args:
@@ -182,7 +189,9 @@ class CodeHierarchy:
         b = one_hot(b_index, self.n_children, "background (b)")
         return Codes(z, b.to(z), p.to(z), c.to(z))
 
-    def sample(self, n: int, z_dim: int, *, tied: bool = True, rng=None) -> Codes:
+    def sample(
+        self, n: int, z_dim: int, *, tied: bool = True, rng: torch.Generator | None = None
+    ) -> Codes:
         """n random codes on the CPU.
 
         Tied (training): ``c`` uniform, ``p`` its parent, ``b = c``. Free (test time): ``b``, ``p``
@@ -197,7 +206,7 @@ class CodeHierarchy:
         return self.codes(z, c_index, p_index=p_index, b_index=b_index)
 
     @staticmethod
-    def _indices(index, n: int, name: str) -> Tensor:
+    def _indices(index: Tensor | int, n: int, name: str) -> Tensor:
         index = torch.as_tensor(index)
         if index.ndim == 0:
             index = index.expand(n)

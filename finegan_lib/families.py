@@ -22,6 +22,7 @@ system
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from . import models, systems
 from .base.errors import InputError
@@ -159,7 +160,7 @@ def named(key: str) -> Family:
     )
 
 
-def of(config_or_network) -> Family:
+def of(config_or_network: Any) -> Family:
     """The row of a configuration, or of a generator or system that has one as ``config``.
 
     Raises:

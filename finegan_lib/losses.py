@@ -6,6 +6,7 @@ function. All functions return scalars to be *minimised*, unless the name says "
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -50,7 +51,7 @@ def hinge_generator_loss(fake_logits: Tensor) -> Tensor:
     return -fake_logits.float().mean()
 
 
-def adversarial_losses(kind: str):
+def adversarial_losses(kind: str) -> tuple[Callable[..., Tensor], Callable[..., Tensor]]:
     """(discriminator loss, generator loss) by name: "bce" (paper) or "hinge"."""
     if kind == "bce":
         return discriminator_loss, non_saturating_generator_loss
@@ -177,7 +178,8 @@ def instance_contrast_loss(views_a: Tensor, views_b: Tensor, temperature: float 
         views_a, views_b: (N, D) features; rows with the same number are views of one image.
     """
     n = len(views_a)
-    logits = code_contrast_logits(*[torch.cat([views_a, views_b])] * 2, temperature)
+    both = torch.cat([views_a, views_b])
+    logits = code_contrast_logits(both, both, temperature)
     itself = torch.eye(2 * n, dtype=torch.bool, device=logits.device)
     partner = torch.arange(2 * n, device=logits.device).roll(n)
     return F.cross_entropy(logits.masked_fill(itself, -torch.inf), partner)

@@ -215,9 +215,10 @@ def write_parts(folder: Path, names, data: bytes) -> None:
 
 def convert(collection: layouts.Collection, folder: Path) -> None:
     """Write a collection's lists as ``prepare_folder.py`` does, and read them again."""
-    rows, _, refused, _ = cub_folder._usable(collection, False, layouts.CENTRE, False)
+    rows, sizes, refused, _ = cub_folder._usable(collection, False, layouts.CENTRE, False)
     if refused:
         raise refused[0]
+    cub_folder._doubt(rows, sizes)
     cub_folder._link_images(rows, folder / "images", False)
     cub_folder._write_lists(rows, collection.class_names, folder)
     birds = BirdsFolder(folder, image_size=32)
@@ -308,9 +309,14 @@ def own_boxes(folder: Path) -> Target:
     corners = [["x1", "y1", "x2", "y2", "name"], ["1", "2", "8", "9.5", "one/a.png"]]
     corners += [["1e0", "2", "30", "20", "./two/b c.png"]]
     odd = (*ODD, "file", "x1", "class", "one/a.png", "one/../one/a.png", "\0")
-    near = as_bytes(near_json([coco])) | near_table(sizes, ",", odd) | near_table(corners, ",", odd)
-    lines = "\n".join(map(",".join, sizes)).encode()
-    return Target("boxes: COCO and CSV", read, [json.dumps(coco).encode(), lines], near, 12)
+    polygons = [{"image_id": 1, "segmentation": [[1, 2, 9, 2, 9, 8.5, 1, 8]], "bbox": []}]
+    polygons = coco | {"annotations": polygons + coco["annotations"][1:2]}
+    bare = [["one/a.png", "1", "2", "8", "9", "u"], ["two/b c.png", "", "", "", "", ""]]
+    near = near_table(sizes, ",", odd) | near_table(corners, ",", odd) | near_table(bare, ",", odd)
+    near |= as_bytes(near_json([coco, polygons]))
+    texts = ["\n".join(map(",".join, rows)).encode() for rows in (sizes, bare)]
+    texts += [json.dumps(value).encode() for value in (coco, polygons)]
+    return Target("boxes: COCO and CSV", read, texts, near, 12)
 
 
 def tools_json(folder: Path) -> Target:
@@ -320,6 +326,8 @@ def tools_json(folder: Path) -> Target:
 
     def read(data: bytes):
         path = folder / ("boxes.json" if data.lstrip()[:1] in (b"{", b"[") else "boxes.tsv")
+        if data.startswith(b'{"file_name"'):
+            path = folder / "metadata.jsonl"
         path.write_bytes(data)
         read_boxes(folder / "photos", path)
 
@@ -346,7 +354,9 @@ def tools_json(folder: Path) -> Target:
     create = [{"image": n, "annotations": [{"label": "owl", "coordinates": at}]} for n in names]
     labelme = {"imagePath": names[0], "imageWidth": 30, "imageHeight": 20}
     labelme |= {"shapes": [{"label": "owl", "points": [[1, 2], [9, 8]], "shape_type": "rectangle"}]}
-    whole = [tasks, short, via, {"_via_img_metadata": via}, via_3, create, labelme]
+    things = {"bbox": [[1, 2, 9, 8.5]], "categories": [0]}
+    of_one = {"file_name": names[0], "objects": things}
+    whole = [tasks, short, via, {"_via_img_metadata": via}, via_3, create, labelme, of_one]
     header = ["filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax", "split"]
     rows = [header, ["one/a.png", "30", "20", "u", "1", "2", "8", "9", "train"]]
     rows += [["two\\b c.png", "60", "40", "v", "1", "2", "8", "9", "val"]]

@@ -42,7 +42,7 @@ INFOGAN, VIEWS, PARTS = "systems/infogan.py", "systems/views.py", "systems/parts
 HARD, ADDITIONS = "systems/hard_negatives.py", "systems/additions.py"
 GENERATOR, BLOCKS, TRAINING = "models/finegan.py", "models/blocks.py", "training/loop.py"
 CLUSTERING, FACTORS = "metrics/clustering.py", "metrics/factors.py"
-QUALITY = "scoring/quality.py"
+QUALITY = "metrics/image_quality.py"
 
 MUTATIONS = (
     # start_here, gan: two networks play

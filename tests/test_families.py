@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from finegan_lib import families
+from finegan_lib.__main__ import main
 from finegan_lib.base.checkpoints import read_metadata
 from finegan_lib.base.errors import InputError
+from finegan_lib.base.options import option
 from finegan_lib.experiments.demo import draw_figures
 from finegan_lib.experiments.sampling import write_samples
 from finegan_lib.experiments.tables import Settings, generation_systems
@@ -26,6 +28,7 @@ class LinearConfig:
 
     image_size: int = 32
     z_dim: int = 4
+    slope: float = option(1.0, "factor before tanh")
 
 
 class LinearGenerator(nn.Module):
@@ -41,7 +44,7 @@ class LinearGenerator(nn.Module):
 
     def forward(self, z):
         size = self.config.image_size
-        return torch.tanh(self.linear(z)).view(-1, 3, size, size)
+        return torch.tanh(self.config.slope * self.linear(z)).view(-1, 3, size, size)
 
 
 class LinearSystem(System):
@@ -83,6 +86,7 @@ ROW = families.Family(
     generator=LinearGenerator,
     system=LinearSystem,
     presets=("linear_gan", ""),
+    options="model of linear_gan",
 )
 LOOP = LoopConfig(n_images=8, batch_size=4, steps=2, device="cpu", checkpoint_every=1, log_every=1)
 
@@ -105,6 +109,13 @@ def test_a_new_family_trains_resumes_samples_and_draws(run, tmp_path):
     assert isinstance(load_generator(newest), LinearGenerator)
     assert len(write_samples(newest, tmp_path / "samples", 3)) == 3
     assert [path.name for path in draw_figures(newest, tmp_path / "figures")] == ["samples.png"]
+
+
+def test_a_new_familys_sizes_are_options_of_train(run, tmp_path):
+    words = ["train", "--preset", "linear_gan", "--slope", "0.5", "--run", str(tmp_path / "run")]
+    assert main([*words, "--no-progress"]) == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["model"]["slope"] == 0.5
 
 
 def test_a_new_family_has_its_row_in_table_1(run):

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -43,6 +44,17 @@ def test_no_import_runs_back_up():
     assert order.index("systems") < order.index("families") < order.index("training")
 
 
+def test_a_room_needs_lower_rows_of_the_readme_only():
+    """finegan_lib/README.md lists every room, from the top down."""
+    text = (PACKAGE / "README.md").read_text(encoding="utf-8").split("## Two walks")[0]
+    rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    rooms = [re.findall(r"`([\w.]+?)(?:\.py|/)?`", row) for row in rows]
+    place = {room: i for i, row in enumerate(rooms) for room in row}
+    assert place.keys() == arrows().keys() - {"__init__"}
+    for room, targets in arrows().items():
+        assert all(place[room] <= place[target] for target in targets), room
+
+
 def test_few_files_lie_outside_the_rooms():
     assert len([path for path in PACKAGE.iterdir() if path.is_file()]) <= 8
 
@@ -54,3 +66,18 @@ def test_the_papers_step_reads_alone():
     assert len(step.splitlines()) <= 100
     tree = ast.parse("class Step:\n" + source.split("\n", 1)[1])
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.If | ast.IfExp)]
+
+
+def test_the_house_is_small_enough_to_know():
+    assert len(arrows()) <= 20
+    assert sum(map(len, arrows().values())) <= 120
+
+
+def test_a_file_has_at_most_500_lines():
+    """Lessons are exempt: they are texts."""
+    lengths = {
+        path.relative_to(PACKAGE).as_posix(): len(path.read_text(encoding="utf-8").splitlines())
+        for path in PACKAGE.rglob("*.py")
+        if "lessons" not in path.parts
+    }
+    assert {name: n for name, n in lengths.items() if n > 500} == {}

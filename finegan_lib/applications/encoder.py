@@ -12,13 +12,13 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from ..codes import Codes
 from ..metrics.code_classifiers import recolour
+from ..metrics.fit import fit
 from ..models import FineGANConfig, FineGANGenerator
 from ..models.blocks import Encoder, initialise
-from .mixing import layers
+from .mixing import free_layers
 
 
 @dataclass(frozen=True)
@@ -137,24 +137,16 @@ def train_encoder(
         seed: of the codes, the weights and the order.
     """
     config = config or EncoderConfig()
-    sizes = generator.config
-    rng = torch.Generator().manual_seed(seed)
-    codes = sizes.hierarchy().sample(config.n_birds, sizes.z_dim, tied=False, rng=rng)
-    drawn = layers(generator, codes, progress=progress)
+    codes, drawn = free_layers(generator, config.n_birds, seed, progress)
     with torch.random.fork_rng(devices=[]):  # the colours come from torch's own numbers
         torch.manual_seed(seed)
-        encoder = CodeEncoder(sizes, config.width)
-        optimiser = torch.optim.AdamW(encoder.parameters(), config.learning_rate)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, config.learning_rate, config.steps
-        )
-        for _ in (bar := tqdm(range(config.steps), "encoder", disable=not progress, leave=False)):
+        encoder = CodeEncoder(generator.config, config.width)
+
+        def loss(step: int) -> Tensor:
             birds, behind = torch.randint(config.n_birds, (2, config.batch_size))
             guess = encoder(recolour(drawn.over(birds, behind)))
-            loss = encoder_loss(guess, codes.select(birds), codes.select(behind), config.z_weight)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            bar.set_postfix(loss=f"{loss.item():.2f}", refresh=False)
+            return encoder_loss(guess, codes.select(birds), codes.select(behind), config.z_weight)
+
+        options = {"name": "encoder", "progress": progress, "leave": False}
+        fit(encoder, loss, config.steps, config.learning_rate, **options)
     return encoder.eval().requires_grad_(False)

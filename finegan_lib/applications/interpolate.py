@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..base.errors import InputError
+from ..base.files import empty_folder
 from ..codes import Codes
 from ..figures import image_figure, noise
 from ..models import FineGANGenerator
@@ -23,7 +24,6 @@ from .inversion import invert
 from .mixing import mix
 from .photographs import read_photographs
 from .readers import Readers, ReadersConfig, load_readers
-from .transfer import empty_folder
 
 STRIP = 9  # frames in the strip
 DENSE = 4  # pictures drawn for each frame that is kept

@@ -66,6 +66,15 @@ class Layers(NamedTuple):
         return self.paint[birds] + self.gap[birds] * self.background[behind]
 
 
+def free_layers(
+    generator: FineGANGenerator, n: int, seed: int, progress: bool = False
+) -> tuple[Codes, Layers]:
+    """n birds of free codes, b, p and c each drawn by itself, and their :class:`Layers`."""
+    sizes, rng = generator.config, torch.Generator().manual_seed(seed)
+    codes = sizes.hierarchy().sample(n, sizes.z_dim, tied=False, rng=rng)
+    return codes, layers(generator, codes, progress=progress)
+
+
 def layers(
     generator: FineGANGenerator, codes: Codes, *, batch_size: int = 50, progress: bool = False
 ) -> Layers:

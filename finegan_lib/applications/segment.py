@@ -13,17 +13,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.utils import save_image
-from tqdm.auto import tqdm
 
+from ..base.files import empty_folder
 from ..figures import image_figure, spread
 from ..metrics.code_classifiers import recolour, shift_and_flip, turn_and_scale
+from ..metrics.fit import fit
 from ..models import FineGANGenerator
 from ..models.blocks import conv3x3, initialise
 from ..training.pretrained import load_finegan
 from .kept import trained_once
-from .mixing import layers
+from .mixing import free_layers
 from .photographs import Photographs, read_photographs
-from .transfer import empty_folder, stem_of
+from .transfer import stem_of
 
 SHOWN = 10  # photographs in the sheet
 
@@ -126,28 +127,20 @@ def train_segmenter(
         seed: of the codes, the weights and the order.
     """
     config = config or SegmenterConfig()
-    sizes = generator.config
-    rng = torch.Generator().manual_seed(seed)
-    codes = sizes.hierarchy().sample(config.n_birds, sizes.z_dim, tied=False, rng=rng)
-    drawn = layers(generator, codes, progress=progress)
+    _, drawn = free_layers(generator, config.n_birds, seed, progress)
     with torch.random.fork_rng(devices=[]):  # the changes come from torch's own numbers
         torch.manual_seed(seed)
         segmenter = Segmenter(config.width)
-        optimiser = torch.optim.AdamW(segmenter.parameters(), config.learning_rate)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, config.learning_rate, config.steps
-        )
-        for _ in (bar := tqdm(range(config.steps), "segmenter", disable=not progress, leave=False)):
+
+        def loss(step: int) -> Tensor:
             birds, behind = torch.randint(config.n_birds, (2, config.batch_size))
             pairs = torch.cat([drawn.over(birds, behind), 1 - drawn.gap[birds]], 1)
             pairs = turn_and_scale(shift_and_flip(pairs, most=pairs.shape[-1] // 8))
             images, masks = pairs.split([3, 1], 1)
-            loss = segmenter_loss(segmenter(recolour(images)), clear_cut(masks))
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            bar.set_postfix(loss=f"{loss.item():.2f}", refresh=False)
+            return segmenter_loss(segmenter(recolour(images)), clear_cut(masks))
+
+        options = {"name": "segmenter", "progress": progress, "leave": False}
+        fit(segmenter, loss, config.steps, config.learning_rate, **options)
     return segmenter.eval().requires_grad_(False)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision.utils import save_image
 
 from ..base.errors import InputError
-from ..base.files import slug
+from ..base.files import empty_folder, slug
 from ..codes import Codes
 from ..figures import image_figure
 from ..metrics import Judges
@@ -240,22 +240,6 @@ def _pairs(shape, appearance, image_size: int, n: int, seed: int):
     b = read_photographs(appearance, image_size, n=n, seed=seed + 1)
     n = max(len(a), len(b)) if any(single) else min(len(a), len(b))
     return tuple(some.select([i % len(some) for i in range(n)]) for some in (a, b))
-
-
-def empty_folder(out) -> Path:
-    """The path of a folder that does not exist, or holds nothing.
-
-    Raises:
-        InputError: for a file, or a folder that holds files.
-    """
-    out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(
-            "this is a file, or a folder that holds files already",
-            seen=str(out),
-            cure="Choose a new folder.",
-        )
-    return out
 
 
 def summary(result: dict) -> str:

@@ -156,6 +156,22 @@ def slug(name: str) -> str:
     return "".join(c if c.isalnum() else "_" for c in name.lower())
 
 
+def empty_folder(out) -> Path:
+    """The path of a folder that does not exist, or holds nothing.
+
+    Raises:
+        InputError: for a file, or a folder that holds files.
+    """
+    out = Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(
+            "this is a file, or a folder that holds files already",
+            seen=str(out),
+            cure="Choose a new folder.",
+        )
+    return out
+
+
 def refuse_to_overwrite(path) -> None:
     """Raise :class:`InputError` if there is a file or folder of that name."""
     if Path(path).exists():

@@ -33,6 +33,31 @@ def file_of(*endings: str):
     return path
 
 
+# Endings of single files: the user who gives one does not expect a folder.
+OF_FILES = ".png .jpg .jpeg .webp .gif .svg .pdf .mp4 .json .jsonl .csv .npz .npy .zip .md .txt"
+OF_FILES = {
+    *OF_FILES.split(),
+    ".html",
+    ".safetensors",
+    ".pt",
+    ".pth",
+    ".ckpt",
+    ".onnx",
+    ".torchscript",
+}
+
+
+def folder_of(text: str) -> Path:
+    """A type for argparse: the path of an output that is a folder, not named like a file."""
+    ending = Path(text).suffix.lower()
+    if ending in OF_FILES and not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(
+            f"what is written is a folder of files, no {ending} file; got {text}. "
+            f"Name a folder, such as {Path(text).with_suffix('')}."
+        )
+    return Path(text)
+
+
 def flag(name: str) -> str:
     """``n_parents`` → ``--n-parents``."""
     return "--" + name.replace("_", "-")

@@ -13,6 +13,7 @@ from .gpu import gpu, gpu_model
 from .processes import crowd, import_cost, memory
 from .quality import quality, quality_figure
 from .scaling import scaling, scaling_figure
+from .scoring import scoring
 from .step import sample, step
 
 
@@ -40,6 +41,7 @@ BENCHES = {
     "crowd": crowd,
     "playground": playground,
     "quality": quality,
+    "scoring": scoring,
 }
 # By name: a function from the result to its matplotlib figure.
 FIGURES = {"scaling": scaling_figure, "quality": quality_figure}

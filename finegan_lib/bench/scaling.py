@@ -75,7 +75,7 @@ def _score_curves(rounds: int, progress: bool) -> dict:
     """Seconds of an FID (512 features, its running sums) and of a k-means, against N."""
     from sklearn.cluster import MiniBatchKMeans
 
-    from ..scoring.quality import FeatureSums
+    from ..metrics.image_quality import FeatureSums
 
     rng = np.random.default_rng(0)
     curves = {

@@ -1,9 +1,8 @@
 """What commands share: how one is made, and the arguments that recur."""
 
 import argparse
-from pathlib import Path
 
-from ..base.options import file_of
+from ..base.options import file_of, folder_of
 
 # Each argument by its name, as most commands have it.
 RECURRING = {
@@ -17,7 +16,7 @@ RECURRING = {
     "--n-images": {"type": int, "help": "number of images"},
     "--n-real": {"type": int, "help": "real images that are looked at"},
     "--only": {"nargs": "+", "default": [], "metavar": "NAME", "help": "these rows only"},
-    "--out": {"type": Path, "metavar": "FOLDER", "help": "new folder"},
+    "--out": {"type": folder_of, "metavar": "FOLDER", "help": "new folder"},
     "--seed": {"type": int, "default": 0, "help": "seed"},
     "--seeds": {"type": int, "nargs": "+", "help": "of the trainings"},
     "--steps": {"type": int, "help": "training steps"},

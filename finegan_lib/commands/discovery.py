@@ -102,6 +102,9 @@ def _add_cover(commands) -> None:
     )
     weights_file(parser, "new checkpoint")
     recurring(parser, "--n-real", default=3000, help="real images that are sorted")
+    parser.add_argument(
+        "--parents", action="store_true", help="lead idle parents, with their children, too"
+    )
     recurring(parser, "--seed")
 
 
@@ -112,6 +115,7 @@ def _cover(parsed) -> dict:
         parsed.checkpoint,
         parsed.out,
         CoverConfig(n_real=parsed.n_real),
+        parents=parsed.parents,
         seed=parsed.seed,
         progress=not parsed.no_progress,
     )

@@ -45,12 +45,12 @@ def _demo(parsed) -> dict:
 def _add_ablate(commands) -> None:
     parser = command(
         commands,
-        "ablate",
+        "ablation",
         _ablate,
         "leave out each addition of the toy preset; with --data, of one for photographs",
         "One addition at a time, the same steps for all. What is finished is not done again.",
         checkpoint=False,
-        aliases=["ablation"],
+        aliases=["ablate"],  # its former name
     )
     recurring(parser, "--out", help="folder (none: runs/ablation, or with --data's)")
     recurring(parser, "--steps", default=4000, help="training steps of each run")

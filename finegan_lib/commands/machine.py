@@ -43,9 +43,9 @@ def _add_bench(commands) -> None:
         "against the cache. scaling: time against sizes. gpu: a step on this machine's GPU under "
         "each option of speed. gpu-model: time per epoch on GPUs, estimated on paper. "
         "import: what importing costs. memory: what it gains to keep it. crowd: a step beside a "
-        "busy program. playground: a slider's move to the new picture. quality: how many images a "
-        "training from nothing needs until its scores are reached and held; its --run goes on "
-        "where it was stopped.",
+        "busy program. playground: a slider's move to the new picture. scoring: the trainings of "
+        "evaluate's classifiers. quality: how many images a training from nothing needs until its "
+        "scores are reached and held; its --run goes on where it was stopped.",
         checkpoint=False,
     )
     parser.add_argument("what", choices=tuple(BENCHES), help="what to measure")

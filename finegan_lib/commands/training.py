@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from ..base.options import add_options, with_options
+from ..base.options import add_options, folder_of, with_options
 from .arguments import command, is_first, recurring
 
 
@@ -14,7 +14,7 @@ def add(commands) -> None:
 
 
 def _add_train(commands) -> None:
-    from ..models import FineGANConfig, InfoGANConfig, LRGANConfig, StackGANConfig
+    from .. import families
     from ..systems import Recipe
     from ..training import LoopConfig
     from ..training.presets import PRESETS
@@ -32,7 +32,10 @@ def _add_train(commands) -> None:
         "--preset", choices=tuple(PRESETS), default="toy", help="settings to start from"
     )
     parser.add_argument(
-        "--run", metavar="FOLDER", help="folder of the run (none: runs/ and the preset's name)"
+        "--run",
+        type=folder_of,
+        metavar="FOLDER",
+        help="folder of the run (none: runs/ and the preset's name)",
     )
     parser.add_argument("--resume", action="store_true", help="go on with the run in that folder")
     recurring(
@@ -41,10 +44,11 @@ def _add_train(commands) -> None:
         dest="start_from",
         help="start from these weights (a new run, with fresh optimisers)",
     )
-    add_options(parser, FineGANConfig, "model")
-    add_options(parser, InfoGANConfig, "model of the presets gan and infogan")
-    add_options(parser, LRGANConfig, "model of lr_gan")
-    add_options(parser, StackGANConfig, "model of stackgan")
+    # FineGAN first: of an option that several families have, its default is shown, the paper's.
+    rows = sorted(families.ROWS, key=lambda row: row.key != "finegan")
+    for row in rows:
+        if row.options:
+            add_options(parser, row.config, row.options)
     add_options(parser, Recipe, "recipe")
     add_options(parser, LoopConfig, "loop")
 
@@ -75,7 +79,7 @@ def _add_export(commands) -> None:
         "write a run's averaged generator to one file",
         "safetensors goes on in this library; torchscript and onnx run without it.",
     )
-    recurring(parser, "--out", required=True, metavar="FILE", help="new file")
+    recurring(parser, "--out", type=Path, required=True, metavar="FILE", help="new file")
     parser.add_argument(
         "--format",
         choices=tuple(FORMATS),

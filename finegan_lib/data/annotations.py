@@ -16,6 +16,7 @@ from xml.parsers import expat
 
 from ..base.errors import InputError
 from ..base.files import disk_errors
+from .pictures import IMAGE_SUFFIXES
 
 # An annotation of one picture has a kilobyte; one of a whole set in CVAT's form has megabytes.
 MOST_XML_BYTES, MOST_OF_A_SET = 1 << 20, 1 << 28
@@ -66,10 +67,17 @@ class Source(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Rows of texts: ``header`` {plain name: column}, ``rows`` [(number of the line, fields)]."""
+    """Rows of texts.
+
+    Attributes:
+        header: {plain name: column} of the first line.
+        rows: [(number of the line, fields)] of the others.
+        first: the fields of the first line.
+    """
 
     header: dict
     rows: list
+    first: list
 
 
 class Node(NamedTuple):
@@ -130,11 +138,13 @@ def read_table(path) -> Table:
     text = read_text(path)
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(",;\t|", key=first.count)
+    if told := re.fullmatch(r"\s*\"?sep=([,;\t|])\"?\s*", first):  # Excel's own first line
+        delimiter, text = told[1], text.replace(first, "", 1)
     rows = csv_rows(path, delimiter, text)
     header = {}
     for column, name in enumerate(rows[0][1] if rows else []):
         header.setdefault(re.sub(r"[\s_\-#.]", "", name).lower(), column)
-    return Table(header, rows[1:])
+    return Table(header, rows[1:], rows[0][1] if rows else [])
 
 
 def read_xml(data: bytes, most: int = MOST_XML_BYTES) -> Node:
@@ -211,6 +221,17 @@ def safely(make, where, names=(), beside=()) -> list[Entry]:
     return [Entry(names, beside, None, None, None, where, error=found)]
 
 
+class RoundMany(InputError):
+    """Of a box round many objects (COCO's crowds, Open Images' groups), which is never used."""
+
+    def __init__(self, where):
+        super().__init__(
+            f"{where}: the box is round a group of objects",
+            seen="no other box of this image",
+            cure="Draw a box round one of them.",
+        )
+
+
 def box_round(points) -> tuple:
     """The box of some (x, y)."""
     xs, ys = zip(*((number(x), number(y)) for x, y in points), strict=True)
@@ -256,7 +277,7 @@ def names_in(folder: Path) -> list[str]:
 # ------------------------------------------------------------------------------------- tables
 
 FILE = "file filename filepath filepaths image imagename imageid imagepath imagefile img imgpath"
-FILE += " path picture photo fname name"
+FILE += " path picture photo fname imgname imgfile imgid imagefilename name id"
 LABEL = "class label labelname category categoryname species classname labels name classid"
 SPLIT = "split set subset dataset partition"
 X1, Y1 = "x1 xmin xtl minx bboxx1 bboxxmin left", "y1 ymin ytl miny bboxy1 bboxymin top"
@@ -318,7 +339,7 @@ def columns_of(header: dict) -> Columns | None:
 
 def table_entries(source: Source) -> Iterator[Entry]:
     """A table with a column for the file and some for the box."""
-    path, (header, rows), _ = source
+    path, (header, rows, first), _ = source
     columns, group = columns_of(header), header.get("isgroupof")
     names = _open_images_names(path.parent) if "labelname" in header else {}
     for line, fields in rows:
@@ -329,8 +350,6 @@ def table_entries(source: Source) -> Iterator[Entry]:
             return fields[column] if column is not None and column < len(fields) else ""
 
         texts = [cell(column) for column in columns.box]
-        if group is not None and cell(group) == "1":
-            continue  # a box round many objects, as COCO's iscrowd
         label, name = cell(columns.label), cell(columns.file)
         frame = tuple(positive(cell(column)) for column in columns.frame)
         entry = Entry(
@@ -342,7 +361,16 @@ def table_entries(source: Source) -> Iterator[Entry]:
             where,
             split_of(cell(columns.split)),
         )
-        if any(texts):
+        if group is not None and cell(group).lower() in ("1", "1.0", "true", "yes"):
+            entry = entry._replace(error=RoundMany(where))
+        elif any(fields[len(first) :]):
+            error = InputError(
+                f"{where} has more fields than the header has columns",
+                seen=repr(",".join(fields)[:200]),
+                cure="Put numbers with a decimal comma, and names with commas, in quotation marks.",
+            )
+            entry = entry._replace(error=error)
+        elif any(texts):
             try:
                 entry = entry._replace(box=_table_box(columns.form, texts))
             except (ValueError, TypeError):
@@ -382,3 +410,26 @@ def is_table(source, *needed):
         and all(name in table.header for name in needed)
         and columns_of(table.header) is not None
     )
+
+
+def is_row(fields) -> bool:
+    """Whether fields are a picture's name and four numbers, or empty ones for no box."""
+    if len(fields) < 5 or not fields[0].strip().lower().endswith(IMAGE_SUFFIXES):
+        return False
+    try:
+        return all(math.isfinite(number(field or "0")) for field in fields[1:5])
+    except ValueError:
+        return False
+
+
+def retinanet_entries(source: Source) -> Iterator[Entry]:
+    """A table without a header: file, x1, y1, x2, y2, class."""
+    path, (_, rows, first), _ = source
+    names = ["file", "x1", "y1", "x2", "y2", "class"][: max(5, len(first))]
+    header = {name: column for column, name in enumerate(names)}
+    table = Table(header, [(1, first), *rows], names)
+    yield from table_entries(Source(path, table))
+
+
+def is_retinanet(source):
+    return isinstance(source.content, Table) and is_row(source.content.first)

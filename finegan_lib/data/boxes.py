@@ -1,22 +1,18 @@
 """Boxes in the layouts of labelling tools and data sets: :data:`LAYOUTS` has one row per layout.
 
 A row knows its layout by its content (``fits``) and gives its boxes as entries. :func:`recognise`
-asks the rows in turn; what becomes of the entries, :mod:`.own` decides. PyYAML reads YOLO's
-``data.yaml``. For the layouts themselves globox, Datumaro, pylabel and supervision were weighed:
-they stop at the first bad annotation, know neither EXIF data nor Label Studio's or NABirds' files,
-and want to be told what a file is.
+asks the rows in turn; what becomes of the entries, :mod:`.own` decides. Of libraries globox,
+Datumaro, pylabel and supervision were weighed: they stop at the first bad annotation, know neither
+EXIF data nor Label Studio's or NABirds' files, and want to be told what a file is.
 """
 
 import difflib
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
-
-import yaml
 
 from ..base.errors import InputError
 from ..base.files import disk_errors
@@ -24,30 +20,40 @@ from .annotations import (
     BAD_XML,
     MALFORMED,
     MOST_OF_A_SET,
-    SHARES,
     Entry,
     Source,
     Table,
     bad_file,
-    box_round,
+    is_retinanet,
     is_table,
     names_in,
-    number,
     picture_folders,
     read_table,
     read_text,
     read_xml,
-    safely,
+    retinanet_entries,
     split_of,
     table_entries,
+)
+from .label_texts import (
+    LISTS,
+    TABLES,
+    Yolo,
+    files_below,
+    list_entries,
+    list_source,
+    yolo_entries,
+    yolo_source,
 )
 from .labelling import (
     coco_entries,
     create_ml_entries,
     cvat_entries,
     has,
+    hugging_face_entries,
     is_coco,
     is_create_ml,
+    is_hugging_face,
     is_label_studio,
     is_via,
     is_xml,
@@ -56,13 +62,6 @@ from .labelling import (
     via_entries,
     voc_entries,
 )
-from .lists import Report, lines, read_class_names
-from .pictures import is_hidden
-
-ENDINGS = (".json", ".csv", ".tsv", ".txt", ".xml", ".yaml", ".yml")
-LISTS = ("images.txt", "bounding_boxes.txt")
-YOLO_LINE = re.compile(r"\d+(\.0*)?([ \t]+[-+.\deE]+){4,}")
-CLASS_LISTS = ("classes.txt", "obj.names", "_darknet.labels", "classes.names", "labels.txt")
 
 
 class Layout(NamedTuple):
@@ -85,135 +84,16 @@ class Layout(NamedTuple):
     one_file_each: bool = False
 
 
-class Yolo(NamedTuple):
-    """Files of labels, and the names of their classes by number, or None."""
+class Found(NamedTuple):
+    """What a folder holds.
 
-    labels: list
-    names: dict | None
+    Attributes:
+        groups: [(layout, sources)], one for each layout and file name.
+        unknown: [(file, why)] of files that may hold boxes and are not read.
+    """
 
-
-# ----------------------------------------------------------------------------- folders of texts
-
-
-def yolo_source(folder: Path, named_by: Path | None = None) -> Source:
-    """The files of labels below a folder, and the names of the classes, here or above."""
-    labels = _yolo_labels(folder)
-    above = [folder, *list(folder.absolute().parents)[:3]] if labels else []
-    listed = [p for a in above for p in sorted(a.glob("*.y*ml"))]
-    listed += [a / name for a in above for name in CLASS_LISTS if (a / name).is_file()]
-    for path in [named_by] if named_by else listed:
-        names = _yolo_names(path)
-        if names or named_by:
-            return Source(folder, Yolo(labels, names), (*labels, path))
-    return Source(folder, Yolo(labels, None), tuple(labels))
-
-
-def _yolo_labels(folder):
-    labels = []
-    for path in _files_below(folder):
-        if path.suffix.lower() == ".txt" and path.name not in (*CLASS_LISTS, *LISTS):
-            text = _start_of(path)
-            if YOLO_LINE.fullmatch(text.strip().split("\n")[0].strip()) or (
-                not text.strip() and path.parent.name.lower() == "labels"
-            ):
-                labels.append(path)
-    return labels
-
-
-def _start_of(path):
-    try:
-        with open(path, "rb") as file:
-            return file.read(400).removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
-    except OSError:
-        return "?"
-
-
-def _yolo_names(path):
-    """{number: name} of ``data.yaml`` or a list of names; None if there is none in it."""
-    text = read_text(path)
-    if path.suffix.lower() not in (".yaml", ".yml"):
-        return dict(enumerate(line.strip() for line in text.splitlines() if line.strip()))
-    try:
-        data = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise bad_file(path, error, "Write it as YOLO's data.yaml, with names.") from error
-    names = data.get("names") if isinstance(data, dict) else None
-    if isinstance(names, dict):
-        return {int(k): str(v) for k, v in names.items() if str(k).isdecimal()}
-    return dict(enumerate(map(str, names))) if isinstance(names, list) else None
-
-
-def yolo_entries(source: Source) -> Iterator[Entry]:
-    """YOLO's labels: class, centre and size as shares, or a polygon; a file a picture."""
-    names = source.content.names
-
-    def read(fields, where, name, beside):
-        kind, *numbers = (number(field) for field in fields)
-        if len(numbers) in (4, 5):  # the fifth says how sure a network was
-            x, y, w, h = numbers[:4]
-            box = x - w / 2, y - h / 2, x + w / 2, y + h / 2
-        elif len(numbers) >= 6 and len(numbers) % 2 == 0:
-            box = box_round(zip(numbers[::2], numbers[1::2], strict=True))
-        else:
-            raise ValueError("a class, and 4 numbers or the corners of a polygon, are needed")
-        if not all(-0.5 <= n <= 1.5 for n in numbers):
-            raise ValueError("YOLO's numbers are shares between 0 and 1; these look like pixels")
-        label = (names or {}).get(int(kind), f"class {kind:g}")
-        return [Entry(name, beside, box, label, SHARES, where)]
-
-    for path in source.content.labels:
-        name, beside = (path.stem,), picture_folders(path)
-        for line, text in enumerate(read_text(path).splitlines(), start=1):
-            where = f"{path}, line {line}"
-            if fields := text.split():
-                more = where, name, beside
-                yield from safely(lambda f=fields, m=more: read(f, *m), *more)
-
-
-LIST_FILES = (*LISTS, "image_class_labels.txt", "classes.txt", "train_test_split.txt")
-
-
-def list_source(home: Path) -> Source:
-    """The lists of a folder in CUB's layout."""
-    files = (home / name for name in LIST_FILES)
-    return Source(home, LISTS, tuple(path for path in files if path.is_file()))
-
-
-def list_entries(source: Source) -> Iterator[Entry]:
-    """The lists of CUB-200-2011 and NABirds: ``images.txt``, ``bounding_boxes.txt`` and others."""
-    home, report, found = source.path, Report(stop=False), {}
-
-    def column(name, n, meaning):
-        path = home / name
-        if not path.is_file():
-            return {}
-        return {id_: (fields, where) for where, id_, fields in lines(path, n, meaning, report)}
-
-    boxes = column("bounding_boxes.txt", 5, "<image id> <x> <y> <width> <height>")
-    labels = column("image_class_labels.txt", 2, "<image id> <class id>")
-    split = column("train_test_split.txt", 2, "<image id> <1 for training, else 0>")
-    names = read_class_names(home / "classes.txt", report) or {}
-    names = {str(id_): name for id_, name in names.items()}
-    beside = home / "images", home
-    found = column("images.txt", 2, "<image id> <path below images/>")
-
-    def read(name, fields, where, id_):
-        x, y, w, h = map(number, fields)
-        class_id = labels.get(id_, ([None],))[0][0]
-        label = names.get(str(class_id).lstrip("0") or "0", names.get(str(class_id), class_id))
-        training = split[id_][0][0] == "1" if id_ in split else None
-        return [Entry((name,), beside, (x, y, x + w, y + h), label, None, where, training)]
-
-    for id_, ((name,), _) in found.items():
-        if id_ in boxes:
-            fields, where = boxes[id_]
-            yield from safely(
-                lambda n=name, f=fields, w=where, i=id_: read(n, f, w, i), where, (name,), beside
-            )
-    for finding in report.findings:
-        if finding.outcome == "refused":
-            error = InputError(finding.message)
-            yield Entry((), (), None, None, None, finding.where, error=error)
+    groups: list
+    unknown: list
 
 
 # ------------------------------------------------------------------------------------- the table
@@ -286,6 +166,13 @@ LAYOUTS = (
         one_file_each=True,
     ),
     Layout(
+        "hugging_face",
+        "Hugging Face's `metadata.jsonl`",
+        "x, y, width, height of `objects`; their categories",
+        is_hugging_face,
+        hugging_face_entries,
+    ),
+    Layout(
         "open_images",
         "Open Images' CSV",
         "shares of each picture; boxes round groups are not used",
@@ -305,6 +192,13 @@ LAYOUTS = (
         "`file`, and `x, y, width, height` or `x1, y1, x2, y2`; perhaps `class` and `split`",
         is_table,
         table_entries,
+    ),
+    Layout(
+        "retinanet",
+        "RetinaNet's CSV, which has no header",
+        "file, x1, y1, x2, y2, class, in this order",
+        is_retinanet,
+        retinanet_entries,
     ),
 )
 
@@ -328,11 +222,20 @@ def open_source(path: Path) -> Source:
             raise bad_file(path, error) from error
     if head[:1] in (b"{", b"[") or ending == ".json":
         try:
-            return Source(path, json.loads(read_text(path)))
+            text = read_text(path)
+            if ending == ".jsonl":
+                return Source(path, [json.loads(row) for row in text.split("\n") if row.strip()])
+            return Source(path, json.loads(text))
         except (ValueError, RecursionError) as error:
             if isinstance(error, InputError):
                 raise
             raise bad_file(path, error, "Save it as JSON again.") from error
+    if head[:4] == b"PK\3\4" or head[:4] == b"\xd0\xcf\x11\xe0":
+        raise InputError(
+            f"{path} is an archive or a spreadsheet, no text",
+            seen=ending or "no ending",
+            cure="Unpack the archive, or save the spreadsheet as CSV.",
+        )
     return Source(path, read_table(path))
 
 
@@ -351,6 +254,9 @@ def entries_of(row: Layout, source: Source) -> list[Entry]:
     Raises:
         InputError: if its outer form is not what the layout asks for.
     """
+    if isinstance(source.content, InputError):  # one damaged file of many
+        where, beside = str(source.path), picture_folders(source.path)
+        return [Entry((source.path.stem,), beside, None, None, None, where, error=source.content)]
     try:
         return list(row.entries(source))
     except InputError:
@@ -372,14 +278,14 @@ def recognise(path) -> tuple[Layout, list[Source]]:
         raise InputError("no such file or folder of boxes", seen=str(path), cure=hint)
     if path.is_dir():
         found = find_boxes(path)
-        if len(found) > 1:
+        if found.groups:
+            return only_one(path, found.groups, "Name one of these files with --boxes.")
+        if found.unknown:
             raise InputError(
-                f"{path} holds boxes {len(found)} times over",
-                seen="; ".join(f"{row.title} in {sources[0].path}" for row, sources in found),
-                cure="Name one of these files with --boxes.",
+                f"{path} holds no boxes in a layout that is known",
+                seen="; ".join(f"{file} ({reason})" for file, reason in found.unknown[:5]),
+                cure=KNOWN,
             )
-        if found:
-            return found[0]
     elif path.name in LISTS:
         return LAYOUTS[0], [list_source(path.parent)]
     elif row := layout_of(source := open_source(path)):
@@ -394,10 +300,21 @@ def recognise(path) -> tuple[Layout, list[Source]]:
     raise InputError(f"{path} holds no boxes in a layout that is known", seen="none", cure=KNOWN)
 
 
+def only_one(folder, groups, cure) -> tuple[Layout, list[Source]]:
+    """The one group of a folder; :class:`InputError` if there are several."""
+    if len(groups) > 1:
+        raise InputError(
+            f"{folder} holds boxes {len(groups)} times over",
+            seen="; ".join(f"{row.title} in {sources[0].path}" for row, sources in groups),
+            cure=cure,
+        )
+    return groups[0]
+
+
 KNOWN = f"Known are: {'; '.join(row.title for row in LAYOUTS)}."
 
 
-def find_boxes(folder: Path) -> list[tuple[Layout, list[Source]]]:
+def find_boxes(folder: Path) -> Found:
     """The boxes in a folder, one group for each layout and file name.
 
     Files that differ in the split alone (``train/x.csv`` and ``valid/x.csv``) are one group.
@@ -407,18 +324,20 @@ def find_boxes(folder: Path) -> list[tuple[Layout, list[Source]]]:
     """
     for home in (folder, *sorted(p.parent for p in folder.glob("*/images.txt"))):
         if all((home / name).is_file() for name in LISTS):
-            return [(LAYOUTS[0], [list_source(home)])]
-    groups, damaged = {}, []
-    for path in _files_below(folder):
-        if path.suffix.lower() not in (".json", ".csv", ".tsv", ".xml", ".txt"):
+            return Found([(LAYOUTS[0], [list_source(home)])], [])
+    groups, damaged, unknown = {}, [], []
+    for path in files_below(folder):
+        if path.suffix.lower() not in TABLES:
             continue
         try:
             source = open_source(path)
             row = layout_of(source)
         except InputError as error:
-            damaged += [] if path.suffix.lower() == ".txt" else [error]
+            damaged += [] if path.suffix.lower() == ".txt" else [Source(path, error)]
             continue
-        if row is not None:
+        if row is None and path.suffix.lower() != ".txt":
+            unknown.append((path, f"not known: {_shown(source.content)}"))
+        elif row is not None:
             words = re.split(r"[\W_]+", path.stem.lower())
             name = "-".join(w for w in words if split_of(w) is None)
             group = groups.setdefault((row.key, "" if row.one_file_each else name), (row, []))
@@ -427,15 +346,24 @@ def find_boxes(folder: Path) -> list[tuple[Layout, list[Source]]]:
     if row := layout_of(labels):
         groups["yolo", ""] = row, [labels]
     if damaged and not groups:
-        raise damaged[0]
-    return list(groups.values())
+        raise damaged[0].content
+    # A damaged file beside others of its kind is one of them: its picture has no other box.
+    endings = {
+        s.path.suffix: group for (_, name), group in groups.items() if not name for s in group[1]
+    }
+    for source in damaged:
+        row, sources = endings.get(source.path.suffix, (None, []))
+        if row is not None and row.one_file_each:
+            sources.append(source)
+        else:
+            unknown.append((source.path, str(source.content)))
+    return Found(list(groups.values()), unknown)
 
 
-def _files_below(folder):
-    """Files that may hold annotations, at any depth."""
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(n for n in folders if not is_hidden(Path(place, n), place))
-        for name in sorted(names):
-            path = Path(place) / name
-            if name.lower().endswith(ENDINGS) and not is_hidden(path, place) and path.is_file():
-                yield path
+def _shown(content):
+    """What an unknown file holds, in a few words."""
+    if isinstance(content, Table):
+        return f"columns {', '.join(map(ascii, content.first))}"[:200]
+    keys = content[0] if isinstance(content, list) and content else content
+    keys = list(map(ascii, keys))[:9] if isinstance(keys, dict) else []
+    return f"JSON with {', '.join(keys)}"[:200] if keys else type(content).__name__

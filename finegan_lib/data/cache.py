@@ -17,8 +17,9 @@ from tqdm.auto import tqdm
 from ..base.errors import InputError
 from .example import TrainingExample, split_keys, to_float
 from .files import cache_folder_for, fill_cache, make_writable
-from .folder import BirdsFolder, _move_box, _random_window
+from .folder import BirdsFolder
 from .pictures import read_rgb, resize_shorter_side
+from .plausible import box_in_window, random_window
 
 CACHE_VERSION = 1
 # Columns of the table: where the crop and the whole image begin in the file of pixels, their
@@ -100,13 +101,15 @@ class CachedBirds(BirdsFolder):
             entry = self._table[index]
             # The random numbers of BirdsFolder.__getitem__, in its order.
             rng = np.random.default_rng((self.seed, index, draw))
-            x, y, _ = _random_window(entry[CROP], s, rng)
+            x, y, _ = random_window(entry[CROP], s, rng)
             flips[0, row] = rng.random() < 0.5
             crops[row] = self._image(entry[CROP_AT], entry[CROP])[:, y : y + s, x : x + s]
-            x, y, _ = window = _random_window(entry[WHOLE], s_b, rng)
+            x, y, _ = window = random_window(entry[WHOLE], s_b, rng)
             flips[1, row] = flip = rng.random() < 0.5
             windows[row] = self._image(entry[WHOLE_AT], entry[WHOLE])[:, y : y + s_b, x : x + s_b]
-            boxes[row] = _move_box(self.boxes[index], entry[PHOTOGRAPH], entry[WHOLE], window, flip)
+            boxes[row] = box_in_window(
+                self.boxes[index], entry[PHOTOGRAPH], entry[WHOLE], window, flip
+            )
         for images, flip in zip((crops, windows), flips, strict=True):
             images[flip] = images[flip, ..., ::-1]
         return TrainingExample(

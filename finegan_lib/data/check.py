@@ -19,8 +19,11 @@ animated, several frames               repaired  the first frame
 turned by EXIF                         used      upright; **boxes are those of the upright image**
 box beyond the edge                    repaired  clipped
 all boxes between 0 and 1: shares      repaired  multiplied by the image's size
+boxes like percentages, or like        repaired  told: nothing in the folder says what they are
+corners taken for sizes
 box outside, empty, inverted, NaN      refused   file and line of bounding_boxes.txt
-box smaller than a pixel               repaired  told: it looks like a share among pixels
+box smaller than a pixel               repaired  told: it looks like a share among pixels, which
+                                                 ``prepare_folder.py`` refuses
 image id, class id or box line twice   refused   file and line
 image listed under two ids             used      one example each: two objects in one picture
 image listed in another form           repaired  separators, capital letters, Unicode: told
@@ -45,9 +48,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from ..base.errors import InputError
-from .cub_folder import background_text
 from .files import printable
-from .folder import MARGIN, TOLD_SIZES, background_shares, background_warning
 from .lists import (
     Report,
     check_folder_files,
@@ -57,6 +58,7 @@ from .lists import (
     read_images,
 )
 from .pictures import is_hidden, read_rgb
+from .plausible import MARGIN, TOLD_SIZES, background_shares, background_text, background_warning
 
 OUTCOMES = ("refused", "repaired", "used")
 

@@ -18,9 +18,18 @@ from tqdm.auto import tqdm
 
 from ..base.errors import InputError
 from ..base.files import write_text
+from .annotations import PERCENT, SHARES
 from .files import new_folder, printable
 from .layouts import CENTRE, Collection, area
-from .pictures import told_unused
+from .lists import Report, check_box, read_boxes, read_classes, read_headers, read_images
+from .pictures import read_header, read_rgb, told_unused, upright_box
+from .plausible import (
+    background_shares,
+    background_text,
+    background_warning,
+    is_like_a_share,
+    suspicion,
+)
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -62,21 +71,19 @@ def write_cub_folder(
     target = Path(target)
     rows, sizes, refused, notes = _usable(collection, decode, centre, progress)
     if len(refused) > leave_out * len(collection.photos) or not rows:
-        shown = "\n  ".join(str(error) for error in refused[:20])
-        more = f"\n  … and {len(refused) - 20} more" if len(refused) > 20 else ""
         raise InputError(
             f"{len(refused)} of {len(collection.photos)} images cannot be used",
-            seen=f"\n  {shown}{more}\n" if refused else "no image",
+            seen=f"{in_lines(refused)}\n" if refused else "no image",
             cure="Mend them or move them away"
             + ("." if leave_out else ", or leave them out with --leave-out."),
         )
-    from .folder import background_shares, background_warning
-
+    if collection.doubtful and (doubt := _doubt(rows, sizes)):
+        raise InputError(doubt[0], seen=rows[0][0].where, cure=doubt[1])
     boxes, notes = [box for _, box in rows], [*collection.notes, *notes]
     shares = background_shares(sizes, boxes)
     warning = background_warning(sizes, boxes, shares)
     if refused:
-        notes.append(f"{len(refused)} images cannot be used and are left out: {refused[0]}")
+        notes.append(f"{len(refused)} images cannot be used and are left out:{in_lines(refused)}")
     with new_folder(target) as folder:
         files = _link_images(rows, folder / "images", progress)
         _write_lists(rows, collection.class_names, folder)
@@ -107,8 +114,6 @@ def write_cub_folder(
 
 def _usable(collection, decode, centre, progress):
     """([(photo, upright box)], their images' sizes, refusals, notes)."""
-    from .pictures import read_header, read_rgb
-
     rows, sizes, refused, clipped, turned, beside = [], [], [], 0, 0, 0
     photos = tqdm(collection.photos, desc="looking", unit="img", disable=not progress)
     for photo in photos:
@@ -140,8 +145,6 @@ def _best_box(photo, header, centre):
     Raises:
         InputError: if none can.
     """
-    from .lists import check_box
-
     good, errors = [], []
     for candidate in (photo, *photo.others):
         try:
@@ -158,23 +161,38 @@ def _best_box(photo, header, centre):
 
 def _refuse_the_suspicious(photo, box, header):
     """A box that is a share among pixels, or whose size is that of its image."""
-    from .lists import is_like_a_share
-
-    x1, y1, x2, y2 = box
     if photo.box is None:
         return
-    if photo.frame is None and is_like_a_share(box):
+    if photo.frame not in (SHARES, PERCENT) and is_like_a_share(photo.box):
+        x1, y1, x2, y2 = photo.box
         raise InputError(
             f"{photo.where}: the box is smaller than a pixel, as a share of its image would be",
             seen=f"x {x1:g} to {x2:g}, y {y1:g} to {y2:g}",
             cure="Give all boxes in pixels, or all as shares between 0 and 1.",
         )
+    x1, y1, x2, y2 = box
     if (x2 - x1, y2 - y1) == header.size and x1 > 0 and y1 > 0:
         raise InputError(
             f"{photo.where}: the box's width and height are those of its image",
             seen=f"x {x1:g}, y {y1:g}, width {x2 - x1:g}, height {y2 - y1:g}",
             cure="Give the box's own width and height.",
         )
+
+
+def _doubt(rows, sizes):
+    """What the boxes show together, as their files give them: see :func:`.plausible.suspicion`."""
+    given = [
+        (photo.box, photo.frame or size)
+        for (photo, _), size in zip(rows, sizes, strict=True)
+        if photo.box is not None and photo.frame not in (SHARES, PERCENT)
+    ]
+    return suspicion([box for box, _ in given], [size for _, size in given])
+
+
+def in_lines(errors, most: int = 20) -> str:
+    """Errors, one a line, after a line's end."""
+    more = f"\n  … and {len(errors) - most} more" if len(errors) > most else ""
+    return "".join(f"\n  {error}" for error in errors[:most]) + more
 
 
 def upright(photo, header, centre: float) -> tuple:
@@ -185,8 +203,6 @@ def upright(photo, header, centre: float) -> tuple:
         header: what :func:`~finegan_lib.data.pictures.read_header` says of its file.
         centre: the share of each side that the box of a photograph without one has.
     """
-    from .pictures import upright_box
-
     width, height = header.size
     if photo.box is None:
         x, y = (1 - centre) / 2 * width, (1 - centre) / 2 * height
@@ -341,12 +357,6 @@ def summary(manifest: dict, folder) -> str:
     return printable("\n".join(lines))
 
 
-def background_text(shares: dict) -> str:
-    """One line: the share of windows with a background patch, by image size."""
-    told = ", ".join(f"{share:.0%} at {size} pixels" for size, share in shares.items())
-    return f"training windows with a background patch: {told}"
-
-
 # -------------------------------------------------------------------------------- contact sheet
 
 
@@ -360,9 +370,6 @@ def contact_sheet(folder, *, columns: int = 8, rows: int = 5, side: int = 128, t
         title: written above.
     """
     from PIL import Image, ImageDraw, ImageFont
-
-    from .lists import Report, read_boxes, read_classes, read_headers, read_images
-    from .pictures import read_rgb
 
     folder, report = Path(folder), Report(stop=True)
     listed = read_images(folder, report)

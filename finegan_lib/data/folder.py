@@ -30,8 +30,7 @@ from torch.utils.data import Dataset
 
 from ..base.errors import InputError
 from ..codes import CodeHierarchy
-from .cub_folder import background_text
-from .example import TrainingExample, background_size, patch_geometry
+from .example import TrainingExample, background_size
 from .lists import (
     Report,
     check_folder_files,
@@ -42,9 +41,14 @@ from .lists import (
     read_images,
 )
 from .pictures import read_rgb, resize_shorter_side
-
-# Images are resized to this much more than the window that is then cut out of them at random.
-MARGIN = 76 / 64
+from .plausible import (
+    MARGIN,
+    background_share,
+    background_text,
+    background_warning,
+    box_in_window,
+    random_window,
+)
 
 
 class Photographs(Dataset):
@@ -98,16 +102,16 @@ class Photographs(Dataset):
         image, box = self.photograph(index), self.boxes[index]
 
         crop = self._child_crop(image, box)
-        window = _random_window(crop.size, self.image_size, rng)
+        window = random_window(crop.size, self.image_size, rng)
         child_crop = _to_tensor(_cut(crop, window, flip=rng.random() < 0.5))
 
         # The small number makes full_scale = side / S_b give exactly this side.
         side = int(self.background_size * self.full_scale + 1e-6)
         whole = resize_shorter_side(image, side)
-        window = _random_window(whole.size, self.background_size, rng)
+        window = random_window(whole.size, self.background_size, rng)
         flip = rng.random() < 0.5
         full_image = _to_tensor(_cut(whole, window, flip))
-        box = _move_box(box, image.size, whole.size, window, flip)
+        box = box_in_window(box, image.size, whole.size, window, flip)
         return TrainingExample(
             child_crop, full_image, torch.tensor(box, dtype=torch.float32), index
         )
@@ -251,12 +255,6 @@ class BirdsFolder(Photographs):
 # ---------------------------------------------------------------------------------------- windows
 
 
-def _random_window(size, side, rng):
-    """x, y, side of a square window in an image of ``size`` = (width, height)."""
-    x, y = (int(rng.integers(0, length - side + 1)) for length in size)
-    return x, y, side
-
-
 def _cut(image, window, flip):
     x, y, side = window
     cut = image.crop((x, y, x + side, y + side))
@@ -271,97 +269,6 @@ def _pixels(image) -> Tensor:
 def _to_tensor(image) -> Tensor:
     """(3, H, W) float32 in [-1, 1]."""
     return _pixels(image).contiguous().float() / 127.5 - 1
-
-
-def _move_box(box, size, resized, window, flip):
-    """A box of an image of ``size``, in the pixels of a window of the resized image.
-
-    Returns x1, y1, x2, y2 clipped to [0, side]; x1 = x2 or y1 = y2 if the window misses the box.
-    """
-    scale = np.array(resized) / np.array(size)
-    x, y, side = window
-    x1, y1, x2, y2 = np.clip(box * np.tile(scale, 2) - (x, y, x, y), 0, side)
-    if flip:
-        x1, x2 = side - x2, side - x1
-    return x1, y1, x2, y2
-
-
-# ------------------------------------------------------------------- what D_b finds to learn from
-
-# Below this share of windows with a background patch, D_b's real images are next to none.
-ENOUGH_BACKGROUND = 0.1
-TOLD_SIZES = (32, 64, 128)
-
-
-def has_background(box, geometry) -> bool:
-    """Whether a patch of the background discriminator lies outside a box of a window.
-
-    As :func:`finegan_lib.losses.background_patch_weights` has it, for one box x1, y1, x2, y2.
-    """
-    x1, y1, x2, y2 = box
-    field, last = geometry.receptive_field, geometry.stride * (geometry.cells - 1)
-    covered = x1 <= field and y1 <= field and x2 >= last and y2 >= last
-    return not covered or x1 >= x2 or y1 >= y2
-
-
-def background_share(
-    sizes, boxes, image_size: int, full_scale: float = MARGIN, *, most: int = 400, draws: int = 8
-) -> float:
-    """The share of training windows with at least one background patch, from 0 to 1.
-
-    Where there is none, the background discriminator learns nothing from a photograph. Measured on
-    windows drawn as in training, of at most ``most`` photographs evenly spread; no pixel is read.
-
-    Args:
-        sizes, boxes: of the upright photographs, in pixels, as in :class:`BirdsFolder`.
-        image_size, full_scale: of the training.
-        draws: windows of each photograph.
-    """
-    geometry, side = patch_geometry(image_size), background_size(image_size)
-    rng, short = np.random.default_rng(0), int(side * full_scale + 1e-6)
-    found = []
-    for k in np.unique(np.linspace(0, len(sizes) - 1, min(most, len(sizes))).astype(int)):
-        least = min(sizes[k])
-        resized = tuple(short * length // least for length in sizes[k])
-        for _ in range(draws):
-            window = _random_window(resized, side, rng)
-            box = _move_box(np.asarray(boxes[k]), sizes[k], resized, window, flip=False)
-            found.append(has_background(box, geometry))
-    return float(np.mean(found)) if found else 0.0
-
-
-def background_shares(sizes, boxes, full_scale: float = MARGIN, image_sizes=TOLD_SIZES) -> dict:
-    """{image size: :func:`background_share`}."""
-    return {size: background_share(sizes, boxes, size, full_scale) for size in image_sizes}
-
-
-def background_warning(sizes, boxes, shares: dict, full_scale: float = MARGIN) -> str:
-    """The cure if too few windows have background; "" if there are enough."""
-    few = [size for size, share in shares.items() if share < ENOUGH_BACKGROUND]
-    if not few or not len(sizes):
-        return ""
-    whole = sum(
-        x2 - x1 >= 0.99 * width and y2 - y1 >= 0.99 * height
-        for (x1, y1, x2, y2), (width, height) in zip(boxes, sizes, strict=True)
-    )
-    cures = []
-    if whole > len(sizes) / 2:
-        cures.append(
-            f"{whole} of {len(sizes)} boxes are as large as their image: if they are the images' "
-            "sizes by mistake, give the objects' boxes"
-        )
-    for scale in (2.0, 3.0):
-        share = background_share(sizes, boxes, few[0], scale) if scale > full_scale else 0
-        if share >= ENOUGH_BACKGROUND:
-            cures.append(f"train with --full-scale {scale:g}, which makes it {share:.0%}")
-            break
-    cures.append("draw the boxes close round the objects")
-    cures.append("use photographs with room around the objects")
-    return (
-        f"at {few[0]} pixels only {shares[few[0]]:.0%} of the training windows hold a background "
-        "patch, so the background discriminator has next to nothing to learn from. "
-        f"Cures: {'; '.join(cures)}."
-    )
 
 
 def _check_option(name, value, good, cure):

@@ -6,12 +6,14 @@ For each tool there is a test of its content (``is_…``) and a reader of its bo
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from .annotations import (
     PERCENT,
     Entry,
     Node,
+    RoundMany,
     Source,
     Table,
     box_round,
@@ -34,31 +36,41 @@ def of_size(holder, width, height):
 def coco_entries(source: Source) -> Iterator[Entry]:
     """COCO (https://cocodataset.org/#format-data), as labelling tools write it."""
     path, data, _ = source
-    images = {str(i["id"]): i for i in data["images"] if isinstance(i, dict) and "id" in i}
+    listed = [i for i in data["images"] if isinstance(i, dict) and "id" in i]
+    images = {str(i["id"]): i for i in listed}
+    pairs = {(str(i["id"]), str(i.get("file_name"))) for i in listed}
+    twice = {id_ for id_, n in Counter(id_ for id_, _ in pairs).items() if n > 1}
     categories = data.get("categories") or []
     listed = [c for c in categories if isinstance(c, dict) and "id" in c and "name" in c]
     classes = {str(c["id"]): str(c["name"]) for c in listed}
 
     def read(annotation, where):
-        if annotation.get("iscrowd"):
-            return []
-        image = images[str(annotation["image_id"])]
-        x, y, width, height = (number(value) for value in annotation["bbox"])
+        id_, kind = str(annotation["image_id"]), annotation.get("category_id")
+        if id_ in twice:
+            raise ValueError(f"the image id {id_} is given to several images")
+        image = images[id_]
         names = tuple(str(image[key]) for key in ("file_name", "path") if image.get(key))
-        return [
-            Entry(
-                (names[0], *names[1:]),
-                (path.parent,),
-                (x, y, x + width, y + height),
-                classes.get(str(annotation.get("category_id"))),
-                of_size(image, "width", "height"),
-                where,
-            )
-        ]
+        label = None if kind is None else classes.get(str(kind), f"category {kind}")
+        frame = of_size(image, "width", "height")
+        entry = Entry((names[0], *names[1:]), (path.parent,), None, label, frame, where)
+        if annotation.get("iscrowd"):
+            return [entry._replace(error=RoundMany(where))]
+        return [entry._replace(box=_coco_box(annotation))]
 
     for place, annotation in enumerate(data["annotations"]):
         where = f"{path}, annotations[{place}]"
         yield from safely(lambda a=annotation, w=where: read(a, w), where)
+
+
+def _coco_box(annotation):
+    """The corners of ``bbox``, or of the box round the polygons where there is none."""
+    if annotation.get("bbox"):
+        x, y, width, height = (number(value) for value in annotation["bbox"])
+        return x, y, x + width, y + height
+    polygons = annotation.get("segmentation")
+    if not isinstance(polygons, list) or not polygons:
+        raise ValueError("it has neither a bbox nor polygons")
+    return box_round(pair for p in polygons for pair in zip(p[::2], p[1::2], strict=True))
 
 
 def label_studio_entries(source: Source) -> Iterator[Entry]:
@@ -180,9 +192,11 @@ def _via_box(name, region, path, where):
         rx, ry = (shape.get(key, shape.get("r")) for key in ("rx", "ry"))
         x, y, rx, ry = map(number, (shape["cx"], shape["cy"], rx, ry))
         box = x - rx, y - ry, x + rx, y + ry
-    else:
+    elif "width" in shape:
         x, y, w, h = (number(shape[key]) for key in ("x", "y", "width", "height"))
         box = x, y, x + w, y + h
+    else:
+        raise ValueError(f"a {kind} is no box")
     keys = [key for key in VIA_LABELS if attributes.get(key)] or sorted(attributes)
     label = attributes.get(keys[0]) if keys else None
     if isinstance(label, dict):  # ticked boxes
@@ -230,6 +244,29 @@ def create_ml_entries(source: Source) -> Iterator[Entry]:
             yield from safely(lambda n=name, a=annotation, w=where: read(n, a, w), where, (name,))
 
 
+def hugging_face_entries(source: Source) -> Iterator[Entry]:
+    """``metadata.jsonl`` beside the pictures, as Hugging Face's ``datasets`` reads it.
+
+    https://huggingface.co/docs/datasets/image_dataset: x, y, width, height in pixels.
+    """
+    path, rows, _ = source
+
+    def read(row, place, where):
+        name, things = str(row["file_name"]), row["objects"]
+        x, y, width, height = (number(value) for value in things["bbox"][place])
+        keys = (key for key in ("categories", "category", "labels", "label") if things.get(key))
+        label = next((things[key][place] for key in keys), None)
+        label = f"category {label}" if isinstance(label, int) else label and str(label)
+        return [Entry((name,), (path.parent,), (x, y, x + width, y + height), label, None, where)]
+
+    for line, row in enumerate(rows, start=1):
+        for place in range(len(row["objects"]["bbox"])):
+            where = f"{path}, entry {line}, box {place + 1}"
+            yield from safely(
+                lambda r=row, p=place, w=where: read(r, p, w), where, (str(row["file_name"]),)
+            )
+
+
 def labelme_entries(source: Source) -> Iterator[Entry]:
     """LabelMe: one file a picture, shapes of points."""
     path, data, _ = source
@@ -266,6 +303,14 @@ def voc_box(box: Node) -> tuple:
     return tuple(float(box.value(corner)) for corner in ("xmin", "ymin", "xmax", "ymax"))
 
 
+def _turned_box(box):
+    """The box round a turned one, as roLabelImg writes it: centre, sides, and the angle."""
+    x, y, w, h, turn = (float(box.value(key)) for key in ("cx", "cy", "w", "h", "angle"))
+    c, s = math.cos(turn) / 2, math.sin(turn) / 2
+    corners = ((-w, -h), (w, -h), (w, h), (-w, h))
+    return box_round((x + c * a - s * b, y + s * a + c * b) for a, b in corners)
+
+
 def voc_entries(source: Source) -> Iterator[Entry]:
     """Pascal VOC's XML: one file a picture."""
     path, top, _ = source
@@ -275,7 +320,8 @@ def voc_entries(source: Source) -> Iterator[Entry]:
 
     def read(thing, where):
         label = next((thing.value("name") for _ in thing.all("name")), None)
-        boxes = [voc_box(box) for box in thing.all("bndbox")]
+        boxes = [voc_box(box) for box in thing.children if box.tag == "bndbox"]
+        boxes += [_turned_box(box) for box in thing.children if box.tag == "robndbox"]
         return [Entry(names, beside, b, label or None, voc_frame(top), where) for b in boxes]
 
     things = list(top.all("object"))
@@ -326,7 +372,8 @@ def is_coco(source):
     images, annotations = source.content["images"], source.content["annotations"]
     if not isinstance(images, list) or not isinstance(annotations, list):
         return False
-    return not annotations or any("bbox" in a for a in annotations if isinstance(a, dict))
+    parts = [a for a in annotations if isinstance(a, dict)]
+    return not annotations or any("bbox" in a or "segmentation" in a for a in parts)
 
 
 def is_label_studio(source):
@@ -355,6 +402,11 @@ def is_via(source):
 def is_create_ml(source):
     first = _first(source)
     return ("image" in first or "imagefilename" in first) and "annotations" in first
+
+
+def is_hugging_face(source):
+    first = _first(source)
+    return "file_name" in first and "bbox" in (first.get("objects") or {})
 
 
 def is_xml(source, tag):

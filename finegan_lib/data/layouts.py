@@ -67,6 +67,7 @@ class Collection:
         layout: what the boxes were recognised as, and where they are; "" for a published set.
         sources: the files of the boxes.
         unused: {why: number} of files that are not used.
+        doubtful: whether the boxes may be no pixels at all, for all that their files say.
         class_ids: the publisher's identifiers of the classes, or None.
     """
 
@@ -77,6 +78,7 @@ class Collection:
     layout: str = ""
     sources: list[Path] = field(default_factory=list)
     unused: dict = field(default_factory=dict)
+    doubtful: bool = False
 
 
 def find(root, name):

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..base.errors import InputError
 from .pictures import Header, difference, in_one_form, look_alike, read_header
+from .plausible import are_shares, is_like_a_share, suspicion
 
 # NABirds numbers its images so: 32 hexadecimal digits in five groups.
 LONG_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -286,6 +287,10 @@ def read_boxes(root, rows, headers, report) -> dict:
     path, boxes = root / "bounding_boxes.txt", {}
     given = _one_value_per_image(path, 5, meaning, rows, parse, report)
     shares = are_shares(box for box, _ in given.values())
+    known = [id_ for id_ in given if id_ in headers and not shares]
+    doubt = suspicion([given[id_][0] for id_ in known], [headers[id_].size for id_ in known])
+    if doubt:
+        report.repair(f"lists of boxes are doubtful: {doubt[0]}", str(path))
     for id_, (box, where) in given.items():
         if id_ not in headers:
             continue  # the image itself is refused
@@ -304,20 +309,6 @@ def read_boxes(root, rows, headers, report) -> dict:
         if clipped:
             report.repair("boxes reach beyond their image and are clipped to it", where)
     return boxes
-
-
-def are_shares(boxes) -> bool:
-    """Whether boxes x1, y1, x2, y2 are shares of their images: all lie between 0 and 1.
-
-    One box alone may be a pixel's; all of a file's are not.
-    """
-    boxes = list(boxes)
-    return bool(boxes) and all(0 <= number <= 1 + 1e-6 for box in boxes for number in box)
-
-
-def is_like_a_share(box) -> bool:
-    """Whether a box in pixels lies within the first one, as none is drawn but shares do."""
-    return are_shares([box]) and not all(float(number).is_integer() for number in box)
 
 
 def scaled(box, factors):
@@ -350,7 +341,8 @@ def check_box(box, header: Header, where: str):
         raise InputError(
             f"{where}: the box is empty or inverted",
             seen=f"width {x2 - x1:g}, height {y2 - y1:g}",
-            cure="Width and height come after x and y, both above 0, in pixels.",
+            cure="Give x, y, width and height, or the upper left corner before the lower right "
+            "one, in pixels.",
         )
     clipped = max(x1, 0), max(y1, 0), min(x2, width), min(y2, height)
     if clipped[0] >= clipped[2] or clipped[1] >= clipped[3]:

@@ -1,5 +1,6 @@
 """Pictures that other libraries hold: data sets of torchvision or Hugging Face, or plain lists."""
 
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -9,10 +10,11 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..base.errors import InputError
-from .folder import MARGIN, Photographs
+from .folder import Photographs
 from .layouts import CENTRE
-from .lists import are_shares, check_box, scaled
-from .pictures import Header
+from .lists import check_box, scaled
+from .pictures import Header, check_size_and_mode
+from .plausible import MARGIN, are_shares, suspicion
 
 
 class PictureSet(Photographs):
@@ -26,13 +28,14 @@ class PictureSet(Photographs):
             ``torchvision.datasets`` (items are tuples), one of Hugging Face's ``datasets`` (items
             are dictionaries), or a list of either.
         image: where an item's picture is: a key, a place in the tuple, or a function of the item.
-            A picture is one of Pillow's, an array (H, W, 3) or (H, W) of uint8, or a tensor
-            (3, H, W) or (1, H, W), uint8 or in [0, 1].
+            A picture is one of Pillow's, an array (H, W, 3) or (H, W), or a tensor (3, H, W) or
+            (1, H, W); uint8, or floats in [0, 1].
         box: likewise its box x1, y1, x2, y2 in pixels, of the picture turned upright. All boxes
             between 0 and 1 are shares of their pictures. None: the middle of each picture, as
             ``centre`` says.
         label: likewise its class, a whole number or a name; None: no classes are known.
-        class_names: of the whole numbers, if these are to have names.
+        class_names: of the whole numbers; by default those that a data set of either library gives
+            its labels, where ``label`` is that key or place.
         centre: without boxes, the object's assumed share of each side.
         image_size, seed, crop_scale, full_scale: as in :class:`~.folder.Photographs`.
         progress: show a progress bar: every picture is looked at once.
@@ -70,6 +73,8 @@ class PictureSet(Photographs):
     ):
         super().__init__(image_size, seed, crop_scale, full_scale)
         self.source, self.where = source, (image, box, label)
+        _check_source(source)
+        class_names = _names_of(source, label) if class_names is None else class_names
         found = [
             self._look(index, centre)
             for index in tqdm(range(len(source)), "looking", unit="img", disable=not progress)
@@ -100,6 +105,8 @@ class PictureSet(Photographs):
     def _checked(self, boxes):
         """(N, 4) boxes in pixels, clipped to their pictures."""
         shares = are_shares(boxes)
+        if not shares and (doubt := suspicion(boxes, self.sizes)):
+            warnings.warn(f"{doubt[0]}: give x1, y1, x2, y2 in pixels", stacklevel=4)
         checked = []
         for index, (box, size) in enumerate(zip(boxes, self.sizes, strict=True)):
             box = scaled(box, size) if shares else box
@@ -132,6 +139,25 @@ class PictureSet(Photographs):
         return f"{len(self)} pictures" + (f", {len(counts)} classes" if counts else "")
 
 
+def _check_source(source):
+    """Refuse what has no items by number: a dictionary of splits, or a stream."""
+    numbered = hasattr(source, "__getitem__") and hasattr(source, "__len__")
+    if isinstance(source, dict | str | bytes) or not numbered:
+        splits = f" with {', '.join(map(repr, source))}" if isinstance(source, dict) else ""
+        raise InputError(
+            "a data set whose items have numbers is needed",
+            seen=f"{type(source).__name__}{splits}",
+            cure="Give one split of it, such as data['train'], or a list made of a stream.",
+        )
+
+
+def _names_of(source, label):
+    """The class names that Hugging Face's features or torchvision's ``classes`` have; else None."""
+    if isinstance(label, str):
+        return getattr((getattr(source, "features", None) or {}).get(label), "names", None)
+    return getattr(source, "classes", None) if label == 1 else None
+
+
 def _part(item, where, index):
     """What an item holds at a key, at a place, or by a function."""
     try:
@@ -152,22 +178,27 @@ def as_picture(value, index=0) -> Image.Image:
         InputError: for anything else.
     """
     if isinstance(value, Image.Image):
+        check_size_and_mode(f"of item {index}", value)
         return ImageOps.exif_transpose(value).convert("RGB")
     if isinstance(value, Tensor):
-        value = value.detach().cpu()
-        value = (value * 255).round() if value.is_floating_point() else value
-        value = value.numpy().transpose(1, 2, 0) if value.ndim == 3 else value.numpy()
+        value = value.detach().cpu().numpy()
+        value = value.transpose(1, 2, 0) if value.ndim == 3 else value
     array = np.asarray(value)
+    if array.dtype.kind == "f":  # in [0, 1]
+        array = (array * 255).round()
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     fits = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
-    if not fits or array.dtype == object or array.min() < 0 or array.max() > 255:
+    if not fits or array.dtype.kind not in "buif" or not 0 <= array.min() <= array.max() <= 255:
         raise InputError(
             f"item {index} has no picture",
             seen=f"{type(value).__name__}, shape {array.shape}, {array.dtype}",
-            cure="Give Pillow's pictures, arrays (H, W, 3) of uint8, or tensors (3, H, W).",
+            cure="Give Pillow's pictures, arrays (H, W, 3) or tensors (3, H, W): uint8, or floats "
+            "from 0 to 1.",
         )
-    return Image.fromarray(array.astype(np.uint8)).convert("RGB")
+    picture = Image.fromarray(array.astype(np.uint8)).convert("RGB")
+    check_size_and_mode(f"of item {index}", picture)
+    return picture
 
 
 def _numbers(box, index):

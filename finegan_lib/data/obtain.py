@@ -287,6 +287,12 @@ def prepare_main(arguments=None) -> int:
         "file, x1, y1, x2, y2, perhaps class; paths are relative to FOLDER",
     )
     parser.add_argument(
+        "--unit",
+        choices=own.UNITS,
+        help="what the boxes are measured in; by default pixels, or shares where all numbers lie "
+        "between 0 and 1",
+    )
+    parser.add_argument(
         "--stored-boxes",
         action="store_true",
         help="boxes of images that EXIF data turn are those of the file as stored, not as shown",
@@ -313,6 +319,7 @@ def prepare_main(arguments=None) -> int:
             boxes=parsed.boxes,
             centre=parsed.centre,
             stored=parsed.stored_boxes,
+            unit=parsed.unit,
             leave_out=parsed.leave_out,
             progress=not parsed.no_progress,
         )
@@ -330,13 +337,14 @@ def prepare(
     boxes=None,
     centre: float | None = None,
     stored: bool = False,
+    unit: str | None = None,
     leave_out: bool = False,
     progress: bool = True,
 ) -> tuple[dict, bool]:
     """Bring a user's own photographs into CUB's layout.
 
     Args:
-        folder, boxes, centre, stored: see :func:`finegan_lib.data.own.read_own`.
+        folder, boxes, centre, stored, unit: see :func:`finegan_lib.data.own.read_own`.
         target: the new folder, outside ``folder``.
         leave_out: leave out images and entries that cannot be used, rather than refuse all.
         progress: show progress bars.
@@ -354,13 +362,16 @@ def prepare(
             seen=str(target),
             cure="Name a --root outside their folder, or another --name.",
         )
-    collection = own.read_own(folder, boxes, centre=centre, stored=stored, leave_out=leave_out)
+    collection = own.read_own(
+        folder, boxes, centre=centre, stored=stored, unit=unit, leave_out=leave_out
+    )
     centre = centre or layouts.CENTRE
     origin = {
         "folder": str(folder.resolve()),
         "files": len(collection.photos),
         "boxes": _digest_of(collection.sources) if collection.sources else centre,
         "stored": stored,
+        **({"unit": unit} if unit else {}),
     }
     manifest = cub_folder.read_manifest(target)
     if manifest and manifest["origin"] == origin:

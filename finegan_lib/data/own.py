@@ -16,13 +16,15 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from ..base.errors import InputError
-from .annotations import IMAGE_FOLDERS, SHARES, Entry, split_of
-from .boxes import entries_of, find_boxes, recognise
+from .annotations import IMAGE_FOLDERS, PERCENT, SHARES, Entry, RoundMany, split_of
+from .boxes import entries_of, find_boxes, only_one, recognise
+from .cub_folder import in_lines
 from .layouts import CENTRE, Collection, Photo
-from .lists import are_shares
 from .pictures import IMAGE_SUFFIXES, difference, in_one_form, list_pictures, told_unused
+from .plausible import are_shares
 
 LEAVE_OUT = "leave them out with --leave-out"
+UNITS = {"pixels": None, "shares": SHARES, "percent": PERCENT}
 
 
 def read_own(
@@ -31,6 +33,7 @@ def read_own(
     *,
     centre: float | None = None,
     stored: bool = False,
+    unit: str | None = None,
     leave_out: bool = False,
 ) -> Collection:
     """A folder of photographs, with boxes from files, or none.
@@ -54,6 +57,8 @@ def read_own(
         centre: the assumed box's share of each side, above 0 and below 1; None: CENTRE.
         stored: the boxes are those of the files as stored, for images turned by EXIF data. Layouts
             that give sizes tell this themselves.
+        unit: what the boxes are measured in, a key of :data:`UNITS`. None: pixels, or shares where
+            all numbers say so; what looks like neither is refused.
         leave_out: leave out images and entries that cannot be used, rather than refuse all.
 
     Raises:
@@ -68,13 +73,19 @@ def read_own(
             seen=centre,
             cure="0.5 takes half the width and half the height.",
         )
+    if centre is not None and boxes is not None:
+        raise InputError(
+            "boxes are given, and an assumed box too",
+            seen=f"{boxes} and {centre}",
+            cure="Leave out --boxes or --centre.",
+        )
     if not listing.pictures:
         rest = f" ({told_unused(listing.unused_but(()))})" if listing.unused else ""
         raise InputError(
             "the folder holds no image", seen=f"{folder}{rest}", cure="Give another one."
         )
-    found = _found(folder, boxes, centre)
     collection = Collection([], None)
+    found = _found(folder, boxes, centre, collection.notes)
     if found is None:
         centre = centre or CENTRE
         collection.notes.append(
@@ -87,41 +98,49 @@ def read_own(
         place = boxes or (folder if len(sources) > 1 else sources[0].path)
         collection.layout, collection.sources = f"{row.title}, in {place}", read
         entries = [entry for source in sources for entry in entries_of(row, source)]
-        entries = _in_shares(entries, collection.notes)
+        entries = _in_unit(entries, unit, collection.notes)
+        collection.doubtful = unit is None
         chosen = _joined(folder, listing.pictures, entries, place, leave_out, collection)
     collection.unused = listing.unused_but(read)
     _add_photos(collection, folder, chosen, stored)
     return collection
 
 
-def _found(folder, boxes, centre):
+def _found(folder, boxes, centre, notes):
     """(layout, sources), or None where the middle of each picture is to stand for the object."""
     if boxes is not None:
         return recognise(boxes)
-    found = find_boxes(folder) if centre is None else []
-    if len(found) > 1:
-        raise InputError(
-            f"{folder} holds boxes {len(found)} times over",
-            seen="; ".join(f"{row.title} in {sources[0].path}" for row, sources in found),
-            cure="Name one with --boxes, or use none of them with --centre 0.5.",
+    if centre is not None:
+        return None
+    groups, unknown = find_boxes(folder)
+    if unknown:
+        path, reason = unknown[0]
+        notes.append(
+            f"{len(unknown)} files that may hold boxes are not used, first {path} ({reason}): name "
+            "one with --boxes to be told what is missing"
         )
-    return found[0] if found else None
+    if not groups:
+        return None
+    return only_one(folder, groups, "Name one with --boxes, or use none of them with --centre 0.5.")
 
 
 def _nothing(file) -> Entry:
     return Entry((str(file),), (), None, None, None, str(file))
 
 
-def _in_shares(entries, notes):
-    """Entries whose boxes are known to be shares where all of them lie between 0 and 1."""
-    pixels = [e for e in entries if e.box is not None and e.frame not in ((100, 100), SHARES)]
-    if not are_shares(entry.box for entry in pixels):
+def _in_unit(entries, unit, notes):
+    """Entries whose boxes are in that unit; None: shares where all of them lie between 0 and 1."""
+    pixels = [e for e in entries if e.box is not None and e.frame not in (PERCENT, SHARES)]
+    if unit is None and are_shares(entry.box for entry in pixels):
+        unit = "shares"
+        notes.append(
+            "the boxes are shares of their pictures (all numbers lie between 0 and 1), "
+            "and are multiplied by their sizes"
+        )
+    if unit is None or UNITS[unit] is None:
         return entries
-    notes.append(
-        "the boxes are shares of their pictures (all numbers lie between 0 and 1), "
-        "and are multiplied by their sizes"
-    )
-    return [e if e.box is None else e._replace(frame=SHARES) for e in entries]
+    known = {PERCENT, SHARES}
+    return [e if e.frame in known else e._replace(frame=UNITS[unit]) for e in entries]
 
 
 # ----------------------------------------------------------------------- names and their pictures
@@ -255,13 +274,14 @@ def _joined(folder, files, entries, boxes, leave_out, collection):
     if lost:
         _tell_lost(lost, matches, names, folder, notes)
     beside = [error for file in bad if file in good for error in bad[file]]
+    beside = [error for error in beside if not isinstance(error, RoundMany)]
     if beside:
         notes.append(f"{len(beside)} entries beside good boxes cannot be used: {beside[0]}")
     refused = [*lone, *(error for file in bad if file not in good for error in bad[file])]
     if refused and not leave_out:
         raise _refusal(refused, boxes)
     if refused:
-        notes.append(f"{len(refused)} entries cannot be used and are left out: {refused[0]}")
+        notes.append(f"{len(refused)} entries cannot be used and are left out:{in_lines(refused)}")
     missing = [file for file in files if file not in good]
     if missing:
         shown = ", ".join(ascii(os.path.relpath(file, folder)) for file in missing[:5])
@@ -279,11 +299,9 @@ def _joined(folder, files, entries, boxes, leave_out, collection):
 def _refusal(errors, boxes):
     if len(errors) == 1:
         return errors[0]
-    shown = "\n  ".join(str(error) for error in errors[:20])
-    more = f"\n  … and {len(errors) - 20} more" if len(errors) > 20 else ""
     return InputError(
         f"{len(errors)} entries of {boxes} cannot be used",
-        seen=f"\n  {shown}{more}\n",
+        seen=f"{in_lines(errors)}\n",
         cure=f"Mend them, or {LEAVE_OUT}.",
     )
 
@@ -337,12 +355,7 @@ def classes_and_splits(names) -> dict:
     """
     parts = {name: Path(name).parts[:-1] for name in names}
     depth = max(map(len, parts.values()), default=0)
-    level = None
-    for place in range(depth):
-        words = {part[place] for part in parts.values() if len(part) > place}
-        if all(split_of(word) is not None for word in words):
-            level = place
-            break
+    level = next((place for place in range(depth) if _is_of_splits(parts.values(), place)), None)
     found = {}
     for name, part in parts.items():
         split = split_of(part[level]) if level is not None and len(part) > level else None
@@ -351,8 +364,32 @@ def classes_and_splits(names) -> dict:
             for place, word in enumerate(part)
             if place != level and word.lower() not in IMAGE_FOLDERS
         ]
-        found[name] = in_one_form("/".join(kept)), split
-    return found
+        found[name] = kept, split
+    # The folder that holds all the classes is none.
+    least = min((len(kept) for kept, _ in found.values()), default=0)
+    words = zip(*(kept for kept, _ in found.values()), strict=False)
+    same = [len(set(level)) == 1 for level in words][: max(0, least - 1)]
+    common = same.index(False) if False in same else len(same)
+    return {
+        name: (in_one_form("/".join(kept[common:])), split) for name, (kept, split) in found.items()
+    }
+
+
+def _is_of_splits(parts, place) -> bool:
+    """Whether the folders at a level are splits.
+
+    All are named so; or two different ones are, and the others (``extra``) hold the same classes.
+    """
+    below = defaultdict(set)
+    for part in parts:
+        if len(part) > place:
+            below[part[place]].add(part[place + 1 :])
+    splits = {word for word in below if split_of(word) is not None}
+    if len(splits) == len(below):
+        return bool(below)
+    classes = set().union(*(below[word] for word in splits)) - {()}
+    rest = set().union(*(below[word] for word in below if word not in splits))
+    return len({split_of(word) for word in splits}) > 1 and bool(rest) and rest <= classes
 
 
 def _add_photos(collection, folder, chosen, stored):

@@ -99,6 +99,9 @@ def list_pictures(root) -> Listing:
         InputError: if there is no such folder.
     """
     root = Path(root)
+    if root.is_file():
+        cure = f"Give the folder that it lies in: {root.parent}."
+        raise InputError("this is a file, and a folder of images is needed", seen=root, cure=cure)
     if not root.is_dir():
         raise InputError("no such folder", seen=str(root), cure="Give a folder of images.")
     pictures, unused, others = [], Counter(), []
@@ -107,6 +110,9 @@ def list_pictures(root) -> Listing:
             folders.remove(name)
             unused["hidden"] += sum(len(files) for _, _, files in os.walk(Path(folder) / name))
         folders.sort()
+        unused["links to folders, which are not followed"] += sum(
+            os.path.islink(os.path.join(folder, name)) for name in folders
+        )
         for name in sorted(names):
             path = Path(folder) / name
             if why := _why_not(name):
@@ -117,7 +123,7 @@ def list_pictures(root) -> Listing:
                 pictures.append(path)
             else:
                 unused["links that lead nowhere"] += 1
-    return Listing(pictures, unused, others)
+    return Listing(pictures, +unused, others)
 
 
 def need_pictures(root, at_least: int = 1, none: str = "no image in this folder") -> list[Path]:
@@ -311,7 +317,7 @@ def _open(path):
 
 def _header(path, image, where):
     # First of all: to find EXIF data, Pillow decodes some kinds of file whole.
-    _check_size_and_mode(path, image, where)
+    check_size_and_mode(path, image, where)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damaged EXIF data: the image counts as upright
         mode, (width, height) = image.mode, image.size
@@ -323,8 +329,19 @@ def _header(path, image, where):
     return Header(size, mode, orientation, animated, transparent)
 
 
-def _check_size_and_mode(path, image, where):
-    place = f"{path} ({where})" if where else path
+def _placed(path, where):
+    """A file, and the line that names it."""
+    return f"{path} ({where})" if where and where != str(path) else path
+
+
+def check_size_and_mode(path, image, where=""):
+    """Refuse an image of Pillow's from which nothing can be learnt; ``path`` is what it is called.
+
+    Raises:
+        InputError: for one that is too small, too thin or too large, or has more than 8 bits a
+            channel.
+    """
+    place = _placed(path, where)
     width, height = image.size
     short, long = min(image.size), max(image.size)
     if short < MIN_SIDE or long > MAX_ASPECT * short:
@@ -349,7 +366,7 @@ def _check_size_and_mode(path, image, where):
 
 
 def _unreadable(path, where, error):
-    place = f"{path} ({where})" if where else path
+    place = _placed(path, where)
     seen = str(error) or type(error).__name__
     cure = "Fetch this file again, or take its lines out of the annotation files."
     if isinstance(error, Image.DecompressionBombError):

@@ -1,4 +1,6 @@
-"""Where a long clustering stands, kept in a folder, so that it can go on after a stop.
+"""How a long clustering starts, goes on and stops: JULE's and DEPICT's driver.
+
+Where it stands is kept in a folder, so that it can go on after a stop.
 
 Every epoch has its own seed (`seed_epoch`). A run that is stopped and continued therefore gives the
 same result as a run that is not stopped.
@@ -6,11 +8,13 @@ same result as a run that is not stopped.
 
 import hashlib
 import time
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from ..base.checkpoints import load_checkpoint, save_checkpoint
 from ..base.errors import InputError
@@ -59,6 +63,42 @@ class Bookmark:
         if self.path is not None and (always or time.monotonic() - self.saved >= SECONDS):
             save_checkpoint(self.path, make_state(), **self.about)
             self.saved = time.monotonic()
+
+
+@contextmanager
+def clustering(method: str, config, images: Tensor, n_clusters: int, seed: int, folder):
+    """A context that checks what is to be clustered, and keeps torch's random numbers as they were.
+
+    Yields:
+        The :class:`Bookmark`.
+
+    Raises:
+        InputError: as :func:`check_images`.
+    """
+    check_images(images, n_clusters)
+    bookmark = Bookmark(folder, method, config, images, seed=seed, n_clusters=n_clusters)
+    with torch.random.fork_rng(devices=[]):
+        yield bookmark
+
+
+def repeat(advance, bookmark: Bookmark, state, title: str, progress: bool, after=None) -> None:
+    """Do epoch after epoch, and keep the state.
+
+    Args:
+        advance: does one epoch. It returns what the bar shows, and whether the state must be kept
+            at once; None if there was nothing more to do.
+        state: the nested state that is kept, as a function.
+        title: of the bar.
+        after: called after every epoch, when the state is kept.
+    """
+    with tqdm(desc=title, disable=not progress, leave=False) as bar:
+        while (done := advance()) is not None:
+            shown, at_once = done
+            bookmark.save(state, always=at_once)
+            bar.set_postfix(shown, refresh=False)
+            bar.update()
+            if after:
+                after()
 
 
 def _as_lists(value):

@@ -23,6 +23,7 @@ from ..metrics.code_classifiers import (
     real_inputs,
     shrink,
     train_code_classifier,
+    train_code_classifiers,
     training_sets,
 )
 from ..models.finegan import FineGANOutput, whole_image
@@ -154,19 +155,26 @@ def discover_categories(
     truths = {"child": true_child, "parent": true_parent}
     sets = training_sets(generator, hierarchy, z_dim, config, seed=seed, progress=progress)
     for level, images, codes, n_codes in sets:
+        answers = {"generated": codes}
+        if "shuffled_codes" in trainings:
+            shuffle = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))
+            answers["shuffled_codes"] = codes[shuffle]
+        answers = {name: answers[name] for name in trainings if name in answers}
+        trained = train_code_classifiers(
+            images,
+            list(answers.values()),
+            n_codes,
+            config,
+            seed=seed,
+            name=level,
+            progress=progress,
+        )
+        classifiers = dict(zip(answers, trained, strict=True))
+        if "untrained" in trainings:
+            classifiers["untrained"] = untrained_classifier(images, n_codes, config, seed=seed)
         for training in trainings:
-            options = {"seed": seed, "name": f"{level}, {training}", "progress": progress}
-            if training == "shuffled_codes":
-                shuffle = torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))
-                classifier = train_code_classifier(
-                    images, codes[shuffle], n_codes, config, **options
-                )
-            elif training == "generated":
-                classifier = train_code_classifier(images, codes, n_codes, config, **options)
-            else:
-                classifier = untrained_classifier(images, n_codes, config, seed=seed)
             scores[training][level] = agreement_with_truth(
-                classifier, real_images, truths[level], seed=seed
+                classifiers[training], real_images, truths[level], seed=seed
             )
     return scores
 

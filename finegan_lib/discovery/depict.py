@@ -29,12 +29,11 @@ import torch
 import torch.nn.functional as F
 from sklearn.cluster import KMeans
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from ..base.errors import InputError
 from ..base.options import option
 from ..metrics.clustering import nmi
-from .bookmark import Bookmark, check_images, seed_epoch
+from .bookmark import clustering, repeat, seed_epoch
 
 
 @dataclass(frozen=True)
@@ -200,6 +199,11 @@ class Training:
         n_held = max(1, int(config.held_out * len(images)))
         self.held, self.rest = order[:n_held], order[n_held:]
 
+    @property
+    def steps(self):
+        """The four steps; each does one epoch, and says whether it is over."""
+        return (self.pretrain, self.start_clusters, self.warm_up, self.alternate)
+
     def renew_optimiser(self):
         """A fresh Adam, as at the start of every step."""
         self.optimiser = torch.optim.Adam(self.network.parameters(), self.config.learning_rate)
@@ -324,27 +328,20 @@ def depict(
             run.
     """
     config = config or DEPICT
-    check_images(images, n_clusters)
-    bookmark = Bookmark(folder, "depict", config, images, seed=seed, n_clusters=n_clusters)
-    with torch.random.fork_rng(devices=[]):
+    with clustering("depict", config, images, n_clusters, seed, folder) as bookmark:
         training = Training(images, n_clusters, config, seed, device)
         state = bookmark.load()
         if state:
             training.restore(state)
-        with tqdm(desc="DEPICT", disable=not progress, leave=False) as bar:
-            while training.step <= 4:
-                steps = (
-                    training.pretrain,
-                    training.start_clusters,
-                    training.warm_up,
-                    training.alternate,
-                )
-                bar.set_postfix(step=training.step, epoch=training.epoch, refresh=False)
-                finished = steps[training.step - 1]()
-                if finished:
-                    training.next_step()
-                bookmark.save(training.state, always=finished)
-                bar.update()
-                if watch:
-                    watch(training)
+
+        def advance():
+            if training.step > len(training.steps):
+                return None
+            finished = training.steps[training.step - 1]()
+            if finished:
+                training.next_step()
+            return {"step": training.step, "epoch": training.epoch}, finished
+
+        after = (lambda: watch(training)) if watch else None
+        repeat(advance, bookmark, training.state, "DEPICT", progress, after)
         return answers(training.network, images, device).argmax(1).numpy()

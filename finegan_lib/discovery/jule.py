@@ -29,10 +29,9 @@ import torch.nn.functional as F
 from sklearn.neighbors import NearestNeighbors
 from torch import Tensor, nn
 from torchvision.models import resnet50
-from tqdm.auto import tqdm
 
 from ..base.options import option
-from .bookmark import Bookmark, check_images, seed_epoch
+from .bookmark import clustering, repeat, seed_epoch
 
 
 @dataclass(frozen=True)
@@ -365,9 +364,7 @@ def jule(
             run.
     """
     config = config or JULEConfig()
-    check_images(images, n_clusters)
-    bookmark = Bookmark(folder, "jule", config, images, seed=seed, n_clusters=n_clusters)
-    with torch.random.fork_rng(devices=[]):
+    with clustering("jule", config, images, n_clusters, seed, folder) as bookmark:
         seed_epoch(seed, 0)
         network = FeatureNet(images.shape[1:], config).to(device)
         optimiser = torch.optim.SGD(
@@ -391,23 +388,23 @@ def jule(
                 "epoch": epoch,
             }
 
-        with tqdm(desc="JULE", disable=not progress, leave=False) as bar:
-            while True:
-                n = int(labels.max()) + 1
-                bar.set_postfix(clusters=n, refresh=False)
-                if epoch % (config.epochs + 1) < config.epochs:  # backward: features
-                    train_epoch(network, optimiser, images, labels, config, seed, epoch, device)
-                elif n == n_clusters:
-                    break
-                else:  # forward: clusters
-                    features = extract(network, images, device)
-                    n_merges = min(int(np.ceil(config.unrolling * n)), n - n_clusters)
-                    labels = agglomerate(features, labels, n_merges, config)
-                    if watch:
-                        watch(labels, features)
-                epoch += 1
-                bookmark.save(state)
-                bar.update()
+        def advance():
+            nonlocal labels, epoch
+            n = int(labels.max()) + 1
+            if epoch % (config.epochs + 1) < config.epochs:  # backward: features
+                train_epoch(network, optimiser, images, labels, config, seed, epoch, device)
+            elif n == n_clusters:
+                return None
+            else:  # forward: clusters
+                features = extract(network, images, device)
+                n_merges = min(int(np.ceil(config.unrolling * n)), n - n_clusters)
+                labels = agglomerate(features, labels, n_merges, config)
+                if watch:
+                    watch(labels, features)
+            epoch += 1
+            return {"clusters": int(labels.max()) + 1}, False
+
+        repeat(advance, bookmark, state, "JULE", progress)
         bookmark.save(state, always=True)
         features = extract(network, images, device)
         labels = first_clusters(features)

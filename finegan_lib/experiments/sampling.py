@@ -1,12 +1,12 @@
 """Generated images as files."""
 
 import csv
-from pathlib import Path
 
 import torch
 from torchvision.utils import save_image
 
 from ..base.errors import InputError
+from ..base.files import empty_folder
 from ..models.generators import final_image, inputs_of
 from ..training.pretrained import load_generator
 
@@ -31,15 +31,9 @@ def write_samples(
         InputError: for a folder that holds files, n below 1, an index out of range, or a code
             that the family does not have.
     """
-    folder = Path(folder)
     if n < 1:
         raise InputError("n must be at least 1", seen=n, cure="Ask for one image or more.")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(
-            "this is a file, or a folder that holds files already",
-            seen=str(folder),
-            cure="Choose a new folder.",
-        )
+    folder = empty_folder(folder)
     generator = load_generator(checkpoint)
     rng = torch.Generator().manual_seed(seed)
     fixed = {name: index for name, index in (("b", b), ("p", p), ("c", c)) if index is not None}

@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 import numpy as np
 
+from ..metrics.image_quality import METRICS, further_metrics
 from .paper import clustering_elsewhere, dice_at_the_papers_sizes, paper_tables
 from .table_systems import DATA, DICE, MATCHED, PAPER_PARENTS, Settings, hierarchy_systems
 
@@ -30,7 +31,9 @@ def table_text(summary: dict) -> str:
     """A table as Markdown: ours, mean ± standard deviation over the seeds, beside the paper's."""
     number, systems = summary["table"], summary["systems"]
     settings = Settings(**{name: summary[name] for name in asdict(Settings())})
-    columns = PHOTO_COLUMNS if settings.photographs else COLUMNS
+    columns = dict(PHOTO_COLUMNS if settings.photographs else COLUMNS)
+    known = {name for scores in systems.values() for name in scores}
+    columns |= {metric.title: metric.key for metric in further_metrics() if metric.key in known}
     columns, printed = SORTED if number == 3 else columns, paper_columns(number, settings)
     weights = {"weights of G": "parameters", "of all D": "discriminator_parameters"}
     weights = weights if number < 3 else {}
@@ -43,7 +46,7 @@ def table_text(summary: dict) -> str:
         lines.append(" | ".join(cells))
     real = next((s for s in systems.values() if "real_inception_score" in s), None)
     if real:
-        names = {"inception_score": "real_inception_score", "fid": "real_halves_fid"}
+        names = {m.key: m.control_key for m in METRICS if m.control_key in real}
         cells = ["real images (FID: two halves)", *[""] * len(weights)]
         cells += [mean_and_sd(real[names[s]]) if s in names else "" for s in columns.values()]
         lines.append(" | ".join([*cells, *[""] * len(printed)]))

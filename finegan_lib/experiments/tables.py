@@ -41,6 +41,7 @@ from ..metrics.chance import dice_labels
 from ..metrics.clustering import agreement, kmeans_labels
 from ..metrics.code_classifiers import DiscoveryConfig, real_inputs, train_code_classifier
 from ..metrics.feature_networks import load_network
+from ..metrics.image_quality import scores_among
 from ..models.generators import inputs_of
 from ..scoring.photographs import PhotoConfig, evaluate_photographs
 from ..scoring.quality import evaluate_quality
@@ -85,8 +86,6 @@ __all__ = [
     "verdict",
 ]
 
-QUALITY = ("inception_score", "inception_score_sd", "fid", "kid", "kid_sd")
-QUALITY += ("real_inception_score", "real_halves_fid")
 DISCOVERY = DiscoveryConfig()  # of the classifiers that read child codes
 PHOTOS = PhotoConfig()  # of the scores on photographs
 # The authors' thousands of epochs would take days on a CPU. These settings were chosen on other
@@ -132,7 +131,7 @@ def image_scores(newest, config: RunConfig, settings: Settings, progress=True) -
         device=settings.device,
         progress=progress,
     )
-    scores = {name: scores[name] for name in QUALITY}
+    scores = scores_among(scores)
     generator = load_generator(newest)
     if "c" in inputs_of(generator).codes:
         images, truth = real_images(settings)
@@ -159,8 +158,9 @@ def photograph_scores(newest, config: RunConfig, settings: Settings, progress=Tr
         progress=progress,
     )
     own, seen = found["quality"]["own"], found["quality"]["pretrained"]
-    scores = {name: own[name] for name in QUALITY if "inception" in name}
-    scores |= {name: seen[name] for name in (*QUALITY, "kid_kept_out") if name in seen} | scores
+    scores = {name: value for name, value in scores_among(own).items() if "inception" in name}
+    further = {name: seen[name] for name in ("kid_kept_out",) if name in seen}
+    scores |= scores_among(seen) | further | scores
     scores |= {f"own_{name}": own[name] for name in ("kid", "fid")}
     if "discovery" in found:
         scores |= as_child_scores(found["discovery"]["all"])

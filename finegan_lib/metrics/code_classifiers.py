@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from torchvision.transforms.functional import gaussian_blur
 from tqdm.auto import tqdm
 
+from .fit import fit
+
 
 @dataclass(frozen=True)
 class DiscoveryConfig:
@@ -52,7 +54,8 @@ class CodeClassifier(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """(N, 4·width) penultimate features, not negative."""
-        return self.trunk(images)
+        # On a CPU the first layers are 1.6 times as fast with the channels innermost.
+        return self.trunk(images.contiguous(memory_format=torch.channels_last))
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, n_codes) logits."""
@@ -101,32 +104,60 @@ def training_sets(generator, hierarchy, z_dim, config, *, seed=0, progress=False
             yield level, images, parent_codes, hierarchy.n_parents
 
 
-def train_code_classifier(images, codes, n_codes, config=None, *, seed=0, name="", progress=False):
+def train_code_classifier(images, codes, n_codes, config=None, **options):
     """A `CodeClassifier` trained by cross-entropy on augmented images, in evaluation mode.
 
     Args:
         images: (N, 3, s, s) in [-1, 1].
         codes: (N,) int64, the answers.
+        options: of :func:`train_code_classifiers`.
+    """
+    return train_code_classifiers(images, [codes], n_codes, config, **options)[0]
+
+
+def train_code_classifiers(
+    images, answers, n_codes, config=None, *, seed=0, name="", progress=False
+) -> list[CodeClassifier]:
+    """Classifiers that learn different answers for the same images, side by side.
+
+    Each is, to the last bit, what it would be by itself: all start from the same weights, and see
+    the same batches. These are augmented once, for all of them.
+
+    Args:
+        images: (N, 3, s, s) in [-1, 1].
+        answers: for each classifier its codes, (N,) int64.
+        n_codes: how many codes there are.
+        config: `DiscoveryConfig`.
     """
     config = config or DiscoveryConfig()
-    torch.manual_seed(seed)
-    classifier = CodeClassifier(n_codes, config.width).train()
-    optimiser = torch.optim.AdamW(classifier.parameters(), config.learning_rate, weight_decay=1e-2)
+    if not answers:
+        return []
     batch_size = min(config.batch_size, len(images))
     per_epoch = len(images) // batch_size
-    n_steps = config.epochs * per_epoch
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, n_steps)
-    with tqdm(total=n_steps, desc=f"classifier {name}", disable=not progress, leave=False) as bar:
+    learners = nn.ModuleList()
+    for _ in answers:
+        torch.manual_seed(seed)
+        learners.append(CodeClassifier(n_codes, config.width))
+    learners = learners.to(memory_format=torch.channels_last)
+
+    def epochs():
         for _ in range(config.epochs):
-            for rows in torch.randperm(len(images))[: per_epoch * batch_size].split(batch_size):
-                loss = F.cross_entropy(classifier(augment(images[rows])), codes[rows])
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                optimiser.step()
-                schedule.step()
-                bar.update()
-                bar.set_postfix(loss=f"{loss.item():.2f}", refresh=False)
-    return classifier.eval()
+            yield from torch.randperm(len(images))[: per_epoch * batch_size].split(batch_size)
+
+    batches = epochs()
+
+    def losses(step: int) -> dict[str, Tensor]:
+        rows = next(batches)
+        batch = augment(images[rows])
+        pairs = zip(learners, answers, strict=True)
+        return {
+            f"loss {i}": F.cross_entropy(learner(batch), codes[rows])
+            for i, (learner, codes) in enumerate(pairs, start=1)
+        }
+
+    options = {"name": f"classifier {name}", "progress": progress, "leave": False}
+    fit(learners, losses, config.epochs * per_epoch, config.learning_rate, **options)
+    return list(learners.eval())
 
 
 def augment(images: Tensor) -> Tensor:

@@ -28,19 +28,20 @@ import pickle
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 from unittest import mock
 from urllib.error import URLError
 
 import torch
-import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ..base.checkup import sha256
 from ..base.errors import InputError
 from ..base.files import WEIGHTS, cache_folder
+from .imagenet_features import ImageNetFeatures
 from .judges import POSE_NAMES, conv_block
+from .reading import Reading, resized
 
 INCEPTION_URL = (
     "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
@@ -48,13 +49,6 @@ INCEPTION_URL = (
 )
 INCEPTION_SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 BACKBONES = {"resnet18": 224, "resnet50": 224, "inception_v3": 299}  # pixels that each reads
-
-
-class Reading(NamedTuple):
-    """The outputs of a network: ``features`` (N, D) and class ``logits`` (N, K), float32."""
-
-    features: Tensor
-    logits: Tensor
 
 
 # ------------------------------------------------------------------------------------- toy birds
@@ -268,7 +262,7 @@ def inception_weights(path: str | Path | None = None) -> Path:
             raise InputError(
                 "the Inception weights could not be fetched", seen=str(error), cure=cure
             ) from error
-    digest = file_sha256(path)
+    digest = sha256(path)
     if digest != INCEPTION_SHA256:
         raise InputError(
             "this is not the public file of Inception weights, or it is damaged",
@@ -298,8 +292,6 @@ def load_network(name: str | Path = "toy", image_size: int = 32, inception=None)
     if name == "inception":
         return StandardInception(inception)
     if name == "pretrained":
-        from .imagenet_features import ImageNetFeatures  # its packages are an extra
-
         return ImageNetFeatures().eval().requires_grad_(False)
     path = WEIGHTS / f"classifier_{image_size}.safetensors" if name == "toy" else Path(name)
     try:
@@ -341,38 +333,3 @@ def network_digest(network: nn.Module) -> str:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()[:16]
-
-
-def to_uint8(images: Tensor) -> Tensor:
-    """Pictures in [-1, 1] as uint8: clamped and **rounded** to 0 … 255, as a PNG would hold them.
-
-    Without the clamp, a value of 1.01 would become black.
-    """
-    return images.add(1).mul(127.5).round().clamp(0, 255).byte()
-
-
-def resized(images: Tensor, size: int) -> Tensor:
-    """(N, 3, H, W) uint8 as (N, 3, size, size) float in [0, 255].
-
-    Bilinear, corners not aligned, and antialiased. Without antialiasing, a shrunk photograph has
-    patterns that a generated picture does not have.
-    """
-    if images.dtype != torch.uint8:
-        raise InputError(
-            "a feature network reads uint8 pictures",
-            seen=str(images.dtype),
-            cure="Quantise them first: finegan_lib.metrics.feature_networks.to_uint8.",
-        )
-    images = images.float()
-    if images.shape[-2:] == (size, size):
-        return images
-    return F.interpolate(images, (size, size), mode="bilinear", antialias=True)
-
-
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file, as 64 hexadecimal digits."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ..base.checkup import sha256
 from ..base.errors import InputError
-from .feature_networks import Reading, file_sha256, resized
+from .reading import Reading, resized
 
 KNOWS = "knows ImageNet's labels"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
@@ -41,7 +42,7 @@ class ImageNetFeatures(nn.Module):
         layers, installed = _packages()
         path = Path(weights or installed)
         # The file is a pickle: nothing of it is read before its digest, and then tensors alone.
-        digest = file_sha256(path)
+        digest = sha256(path)
         if digest != SHA256:
             raise InputError(
                 "this is not the known file of EfficientNet-lite0's weights",

@@ -6,6 +6,7 @@ Convolutions are 3×3, padding 1, without bias, and are followed by BatchNorm, u
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -37,6 +38,7 @@ class BatchNorm2d(nn.BatchNorm2d):
         quick = here and x.is_contiguous() and x.numel() >= self.WORTHWHILE
         if not quick or plain_forms():
             return super().forward(x)
+        assert self.num_batches_tracked is not None
         self.num_batches_tracked += 1
         running = self.running_mean, self.running_var, self.momentum
         return _NormaliseBatch.apply(x, self.weight, self.bias, *running, self.eps)
@@ -160,7 +162,8 @@ class UpBlock(nn.Sequential):
         if x.device.type != "cpu" or x.numel() // x.shape[1] < self.WORTHWHILE:
             return self.plain(x)
         _, conv, norm, gate = self
-        return gate(norm(up_conv(x, conv.weight)))
+        weight: Any = conv.weight
+        return gate(norm(up_conv(x, weight)))
 
 
 class ResidualBlock(nn.Module):
@@ -318,7 +321,8 @@ def initialise(module: nn.Module) -> None:
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             parametrised = nn.utils.parametrize.is_parametrized(layer, "weight")
-            weight = layer.parametrizations.weight.original if parametrised else layer.weight
+            made_of: Any = getattr(layer, "parametrizations", None)
+            weight = made_of.weight.original if parametrised else layer.weight
             nn.init.orthogonal_(weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)

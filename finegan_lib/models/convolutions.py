@@ -7,6 +7,7 @@ enlarged maps, into forms that fill the registers or need fewer operations.
 """
 
 import contextlib
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -44,10 +45,14 @@ class Conv2d(nn.Conv2d):
 
 
 def convolve(
-    x: Tensor, weight: Tensor, bias: Tensor | None = None, stride=(1, 1), padding=(0, 0)
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = (1, 1),
+    padding: Any = (0, 0),
 ) -> Tensor:
     """``conv2d``, in the form that is fastest for its sizes on a CPU."""
-    recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()  # these choose the form
+    recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]  # these choose the form
     here = x.device.type == "cpu" and bias is None and not (recorded or _plain)
     if here and not torch.is_autocast_enabled("cpu"):
         kernel, stride, padding = tuple(weight.shape[2:]), tuple(stride), tuple(padding)
@@ -144,7 +149,9 @@ class _ConvolveFew(torch.autograd.Function):
         return by_x, by_weight
 
 
-def _gradient_by_weight(upstream, x, weight, stride, padding) -> Tensor:
+def _gradient_by_weight(
+    upstream: Tensor, x: Tensor, weight: Tensor, stride: Any, padding: Any
+) -> Tensor:
     plain = [1, 1], False, [0, 0], 1  # dilation, transposed, output padding, groups
     wanted = [False, True, False]
     _, gradient, _ = torch.ops.aten.convolution_backward(
@@ -233,5 +240,6 @@ def conv_together(features: Tensor, *convs: nn.Conv2d) -> Tensor:
     A head with one to three channels costs a CPU as much as one with eight.
     """
     weight = torch.cat([conv.weight for conv in convs])
-    bias = None if convs[0].bias is None else torch.cat([conv.bias for conv in convs])
+    biases = [conv.bias for conv in convs if conv.bias is not None]
+    bias = torch.cat(biases) if biases else None
     return convolve(features, weight, bias, convs[0].stride, convs[0].padding)

@@ -12,7 +12,7 @@ At ``FineGANConfig()``'s sizes the layers, parameter counts and numbers equal th
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -207,7 +207,7 @@ class CodeStage(nn.Module):
         self.join = CodeConv(code_dim, channels, 2 * channels)
         self.join_norm = BatchNorm2d(2 * channels)
         self.residual = nn.Sequential(*(ResidualBlock(channels) for _ in range(residual_blocks)))
-        self.out = SameBlock(channels, out_channels)
+        self.out: nn.Module = SameBlock(channels, out_channels)
 
     def forward(self, code: Tensor, features: Tensor) -> Tensor:
         x = glu(self.join_norm(self.join(code, features)))
@@ -273,12 +273,12 @@ class FineGANGenerator(nn.Module):
         stem = self.foreground_stem(self.config.parent_gain * codes.p, z)
         parent_features = self.parent_stage(codes.p, stem)
         child_features = self.child_stage(codes.c, parent_features)
-        heads = conv_together(parent_features, self.parent_image, self.parent_mask)
-        heads = heads, conv_together(child_features, self.child_image, self.child_mask)
+        p_heads = conv_together(parent_features, self.parent_image, self.parent_mask)
+        c_heads = conv_together(child_features, self.child_image, self.child_mask)
         if view is not None:
-            heads = fetched(torch.cat(heads, 1), view).chunk(2, 1)
-        parent = self._lay(heads[0], behind)
-        return parent, self._lay(heads[1], parent.image)
+            p_heads, c_heads = fetched(torch.cat([p_heads, c_heads], 1), view).chunk(2, 1)
+        parent = self._lay(p_heads, behind)
+        return parent, self._lay(c_heads, parent.image)
 
     def draw_background(self, z: Tensor, b: Tensor) -> Stage:
         """The background stage alone: z (N, z_dim), b (N, N_c)."""
@@ -315,7 +315,8 @@ class BackgroundDiscriminator(nn.Module):
         layers = background_layers(config.image_size)
         self.input_size = background_size(config.image_size)
         self.geometry = patch_geometry(config.image_size)
-        trunk, channels = [], 3
+        trunk: list[nn.Module] = []
+        channels = 3
         for i, (kernel, stride) in enumerate(layers[:-1]):
             width = config.d_dim * 2**i
             trunk += [Conv2d(channels, width, kernel, stride, bias=False)]
@@ -329,7 +330,8 @@ class BackgroundDiscriminator(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (aux, real/fake), each (N, cells, cells), of images of any size."""
         features = self.trunk(innermost(self.fit(images)))
-        return conv_together(features, self.aux, self.real_fake).contiguous().unbind(1)
+        aux, real_fake = conv_together(features, self.aux, self.real_fake).contiguous().unbind(1)
+        return aux, real_fake
 
     def fit(self, images: Tensor) -> Tensor:
         """Images of the generator's size resized, so that the patches tile them exactly.
@@ -342,6 +344,16 @@ class BackgroundDiscriminator(nn.Module):
         return F.interpolate(images, size, mode="bilinear", align_corners=True)
 
 
+class Side(Protocol):
+    """The sizes of any family that a :class:`CodeDiscriminator` needs."""
+
+    @property
+    def image_size(self) -> int: ...
+
+    @property
+    def d_dim(self) -> int: ...
+
+
 class CodeDiscriminator(nn.Module):
     """D_p and D_c: a shared trunk, a real/fake head and a code head (paper, section 3.1).
 
@@ -349,12 +361,12 @@ class CodeDiscriminator(nn.Module):
     corresponds to a parent image.
 
     Args:
-        config: sizes.
+        config: sizes, of a FineGAN or of another family.
         n_codes: N_p for D_p, N_c for D_c.
         norm: normalisation of the trunk, "batch" or "spectral"; the code head keeps BatchNorm.
     """
 
-    def __init__(self, config: FineGANConfig, n_codes: int, norm: str = "batch"):
+    def __init__(self, config: Side, n_codes: int, norm: str = "batch"):
         super().__init__()
         self.trunk = Encoder(config.image_size, config.d_dim, norm)
         channels = self.trunk.out_channels

@@ -1,6 +1,7 @@
 """A small convolutional GAN (Goodfellow et al., 2014; shapes after DCGAN, Radford et al., 2016)."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +9,7 @@ from torch import Tensor, nn
 from ..base.options import option
 from ..data.example import SIZES, check_image_size
 from .blocks import Encoder, WholeConv, conv3x3, initialise
-from .finegan import Stem
+from .finegan import Side, Stem
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,13 @@ class GANGenerator(nn.Module):
         return (torch.randn(n, self.config.z_dim, generator=rng),)
 
 
+class NormedSide(Side, Protocol):
+    """The sizes of any family that a :class:`GANDiscriminator` needs."""
+
+    @property
+    def norm(self) -> str: ...
+
+
 class GANDiscriminator(nn.Module):
     """Image to logit, high for real: (N, 3, S, S) → (N,).
 
@@ -59,7 +67,7 @@ class GANDiscriminator(nn.Module):
         image_size: S; 0: the config's.
     """
 
-    def __init__(self, config: GANConfig, image_size: int = 0):
+    def __init__(self, config: NormedSide, image_size: int = 0):
         super().__init__()
         self.trunk = Encoder(image_size or config.image_size, config.d_dim, config.norm)
         self.real_fake = WholeConv(self.trunk.out_channels, 1, self.trunk.side)

@@ -1,5 +1,7 @@
 """The common interface of all families' generators: random codes in, one image out."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -18,7 +20,8 @@ def random_codes(generator: nn.Module, n: int, rng: torch.Generator) -> tuple:
         What to call the generator with: a FineGAN's tied :class:`~finegan_lib.codes.Codes`,
         or the noise and, where there is one, the code.
     """
-    return tuple(generator.draw_codes(n, rng))
+    draw_codes: Any = generator.draw_codes  # of every family's generator
+    return tuple(draw_codes(n, rng))
 
 
 def draw_freely(generator: nn.Module, n: int, rng: torch.Generator) -> tuple[tuple, dict]:
@@ -42,7 +45,7 @@ def balanced_codes(generator: nn.Module, index: Tensor, rng: torch.Generator) ->
     return inputs_of(generator).balanced(generator.config, inputs, index)
 
 
-def final_image(output) -> Tensor:
+def final_image(output: Any) -> Tensor:
     """The finished image, (N, 3, S, S) in [-1, 1], in what any family's generator returns.
 
     Args:
@@ -55,7 +58,7 @@ def final_image(output) -> Tensor:
 
 
 @torch.no_grad()
-def random_output(generator: nn.Module, n: int, seed: int):
+def random_output(generator: nn.Module, n: int, seed: int) -> Any:
     """The output of any family's generator, in its present mode, for n random codes of a seed."""
     codes = random_codes(generator, n, torch.Generator().manual_seed(seed))
     device = next(generator.parameters()).device

@@ -28,6 +28,7 @@ class InfoGANConfig(GANConfig):
 class InfoGANGenerator(GANGenerator):
     """Noise and code to image: z (N, z_dim), code (N, code_dim) → (N, 3, S, S) in [-1, 1]."""
 
+    config: InfoGANConfig
     inputs = Mixed()
 
     def __init__(self, config: InfoGANConfig):
@@ -85,6 +86,8 @@ class InfoGANDiscriminator(GANDiscriminator):
         super().__init__(config)
         self.posterior = InfoGANPosterior(config, self.trunk.out_channels)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+    def forward(  # type: ignore[override]  # Q's answers come with the logits
+        self, images: Tensor
+    ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
         features = self.trunk(images)
         return self.real_fake(features).flatten(), self.posterior(features)

@@ -12,8 +12,11 @@ kind             input                   families
 :class:`Tied`    z, b, p, c              FineGAN
 ===============  ======================  ==========================================
 
-``inputs`` below is always what the generator is called with: ``generator(*inputs)``.
+``inputs`` below is always what the generator is called with: ``generator(*inputs)``; ``config`` is
+the dataclass of its sizes.
 """
+
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,23 +32,23 @@ class Noise:
     codes: tuple[str, ...] = ()  # that an index can be given for
     hierarchical = False  # whether there are parents, backgrounds and masks
 
-    def n_children(self, config) -> int:
+    def n_children(self, config: Any) -> int:
         """How many values the categorical code has; 0: there is none."""
         return 0
 
-    def n_continuous(self, config) -> int:
+    def n_continuous(self, config: Any) -> int:
         """How many continuous numbers follow the categorical code."""
         return 0
 
-    def balanced(self, config, inputs: tuple, index: Tensor) -> tuple:
+    def balanced(self, config: Any, inputs: tuple, index: Tensor) -> tuple:
         """The inputs, with child ``index`` modulo their number: (n,) int64."""
         return inputs
 
-    def free(self, generator, n: int, rng: torch.Generator) -> tuple:
+    def free(self, generator: Any, n: int, rng: torch.Generator) -> tuple:
         """Inputs for n images, every code drawn by itself."""
         return tuple(generator.draw_codes(n, rng))
 
-    def named(self, config, inputs: tuple) -> dict[str, Tensor]:
+    def named(self, config: Any, inputs: tuple) -> dict[str, Tensor]:
         """The codes by name, (n,): ``c``, …, ``z0``, ``z1``, …
 
         Raises:
@@ -57,7 +60,9 @@ class Noise:
             cure="Give a FineGAN or an InfoGAN.",
         )
 
-    def fixed(self, generator, n: int, rng: torch.Generator, tied: bool, values: dict) -> tuple:
+    def fixed(
+        self, generator: Any, n: int, rng: torch.Generator, tied: bool, values: dict
+    ) -> tuple:
         """Inputs for n images, with some codes fixed to an index.
 
         Args:
@@ -102,17 +107,17 @@ class Child(Noise):
     """z and a child code c, one-hot."""
 
     names = ("z", "c")
-    codes = ("c",)
+    codes: tuple[str, ...] = ("c",)
 
-    def n_children(self, config) -> int:
+    def n_children(self, config: Any) -> int:
         return config.n_children
 
-    def balanced(self, config, inputs: tuple, index: Tensor) -> tuple:
+    def balanced(self, config: Any, inputs: tuple, index: Tensor) -> tuple:
         z, code = inputs  # one-hot, and perhaps continuous numbers after that
         n = self.n_children(config)
         return z, torch.cat([one_hot(index % n, n), code[:, n:]], 1)
 
-    def named(self, config, inputs: tuple) -> dict[str, Tensor]:
+    def named(self, config: Any, inputs: tuple) -> dict[str, Tensor]:
         z, code = inputs
         n = self.n_children(config)
         named = {"c": code[:, :n].argmax(1)}
@@ -129,10 +134,10 @@ class Mixed(Child):
     names = ("z", "code")
     codes = ()
 
-    def n_children(self, config) -> int:
+    def n_children(self, config: Any) -> int:
         return config.n_categories
 
-    def n_continuous(self, config) -> int:
+    def n_continuous(self, config: Any) -> int:
         return config.n_continuous
 
     def indices(self, inputs: tuple) -> dict[str, list[int]]:
@@ -146,22 +151,24 @@ class Tied(Noise):
     codes = ("b", "p", "c")
     hierarchical = True
 
-    def n_children(self, config) -> int:
+    def n_children(self, config: Any) -> int:
         return config.n_children
 
-    def balanced(self, config, inputs: tuple, index: Tensor) -> tuple:
+    def balanced(self, config: Any, inputs: tuple, index: Tensor) -> tuple:
         return (config.hierarchy().codes(inputs[0].z, index % config.n_children),)
 
-    def free(self, generator, n: int, rng: torch.Generator) -> tuple:
+    def free(self, generator: Any, n: int, rng: torch.Generator) -> tuple:
         config = generator.config
         return (config.hierarchy().sample(n, config.z_dim, tied=False, rng=rng),)
 
-    def named(self, config, inputs: tuple) -> dict[str, Tensor]:
+    def named(self, config: Any, inputs: tuple) -> dict[str, Tensor]:
         (codes,) = inputs
         named = {"b": codes.b_index, "p": codes.p_index, "c": codes.c_index}
         return named | {f"z{i}": number for i, number in enumerate(codes.z.T)}
 
-    def fixed(self, generator, n: int, rng: torch.Generator, tied: bool, values: dict) -> tuple:
+    def fixed(
+        self, generator: Any, n: int, rng: torch.Generator, tied: bool, values: dict
+    ) -> tuple:
         hierarchy = generator.config.hierarchy()
         codes = hierarchy.sample(n, generator.config.z_dim, tied=tied, rng=rng)
         c_index = values.get("c", codes.c_index)

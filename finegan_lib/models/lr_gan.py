@@ -116,6 +116,9 @@ class Pose(nn.Module):
     down near the ends but always has a gradient; it starts a twentieth of the range above.
     """
 
+    low: Tensor
+    high: Tensor
+
     def __init__(self, config: LRGANConfig):
         super().__init__()
         scale = (config.smallest_scale, config.largest_scale)

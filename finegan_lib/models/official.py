@@ -10,8 +10,9 @@ Not in the files: the child→parent map. The configurations made here have equa
 """
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import load_file
@@ -25,6 +26,10 @@ from .finegan import (
     FineGANGenerator,
     build_discriminators,
 )
+
+Source = str | Path | Mapping[str, Tensor]
+Table = Sequence[tuple[str, str]]
+Network = TypeVar("Network", bound=nn.Module)
 
 # A line names a layer, or a container whose layers are numbered alike on both sides: in an
 # up-block 1 is the convolution and 2 its BatchNorm. Where two lines fit, the first counts.
@@ -78,7 +83,7 @@ CODE_DISCRIMINATOR = (  # D_p and D_c
 )
 
 
-def load_official_generator(source) -> FineGANGenerator:
+def load_official_generator(source: Source) -> FineGANGenerator:
     """The authors' generator as ours, on the CPU, in training mode and float32.
 
     Args:
@@ -98,7 +103,7 @@ def load_official_generator(source) -> FineGANGenerator:
 
 
 def load_official_discriminators(
-    background, parent, child
+    background: Source, parent: Source, child: Source
 ) -> tuple[BackgroundDiscriminator, CodeDiscriminator, CodeDiscriminator]:
     """The authors' D_b, D_p and D_c as ours, on the CPU, in training mode and float32.
 
@@ -113,8 +118,13 @@ def load_official_discriminators(
     config = _discriminator_config(*states)
     with torch.device("meta"):
         networks = build_discriminators(config)
+    d_b, d_p, d_c = networks
     tables = (BACKGROUND_DISCRIMINATOR, CODE_DISCRIMINATOR, CODE_DISCRIMINATOR)
-    return tuple(map(_fill, networks, states, tables))
+    return (
+        _fill(d_b, states[0], tables[0]),
+        _fill(d_p, states[1], tables[1]),
+        _fill(d_c, states[2], tables[2]),
+    )
 
 
 def to_official_generator(generator: FineGANGenerator) -> dict[str, Tensor]:
@@ -145,7 +155,8 @@ def to_official_discriminator(
         InputError: if it is not a 128-pixel discriminator normalised as the authors' are.
     """
     if isinstance(discriminator, BackgroundDiscriminator):
-        table, same = BACKGROUND_DISCRIMINATOR, discriminator.input_size == 126
+        table: Table = BACKGROUND_DISCRIMINATOR
+        same = discriminator.input_size == 126
     else:
         table = CODE_DISCRIMINATOR
         same = "trunk.14.weight" in discriminator.state_dict()
@@ -161,7 +172,7 @@ def to_official_discriminator(
 # ------------------------------------------------------------------------------------- files
 
 
-def _read_state(source) -> dict[str, Tensor]:
+def _read_state(source: Source) -> dict[str, Tensor]:
     """A file or a state dict as {name without "module.": tensor}."""
     state = source if isinstance(source, Mapping) else _read_file(Path(source))
     if not isinstance(state, Mapping) or not all(
@@ -186,7 +197,7 @@ def _read_state(source) -> dict[str, Tensor]:
     return dict(state)
 
 
-def _read_file(path: Path):
+def _read_file(path: Path) -> Any:
     if not path.is_file():
         raise InputError(
             "no such file of weights", seen=str(path), cure="Check the path for a typing error."
@@ -236,7 +247,9 @@ def _generator_config(state: dict[str, Tensor]) -> FineGANConfig:
     )
 
 
-def _discriminator_config(background, parent, child) -> FineGANConfig:
+def _discriminator_config(
+    background: dict[str, Tensor], parent: dict[str, Tensor], child: dict[str, Tensor]
+) -> FineGANConfig:
     widths = [
         _length(background, "patchgan_img_code_s16.0.weight", 0),
         _length(parent, "img_code_s16.0.weight", 0),
@@ -272,7 +285,7 @@ def _length(state: dict[str, Tensor], name: str, axis: int, less: int = 0) -> in
 # ------------------------------------------------------------------------------------- names
 
 
-def _fill(network: nn.Module, state: dict[str, Tensor], table) -> nn.Module:
+def _fill(network: Network, state: dict[str, Tensor], table: Table) -> Network:
     """Put an official state into a network built on the meta device, after checking all of it."""
     expected = _to_official(network, table)
     for name, tensor in expected.items():
@@ -308,13 +321,13 @@ def _copy(tensor: Tensor) -> Tensor:
     return tensor.detach().to("cpu", floats).clone()
 
 
-def _to_official(network: nn.Module, table) -> dict[str, Tensor]:
+def _to_official(network: nn.Module, table: Table) -> dict[str, Tensor]:
     swapped = [(ours, theirs) for theirs, ours in table]
     state = network.state_dict()
     return {_renamed(name, swapped): tensor.detach().clone() for name, tensor in state.items()}
 
 
-def _renamed(name: str, table) -> str:
+def _renamed(name: str, table: Table) -> str:
     """A tensor's name with its layer's name exchanged for the one beside it in the table."""
     left, right = next(pair for pair in table if name.startswith(pair[0] + "."))
     return right + name.removeprefix(left)

@@ -84,7 +84,7 @@ class SimpleGANGenerator(nn.Module):
         features = self.second_stage(both, self.first_stage(both, self.stem(code, z)))
         return torch.tanh(self.image(features))
 
-    def draw_codes(self, n: int, rng: torch.Generator) -> tuple[Tensor]:
+    def draw_codes(self, n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
         """Random input of :meth:`forward`, on the CPU: z (n, z_dim)."""
         return (torch.randn(n, self.config.z_dim, generator=rng),)
 
@@ -92,6 +92,7 @@ class SimpleGANGenerator(nn.Module):
 class InfoGANBaselineGenerator(SimpleGANGenerator):
     """A Simple-GAN with a one-hot child code: z (N, z_dim), c (N, N_c) → (N, 3, S, S)."""
 
+    config: InfoGANBaselineConfig
     inputs = Child()
 
     def draw_codes(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:

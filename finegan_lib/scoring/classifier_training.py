@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader
-from tqdm.auto import tqdm
 
 from ..base.errors import InputError
 from ..data import BirdsFolder, ToyBirds
@@ -19,9 +18,10 @@ from ..metrics.feature_networks import (
     SmallClassifier,
     ToyClassifier,
     save_network,
-    to_uint8,
 )
+from ..metrics.fit import fit
 from ..metrics.judges import POSE_SPREAD
+from ..metrics.reading import to_uint8
 from ..speed.devices import pick_device
 
 TILT_SPREAD = 16 / 12**0.5  # degrees: ToyBirds tilt uniformly between −8 and 8
@@ -106,24 +106,18 @@ def train_and_save_classifier(
 
 def train_toy_classifier(network, birds: ToyBirds, steps, batch_size=64, progress=True) -> None:
     """Child, background and pose together, on the same random crops and flips as a GAN sees."""
-    optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, steps)
     rng, device = np.random.default_rng(birds.seed), next(network.parameters()).device
-    bar = tqdm(range(steps), "training the classifier", disable=not progress)
-    network.train()
-    for step in bar:
+
+    def loss(step: int) -> Tensor:
         rows = rng.integers(len(birds), size=batch_size)
         images, targets = views_with_truth(birds, rows, draws=step)
         features = network.embed(images.to(device))
         child, background, pose = (target.to(device) for target in targets)
-        loss = F.cross_entropy(network.child(features), child)
-        loss = loss + F.cross_entropy(network.background(features), background)
-        loss = loss + F.mse_loss(network.pose(features), pose)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        bar.set_postfix(loss=f"{loss.item():.2f}", refresh=False)
+        named = F.cross_entropy(network.child(features), child)
+        named = named + F.cross_entropy(network.background(features), background)
+        return named + F.mse_loss(network.pose(features), pose)
+
+    fit(network, loss, steps, 4e-3, name="training the classifier", progress=progress)
     network.eval().cpu()
 
 
@@ -174,21 +168,16 @@ def train_photo_classifier(network, folder, steps, batch_size, seed=0, progress=
     order = np.random.default_rng(seed).permutation(len(folder))
     test, training = np.sort(order[::10]), np.setdiff1d(order, order[::10])
     device = next(network.parameters()).device
-    optimiser = torch.optim.AdamW(network.parameters(), 1e-4, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, [3e-4], steps + 1, pct_start=0.1)
-    bar = tqdm(total=steps, desc="fine-tuning", disable=not progress)
-    network.train()
-    for images, index in _photo_batches(folder, training, batch_size, steps, seed):
+    batches = _photo_batches(folder, training, batch_size, steps, seed)
+
+    def loss(step: int) -> Tensor:
+        images, index = next(batches)
         labels = torch.from_numpy(folder.child_index[index]).to(device)
         logits = network(to_uint8(images).to(device)).logits
-        loss = F.cross_entropy(logits, labels, label_smoothing=0.1)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        bar.update()
-        bar.set_postfix(loss=f"{loss.item():.2f}", refresh=False)
-    bar.close()
+        return F.cross_entropy(logits, labels, label_smoothing=0.1)
+
+    options = {"name": "fine-tuning", "rise": 0.1, "schedule_steps": steps + 1}
+    fit(network, loss, steps, 3e-4, progress=progress, **options)
     network.eval()
     right = 0
     for rows in np.array_split(test, -(-len(test) // batch_size)):
@@ -218,23 +207,18 @@ def train_small_classifier(
         ``child_accuracy``, ``n_images`` and ``n_test``.
     """
     device, rng = next(network.parameters()).device, np.random.default_rng(seed)
-    optimiser = torch.optim.AdamW(network.parameters(), 3e-3, weight_decay=5e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, steps + 1)
     labels = torch.as_tensor(np.asarray(labels))
-    bar = tqdm(range(steps), "training the set's own classifier", disable=not progress)
-    network.train()
+
+    def loss(step: int) -> Tensor:
+        chosen = rng.choice(rows, size=batch_size)
+        images = birds.batch([(int(row), step) for row in chosen]).child_crop
+        logits = network.child(network.embed(augment(images).to(device)))
+        return F.cross_entropy(logits, labels[chosen].to(device), label_smoothing=0.1)
+
+    options = {"name": "training the set's own classifier", "progress": progress}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        for step in bar:
-            chosen = rng.choice(rows, size=batch_size)
-            images = birds.batch([(int(row), step) for row in chosen]).child_crop
-            logits = network.child(network.embed(augment(images).to(device)))
-            loss = F.cross_entropy(logits, labels[chosen].to(device), label_smoothing=0.1)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            bar.set_postfix(loss=f"{loss.item():.2f}", refresh=False)
+        fit(network, loss, steps, 3e-3, weight_decay=5e-2, schedule_steps=steps + 1, **options)
     network.eval().cpu()
     test, right = np.setdiff1d(np.arange(len(birds)), rows), 0
     for part in np.array_split(test, -(-len(test) // 250) or 1):

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
-from tqdm.auto import tqdm
 
+from ..metrics.fit import fit
 from ..metrics.judges import POSE_NAMES, POSE_SPREAD, Judges, JudgesConfig, without_object
 
 
@@ -91,20 +91,13 @@ def train_judges(dataset, *, seed=0, steps=3000, batch_size=40, progress=True) -
         dataset.n_children,
         len(dataset.background_names),
     )
-    judges = Judges(config, {"tilt_spread": tilt_spread}).train()
-    optimiser = torch.optim.AdamW(judges.parameters(), 3e-3, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 4e-3, steps)
-    bar = tqdm(range(steps), "training judges", disable=not progress)
-    for _ in bar:
+    judges = Judges(config, {"tilt_spread": tilt_spread})
+
+    def losses(step: int) -> dict[str, Tensor]:
         rows = torch.randint(len(examples.images), (batch_size,))
-        losses = judge_losses(judges, Examples(*(field[rows] for field in examples)))
-        optimiser.zero_grad(set_to_none=True)
-        sum(losses.values()).backward()
-        optimiser.step()
-        schedule.step()
-        bar.set_postfix(
-            {name: f"{loss.item():.2f}" for name, loss in losses.items()}, refresh=False
-        )
+        return judge_losses(judges, Examples(*(field[rows] for field in examples)))
+
+    fit(judges, losses, steps, 4e-3, name="training judges", progress=progress)
     return judges.eval().requires_grad_(False)
 
 

@@ -43,6 +43,7 @@ from ..metrics.chance import dice_labels
 from ..metrics.clustering import agreement, kmeans_labels
 from ..metrics.code_classifiers import DiscoveryConfig, real_inputs
 from ..metrics.feature_networks import SmallClassifier, load_network, network_digest, save_network
+from ..metrics.image_quality import compare_statistics, further_metrics, kid
 from ..metrics.imagenet_features import available
 from ..models.generators import inputs_of
 from ..speed.devices import pick_device
@@ -51,8 +52,6 @@ from ..training.pretrained import load_generator
 from .classifier_training import train_small_classifier
 from .quality import (
     cached_statistics,
-    compare_statistics,
-    kid,
     pictures_digest,
     read_statistics,
     real_pictures,
@@ -233,7 +232,7 @@ def quality_through(
     """KID first, then FID and IS, of uint8 pictures (N, 3, S, S) seen by one network.
 
     Returns:
-        :func:`~finegan_lib.scoring.quality.compare_statistics`, the distances first;
+        :func:`~finegan_lib.metrics.image_quality.compare_statistics`, the distances first;
         ``kid_kept_out``, to the photographs that were not trained on, where there are some; and
         what it was made of.
     """
@@ -378,6 +377,7 @@ def summary(scores: dict) -> str:
             + (f" (kept out {q['kid_kept_out']:.4f})" if "kid_kept_out" in q else "")
             + f"   FID {q['fid']:.2f} (two halves of the real ones {q['real_halves_fid']:.2f})"
             f"   IS {q['inception_score']:.2f} (real {q['real_inception_score']:.2f})",
+            *(f"  {m.title} {q[m.key]:.{m.digits}f}" for m in further_metrics() if m.key in q),
         ]
     if "discovery" in scores:
         lines.append("categories of the photographs      AMI    NMI    ARI    accuracy")

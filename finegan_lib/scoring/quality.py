@@ -1,24 +1,7 @@
-"""How good generated pictures are: Inception Score, FID and KID.
+"""Inception Score, FID and KID of a generator: draw pictures, read them, compare.
 
-**Inception Score** (Salimans et al. 2016, arXiv 1606.03498). A classifier reads every picture x:
-
-    IS = exp( E_x KL( p(y|x) ‖ p(y) ) ),  p(y) = E_x p(y|x)
-
-between 1 and the number of classes; high when every picture is clearly *something* and all
-together are *many things*. It never looks at a real picture.
-
-**Fréchet Inception distance** (Heusel et al. 2017, arXiv 1706.08500). A Gaussian (mean μ,
-covariance Σ) describes the features of real pictures, another one those of generated pictures:
-
-    FID = |μ_r − μ_g|² + tr(Σ_r + Σ_g − 2 (Σ_r Σ_g)^½)
-
-0 for equal Gaussians. Its estimate is too large by about 1/N, so compare equal N only.
-
-**Kernel Inception distance** (Bińkowski et al. 2018, arXiv 1801.01401): the squared maximum mean
-discrepancy of the features under the kernel (x·y/D + 1)³, estimated without bias; may be negative.
-
-torchmetrics computes the three formulas. This module prepares their inputs, where most errors
-occur:
+The formulas are :mod:`finegan_lib.metrics.image_quality`'s. This module prepares their inputs,
+where most errors occur:
 
 * pictures are **uint8**, rounded (not cut off) from [-1, 1], generated ones and real ones alike;
 * the network resizes them itself, the same way for both (see `feature_networks`);
@@ -29,9 +12,7 @@ occur:
 * running sums are float64 and can be added, so that shards may be read anywhere.
 """
 
-import contextlib
 import hashlib
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -47,152 +28,44 @@ from ..base.errors import InputError
 from ..base.files import cache_folder
 from ..data import BirdsFolder, ToyBirds
 from ..data.pictures import middle_square, need_pictures, read_rgb
-from ..metrics.feature_networks import load_network, network_digest, to_uint8
+from ..metrics.feature_networks import load_network, network_digest
+from ..metrics.image_quality import (
+    METRICS,
+    FeatureSums,
+    Statistics,
+    compare_statistics,
+    fid,
+    inception_score,
+    kid,
+)
+from ..metrics.reading import to_uint8
 from ..models.generators import balanced_codes, final_image
 from ..speed import distributed
 from ..speed.devices import pick_device
 from ..training.pretrained import load_generator, need_toybirds
 
+# The names that belong to a comparison of pictures, formulas included.
+__all__ = [
+    "FeatureSums",
+    "Statistics",
+    "balanced_codes",
+    "cached_statistics",
+    "compare_statistics",
+    "evaluate_quality",
+    "fid",
+    "inception_score",
+    "kid",
+    "pictures_digest",
+    "quality_table",
+    "read_statistics",
+    "real_pictures",
+    "sample_pictures",
+    "unmade_pictures",
+]
+
 STATISTICS_VERSION = 1
 KID_ROWS = 10_000  # feature rows kept for the KID, and with a real set's statistics
 TOY_SEED = 100  # of the real ToyBirds: a world of pictures that no preset trains on
-
-
-# ------------------------------------------------------------------------------------- formulas
-
-
-def inception_score(logits: Tensor, splits: int = 10, seed: int = 0) -> tuple[float, float]:
-    """Mean and standard deviation of the Inception Score over random splits.
-
-    Args:
-        logits: (N, K) of a classifier. They are shuffled (by ``seed``) before they are split: in
-            class order, each split would hold a few classes only, and score low.
-        splits: how many parts; each needs many more pictures than there are classes.
-
-    Returns:
-        The mean, and the population standard deviation (over n, as in the first implementation). It
-        measures how much the parts differ, not the error of the mean.
-
-    Raises:
-        InputError: if there are fewer pictures than splits.
-    """
-    metrics = _torchmetrics()
-    if not 1 <= splits <= len(logits):
-        raise InputError(
-            "the Inception Score needs between 1 and N splits",
-            seen=f"{splits} splits, N={len(logits)}",
-            cure="Lower the splits or give more pictures.",
-        )
-    with _seeded(seed):
-        metric = metrics.inception.InceptionScore(feature=nn.Identity(), splits=splits)
-        metric.update(logits.double())
-        mean, sd = metric.compute()
-    n = min(splits, len(logits))
-    return float(mean), float(sd) * ((n - 1) / n) ** 0.5 if n > 1 else 0.0  # torch's is over n − 1
-
-
-@dataclass(frozen=True)
-class FeatureSums:
-    """Running sums of (N, D) features in float64, enough for an FID. They can be added.
-
-    ``count`` N; ``total`` (D,) the sum of the rows; ``outer`` (D, D) the sum of their outer
-    products.
-    """
-
-    count: int
-    total: Tensor
-    outer: Tensor
-
-    @classmethod
-    def of(cls, features: Tensor) -> "FeatureSums":
-        """The sums of (N, D) features."""
-        features = features.cpu().double()
-        return cls(len(features), features.sum(0), features.T @ features)
-
-    def __add__(self, other: "FeatureSums") -> "FeatureSums":
-        return FeatureSums(
-            self.count + other.count, self.total + other.total, self.outer + other.outer
-        )
-
-    @property
-    def mean(self) -> Tensor:
-        """(D,)."""
-        return self.total / self.count
-
-    @property
-    def covariance(self) -> Tensor:
-        """(D, D), over N − 1."""
-        return (self.outer - self.count * torch.outer(self.mean, self.mean)) / (self.count - 1)
-
-
-def fid(real: Tensor | FeatureSums, fake: Tensor | FeatureSums) -> float:
-    """The Fréchet distance of two sets of features, (N, D) and (M, D), or of their sums.
-
-    Raises:
-        InputError: for fewer than 2 rows, or different D.
-    """
-    metrics = _torchmetrics()
-    real, fake = (s if isinstance(s, FeatureSums) else FeatureSums.of(s) for s in (real, fake))
-    if min(real.count, fake.count) < 2 or real.total.shape != fake.total.shape:
-        raise InputError(
-            "an FID needs two sets of at least 2 pictures in the same features",
-            seen=f"{real.count} × {len(real.total)} and {fake.count} × {len(fake.total)}",
-            cure="Give more pictures, read by one network.",
-        )
-    identity = nn.Identity()
-    identity.num_features = len(real.total)
-    metric = metrics.fid.FrechetInceptionDistance(feature=identity)
-    metric.orig_dtype = torch.float64  # what the result is cast to; update() would have set it
-    for name, sums in (("real", real), ("fake", fake)):
-        setattr(metric, f"{name}_features_sum", sums.total)
-        setattr(metric, f"{name}_features_cov_sum", sums.outer)
-        setattr(metric, f"{name}_features_num_samples", torch.tensor(sums.count))
-    metric._update_count = 1  # the sums were made elsewhere; keeps compute() from warning
-    return float(metric.compute())
-
-
-def kid(
-    real: Tensor, fake: Tensor, *, subsets: int = 50, subset_size: int = 1000, seed: int = 0
-) -> tuple[float, float]:
-    """Kernel Inception distance of (N, D) and (M, D) features: mean and sd over random subsets.
-
-    Subsets are at most as large as the smaller set. With very few pictures they overlap so much
-    that the standard deviation has no meaning.
-    """
-    metrics = _torchmetrics()
-    size = min(subset_size, len(real), len(fake))
-    with _seeded(seed):
-        metric = metrics.kid.KernelInceptionDistance(
-            nn.Identity(), subsets=subsets, subset_size=size
-        )
-        metric.update(real.double(), real=True)
-        metric.update(fake.double(), real=False)
-        mean, sd = metric.compute()
-    return float(mean), float(sd)
-
-
-def _torchmetrics():
-    try:
-        import torchmetrics.image.fid
-        import torchmetrics.image.inception
-        import torchmetrics.image.kid
-    except ImportError as error:
-        raise InputError(
-            "image quality needs torchmetrics",
-            seen="not installed",
-            cure='Install it: pip install "finegan-lib[metrics]".',
-        ) from error
-    return torchmetrics.image
-
-
-@contextlib.contextmanager
-def _seeded(seed: int):
-    """torch's global random numbers set for a while: torchmetrics has no seed of its own."""
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Metric `.*` will save all extracted features")
-        warnings.filterwarnings("ignore", r"std\(\): degrees of freedom")  # one split
-        torch.manual_seed(seed)
-        yield
 
 
 # ------------------------------------------------------------------------------------- pictures
@@ -286,26 +159,6 @@ def real_pictures(
 
 
 # ------------------------------------------------------------------------------------- statistics
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """All that the three scores need of one set of pictures.
-
-    ``sums`` of every second picture, from the first and from the second one on (their FID is what
-    a perfect generator would get at half the number); ``features`` (≤ KID_ROWS, D) float32;
-    ``logits`` (N, K) float32.
-    """
-
-    even: FeatureSums
-    odd: FeatureSums
-    features: Tensor
-    logits: Tensor
-
-    @property
-    def sums(self) -> FeatureSums:
-        """Of all pictures."""
-        return self.even + self.odd
 
 
 @torch.no_grad()
@@ -421,27 +274,6 @@ def _unpacked(tensors: dict[str, Tensor]) -> Statistics:
 # ------------------------------------------------------------------------------------- all together
 
 
-def compare_statistics(real: Statistics, fake: Statistics, *, splits=10, seed=0) -> dict:
-    """IS, FID and KID of two sets, with the real set's own values beside them.
-
-    Returns:
-        ``inception_score``, ``inception_score_sd``, ``fid``, ``kid``, ``kid_sd``; and the
-        controls ``real_inception_score`` (what real pictures get: more would be suspicious) and
-        ``real_halves_fid`` (of one half of the real pictures to the other).
-    """
-    score, sd = inception_score(fake.logits, splits, seed)
-    distance, distance_sd = kid(real.features, fake.features, seed=seed)
-    return {
-        "inception_score": score,
-        "inception_score_sd": sd,
-        "fid": fid(real.sums, fake.sums),
-        "kid": distance,
-        "kid_sd": distance_sd,
-        "real_inception_score": inception_score(real.logits, splits, seed)[0],
-        "real_halves_fid": fid(real.even, real.odd),
-    }
-
-
 @distributed.joined()
 def evaluate_quality(
     checkpoint,
@@ -502,15 +334,19 @@ def evaluate_quality(
 
 def quality_table(scores: dict) -> str:
     """The scores of `evaluate_quality` as a few lines to print."""
-    return "\n".join(
-        (
-            f"{scores['n']} pictures of {scores['generator']} ({scores['checkpoint']}) against "
-            f"{scores['n_real']} real ones of {scores['data']}, seen by: {scores['network']}",
-            "                       generated           real",
-            f"Inception Score  {scores['inception_score']:9.2f} ± "
-            f"{scores['inception_score_sd']:.2f}  {scores['real_inception_score']:13.2f}",
-            f"FID              {scores['fid']:9.3f}         {scores['real_halves_fid']:13.3f}"
-            "  (two halves)",
-            f"KID              {scores['kid']:9.4f} ± {scores['kid_sd']:.4f}",
-        )
-    )
+    lines = [
+        f"{scores['n']} pictures of {scores['generator']} ({scores['checkpoint']}) against "
+        f"{scores['n_real']} real ones of {scores['data']}, seen by: {scores['network']}",
+        "                       generated           real",
+    ]
+    return "\n".join([*lines, *(_line(metric, scores) for metric in METRICS)])
+
+
+def _line(metric, scores: dict) -> str:
+    """One score: generated, ± its deviation, and what the real pictures get."""
+    digits, sd = metric.digits, scores.get(f"{metric.key}_sd")
+    deviation = "" if sd is None else f" ± {sd:.{digits}f}"
+    line = f"{metric.title:15}  {scores[metric.key]:9.{digits}f}{deviation:9}"
+    if metric.control:
+        line += f"{scores[metric.control_key]:13.{digits}f}"
+    return line.rstrip() + (f"  ({metric.note})" if metric.note else "")

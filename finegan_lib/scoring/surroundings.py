@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.folder import MARGIN
+from ..data.plausible import MARGIN
 from ..discovery.code_classifiers import as_finegan
 from ..metrics.code_classifiers import classify, shrink
 from ..models import FineGANGenerator

@@ -2,9 +2,11 @@
 
 The groups are free codes, contrast, masks, poses and repairs. Each names its source and its effect
 ("Worth"). The numbers for ToyBirds are from ``results/ablation.json``, which has the commands;
-higher is better. Two more groups are in :mod:`.views` (what the code heads see) and :mod:`.judging`
-(what D_c judges).
+higher is better. Two more groups are in :mod:`.views` (what the code heads see) and
+:mod:`.adversarial` (what D_c judges).
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +17,13 @@ from ..codes import Codes, one_hot
 from ..data.example import TrainingExample
 from ..models.finegan import ContrastiveHead, FineGANOutput, PoseReader, Stage
 from . import leading, siblings
-from .judging import deceived
-from .parts import System, descend, frozen
+from .adversarial import deceived
+from .networks import FineGANNetworks
+from .parts import descend, frozen, total
 from .views import code_view, noisy, random_affine
 
 
-class FreeCodes(System):
+class FreeCodes(FineGANNetworks):
     """Codes that are not tied, in training.
 
     Source: our own. In the paper b = c and p is c's parent in training, so a generator may draw a
@@ -54,7 +57,7 @@ class FreeCodes(System):
         return max(1, round(n * (1 - self.recipe.free_child)))
 
 
-class Contrast(System):
+class Contrast(FineGANNetworks):
     """Codes as points in the space of the images' features: D_c as an encoder.
 
     Source: C3-GAN, Kim and Ha, 2022, and its code.
@@ -91,7 +94,7 @@ class Contrast(System):
             return losses.code_contrast_loss(features, self.contrastive.centroids, codes.c_index)
 
 
-class Masks(System):
+class Masks(FineGANNetworks):
     """Losses on the masks, which the paper does not have.
 
     Source: our own; the pull towards 0 and 1 and the range of areas are common in work on
@@ -104,16 +107,16 @@ class Masks(System):
     def mask_terms(self, fake: FineGANOutput, codes: Codes) -> dict[str, Tensor]:
         """The recipe's additions on the masks, those that are switched on."""
         recipe, masks = self.recipe, (fake.parent.mask, fake.child.mask)
-        terms = {}
+        terms: dict[str, Tensor] = {}
         if recipe.mask_pull:
             terms["pull"] = recipe.mask_pull * losses.mask_pull_loss(masks[1], masks[0])
         if recipe.mask_pull_back:
             terms["pull_back"] = recipe.mask_pull_back * losses.mask_pull_loss(*masks)
         if recipe.mask_binary:
-            terms["binary"] = recipe.mask_binary * sum(map(losses.mask_binary_loss, masks))
+            terms["binary"] = recipe.mask_binary * total(map(losses.mask_binary_loss, masks))
         if recipe.mask_area:
             low, high = recipe.mask_smallest, recipe.mask_largest
-            terms["area"] = recipe.mask_area * sum(
+            terms["area"] = recipe.mask_area * total(
                 losses.mask_area_loss(mask, low, high) for mask in masks
             )
         if recipe.mask_lean:
@@ -122,7 +125,7 @@ class Masks(System):
         return terms
 
 
-class Poses(System):
+class Poses(FineGANNetworks):
     """InfoGAN's bound for the noise z: the parent mask must show it.
 
     Source: our own, after InfoGAN. Worth: off in every preset, and not measured.
@@ -140,7 +143,7 @@ class Poses(System):
         return losses.gaussian_information_loss(mean, log_variance, codes.z[:, :n]) / n
 
 
-class Repairs(System):
+class Repairs(FineGANNetworks):
     """Codes that are idle get something to draw: between two steps, at set fractions of the run.
 
     Source: our own; twins that start anew are as unused codes in vector quantisation, and leading
@@ -164,9 +167,10 @@ class Repairs(System):
             siblings.restart(self, found, rng)
         return found
 
-    def repair(self, step: int, stop: int, real_images, seed: int) -> str:
+    def repair(self, step: int, stop: int, real_images: Callable[[int], Tensor], seed: int) -> str:
         """Whatever of ``restart_at``, ``lead_parents`` and ``lead_children`` is due now."""
-        recipe, told = self.recipe, []
+        recipe = self.recipe
+        told: list[str] = []
         if recipe.child_restart > 0 and is_due(recipe.restart_at, step, stop):
             found = self.restart_twins(torch.Generator().manual_seed(seed))
             told.append(f"{len(found)} children drew what a sibling draws, and start anew")
@@ -176,9 +180,15 @@ class Repairs(System):
         )
         if parents or children:
             images = real_images(leading.IN_TRAINING.n_real)
-            options = {"parents": parents, "children": children, "seed": seed % 2**32}
-            found = leading.cover_system(self, images, leading.IN_TRAINING, **options)
-            told.append(leading.summary(found))
+            led = leading.cover_system(
+                self,
+                images,
+                leading.IN_TRAINING,
+                parents=parents,
+                children=children,
+                seed=seed % 2**32,
+            )
+            told.append(leading.summary(led))
         return "\n".join(told)
 
 
@@ -192,7 +202,9 @@ class Additions(FreeCodes, Contrast, Masks, Poses, Repairs):
 
     def more_heads(self) -> tuple[list[nn.Module], list[nn.Module]]:
         """Networks beyond the paper's: those that learn with D_c, and those with the readers."""
-        recipe, judging, reading = self.recipe, [], []
+        recipe = self.recipe
+        judging: list[nn.Module] = []
+        reading: list[nn.Module] = []
         if recipe.contrastive_child:
             self.contrastive = ContrastiveHead(self.config, self.d_child.trunk.out_channels)
             judging.append(self.contrastive)
@@ -207,20 +219,28 @@ class Additions(FreeCodes, Contrast, Masks, Poses, Repairs):
             reading.append(self.pose_reader)
         return judging, reading
 
-    def more_updates(self, batch, fake: FineGANOutput, codes: Codes, rng) -> dict[str, Tensor]:
+    def more_updates(
+        self, batch: TrainingExample, fake: FineGANOutput, codes: Codes, rng: torch.Generator
+    ) -> dict[str, Tensor]:
         """Updates after D_c's: the contrastive head's."""
         if not self.recipe.contrastive_child:
             return {}
         return {"contrast_D": self.update_contrast(batch, fake, codes, rng)}
 
     def more_terms(
-        self, fake: FineGANOutput, codes: Codes, fake_logits: Tensor, real: Tensor | None, rng
+        self,
+        fake: FineGANOutput,
+        codes: Codes,
+        fake_logits: Tensor,
+        real: Tensor | None,
+        rng: torch.Generator,
     ) -> dict[str, Tensor]:
         """Terms of the generator's loss, of those that are switched on.
 
         A relativistic D_c's term takes the place of the paper's ``child``.
         """
-        recipe, terms = self.recipe, {}
+        recipe = self.recipe
+        terms: dict[str, Tensor] = {}
         if recipe.relativistic:
             terms["child"] = deceived(self, self.child_logits, fake_logits, real, rng)
         terms |= self.mask_terms(fake, codes)

@@ -21,7 +21,12 @@ SHIFT = 1 / 8  # largest shift, as a fraction of the side (DiffAugment's transla
 HOLE = 1 / 2  # side of the square that is cut out, as a fraction of the side (its cutout)
 
 
-def augment(images: Tensor, policies, strength: float | Tensor, rng) -> Tensor:
+def augment(
+    images: Tensor,
+    policies: tuple[str, ...],
+    strength: float | Tensor,
+    rng: torch.Generator,
+) -> Tensor:
     """Images, each policy applied to each of them with probability ``strength``.
 
     Args:
@@ -40,7 +45,7 @@ def augment(images: Tensor, policies, strength: float | Tensor, rng) -> Tensor:
     return images
 
 
-def colour(images: Tensor, rng) -> Tensor:
+def colour(images: Tensor, rng: torch.Generator) -> Tensor:
     """Brightness, saturation and contrast changed at random, a triple of numbers for each image.
 
     DiffAugment: brightness + U(−0.5, 0.5), saturation × U(0, 2) around the pixel's grey, contrast
@@ -55,7 +60,7 @@ def colour(images: Tensor, rng) -> Tensor:
     return mean + (0.5 + contrast) * (images - mean)
 
 
-def translation(images: Tensor, rng) -> Tensor:
+def translation(images: Tensor, rng: torch.Generator) -> Tensor:
     """Shift each image by whole pixels, up to :data:`SHIFT` of its side; what enters is grey, 0."""
     n, side = len(images), images.shape[-1]
     largest = round(side * SHIFT)
@@ -68,7 +73,7 @@ def translation(images: Tensor, rng) -> Tensor:
     return F.grid_sample(images, grid, mode="nearest", align_corners=False)
 
 
-def cutout(images: Tensor, rng) -> Tensor:
+def cutout(images: Tensor, rng: torch.Generator) -> Tensor:
     """Set a square of side :data:`HOLE` · S to 0 (grey); it may reach over the border."""
     n, side = len(images), images.shape[-1]
     hole = round(side * HOLE)

@@ -1,6 +1,6 @@
 """FineGAN's training step of the paper (section 3), and nothing else.
 
-Additions to the paper are in :mod:`.additions`, :mod:`.views` and :mod:`.judging`; the recipe
+Additions to the paper are in :mod:`.additions`, :mod:`.views` and :mod:`.adversarial`; the recipe
 switches them on. The step calls them at the lines marked with ``# +``. With the paper's recipe,
 each of these calls returns its input.
 """
@@ -14,9 +14,9 @@ from ..data.example import TrainingExample
 from ..models.finegan import FineGANConfig, FineGANGenerator, FineGANOutput, build_discriminators
 from ..speed import distributed
 from .additions import Additions
+from .adversarial import adapt_strength, discriminate, shown_to_d
 from .hard_negatives import HardNegatives
-from .judging import judge_together, shown_to_d
-from .parts import adam, average_of, descend, follow, frozen, weights_of
+from .parts import adam, average_of, descend, follow, frozen, total, weights_of
 from .recipe import Recipe
 from .views import code_view
 
@@ -49,7 +49,7 @@ class FineGANSystem(HardNegatives, Additions):
             "info": adam(weights_of(d_p.trunk, d_p.code, *reading, d_c.code), recipe),
         }
 
-    def step(self, batch: TrainingExample, rng: torch.Generator, hard=False) -> dict:
+    def step(self, batch: TrainingExample, rng: torch.Generator, hard: bool = False) -> dict:
         """One update of D_b and D_c, then of G together with the code readers.
 
         Args:
@@ -67,7 +67,7 @@ class FineGANSystem(HardNegatives, Additions):
         self.restart_children(rng)  # +
         return report
 
-    def learn(self, batch: TrainingExample, codes: Codes, rng) -> dict[str, Tensor]:
+    def learn(self, batch: TrainingExample, codes: Codes, rng: torch.Generator) -> dict:
         """The updates of a step, on given codes: the part of the step that runs on a GPU."""
         fake = self.generator(codes)
         report = {"D_b": self.update_d_background(batch, fake)}
@@ -98,12 +98,15 @@ class FineGANSystem(HardNegatives, Additions):
         descend(self.optimisers["D_b"], loss)
         return loss
 
-    def update_d_child(self, batch: TrainingExample, fake: FineGANOutput, rng) -> Tensor:
+    def update_d_child(
+        self, batch: TrainingExample, fake: FineGANOutput, rng: torch.Generator
+    ) -> Tensor:
         """D_c: child crops of real images against finished images C."""
         drawn = self.judged(fake.child.image)  # +
-        loss = judge_together(self, self.child_logits, batch.child_crop, drawn, rng)
-        descend(self.optimisers["D_c"], loss)
-        return loss
+        seen = discriminate(self, self.child_logits, batch.child_crop, drawn, rng)
+        descend(self.optimisers["D_c"], seen.loss)
+        adapt_strength(self, seen)  # +
+        return seen.loss
 
     def child_logits(self, *batches: Tensor) -> tuple[Tensor, ...]:
         """D_c's real/fake logits of several batches, in one pass: each (N, 3, S, S) → (N,)."""
@@ -111,12 +114,9 @@ class FineGANSystem(HardNegatives, Additions):
         return tuple(self.d_child.real_fake(seen).flatten() for seen in features)
 
     def update_generator(
-        self, fake: FineGANOutput, codes: Codes, rng, real: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        """G, and with it D_p and D_c's code head, on the generator's loss.
-
-        ``real``, child crops (N, 3, S, S), is needed by a relativistic D_c only.
-        """
+        self, fake: FineGANOutput, codes: Codes, rng: torch.Generator, real: Tensor | None = None
+    ) -> dict:
+        """G, with D_p and D_c's code head; ``real``: child crops, for a relativistic D_c."""
         recipe, d_child = self.recipe, self.d_child
         with frozen(self.d_background, d_child.trunk, d_child.real_fake):
             aux, background_logits = self.d_background(fake.background.image)
@@ -137,6 +137,6 @@ class FineGANSystem(HardNegatives, Additions):
                 information_weight=recipe.information_weight,
             )
             terms |= self.more_terms(fake, codes, fake_logits, real, rng)  # +
-            descend([self.optimisers["G"], self.optimisers["info"]], sum(terms.values()))
+            descend([self.optimisers["G"], self.optimisers["info"]], total(terms.values()))
         areas = {"area_p": fake.parent.mask, "area_c": fake.child.mask}
         return terms | {name: mask.detach().mean() for name, mask in areas.items()}

@@ -1,13 +1,13 @@
 """One training step of the plain GAN, of lesson 01."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import losses
 from ..data.example import TrainingExample
 from ..models.gan import GANConfig, GANDiscriminator, GANGenerator
 from ..speed.distributed import draw
-from .judging import refuse_additions
+from .adversarial import refuse_additions
 from .parts import System, adam, average_of, descend, follow, frozen
 from .recipe import Recipe
 
@@ -15,7 +15,9 @@ from .recipe import Recipe
 class GANSystem(System):
     """Generator and discriminator of Goodfellow et al. (2014), non-saturating or hinge loss."""
 
-    make_generator = GANGenerator
+    config: GANConfig
+    discriminator: GANDiscriminator
+    make_generator: type[nn.Module] = GANGenerator
     takes_additions = False  # to what D judges
 
     def __init__(self, config: GANConfig, recipe: Recipe):
@@ -31,7 +33,7 @@ class GANSystem(System):
             "D": adam(self.discriminator.parameters(), recipe, recipe.slower_d),
         }
 
-    def step(self, batch: TrainingExample, rng: torch.Generator, hard=False) -> dict:
+    def step(self, batch: TrainingExample, rng: torch.Generator, hard: bool = False) -> dict:
         """One update of D, then of G. Returns the losses, scalars."""
         real = batch.child_crop
         d_loss, g_loss = losses.adversarial_losses(self.recipe.adversarial)

@@ -1,17 +1,20 @@
 """FineGAN's second phase, and the picture that shows how far a training is."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from ..codes import Codes
 from ..speed import distributed
-from .parts import System, image_grid
+from .networks import FineGANNetworks
+from .parts import image_grid
 
 
-class HardNegatives(System):
+class HardNegatives(FineGANNetworks):
     """The paper's own second phase (supplementary 7.2): codes that D_c reads badly."""
 
-    def drawn_by(self, hard: bool):
+    def drawn_by(self, hard: bool) -> Callable[[int, torch.Generator], Codes]:
         """The function that draws the codes of a step: :meth:`hard_codes`, or ``draw_codes``."""
         return self.hard_codes if hard else self.draw_codes
 
@@ -24,15 +27,16 @@ class HardNegatives(System):
         supplementary 7.2, "hard negatives").
         """
         device = next(self.generator.parameters()).device
-        pool, confidence = [], []
+        drawn: list[Codes] = []
+        confidence: list[Tensor] = []
         for _ in range(self.recipe.hard_pool):
             codes = self.draw_codes(n, rng)
             on_device = codes.to(device)
             _, child = self.generator.draw_foregrounds(on_device, on_device.z.new_zeros(1))
             log_q = self.d_child.code_logits(child.masked_foreground).float().log_softmax(1)
             confidence.append(log_q.gather(1, on_device.c_index[:, None])[:, 0].cpu())
-            pool.append(codes)
-        pool = Codes(*(torch.cat(parts) for parts in zip(*pool, strict=True)))
+            drawn.append(codes)
+        pool = Codes(*(torch.cat(parts) for parts in zip(*drawn, strict=True)))
         hardest, judged = torch.cat(confidence).argsort(stable=True), self.n_judged(n)
         last = hardest % n >= judged  # stay last: D_c's real/fake head does not see them
         return pool.select(torch.cat([hardest[~last][:judged], hardest[last][: n - judged]]))

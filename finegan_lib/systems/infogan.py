@@ -8,7 +8,7 @@ from ..codes import one_hot
 from ..data.example import TrainingExample
 from ..models.infogan import InfoGANConfig, InfoGANDiscriminator, InfoGANGenerator
 from ..speed import distributed
-from .judging import refuse_additions
+from .adversarial import refuse_additions
 from .parts import System, adam, average_of, descend, follow, frozen, image_grid
 from .recipe import Recipe
 
@@ -19,6 +19,8 @@ class InfoGANSystem(System):
     As in FineGAN's child discriminator the information loss trains G and the Q head; the trunk that
     Q reads learns from real/fake alone. (InfoGAN's own code lets both losses move the trunk.)
     """
+
+    generator: InfoGANGenerator
 
     def __init__(self, config: InfoGANConfig, recipe: Recipe):
         super().__init__(recipe)
@@ -38,7 +40,7 @@ class InfoGANSystem(System):
         """z (n, z_dim), category indices (n,), continuous codes (n, n_continuous) in [-1, 1]."""
         return self.generator.draw_parts(n, rng)
 
-    def step(self, batch: TrainingExample, rng: torch.Generator, hard=False) -> dict:
+    def step(self, batch: TrainingExample, rng: torch.Generator, hard: bool = False) -> dict:
         """One update of D, then of G and Q together. Returns the losses, scalars."""
         real = batch.child_crop
         d_loss, g_loss = losses.adversarial_losses(self.recipe.adversarial)

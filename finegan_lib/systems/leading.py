@@ -28,6 +28,8 @@ columns only have to be nearer to the missing kind than to any other.
 """
 
 import copy
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -36,7 +38,9 @@ from torch.func import functional_call
 from tqdm.auto import tqdm
 
 from ..base.errors import InputError
+from ..codes import Codes
 from ..metrics.code_classifiers import (
+    CodeClassifier,
     DiscoveryConfig,
     augment,
     classify,
@@ -44,13 +48,16 @@ from ..metrics.code_classifiers import (
     shrink,
     train_code_classifier,
 )
+from ..models.finegan import FineGANGenerator
 from ..speed import distributed
 from . import siblings
+from .networks import FineGANNetworks
 from .sorting import CoverConfig, match, match_parents, sort_real
 
+RealFake = Callable[[Tensor], Tensor]  # D_c's logits of images
 COLUMNS = "child_stage.join.conv.weight"  # (2·channels, N_c + channels, 3, 3): one column per child
-# In a training there is more to come: half of the time that `cover` takes on a finished one.
-IN_TRAINING = CoverConfig(discovery=DiscoveryConfig(n_images=3000, epochs=4))
+# In a training there is more to come: a third of the time that `cover` takes on a finished one.
+IN_TRAINING = CoverConfig(steps=60, discovery=DiscoveryConfig(n_images=3000, epochs=4))
 # The weights with one column per parent: where p meets the noise, and where it meets the features.
 PARENT_COLUMNS = ("foreground_stem.linear.weight", "parent_stage.join.conv.weight")
 
@@ -64,7 +71,7 @@ class Painter:
         seed: of z and of the backgrounds.
     """
 
-    def __init__(self, generator, child: int, seed: int):
+    def __init__(self, generator: FineGANGenerator, child: int, seed: int):
         self.generator, self.child = generator, child
         self.hierarchy = generator.config.hierarchy()
         self.random = torch.Generator().manual_seed(seed)
@@ -77,7 +84,7 @@ class Painter:
         weight = self.weight.index_copy(1, torch.tensor([self.child]), column[:, None])
         return functional_call(self.generator, {COLUMNS: weight}, (codes,)).child.image
 
-    def codes(self, children: Tensor):
+    def codes(self, children: Tensor) -> Codes:
         """Random z and b for children (n,), p their parents."""
         n = len(children)
         z = torch.randn(n, self.generator.config.z_dim, generator=self.random)
@@ -92,7 +99,7 @@ class FamilyPainter(Painter):
         parent: index of the parent; the others as for `Painter`.
     """
 
-    def __init__(self, generator, parent: int, seed: int):
+    def __init__(self, generator: FineGANGenerator, parent: int, seed: int):
         super().__init__(generator, 0, seed)
         self.parent, self.children = parent, self.hierarchy.children_of(parent)
 
@@ -118,14 +125,23 @@ class FamilyPainter(Painter):
         return functional_call(self.generator, weights, (self.codes(children),)).child.image
 
 
-def lead(generator, judge, classifier, child: int, kind: int, config=None, *, seed=0) -> Tensor:
+def lead(
+    generator: FineGANGenerator,
+    real_fake: RealFake,
+    classifier: CodeClassifier,
+    child: int,
+    kind: int,
+    config: CoverConfig | None = None,
+    *,
+    seed: int = 0,
+) -> Tensor:
     """The column with which a child draws a kind best: (2·channels, 3, 3).
 
     The search starts from the column, of those of all children, that does best as it is.
 
     Args:
         generator: in evaluation mode; not changed.
-        judge: from images (N, 3, S, S) to logits (N,), high for real.
+        real_fake: from images (N, 3, S, S) to logits (N,), high for real.
         classifier: a `CodeClassifier` that tells the kinds of real images apart.
         child, kind: indices.
         seed: of the pictures and of how they are moved about.
@@ -136,7 +152,7 @@ def lead(generator, judge, classifier, child: int, kind: int, config=None, *, se
 
     def loss_of(column: Tensor) -> Tensor:
         images = painter.draw(column, config.batch_size)
-        return _distance(images, target, classifier, judge, config)
+        return _distance(images, target, classifier, real_fake, config)
 
     with torch.random.fork_rng(devices=[]):  # the augmentation draws from torch's own numbers
         torch.manual_seed(seed)
@@ -151,7 +167,15 @@ def lead(generator, judge, classifier, child: int, kind: int, config=None, *, se
     return column.detach()
 
 
-def lead_family(generator, judge, classifier, kinds: dict, config=None, *, seed=0) -> dict:
+def lead_family(
+    generator: FineGANGenerator,
+    real_fake: RealFake,
+    classifier: CodeClassifier,
+    kinds: dict,
+    config: CoverConfig | None = None,
+    *,
+    seed: int = 0,
+) -> dict:
     """The columns with which a parent and its children draw the kinds of a group best.
 
     The search starts from the columns of the parent, with its children's, that do best as they are.
@@ -171,7 +195,7 @@ def lead_family(generator, judge, classifier, kinds: dict, config=None, *, seed=
 
     def loss_of(columns: dict) -> Tensor:
         images = painter.draw_family(columns, drawn)
-        return _distance(images, target, classifier, judge, config)
+        return _distance(images, target, classifier, real_fake, config)
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -191,20 +215,33 @@ def lead_family(generator, judge, classifier, kinds: dict, config=None, *, seed=
     return {name: column.detach() for name, column in columns.items()}
 
 
-def _distance(images: Tensor, target: Tensor, classifier, judge, config: CoverConfig) -> Tensor:
+def _distance(
+    images: Tensor,
+    target: Tensor,
+    classifier: CodeClassifier,
+    real_fake: RealFake,
+    config: CoverConfig,
+) -> Tensor:
     """−E[log q(k|x)] − realism · E[D_c(x)] of images and the kinds k that they should show."""
     logits = classifier(augment(shrink(images, config.discovery.image_size)))
-    return F.cross_entropy(logits, target) - config.realism * judge(images).mean()
+    return F.cross_entropy(logits, target) - config.realism * real_fake(images).mean()
 
 
-def _descend(optimiser, loss: Tensor) -> None:
+def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
 
 
 @torch.no_grad()
-def share(generator, classifier, child: int, kind: int, column=None, config=None) -> float:
+def share(
+    generator: FineGANGenerator,
+    classifier: CodeClassifier,
+    child: int,
+    kind: int,
+    column: Tensor | None = None,
+    config: CoverConfig | None = None,
+) -> float:
     """Which part of 64 images of a child a classifier takes for a kind; with another column, if
     one is given."""
     painter = Painter(generator, child, seed=1)
@@ -213,7 +250,13 @@ def share(generator, classifier, child: int, kind: int, column=None, config=None
 
 
 @torch.no_grad()
-def family_share(generator, classifier, kinds: dict, columns=None, config=None) -> float:
+def family_share(
+    generator: FineGANGenerator,
+    classifier: CodeClassifier,
+    kinds: dict,
+    columns: dict | None = None,
+    config: CoverConfig | None = None,
+) -> float:
     """Which part of 64 images of a parent's children a classifier takes for their kinds."""
     children = sorted(kinds)
     parent = int(generator.config.hierarchy().parent_of[children[0]])
@@ -224,7 +267,9 @@ def family_share(generator, classifier, kinds: dict, columns=None, config=None) 
     return _share(images, target, classifier, config)
 
 
-def _share(images: Tensor, kinds: Tensor, classifier, config) -> float:
+def _share(
+    images: Tensor, kinds: Tensor, classifier: CodeClassifier, config: CoverConfig | None
+) -> float:
     images = shrink(images, (config or CoverConfig()).discovery.image_size)
     return float((classify(classifier, images)[0].argmax(1) == kinds).float().mean())
 
@@ -233,9 +278,9 @@ def _share(images: Tensor, kinds: Tensor, classifier, config) -> float:
 
 
 def cover_system(
-    system,
+    system: FineGANNetworks,
     images: Tensor,
-    config=None,
+    config: CoverConfig | None = None,
     *,
     parents: bool = False,
     children: bool = True,
@@ -272,10 +317,13 @@ def cover_system(
             seen=f"{len(images)} images, {n_children} children",
             cure="Give at least some tens of images per child.",
         )
-    generator, judge = fixed_copy(system.average), fixed_copy(system.d_child).real_fake_logits
+    generator, d_child = fixed_copy(system.average), fixed_copy(system.d_child)
     real = real_inputs(images, config.discovery.image_size)
     sorting = sort_real(generator, real, config, seed=seed, progress=progress)
-    found, families, moves, settled = {}, {}, [], {}
+    found: dict = {}
+    families: dict = {}
+    settled: dict = {}
+    moves: list[tuple] = []
     if parents:
         drawn, families = match_parents(sorting, system.hierarchy, config.claimed, seed)
         found = {"n_drawn_parents": len(drawn), "led_parents": []}
@@ -292,7 +340,7 @@ def cover_system(
         name="kinds",
         progress=progress,
     ).requires_grad_(False)
-    networks = generator, judge, classifier
+    networks = generator, d_child.real_fake_logits, classifier
     for p, kinds in tqdm(families.items(), "idle parents", disable=not progress, leave=False):
         columns, facts = _led_family(networks, kinds, config, seed)
         facts["images"] = int(torch.isin(sorting.kinds, torch.tensor([*kinds.values()])).sum())
@@ -312,23 +360,25 @@ def cover_system(
     return found
 
 
-def fixed_copy(network):
+def fixed_copy(network: Any) -> Any:
     """A copy of a network on the CPU, in float32 and evaluation mode, with fixed weights."""
     return copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
 
 
-def _led_child(networks, child: int, kind: int, config, seed: int) -> tuple[Tensor, dict]:
-    generator, judge, classifier = networks
-    column = lead(generator, judge, classifier, child, kind, config, seed=seed)
+def _led_child(
+    networks: tuple, child: int, kind: int, config: CoverConfig, seed: int
+) -> tuple[Tensor, dict]:
+    generator, real_fake, classifier = networks
+    column = lead(generator, real_fake, classifier, child, kind, config, seed=seed)
     return column, {
         "before": share(generator, classifier, child, kind, config=config),
         "after": share(generator, classifier, child, kind, column, config),
     }
 
 
-def _led_family(networks, kinds: dict, config, seed: int) -> tuple[dict, dict]:
-    generator, judge, classifier = networks
-    columns = lead_family(generator, judge, classifier, kinds, config, seed=seed)
+def _led_family(networks: tuple, kinds: dict, config: CoverConfig, seed: int) -> tuple[dict, dict]:
+    generator, real_fake, classifier = networks
+    columns = lead_family(generator, real_fake, classifier, kinds, config, seed=seed)
     return columns, {
         "kinds": kinds,
         "before": family_share(generator, classifier, kinds, config=config),
@@ -337,7 +387,7 @@ def _led_family(networks, kinds: dict, config, seed: int) -> tuple[dict, dict]:
 
 
 @torch.no_grad()
-def move_in(system, moves: list[tuple]) -> None:
+def move_in(system: FineGANNetworks, moves: list[tuple]) -> None:
     """Put found columns into a system, live and average; reset the readers' rows of these codes.
 
     Adam's first moments of the columns are set to 0. The second moments stay: without them the next
@@ -358,8 +408,8 @@ def move_in(system, moves: list[tuple]) -> None:
             siblings.forget(system.optimisers["G"], live, where, siblings.FIRST)
     moved = {c for _, _, children in moves for c in children}
     siblings.blank_reader(system, sorted(moved), siblings.FIRST)
-    moved = {parent for _, parent, _ in moves if parent is not None}
-    siblings.blank_rows(system, system.d_parent.code[-1], sorted(moved), siblings.FIRST)
+    parents = {parent for _, parent, _ in moves if parent is not None}
+    siblings.blank_rows(system, system.d_parent.code[-1], sorted(parents), siblings.FIRST)
 
 
 def summary(found: dict) -> str:

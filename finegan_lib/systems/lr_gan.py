@@ -1,7 +1,7 @@
 """One training step of LR-GAN: Simple-GAN's, on an image that is pasted together."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..models.lr_gan import LRGANGenerator, LRGANOutput
 from .parts import image_grid
@@ -15,14 +15,14 @@ class LRGANSystem(SimpleGANSystem):
     ``area``, the mean of the pasted masks, and ``scale``, the mean of the poses' scales.
     """
 
-    make_generator = LRGANGenerator
+    make_generator: type[nn.Module] = LRGANGenerator
 
     @staticmethod
     def finished(output: LRGANOutput) -> Tensor:
         return output.image
 
     @staticmethod
-    def watch(output: LRGANOutput) -> dict:
+    def areas(output: LRGANOutput) -> dict:
         masks = torch.stack([pasted.pasted.mask.detach() for pasted in output.objects])
         thetas = torch.stack([pasted.theta.detach() for pasted in output.objects])
         return {

@@ -1,7 +1,9 @@
 """Parts that the steps of all families are made of."""
 
 import copy
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +12,8 @@ from torchvision.utils import make_grid
 from ..models.generators import final_image, random_output
 from ..speed import distributed
 from .recipe import Recipe
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class System(nn.Module):
@@ -21,6 +25,12 @@ class System(nn.Module):
     The count of updates stays on the CPU. Reading it from a GPU would wait, in every step, until
     the GPU has finished its work.
     """
+
+    generator: nn.Module
+    average: nn.Module
+    optimisers: dict[str, torch.optim.Optimizer]
+    updates: Tensor
+    augment_strength: Tensor  # if the recipe lets it follow D's overfitting
 
     def __init__(self, recipe: Recipe):
         super().__init__()
@@ -36,7 +46,7 @@ class System(nn.Module):
         self.elapsed = elapsed
         self.noise_sd = self.recipe.d_noise * (1 - elapsed)
 
-    def repair(self, step: int, stop: int, real_images, seed: int) -> str:
+    def repair(self, step: int, stop: int, real_images: Callable[[int], Tensor], seed: int) -> str:
         """What a family's additions do between two steps; here nothing.
 
         Args:
@@ -50,7 +60,7 @@ class System(nn.Module):
         """
         return ""
 
-    def _apply(self, *args, **kwargs):
+    def _apply(self, *args: Any, **kwargs: Any) -> "System":
         count = self.updates
         moved = super()._apply(*args, **kwargs)
         self.updates = count
@@ -61,13 +71,13 @@ class System(nn.Module):
         """64 images of the averaged generator in one, (3, H, W) in [0, 1]."""
         return image_grid(final_image(self.drawn(64, seed)), columns=8)
 
-    def drawn(self, n: int, seed: int):
+    def drawn(self, n: int, seed: int) -> Any:
         """The averaged generator's output for n random codes."""
         return random_output(self.average, n, seed)
 
 
 @contextmanager
-def frozen(*modules: nn.Module):
+def frozen(*modules: nn.Module) -> Iterator[None]:
     """A context in which gradients flow through the modules but not into their weights."""
     parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
     for parameter in parameters:
@@ -85,14 +95,15 @@ def update_average(average: nn.Module, live: nn.Module, decay: float, buffers: b
 
     BatchNorm's running statistics are averaged too if ``buffers``, else copied.
     """
+    pairs: list[tuple[Tensor, Tensor]]
     pairs = list(zip(average.parameters(), live.parameters(), strict=True))
     copied = list(zip(average.buffers(), live.buffers(), strict=True))
     if buffers:
         pairs += [(kept, new) for kept, new in copied if kept.is_floating_point()]
         copied = [(kept, new) for kept, new in copied if not kept.is_floating_point()]
-    torch._foreach_lerp_(*map(list, zip(*pairs, strict=True)), 1 - decay)
+    torch._foreach_lerp_([kept for kept, _ in pairs], [new for _, new in pairs], 1 - decay)
     if copied:
-        torch._foreach_copy_(*map(list, zip(*copied, strict=True)))
+        torch._foreach_copy_([kept for kept, _ in copied], [new for _, new in copied])
 
 
 def follow(system: "System") -> None:
@@ -112,12 +123,14 @@ def image_grid(images: Tensor, columns: int) -> Tensor:
     return make_grid(images.float().cpu() / 2 + 0.5, nrow=columns, padding=1).clamp(0, 1)
 
 
-def average_of(generator: nn.Module) -> nn.Module:
+def average_of(generator: Network) -> Network:
     """A copy to hold the running average: in evaluation mode, never trained."""
     return copy.deepcopy(generator).eval().requires_grad_(False)
 
 
-def adam(parameters, recipe: Recipe, factor: float = 1.0) -> torch.optim.Adam:
+def adam(
+    parameters: Iterable[nn.Parameter], recipe: Recipe, factor: float = 1.0
+) -> torch.optim.Optimizer:
     """The paper's Adam, betas (0.5, 0.999), with ``factor`` times the recipe's step size."""
     parameters = list(parameters)
     fused = not any(p.is_meta for p in parameters)  # torch 2.4 refuses it where there is no memory
@@ -125,12 +138,18 @@ def adam(parameters, recipe: Recipe, factor: float = 1.0) -> torch.optim.Adam:
     return torch.optim.Adam(parameters, lr=rate, betas=(0.5, 0.999), fused=fused)
 
 
+def total(terms: Iterable[Tensor]) -> Tensor:
+    """The sum of the terms of a loss, one at least."""
+    first, *others = terms
+    return sum(others, first)
+
+
 def weights_of(*networks: nn.Module) -> list[nn.Parameter]:
     """The weights of several networks, one after the other."""
     return [weight for network in networks for weight in network.parameters()]
 
 
-def descend(optimisers, loss: Tensor) -> None:
+def descend(optimisers: torch.optim.Optimizer | list[torch.optim.Optimizer], loss: Tensor) -> None:
     """One step of one optimiser, or of several, down a loss's gradient.
 
     In float16, gradients below 6e-8 would become 0. The loss is therefore multiplied by a large

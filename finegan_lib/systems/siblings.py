@@ -11,10 +11,13 @@ Chance decides again what it draws next, so one round finds a part of the missin
 several rounds find more. Vector quantisation treats unused codes in the same way.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from ..models.finegan import FineGANGenerator, Stage
+from .networks import FineGANNetworks
 
 NOISES = 16  # z's by which two children are compared
 SETTLED = 0.1  # fraction of a run before which no child has settled
@@ -64,7 +67,8 @@ def duplicates(average: FineGANGenerator, least: float, rng: torch.Generator) ->
     z = torch.randn(NOISES, average.config.z_dim, generator=rng)
     hierarchy, found = average.config.hierarchy(), []
     for parent in range(hierarchy.n_parents):
-        apart, kept = distances(average, parent, z), []
+        apart = distances(average, parent, z)
+        kept: list[int] = []
         for i, c in enumerate(hierarchy.children_of(parent)):
             if (apart[i, kept] < least).any():
                 found.append(c)
@@ -74,7 +78,7 @@ def duplicates(average: FineGANGenerator, least: float, rng: torch.Generator) ->
 
 
 @torch.no_grad()
-def restart(system, children: list[int], rng: torch.Generator) -> None:
+def restart(system: FineGANNetworks, children: list[int], rng: torch.Generator) -> None:
     """Give some children of a FineGAN system a new appearance; reset their rows of D_c's reader.
 
     With w̄ the mean column of the others, and i and j two of them: w ← w̄ + (w_i + w_j − 2 w̄)/√2,
@@ -104,7 +108,9 @@ def restart(system, children: list[int], rng: torch.Generator) -> None:
 
 
 @torch.no_grad()
-def blank_reader(system, children: list[int], forgotten=MOMENTS) -> None:
+def blank_reader(
+    system: FineGANNetworks, children: list[int], forgotten: tuple[str, ...] = MOMENTS
+) -> None:
     """Reset the rows of some children in D_c's reader: each gets the others' mean row.
 
     The points of a contrastive head are reset in the same way.
@@ -115,7 +121,9 @@ def blank_reader(system, children: list[int], forgotten=MOMENTS) -> None:
 
 
 @torch.no_grad()
-def blank_rows(system, reader, codes: list[int], forgotten=MOMENTS) -> None:
+def blank_rows(
+    system: FineGANNetworks, reader: Any, codes: list[int], forgotten: tuple[str, ...] = MOMENTS
+) -> None:
     """Reset the rows of some codes in a reader's last layer: each gets the others' mean row.
 
     If these are all codes there is no other, and nothing happens.
@@ -124,14 +132,24 @@ def blank_rows(system, reader, codes: list[int], forgotten=MOMENTS) -> None:
         _blank(system.optimisers["info"], parameter, codes, forgotten)
 
 
-def _blank(optimiser, parameter: Tensor, rows: list[int], forgotten) -> None:
+def _blank(
+    optimiser: torch.optim.Optimizer,
+    parameter: Tensor,
+    rows: list[int],
+    forgotten: tuple[str, ...],
+) -> None:
     others = [row for row in range(len(parameter)) if row not in rows]
     if rows and others:
         parameter[rows] = parameter[others].mean(0)
         forget(optimiser, parameter, rows, forgotten)
 
 
-def forget(optimiser: torch.optim.Optimizer, parameter: Tensor, where, names=MOMENTS) -> None:
+def forget(
+    optimiser: torch.optim.Optimizer,
+    parameter: Tensor,
+    where: Any,
+    names: tuple[str, ...] = MOMENTS,
+) -> None:
     """Set Adam's running moments of some entries of a parameter to 0."""
     state = optimiser.state[parameter]
     for name in names:

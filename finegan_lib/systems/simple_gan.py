@@ -16,8 +16,10 @@ StackGAN-v2    the image at several scales                 one discriminator a s
 =============  ==========================================  ====================================
 """
 
+from typing import Any
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .. import losses
 from ..data.example import TrainingExample
@@ -28,8 +30,8 @@ from ..models.simple_gan import (
     SimpleGANGenerator,
 )
 from ..speed import distributed
+from .adversarial import deceive, update_d
 from .gan import GANSystem
-from .judging import deceive, judge
 from .parts import System, adam, average_of, descend, follow, frozen, image_grid
 from .recipe import Recipe
 from .views import code_view
@@ -38,30 +40,30 @@ from .views import code_view
 class SimpleGANSystem(GANSystem):
     """Simple-GAN: one generator, one discriminator, the adversarial loss alone."""
 
-    make_generator = SimpleGANGenerator
+    generator: SimpleGANGenerator
+    make_generator: type[nn.Module] = SimpleGANGenerator
     takes_additions = True
 
-    def step(self, batch: TrainingExample, rng: torch.Generator, hard=False) -> dict:
+    def step(self, batch: TrainingExample, rng: torch.Generator, hard: bool = False) -> dict:
         """One update of D, then of G. Returns the losses, scalars."""
         real = batch.child_crop
         (z,) = distributed.own_parts(self.generator.draw_codes, len(real), rng)
         output = self.generator(z.to(real))
         fake = self.finished(output)
-        loss_d = judge(self, self.discriminator, real, fake, rng)
-        descend(self.optimisers["D"], loss_d)
+        loss_d = update_d(self, "D", self.discriminator, real, fake, rng)
         with frozen(self.discriminator):
             loss_g = deceive(self, self.discriminator, real, fake, rng)
             descend(self.optimisers["G"], loss_g)
         follow(self)
-        return {"D": loss_d, "G": loss_g, **self.watch(output)}
+        return {"D": loss_d, "G": loss_g, **self.areas(output)}
 
     @staticmethod
-    def finished(output: Tensor) -> Tensor:
+    def finished(output: Any) -> Tensor:
         """The image in what the generator returns."""
         return output
 
     @staticmethod
-    def watch(output: Tensor) -> dict:
+    def areas(output: Any) -> dict:
         """Further values to report of a step."""
         return {}
 
@@ -73,6 +75,8 @@ class InfoGANBaselineSystem(System):
     in FineGAN's child stage, the information loss trains G and the code head. The trunk below the
     head learns only from real/fake.
     """
+
+    generator: InfoGANBaselineGenerator
 
     def __init__(self, config: InfoGANBaselineConfig, recipe: Recipe):
         super().__init__(recipe)
@@ -87,14 +91,13 @@ class InfoGANBaselineSystem(System):
             "info": adam(self.discriminator.code.parameters(), recipe),
         }
 
-    def step(self, batch: TrainingExample, rng: torch.Generator, hard=False) -> dict:
+    def step(self, batch: TrainingExample, rng: torch.Generator, hard: bool = False) -> dict:
         """One update of D, then of G and the code head together. Returns the losses, scalars."""
         real, recipe, discriminator = batch.child_crop, self.recipe, self.discriminator
         codes = distributed.own_parts(self.generator.draw_codes, len(real), rng)
         z, c = (code.to(real) for code in codes)
         fake = self.generator(z, c)
-        loss_d = judge(self, discriminator.real_fake_logits, real, fake, rng)
-        descend(self.optimisers["D"], loss_d)
+        loss_d = update_d(self, "D", discriminator.real_fake_logits, real, fake, rng)
         with frozen(discriminator.trunk, discriminator.real_fake):
             loss_g = deceive(self, discriminator.real_fake_logits, real, fake, rng)
             view = code_view(whole_image(fake), recipe, rng)

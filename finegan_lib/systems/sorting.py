@@ -7,6 +7,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from ..codes import CodeHierarchy
 from ..metrics.clustering import kmeans_labels
 from ..metrics.code_classifiers import (
     DiscoveryConfig,
@@ -14,6 +15,7 @@ from ..metrics.code_classifiers import (
     train_code_classifier,
     training_sets,
 )
+from ..models.finegan import FineGANGenerator
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,14 @@ class Sorting:
     shape: np.ndarray | None = None
 
 
-def sort_real(generator, images: Tensor, config=None, *, seed: int = 0, progress=False) -> Sorting:
+def sort_real(
+    generator: FineGANGenerator,
+    images: Tensor,
+    config: CoverConfig | None = None,
+    *,
+    seed: int = 0,
+    progress: bool = False,
+) -> Sorting:
     """Sort real images (N, 3, s, s) in [-1, 1] into as many kinds as a FineGAN has children."""
     config = config or CoverConfig()
     hierarchy, means = generator.config.hierarchy(), {}
@@ -67,7 +76,7 @@ def mean_by_kind(rows: Tensor, kinds: np.ndarray, n_kinds: int) -> np.ndarray:
 
 
 def match(
-    sorting: Sorting, hierarchy, claimed: float = 0.5, settled: dict | None = None
+    sorting: Sorting, hierarchy: CodeHierarchy, claimed: float = 0.5, settled: dict | None = None
 ) -> tuple[dict, dict]:
     """Which child draws which kind, and which idle child should be led to which missing kind.
 
@@ -121,7 +130,9 @@ def group_kinds(shape: np.ndarray, sizes: list[int], seed: int = 0, tries: int =
     return best
 
 
-def match_parents(sorting: Sorting, hierarchy, claimed: float = 0.5, seed: int = 0):
+def match_parents(
+    sorting: Sorting, hierarchy: CodeHierarchy, claimed: float = 0.5, seed: int = 0
+) -> tuple[dict, dict]:
     """Which parent draws which group of kinds, and which idle parent is led to which group.
 
     Groups and parents are paired off by the mean of q(p|x) over the images x of a group. A parent
@@ -131,6 +142,7 @@ def match_parents(sorting: Sorting, hierarchy, claimed: float = 0.5, seed: int =
         ``drawn``, from parent to the kinds (a list) of its group; and ``led``, from idle parent to
         a dictionary from each of its children to one of the kinds of the missing group.
     """
+    assert sorting.shape is not None
     groups = group_kinds(sorting.shape, hierarchy.children_count, seed)
     kinds = [np.flatnonzero(groups == g).tolist() for g in range(hierarchy.n_parents)]
     fits = np.stack([sorting.parent[group].mean(0) for group in kinds])

@@ -9,8 +9,8 @@ from ..data.example import TrainingExample
 from ..models.gan import GANDiscriminator
 from ..models.stackgan import StackGANConfig, StackGANGenerator, image_pyramid
 from ..speed import distributed
-from .judging import deceive, judge
-from .parts import System, adam, average_of, descend, follow, frozen, image_grid
+from .adversarial import deceive, update_d
+from .parts import System, adam, average_of, descend, follow, frozen, image_grid, total
 from .recipe import Recipe
 
 
@@ -19,6 +19,9 @@ class StackGANSystem(System):
 
     The real images of every scale are one crop, averaged down.
     """
+
+    generator: StackGANGenerator
+    average: StackGANGenerator
 
     def __init__(self, config: StackGANConfig, recipe: Recipe):
         super().__init__(recipe)
@@ -31,7 +34,7 @@ class StackGANSystem(System):
             for size, discriminator in zip(config.sizes, self.discriminators, strict=True)
         }
 
-    def step(self, batch: TrainingExample, rng: torch.Generator, hard=False) -> dict:
+    def step(self, batch: TrainingExample, rng: torch.Generator, hard: bool = False) -> dict:
         """One update of every D, then of G. Returns the losses, scalars."""
         sizes = self.config.sizes
         real = image_pyramid(batch.child_crop, sizes)
@@ -40,9 +43,8 @@ class StackGANSystem(System):
         fake = self.generator(z.to(batch.child_crop))
         report, terms = {}, {}
         for i, size in enumerate(sizes):
-            loss = judge(self, self.discriminators[i], real[i], fake[i], rng)
-            descend(self.optimisers[f"D_{size}"], loss)
-            report[f"D_{size}"] = loss
+            name, network = f"D_{size}", self.discriminators[i]
+            report[name] = update_d(self, name, network, real[i], fake[i], rng)
         with frozen(self.discriminators):
             for i, size in enumerate(sizes):
                 loss = deceive(self, self.discriminators[i], real[i], fake[i], rng)
@@ -50,7 +52,7 @@ class StackGANSystem(System):
             for i in range(1, len(sizes)):
                 colour = losses.colour_consistency_loss(fake[i], fake[i - 1])
                 terms[f"colour_{sizes[i]}"] = self.recipe.colour_weight * colour
-            descend(self.optimisers["G"], sum(terms.values()))
+            descend(self.optimisers["G"], total(terms.values()))
         follow(self)
         return report | terms
 

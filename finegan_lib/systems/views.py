@@ -15,7 +15,9 @@ from ..speed.distributed import draw, draw_signs
 from .recipe import Recipe
 
 
-def code_view(stage: Stage, recipe: Recipe, rng: torch.Generator, silhouette=0.0) -> Tensor:
+def code_view(
+    stage: Stage, recipe: Recipe, rng: torch.Generator, silhouette: float = 0.0
+) -> Tensor:
     """The input of a code head: a stage's masked foreground M·F, (N, 3, S, S) (paper).
 
     The recipe's additions remove what must not carry the code. A pose is not a category, so the

@@ -10,7 +10,7 @@ from ..base.checkpoints import checkpoint_path, load_checkpoint
 from ..base.errors import InputError
 from ..data import ToyBirds
 from ..data.cache import CachedBirds
-from ..data.folder import MARGIN
+from ..data.plausible import MARGIN
 from .config import RunConfig
 
 

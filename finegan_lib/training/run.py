@@ -24,7 +24,7 @@ from ..speed import devices, distributed
 from .build import build_dataset, build_system, start_from
 from .config import RunConfig
 from .order import StepSampler, hash_seed
-from .watch import Watch
+from .signs import Signs
 
 COMPARE_EVERY = 5  # lines of the history between two looks at D on kept-out photographs
 
@@ -41,7 +41,7 @@ class Run:
         self.step, self.newest = 0, None
         self.seconds_before = self.processor_before = 0.0
         self._check_folder(resume)
-        self.watch = Watch(config.family)
+        self.signs = Signs(config.family)
         self.system = build_system(config).to(self.device)
         speed = ("precision", "tf32", "memory_format", "compile", "prefetch", "cuda_graphs")
         options = {name: getattr(config.loop, name) for name in speed}
@@ -139,7 +139,7 @@ class Run:
         if not distributed.is_first():
             return
         log = self.step % loop.log_every == 0
-        if log or self.watch.due(self.step):
+        if log or self.signs.due(self.step):
             values = _floats(report)
             self._look(values, bar)
             if log:
@@ -152,7 +152,7 @@ class Run:
     def checkpoint(self) -> None:
         """Write a checkpoint; delete those beyond the newest ``keep``.
 
-        The newest checkpoint from before the first warning (:mod:`.watch`) is never deleted, nor is
+        The newest checkpoint from before the first warning (:mod:`.signs`) is never deleted, nor is
         a file with another name, such as a copy of your best one.
 
         Raises:
@@ -173,14 +173,14 @@ class Run:
                 raise self._diverged(f"{name} has values that are not numbers", self.newest)
         facts = {"config": self.config.to_dict(), "step": self.step, "seconds": self.seconds}
         facts["processor_seconds"] = self.processor_seconds
-        self.newest = save_checkpoint(path, state, healthy=self.watch.healthy_step, **facts)
+        self.newest = save_checkpoint(path, state, healthy=self.signs.healthy_step, **facts)
         held = run_checkpoints(path.parent)
         for old in held[: -self.config.loop.keep]:
             if old != self._newest_healthy(held):
                 old.unlink()
 
     def _newest_healthy(self, held: list[Path]) -> Path | None:
-        healthy = [path for path in held if step_of(path) <= self.watch.healthy_step]
+        healthy = [path for path in held if step_of(path) <= self.signs.healthy_step]
         return healthy[-1] if healthy else None
 
     def _check_folder(self, resume: bool) -> None:
@@ -208,7 +208,7 @@ class Run:
                 seen=f"{path} ({str(error).splitlines()[0]})",
                 cure="Take it out of the folder, then resume again.",
             ) from error
-        self.newest, self.watch.healthy_step = path, metadata.get("healthy", 0)
+        self.newest, self.signs.healthy_step = path, metadata.get("healthy", 0)
 
     def _open_logs(self) -> None:
         from torch.utils.tensorboard import SummaryWriter  # slow to import, needed here only
@@ -223,8 +223,8 @@ class Run:
         self.last_log = (self.step, time.monotonic())
 
     def _look(self, values: dict[str, float], bar: tqdm) -> None:
-        """Stop, or warn, when the watch sees that something goes wrong."""
-        for symptom in self.watch.look(self.step, values):
+        """Stop, or warn, when there are signs that something goes wrong."""
+        for symptom in self.signs.look(self.step, values):
             if symptom.kind == "exploded":
                 held = run_checkpoints(self.folder / "checkpoints")
                 raise self._diverged(symptom.text, self._newest_healthy(held))
@@ -264,13 +264,13 @@ class Run:
         values["images_per_s"] = steps_per_s * self.config.loop.batch_size
         line = {"step": self.step, "seconds": round(self.seconds, 2)}
         line |= {name: round(value, 5) for name, value in values.items()}
-        if self.watch.present:
-            line["warnings"] = self.watch.present
+        if self.signs.present:
+            line["warnings"] = self.signs.present
         self.history.write(json.dumps(line) + "\n")
         for name, value in values.items():
             self.board.add_scalar(name, value, self.step)
         bar.set_postfix_str(
-            " ".join([*self.watch.present, ""])
+            " ".join([*self.signs.present, ""])
             + " ".join(f"{k}={v:.3g}" for k, v in values.items() if k != "images_per_s")
             + f" {values['images_per_s']:.0f} img/s",
             refresh=False,

@@ -13,6 +13,7 @@ from finegan_lib.base.options import (
     add_options,
     file_of,
     flag,
+    folder_of,
     from_dict,
     option,
     with_options,
@@ -157,3 +158,29 @@ def test_no_command_writes_another_format_than_the_name_says(arguments, capsys):
     error = capsys.readouterr().err
     assert f"what is written is no {Path(arguments[-1]).suffix} file" in error
     assert "Let its name end in " in error
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sample", "--out", "a.jpg"],
+        ["train", "--preset", "toy", "--run", "a.safetensors"],
+        ["interpolate", "0", "1", "--out", "a.gif"],
+        ["cluster", "--method", "kmeans", "--out", "a.csv"],
+        ["segment", "--out", "a.png"],
+    ],
+)
+def test_no_folder_is_named_like_a_file(arguments, capsys):
+    """Before it works; a folder that is there already may be named so."""
+    from finegan_lib.__main__ import main
+
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    assert "what is written is a folder of files, no ." in capsys.readouterr().err
+
+
+def test_other_names_of_folders_are_taken(tmp_path):
+    (tmp_path / "a.png").mkdir()
+    for name in (tmp_path / "a.png", "runs/v1.2", "runs"):
+        assert folder_of(str(name)) == Path(name)

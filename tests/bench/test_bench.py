@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from finegan_lib.__main__ import main
 from finegan_lib.base.errors import InputError
-from finegan_lib.bench import clock, count, gpu, processes, scaling, step
+from finegan_lib.bench import clock, count, gpu, processes, scaling, scoring, step
 from finegan_lib.bench import data as reading
 from finegan_lib.bench import run as bench
 from finegan_lib.speed import devices
@@ -223,6 +223,13 @@ def test_commands_say_how_threads_wait_before_torch_is_loaded():
     command = [sys.executable, "-c", program]
     ran = subprocess.run(command, capture_output=True, text=True, env=clean)
     assert ran.stdout.splitlines()[0] == f"False {SPIN}"
+
+
+def test_scoring():
+    result = scoring.scoring(n_images=100, rounds=1, progress=False)
+    classifiers, birds = result["classifiers"], result["birds"]
+    assert classifiers["speedup"] == classifiers["plain_s"] / classifiers["fast_s"]
+    assert birds["speedup"] == birds["cached_images_per_s"] / birds["drawn_images_per_s"] > 1
 
 
 def test_playground():

@@ -4,28 +4,16 @@ Needs Chromium (``apt-get install chromium``) and websocket-client, which Jupyte
 run only with FINEGAN_BROWSER=1. Screenshots: runs/browser/.
 """
 
-import importlib.util
-import os
 import sys
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from chromium import Page, find_chromium
-from lab_server import CONNECTED, PICTURE, PIXELS, exists, serve
+from chromium import Page
+from lab_server import CONNECTED, ON_DEMAND, PICTURE, PIXELS, SHOTS, exists, serve
 
-ROOT = Path(__file__).resolve().parents[2]
-SHOTS = ROOT / "runs" / "browser"
-missing = [p for p in ("jupyterlab", "ipywidgets", "websocket") if not importlib.util.find_spec(p)]
-if not find_chromium():
-    missing.append("chromium")
-pytestmark = [
-    # Minutes on a busy machine, and nothing but a browser's start to wait for: on demand.
-    pytest.mark.skipif(not os.environ.get("FINEGAN_BROWSER"), reason="set FINEGAN_BROWSER=1"),
-    pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}"),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = ON_DEMAND
 CELL = """from finegan_lib.course import playground
 from finegan_lib.training.pretrained import load_finegan
 

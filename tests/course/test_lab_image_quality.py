@@ -10,7 +10,7 @@ from torch import nn
 
 from finegan_lib import course
 from finegan_lib.experiments.paper import paper_tables, toy_table
-from finegan_lib.metrics.feature_networks import Reading
+from finegan_lib.metrics.reading import Reading
 from finegan_lib.scoring.quality import FeatureSums, fid
 
 lab = course.lab("image_quality")

@@ -164,6 +164,24 @@ CASES = [
         classes=["sparrow"],
     ),
     Case(
+        "voc",
+        "turned boxes of roLabelImg; boxes of parts, which are not used",
+        NAMES,
+        {
+            "b0.xml": voc("b0.jpg").replace(
+                "<bndbox><xmin>80</xmin><ymin>60</ymin><xmax>240</xmax><ymax>180</ymax></bndbox>",
+                "<robndbox><cx>160</cx><cy>120</cy><w>120</w><h>160</h>"
+                "<angle>1.5707963</angle></robndbox>",
+            ),
+            "b1.xml": voc("b1.jpg").replace(
+                "<bndbox>",
+                "<part><name>head</name><bndbox><xmin>0</xmin><ymin>0</ymin><xmax>320</xmax>"
+                "<ymax>240</ymax></bndbox></part><bndbox>",
+            ),
+        },
+        classes=["sparrow"],
+    ),
+    Case(
         "cvat",
         "`annotations.xml`",
         ("images/b0.jpg", "images/b1.jpg"),
@@ -220,6 +238,25 @@ CASES = [
         {"boxes.json": coco(NAMES, (0.25, 0.25, 0.5, 0.5))},
         classes=["sparrow"],
         notes=("the boxes are shares of their pictures",),
+    ),
+    Case(
+        "coco",
+        "polygons without boxes, and ids of categories that are not listed",
+        NAMES,
+        {
+            "seg.json": json.dumps(
+                {
+                    "images": [{"id": k, "file_name": name} for k, name in enumerate(NAMES)],
+                    "categories": [{"id": 1, "name": "sparrow"}],
+                    "annotations": [
+                        {"image_id": 0, "category_id": 1, "bbox": []}
+                        | {"segmentation": [[80, 60, 240, 60, 240, 180]]},
+                        {"image_id": 1, "category_id": 7, "segmentation": [[80, 60, 240, 180]]},
+                    ],
+                }
+            )
+        },
+        classes=["category 7", "sparrow"],
     ),
     Case(
         "label_studio",
@@ -322,6 +359,26 @@ CASES = [
         classes=["sparrow"],
     ),
     Case(
+        "hugging_face",
+        "`metadata.jsonl` in each of `train/`, `validation/`",
+        ("train/b0.jpg", "validation/b1.jpg"),
+        {
+            f"{split}/metadata.jsonl": json.dumps({"file_name": name, "objects": one}) + "\n"
+            for split, name, one in (
+                ("train", "b0.jpg", {"bbox": [[80.0, 60, 160, 120]], "categories": ["sparrow"]}),
+                ("validation", "b1.jpg", {"bbox": [[80, 60, 160, 120]], "category": ["sparrow"]}),
+            )
+        },
+        classes=["sparrow"],
+    ),
+    Case(
+        "retinanet",
+        "`train.csv`: a line is `photos/x.jpg,80,60,240,180,sparrow`",
+        ("photos/b0.jpg", "photos/b1.jpg"),
+        {"train.csv": "".join(f"photos/{name},80,60,240,180,sparrow\n" for name in NAMES)},
+        classes=["sparrow"],
+    ),
+    Case(
         "open_images",
         "`validation-annotations-bbox.csv`, with the list of classes beside it",
         ("oid/0001eeaf4aed83f0.jpg", "oid/0001eeaf4aed83f1.jpg"),
@@ -329,7 +386,7 @@ CASES = [
             "validation-annotations-bbox.csv": "ImageID,Source,LabelName,Confidence,XMin,XMax,"
             "YMin,YMax,IsOccluded,IsTruncated,IsGroupOf\n"
             "0001eeaf4aed83f0,xclick,/m/015p6,1,0.25,0.75,0.25,0.75,0,0,0\n"
-            "0001eeaf4aed83f0,xclick,/m/015p6,1,0,1,0,1,0,0,1\n"
+            "0001eeaf4aed83f0,xclick,/m/015p6,1,0,1,0,1,0,0,1.0\n"
             "0001eeaf4aed83f1,xclick,/m/015p6,1,0.25,0.75,0.25,0.75,0,0,0\n",
             "class-descriptions-boxable.csv": "/m/015p6,Bird\n",
         },
@@ -365,6 +422,15 @@ CASES = [
         },
         classes=["sparrow"],
         notes=("separators",),
+    ),
+    Case(
+        "table",
+        "a first line `sep=;` as Excel writes it; columns `id`, `left`, `top`, `width`, `height`",
+        NAMES,
+        {
+            "boxes.csv": "sep=;\nid;left;top;width;height\n"
+            + "".join(f"{n[:2]};80;60;160;120\n" for n in NAMES)
+        },
     ),
     Case(
         "table",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torchvision.datasets import FakeData
+from torchvision.datasets import FakeData, ImageFolder
 
 from finegan_lib.base.errors import InputError
 from finegan_lib.data import PictureSet
@@ -51,6 +51,47 @@ def test_dictionaries_with_boxes_and_labels():
     assert birds.summary() == "4 pictures, 2 classes"
 
 
+def test_a_data_set_of_hugging_face_and_its_names():
+    """The real library: pictures in Arrow, features, splits and streams."""
+    datasets = pytest.importorskip("datasets")
+    box = datasets.Sequence(datasets.Sequence(datasets.Value("float32"), length=4))
+    names = datasets.ClassLabel(names=["owl", "gull"])
+    features = {"image": datasets.Image(), "objects": {"bbox": box}, "label": names}
+    data = datasets.Dataset.from_list(rows(), features=datasets.Features(features))
+    for source in (data, data.with_format("numpy"), data.with_format("torch")):
+        birds = PictureSet(source, image="image", box=corners, label="label", image_size=32)
+        assert birds.boxes.tolist() == [[10, 5, 30, 20]] * 4
+        assert birds.class_names == ["owl", "gull"] and birds.child_index.tolist() == [0, 1, 0, 1]
+        assert birds.photograph(1).getpixel((3, 3)) == (40, 90, 120)
+    with pytest.raises(InputError, match=r"got DatasetDict with 'train'.*one split"):
+        PictureSet(datasets.DatasetDict({"train": data}), image="image")
+    with pytest.raises(InputError, match="got IterableDataset"):
+        PictureSet(data.to_iterable_dataset(), image="image")
+
+
+def test_detection_sets_and_folders_of_torchvision(tmp_path):
+    """ImageFolder's classes have their names; a target of VOCDetection or CocoDetection."""
+    for name in ("gull/a.png", "owl/b.png"):
+        (tmp_path / name).parent.mkdir()
+        Image.new("RGB", (40, 30), "teal").save(tmp_path / name)
+    birds = PictureSet(ImageFolder(tmp_path), label=1, image_size=32)
+    assert birds.class_names == ["gull", "owl"] and birds.child_index.tolist() == [0, 1]
+    corner = {"xmin": "10", "ymin": "5", "xmax": "30", "ymax": "20"}
+    voc = [(birds.photograph(0), {"annotation": {"object": [{"name": "owl", "bndbox": corner}]}})]
+    thing = {"bbox": [10, 5, 20, 15], "category_id": 18}
+    coco = [(birds.photograph(0), [thing])]
+
+    def of_voc(item):
+        return [float(n) for n in item[1]["annotation"]["object"][0]["bndbox"].values()]
+
+    def of_coco(item):
+        x, y, width, height = item[1][0]["bbox"]
+        return x, y, x + width, y + height
+
+    for source, box in ((voc, of_voc), (coco, of_coco)):
+        assert PictureSet(source, box=box, image_size=32).boxes.tolist() == [[10, 5, 30, 20]]
+
+
 def test_torchvisions_tuples():
     fake = FakeData(size=3, image_size=(3, 30, 40), num_classes=2)
     birds = PictureSet(fake, label=1, image_size=32)
@@ -63,6 +104,7 @@ def test_torchvisions_tuples():
     [
         np.zeros((30, 40, 3), np.uint8),
         np.zeros((30, 40), np.uint8),
+        np.zeros((30, 40, 3)),
         torch.zeros(3, 30, 40),
         torch.zeros(1, 30, 40, dtype=torch.uint8),
         Image.new("L", (40, 30)),
@@ -84,6 +126,10 @@ def test_kinds_of_pictures(picture):
             r"item 0 holds nothing at 'picture'; got 'image', 'objects'",
         ),
         ([("no picture",)], {}, "item 0 has no picture"),
+        ([(Image.new("I;16", (40, 30)),)], {}, "only 8 bits a channel can be read.*of item 0"),
+        ([(Image.new("RGB", (4, 30)),)], {}, "the image of item 0 is too small"),
+        ([(np.full((30, 40, 3), 7.5),)], {}, "item 0 has no picture.*floats from 0 to 1"),
+        (None, {}, "a data set whose items have numbers is needed; got NoneType"),
         (rows(1), {"image": "image", "box": "label"}, "item 0 has no box"),
         (rows(1), {"image": "image", "box": lambda row: (9, 9, 3, 3)}, "item 0: the box is empty"),
         (rows(2), {"image": "image", "label": "label", "class_names": ["a"]}, "a name for every"),
@@ -92,6 +138,12 @@ def test_kinds_of_pictures(picture):
 def test_what_cannot_be_used_is_named(source, options, message):
     with pytest.raises(InputError, match=message):
         PictureSet(source, image_size=32, **options)
+
+
+def test_floats_are_shares_of_white():
+    half = [(np.full((30, 40, 3), 0.5),), (torch.full((3, 30, 40), 0.5),)]
+    birds = PictureSet(half, image_size=32)
+    assert [birds.photograph(k).getpixel((3, 3)) for k in (0, 1)] == [(128,) * 3] * 2
 
 
 def test_training_scoring_and_sorting_take_one(tmp_path):

@@ -19,10 +19,9 @@ from finegan_lib.data import BirdsFolder, pictures
 from finegan_lib.data.boxes import recognise
 from finegan_lib.data.check import check_folder
 from finegan_lib.data.example import IMAGE_SIZES, patch_geometry
-from finegan_lib.data.folder import background_share, has_background
-from finegan_lib.data.lists import are_shares
 from finegan_lib.data.obtain import prepare, prepare_main
 from finegan_lib.data.own import classes_and_splits
+from finegan_lib.data.plausible import are_shares, background_share, has_background
 from finegan_lib.discovery.cluster import read_images
 from finegan_lib.scoring.quality import real_pictures
 
@@ -162,6 +161,133 @@ def test_a_share_among_pixels_is_suspected(tmp_path):
     assert not are_shares([(0, 0, 1, 1), (0, 0, 2, 1)]) and not are_shares([])
 
 
+def test_a_share_among_pixels_is_told_wherever_it_is(tmp_path):
+    """Where a layout gives the picture's size, and CUB's lists; shares may overshoot a little."""
+    fill(tmp_path / "in", {"a.jpg": jpeg(), "b.jpg": jpeg()})
+    text = "file,width,height,x1,y1,x2,y2\na.jpg,320,240,0.25,0.25,0.75,0.75\n"
+    text += "b.jpg,320,240,80,60,240,180\n"
+    with pytest.raises(InputError, match="line 2: the box is smaller than a pixel, as a share"):
+        made(tmp_path, boxes=fill(tmp_path, {"b.csv": text}) / "b.csv")
+    lists = {"images.txt": "1 a.jpg\n2 b.jpg\n"}
+    lists["bounding_boxes.txt"] = "1 80 60 160 120\n2 .25 .25 .5 .5\n"
+    root = fill(tmp_path / "cub", lists | {f"images/{n}.jpg": jpeg() for n in "ab"})
+    with pytest.warns(UserWarning, match="1 of 2 boxes are smaller than a pixel, as shares"):
+        BirdsFolder(root, image_size=32)
+    assert check_folder(root)["repaired"] == 1
+    text = table(["a.jpg"], "-.01,.25,.76,.5") + "b.jpg,.25,.25,.5,.77\n"
+    birds = made(tmp_path, boxes=fill(tmp_path, {"c.csv": text}) / "c.csv")[1]
+    assert birds.boxes.round(3).tolist() == [[0, 60, 240, 180], [80, 60, 240, 240]]
+
+
+@pytest.mark.parametrize(
+    ("box", "said", "unit", "right"),
+    [
+        ("25,25,50,50", "as percentages would", "percent", BOX),
+        ("25,25,50,50", "as percentages would", "pixels", [25, 25, 75, 75]),
+        ("180,120,300,220", "if the right and lower edges", "pixels", [180, 120, 320, 240]),
+        ("0.25,0.25,0.5,0.5", "", "shares", BOX),
+    ],
+)
+def test_what_boxes_are_measured_in_is_asked_where_they_leave_a_doubt(
+    tmp_path, box, said, unit, right
+):
+    fill(tmp_path / "in", {"a.jpg": jpeg(), "b.jpg": jpeg()})
+    boxes = fill(tmp_path, {"b.csv": table(["a.jpg", "b.jpg"], box)}) / "b.csv"
+    if said:
+        with pytest.raises(InputError, match=f"{said}.*--unit"):
+            made(tmp_path, boxes=boxes)
+    assert made(tmp_path, boxes=boxes, unit=unit)[1].boxes.tolist() == [right, right]
+
+
+def test_cubs_lists_of_percentages_are_told(tmp_path):
+    lists = {"images.txt": "1 a.jpg\n2 b.jpg\n"}
+    lists["bounding_boxes.txt"] = "1 25 25 50 50\n2 25 25 50 50\n"
+    root = fill(tmp_path / "cub", lists | {f"images/{n}.jpg": jpeg() for n in "ab"})
+    with pytest.warns(UserWarning, match="as percentages would"):
+        BirdsFolder(root, image_size=32)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("t.csv", "file,x,y,w\na.jpg,1,2,3\n", "columns 'file', 'x', 'y', 'w'"),
+        ("t.json", '{"images": [], "captions": []}', "JSON with 'images', 'captions'"),
+        ("t.csv", b"file,x,y,width,height\n\xfc.jpg,1,2,3,4\n", "not UTF-8"),
+    ],
+)
+def test_files_that_may_hold_boxes_are_told(tmp_path, name, text, said):
+    """Beside them the boxes of b.xml are read, or the middle of the picture."""
+    fill(tmp_path / "in", {"b.jpg": jpeg(), name: text})
+    if said == "not UTF-8":
+        with pytest.raises(InputError, match=said):
+            made(tmp_path)
+    else:
+        notes = " | ".join(made(tmp_path)[0]["notes"])
+        assert "1 files that may hold boxes are not used" in notes and said in notes
+
+
+def test_one_damaged_annotation_of_many_is_told_and_may_be_left_out(tmp_path):
+    xml = "<annotation><object><name>owl</name><bndbox><xmin>80</xmin><ymin>60</ymin>"
+    xml += "<xmax>240</xmax><ymax>180</ymax></bndbox></object></annotation>"
+    files = {"a.jpg": jpeg(), "b.jpg": jpeg(), "a.xml": xml, "b.xml": f"<!DOCTYPE x>{xml}"}
+    fill(tmp_path / "in", files)
+    with pytest.raises(InputError, match=r"b\.xml; got it declares a document type"):
+        made(tmp_path)
+    manifest, birds = made(tmp_path, leave_out=True)
+    assert birds.boxes.tolist() == [BOX]
+    assert any("declares a document type" in note for note in manifest["notes"])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("b.csv", table(["a.jpg"], "80,5,60,160,120"), "more fields than the header has columns"),
+        ("b.xlsx", b"PK\3\4" + bytes(90), "an archive or a spreadsheet"),
+        (
+            "b.json",
+            '{"images": [{"id": 1, "file_name": "a.jpg"}, {"id": 1, "file_name": "b.jpg"}], '
+            '"annotations": [{"image_id": 1, "bbox": [1, 2, 3, 4]}]}',
+            "the image id 1 is given to several images",
+        ),
+        ("a.txt", "0 .5 .5 .5 .5 -1.2\n", "turned boxes are read as four corners"),
+        (
+            "b.json",
+            '{"a": {"filename": "a.jpg", "regions": [{"shape_attributes": {"name": "point", '
+            '"cx": 1, "cy": 1}}]}}',
+            "a point is no box",
+        ),
+        (
+            "b.json",
+            '{"images": [{"id": 1, "file_name": "a.jpg"}], '
+            '"annotations": [{"image_id": 1, "bbox": [1, 2, 3, 4], "iscrowd": 1}]}',
+            "the box is round a group of objects; got no other box of this image",
+        ),
+    ],
+)
+def test_a_wrong_entry_is_told_why(tmp_path, name, text, said):
+    fill(tmp_path / "in", {"a.jpg": jpeg()})
+    boxes = fill(tmp_path / "boxes", {name: text})
+    with pytest.raises(InputError, match=said):
+        made(tmp_path, boxes=boxes if name == "a.txt" else boxes / name)
+
+
+def test_all_reasons_are_told_and_links_to_folders_are_counted(tmp_path):
+    root = fill(tmp_path / "in", {"a.jpg": jpeg(), "b.jpg": b"", "c.jpg": jpeg()[:-300]})
+    (root / "more").symlink_to(tmp_path)
+    manifest, _ = made(tmp_path, leave_out=True)
+    (note,) = (note for note in manifest["notes"] if "cannot be used" in note)
+    assert "b.jpg; got an empty file" in note and "c.jpg; got image file is truncated" in note
+    assert manifest["unused"] == {"links to folders, which are not followed": 1}
+
+
+def test_two_answers_to_one_question_are_refused(tmp_path):
+    root = fill(tmp_path / "in", {"a.jpg": jpeg(), "b.csv": table(["a.jpg"])})
+    with pytest.raises(InputError, match="boxes are given, and an assumed box too"):
+        made(tmp_path, boxes=root / "b.csv", centre=0.5)
+    with pytest.raises(InputError, match="this is a file, and a folder of images is needed"):
+        pictures.list_pictures(root / "a.jpg")
+
+
 def test_the_images_size_is_not_taken_for_the_boxs(tmp_path):
     fill(tmp_path / "in", {"a.jpg": jpeg()})
     text = fill(tmp_path, {"b.csv": table(["a.jpg"], "80,60,320,240")}) / "b.csv"
@@ -278,6 +404,9 @@ def test_folders_of_splits_are_no_classes(tmp_path):
         (["train/1.jpg", "car/1.jpg"], [("train", None), ("car", None)]),
         (["JPEGImages/1.jpg", "JPEGImages/2.jpg"], [("", None), ("", None)]),
         (["a/b/1.jpg", "1.jpg"], [("a/b", None), ("", None)]),
+        (["all/a/1.jpg", "all/b/1.jpg"], [("a", None), ("b", None)]),
+        (["train/a/1.jpg", "test/b/1.jpg", "x/a/1.jpg"], [("a", True), ("b", False), ("a", None)]),
+        (["train/a/1.jpg", "car/b/1.jpg"], [("train/a", None), ("car/b", None)]),
     ],
 )
 def test_classes_and_splits(names, expected):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from finegan_lib.bench.scoring import plain_training
 from finegan_lib.codes import CodeHierarchy
 from finegan_lib.discovery.code_classifiers import discover_categories
 from finegan_lib.metrics.code_classifiers import (
@@ -12,6 +13,8 @@ from finegan_lib.metrics.code_classifiers import (
     generate_labelled_images,
     shift_and_flip,
     shrink,
+    train_code_classifier,
+    train_code_classifiers,
 )
 
 HIERARCHY = CodeHierarchy.equal(2, 4)
@@ -81,3 +84,17 @@ def test_shrink_averages():
     checkerboard = torch.tensor([[0.0, 1.0], [1.0, 0.0]]).repeat(8, 8).expand(1, 3, 16, 16)
     assert shrink(checkerboard, 8)[..., 2:-2, 2:-2].sub(0.5).abs().max() < 0.1
     assert shrink(checkerboard, 16) is checkerboard
+
+
+def test_classifiers_trained_together_are_what_they_are_alone():
+    images = torch.rand(60, 3, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    answers = [torch.arange(60) % 4, torch.arange(60) // 15]
+    config = DiscoveryConfig(epochs=2, batch_size=20, width=4)
+    together = train_code_classifiers(images, answers, 4, config, seed=3)
+    for codes, found in zip(answers, together, strict=True):
+        alone = train_code_classifier(images, codes, 4, config, seed=3)
+        for name, value in alone.state_dict().items():
+            assert torch.equal(value, found.state_dict()[name]), name
+    assert not torch.equal(*(found.head.weight for found in together))
+    plain = plain_training(images, answers[1], 4, config, seed=3)
+    torch.testing.assert_close(plain(images), together[1](images), rtol=1e-3, atol=1e-3)

@@ -10,6 +10,7 @@ from PIL import Image
 from scipy import linalg
 from torch import nn
 
+from finegan_lib.base import checkup
 from finegan_lib.base.errors import InputError
 from finegan_lib.data import ToyBirds
 from finegan_lib.metrics import feature_networks
@@ -19,10 +20,9 @@ from finegan_lib.metrics.feature_networks import (
     inception_weights,
     load_network,
     network_digest,
-    resized,
     save_network,
-    to_uint8,
 )
+from finegan_lib.metrics.reading import resized, to_uint8
 from finegan_lib.models import (
     FineGANConfig,
     FineGANGenerator,
@@ -398,7 +398,7 @@ def test_inception_weights_are_checked_before_they_are_read(tmp_path, monkeypatc
     monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
     with pytest.raises(InputError, match=r"could not be fetched; got no route.*pytorch-fid"):
         load_network("inception")
-    digest = feature_networks.file_sha256(other)
+    digest = checkup.sha256(other)
     monkeypatch.setattr(feature_networks, "INCEPTION_SHA256", digest)
     assert inception_weights(other) == other
 

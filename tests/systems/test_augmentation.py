@@ -15,8 +15,8 @@ from finegan_lib.models import FineGANConfig, GANConfig, SimpleGANConfig, StackG
 from finegan_lib.models.blocks import Encoder
 from finegan_lib.models.convolutions import differentiable_twice
 from finegan_lib.systems import FineGANSystem, GANSystem, Recipe
+from finegan_lib.systems.adversarial import discriminate, shown_to_d
 from finegan_lib.systems.augmentation import POLICIES, augment, next_strength, overfitting
-from finegan_lib.systems.judging import judge_together, shown_to_d
 from finegan_lib.training import LoopConfig, RunConfig, build_system, train
 from finegan_lib.training.presets import PRESETS
 
@@ -103,11 +103,11 @@ def test_strength_follows_overfitting():
 
 def test_real_and_drawn_images_are_augmented_in_both_updates(monkeypatch):
     """D's step on real and drawn images, G's on drawn ones: the same changes, anew each time."""
-    from finegan_lib.systems import judging
+    from finegan_lib.systems import adversarial
 
     seen = []
     monkeypatch.setattr(
-        judging,
+        adversarial,
         "augment",
         lambda images, policies, strength, rng: (seen.append((len(images), policies)), images)[1],
     )
@@ -171,10 +171,10 @@ def test_penalties_weigh_half_gamma_and_touch_their_own_images():
         return tuple((images * w).sum((1, 2, 3)) for images in batches)
 
     system.recipe = Recipe()
-    plain = judge_together(system, logits_of, real, fake, seeded())
+    plain = discriminate(system, logits_of, real, fake, seeded()).loss
     for name in ("r1", "r2"):
         system.recipe = Recipe(**{name: 0.3})
-        loss = judge_together(system, logits_of, real, fake, seeded())
+        loss = discriminate(system, logits_of, real, fake, seeded()).loss
         torch.testing.assert_close(loss - plain, 0.15 * w.square().sum(), rtol=1e-3, atol=1e-3)
 
 

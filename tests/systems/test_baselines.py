@@ -141,8 +141,8 @@ def test_every_scale_has_a_discriminator_of_its_own(monkeypatch):
     system, seen = build_system(config), []
     monkeypatch.setattr(
         stackgan,
-        "judge",
-        lambda system, d, real, fake, g: (
+        "update_d",
+        lambda system, name, d, real, fake, rng: (
             seen.append((d, real, fake)),
             losses.discriminator_loss(d(real), d(fake.detach())),
         )[1],

@@ -1,9 +1,10 @@
 """The lessons' folders: each lesson is one, ``lessons/NN_name``.
 
 In it: ``lesson.py`` (the text and code of its notebook), ``exercises.py`` (what is right, what is
-wrong and what to say) and, where it needs one, ``lab.py`` (its laboratory: small worlds, meters and
-drawings). A lesson's number and name are those of its folder, and are written nowhere else: a text
-says ``{{number}}`` for its own lesson's and ``{{infogan}}`` for another's.
+wrong and what to say), ``guide.md`` (a question for a discussion, for the leader's guide) and,
+where it needs one, ``lab.py`` (its laboratory: small worlds, meters and drawings). A lesson's
+number and name are those of its folder, and are written nowhere else: a text says ``{{number}}``
+for its own lesson's and ``{{infogan}}`` for another's.
 """
 
 import importlib
@@ -17,7 +18,7 @@ from ...base.errors import InputError
 LESSONS = Path(__file__).resolve().parents[1] / "lessons"
 TIMINGS = LESSONS / "timings.json"
 PACKAGE = "finegan_lib.course.lessons"
-OTHER_FIELDS = ("runtime", "minutes", "mistakes", "lessons")  # filled in by others
+OTHER_FIELDS = ("runtime", "minutes", "mistakes", "lessons", "questions")  # filled in by others
 
 
 def lesson_names() -> list[str]:

@@ -2,6 +2,7 @@
 
 import re
 
+from ...base.errors import InputError
 from .exercises import (
     Build,
     Choice,
@@ -29,7 +30,27 @@ KINDS = {
 def leader_guide() -> str:
     """The text of ``solutions/README.md``."""
     text = with_numbers(TEMPLATE.read_text(encoding="utf-8"))
-    return text.replace("{{minutes}}", minutes_table()).replace("{{mistakes}}", mistakes_lists())
+    text = text.replace("{{minutes}}", minutes_table()).replace("{{mistakes}}", mistakes_lists())
+    return text.replace("{{questions}}", questions())
+
+
+def questions() -> str:
+    """What every lesson's ``guide.md`` has for a discussion, in the order of the lessons.
+
+    Raises:
+        InputError: for a lesson without one.
+    """
+    texts = []
+    for lesson in lesson_names():
+        path = LESSONS / lesson / "guide.md"
+        if not path.is_file():
+            raise InputError(
+                "a lesson has no question for the leader's guide",
+                seen=lesson,
+                cure=f"Write {path.name} in its folder: **{{{{number}}}}. A question?** An answer.",
+            )
+        texts.append(with_numbers(path.read_text(encoding="utf-8").strip(), lesson))
+    return "\n\n".join(texts)
 
 
 def sections(lesson: str) -> list[tuple[str, float]]:

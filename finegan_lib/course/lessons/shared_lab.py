@@ -6,17 +6,21 @@ drawn again. What one lesson alone needs lies in the `lab` of its folder.
 
 import itertools
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
+from ...data.example import TrainingExample
 from ...losses import (
     discriminator_loss,
     minimax_generator_loss,
     non_saturating_generator_loss,
 )
+from ...training import LoopConfig, StepSampler, hash_seed
 
 GENERATOR_LOSSES = {
     "minimax": minimax_generator_loss,
@@ -59,6 +63,26 @@ def mlp(*sizes: int) -> nn.Sequential:
 
 
 # ------------------------------------------------------------------------------------- training
+
+
+def seeded_batches(
+    data, loop: LoopConfig, steps: int
+) -> Iterator[tuple[int, TrainingExample, torch.Generator]]:
+    """The batches of a training of so many steps, and each step's random numbers.
+
+    They are those of :func:`finegan_lib.training.train`, so the same weights come out.
+
+    Args:
+        data: a `ToyBirds` or another data set whose items are training examples.
+        loop: whose ``batch_size`` and ``seed`` count.
+
+    Yields:
+        The step, from 0, its batch, and its random number generator.
+    """
+    order = StepSampler(len(data), loop.batch_size, loop.seed, 0, steps)
+    for step, batch in enumerate(DataLoader(data, batch_sampler=order)):
+        rng = torch.Generator().manual_seed(hash_seed(loop.seed, step, 2))
+        yield step, TrainingExample(*batch), rng
 
 
 def train_gan(

@@ -283,10 +283,13 @@ def initialised(module: nn.Module) -> nn.Module:
 # ------------------------------------------------------------------------------------- out of order
 
 
-def late_patch_weights(box: Tensor, geometry: PatchGeometry) -> Tensor:
-    """`losses.background_patch_weights` with a mistake in it, for the exercise."""
-    _, stride, cells = geometry
-    first = (box[:, :2] / stride).ceil().clamp(min=0)
+def late_patch_weights(box: Tensor, geometry: PatchGeometry, shift=(0.0, 0.0)) -> Tensor:
+    """`losses.background_patch_weights` with a mistake in it, for the exercise.
+
+    With ``shift`` (1, 1), of the first forbidden cell along x and y in fields, it would be right.
+    """
+    field, stride, cells = geometry
+    first = ((box[:, :2] - torch.tensor(shift) * field) / stride).ceil().clamp(min=0)
     last = (box[:, 2:] / stride).floor().clamp(max=cells - 1)
     empty = (box[:, :2] >= box[:, 2:]).any(1)
     cell = torch.arange(cells)

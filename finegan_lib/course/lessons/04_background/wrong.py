@@ -1,5 +1,6 @@
 """Right and wrong networks, steps and losses as students write them, for the tests."""
 
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -261,15 +262,4 @@ def slip(aux, real, fake, w):
 def corner(dx, dy):
     """Patch weights whose first forbidden cell is off along x or y."""
 
-    def weights(box, geometry):
-        field, stride, cells = geometry
-        shift = torch.tensor([dx, dy]) * field
-        first = ((box[:, :2] - shift) / stride).ceil().clamp(min=0)
-        last = (box[:, 2:] / stride).floor().clamp(max=cells - 1)
-        empty = (box[:, :2] >= box[:, 2:]).any(1)
-        cell = torch.arange(cells)
-        inside = (cell >= first[..., None]) & (cell <= last[..., None])
-        covered = inside[:, 1, :, None] & inside[:, 0, None, :] & ~empty[:, None, None]
-        return 1 - covered.float()
-
-    return weights
+    return partial(lab.late_patch_weights, shift=(dx, dy))

@@ -13,7 +13,6 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from .... import losses
 from ....codes import Codes
@@ -28,8 +27,9 @@ from ....models.finegan import (
     build_discriminators,
 )
 from ....systems import FineGANSystem, Recipe
-from ....training import RunConfig, StepSampler, anneal, build_system, hash_seed
+from ....training import RunConfig, anneal, build_system
 from ... import style
+from ..shared_lab import seeded_batches
 from . import own
 
 # The student's own FineGAN, which has a file to itself.
@@ -373,15 +373,12 @@ def train_briefly(
         (system, looks): ``looks`` maps a number of steps to the output for ``codes``.
     """
     config = replace(config, loop=replace(config.loop, steps=steps))
-    seed, size = config.loop.seed, config.loop.batch_size
     with torch.random.fork_rng(devices=[]):
         system = build_system(config)
     looks = {0: draw(system.average, codes)} if 0 in keep else {}
-    sampler = StepSampler(len(birds), size, seed, 0, steps)
-    for step, batch in enumerate(DataLoader(birds, batch_sampler=sampler)):
+    for step, batch, rng in seeded_batches(birds, config.loop, steps):
         anneal(system, step, steps)
-        rng = torch.Generator().manual_seed(hash_seed(seed, step, 2))
-        system.step(TrainingExample(*batch), rng)
+        system.step(batch, rng)
         if step + 1 in keep:
             looks[step + 1] = draw(system.average, codes)
     return system, looks

@@ -9,7 +9,6 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from .... import losses
 from ....codes import Codes
@@ -26,10 +25,11 @@ from ....models.finegan import (
     stitch,
 )
 from ....systems import Recipe, descend, update_average
-from ....training import RunConfig, StepSampler, build_system, hash_seed
+from ....training import RunConfig, build_system
 from ....training.presets import TOY
 from ... import style
 from ...engine.probing import Watched, look_at, projection, set_weights
+from ..shared_lab import seeded_batches
 
 # As the preset `toy`, but for what draws random numbers in a step or has no place in the lessons'
 # stages: so the student's step and the library's can be compared number by number.
@@ -227,13 +227,11 @@ def train_library(
 
 
 def _play(update, average, birds, steps, codes, keep, config) -> OwnRun:
-    seed, size, hierarchy = config.loop.seed, config.loop.batch_size, config.model.hierarchy()
+    size, hierarchy = config.loop.batch_size, config.model.hierarchy()
     curves, looks = {}, {}
-    sampler = StepSampler(len(birds), size, seed, 0, steps)
-    for now, batch in enumerate(DataLoader(birds, batch_sampler=sampler)):
-        rng = torch.Generator().manual_seed(hash_seed(seed, now, 2))
+    for now, batch, rng in seeded_batches(birds, config.loop, steps):
         drawn = hierarchy.sample(size, config.model.z_dim, rng=rng)
-        for name, loss in update(TrainingExample(*batch), drawn, rng).items():
+        for name, loss in update(batch, drawn, rng).items():
             curves.setdefault(name, []).append(loss.item())
         if now + 1 in keep:
             looks[now + 1] = draw(average, codes)

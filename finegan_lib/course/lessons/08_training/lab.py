@@ -21,7 +21,6 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
 from .... import losses
@@ -37,14 +36,13 @@ from ....systems import FineGANSystem, Recipe, follow
 from ....training import (
     LoopConfig,
     RunConfig,
-    StepSampler,
     anneal,
     build_dataset,
     build_system,
-    hash_seed,
 )
 from ....training.presets import PRESETS
 from ... import style
+from ..shared_lab import seeded_batches
 from .processes import gradient, gradients_of_two_processes  # noqa: F401 (the lesson's)
 
 # ------------------------------------------------------------------------------------- tiny runs
@@ -116,12 +114,10 @@ def play(config: RunConfig, watch=None) -> Played:
         watch: called as ``watch(step, system)`` after every step; step counts from 1.
     """
     loop, system, data = config.loop, build_system(config), build_dataset(config, progress=False)
-    order = StepSampler(len(data), loop.batch_size, loop.seed, 0, loop.steps)
     history = {}
-    for step, batch in enumerate(DataLoader(data, batch_sampler=order)):
-        rng = torch.Generator().manual_seed(hash_seed(loop.seed, step, 2))
+    for step, batch, rng in seeded_batches(data, loop, loop.steps):
         anneal(system, step, loop.steps)
-        report = system.step(TrainingExample(*batch), rng)
+        report = system.step(batch, rng)
         for name, value in report.items():
             history.setdefault(name, []).append(value.detach().item())
         if watch:

@@ -18,8 +18,8 @@ from torchvision.utils import make_grid
 
 from ....experiments.tables import slug
 from ....figures import show
-from ....metrics.feature_networks import Reading, to_uint8
 from ....metrics.judges import Judges
+from ....metrics.reading import Reading, to_uint8
 from ....models.generators import final_image, random_output
 from ....scoring.quality import (
     FeatureSums,

@@ -14,6 +14,9 @@ addition               source                              worth
 =====================  ==================================  =======================================
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -22,7 +25,7 @@ from ..base.errors import InputError
 from ..models.convolutions import differentiable_twice
 from ..speed import distributed
 from .augmentation import augment, next_strength, overfitting
-from .parts import System
+from .parts import System, descend
 from .recipe import Recipe
 from .views import noisy
 
@@ -35,9 +38,23 @@ def shown_to_d(system: System, images: Tensor, rng: torch.Generator) -> Tensor:
     return augment(images, recipe.augment, strength, rng)
 
 
-def judge_together(
-    system: System, logits_of, real: Tensor, fake: Tensor, rng: torch.Generator
-) -> Tensor:
+class Discriminated(NamedTuple):
+    """A discriminator's loss, and the logits of the pairs that it is made of: real (N,), fake (M,).
+
+    Where M < N, the first M real images are the fakes' partners.
+    """
+
+    loss: Tensor
+    real_logits: Tensor
+    fake_logits: Tensor
+
+
+LogitsOf = Callable[..., tuple[Tensor, ...]]
+
+
+def discriminate(
+    system: System, logits_of: LogitsOf, real: Tensor, fake: Tensor, rng: torch.Generator
+) -> Discriminated:
     """A discriminator's loss: real images against drawn ones, as the recipe has it.
 
     Args:
@@ -49,38 +66,49 @@ def judge_together(
     recipe = system.recipe
     real = shown_to_d(system, real, rng)
     fake = shown_to_d(system, fake.detach(), rng)
+    penalty: Tensor | float = 0.0
     if not recipe.r1 and not recipe.r2:
         real_logits, fake_logits = logits_of(real, fake)
-        penalty = 0.0
     else:
         real, fake = real.detach().requires_grad_(), fake.detach().requires_grad_()
         with differentiable_twice():
             real_logits, fake_logits = logits_of(real, fake)
             penalty = recipe.r1 / 2 * losses.gradient_penalty(real_logits, real)
             penalty = penalty + recipe.r2 / 2 * losses.gradient_penalty(fake_logits, fake)
-    paired = real_logits[: len(fake_logits)]
     if recipe.relativistic:
+        paired = real_logits[: len(fake_logits)]
         loss = losses.relativistic_discriminator_loss(paired, fake_logits)
     else:
         loss = losses.adversarial_losses(recipe.adversarial)[0](real_logits, fake_logits)
-    if recipe.augment_target:
-        r = overfitting(paired, fake_logits) if recipe.relativistic else overfitting(real_logits)
-        step = len(real) * distributed.size() / recipe.augment_ramp
-        strength = system.augment_strength
-        strength.copy_(next_strength(strength, distributed.mean_of(r), recipe.augment_target, step))
-    return loss + penalty
+    return Discriminated(loss + penalty, real_logits, fake_logits)
+
+
+def adapt_strength(system: System, seen: Discriminated) -> None:
+    """Let the augmentation's strength follow D's overfitting (ADA), if the recipe says so."""
+    recipe, (_, real, fake) = system.recipe, seen
+    if not recipe.augment_target:
+        return
+    r = overfitting(real[: len(fake)], fake) if recipe.relativistic else overfitting(real)
+    step = len(real) * distributed.size() / recipe.augment_ramp
+    strength = system.augment_strength
+    strength.copy_(next_strength(strength, distributed.mean_of(r), recipe.augment_target, step))
 
 
 def deceived(
-    system: System, logits_of, fake_logits: Tensor, real: Tensor, rng: torch.Generator
+    system: System,
+    logits_of: LogitsOf,
+    fake_logits: Tensor,
+    real: Tensor | None,
+    rng: torch.Generator,
 ) -> Tensor:
-    """The generator's loss that belongs to :func:`judge_together`, on the logits of its images.
+    """The generator's loss that belongs to :func:`discriminate`, on the logits of its images.
 
     Only a relativistic D looks at ``real``, child crops (N, 3, S, S).
     """
     recipe = system.recipe
     if not recipe.relativistic:
         return losses.adversarial_losses(recipe.adversarial)[1](fake_logits)
+    assert real is not None
     with torch.no_grad():
         (real_logits,) = logits_of(shown_to_d(system, real[: len(fake_logits)], rng))
     return losses.relativistic_generator_loss(real_logits, fake_logits)
@@ -101,24 +129,44 @@ def refuse_additions(recipe: Recipe, family: str) -> None:
             )
 
 
-def judge(system, real_fake, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
-    """A discriminator's loss: real images against generated ones, a pass for each.
+def update_d(
+    system: System,
+    optimiser: str,
+    real_fake: Callable[[Tensor], Tensor],
+    real: Tensor,
+    fake: Tensor,
+    rng: torch.Generator,
+) -> Tensor:
+    """One update of a discriminator that sees real and generated images in a pass for each.
 
     Args:
         system: whose recipe, noise and augmentation apply.
+        optimiser: name of the discriminator's.
         real_fake: images to logits, (N, 3, S, S) → (N,).
         real, fake: (N, 3, S, S); no gradient flows to ``fake``.
         rng: numbers, on the CPU.
+
+    Returns:
+        The loss, a scalar.
     """
-    return judge_together(system, one_by_one(real_fake), real, fake, rng)
+    seen = discriminate(system, one_by_one(real_fake), real, fake, rng)
+    descend(system.optimisers[optimiser], seen.loss)
+    adapt_strength(system, seen)
+    return seen.loss
 
 
-def deceive(system, real_fake, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
-    """The generator's loss that belongs to :func:`judge`."""
+def deceive(
+    system: System,
+    real_fake: Callable[[Tensor], Tensor],
+    real: Tensor,
+    fake: Tensor,
+    rng: torch.Generator,
+) -> Tensor:
+    """The generator's loss that belongs to :func:`update_d`."""
     fake_logits = real_fake(shown_to_d(system, fake, rng))
     return deceived(system, one_by_one(real_fake), fake_logits, real, rng)
 
 
-def one_by_one(real_fake):
+def one_by_one(real_fake: Callable[[Tensor], Tensor]) -> LogitsOf:
     """A network that takes several batches and computes each of them in a separate pass."""
     return lambda *batches: tuple(real_fake(images) for images in batches)

@@ -1,4 +1,4 @@
-"""The watch over a training: injected troubles are seen in time, healthy runs raise no alarm."""
+"""Signs of a failing training: injected troubles are seen in time, healthy runs raise no alarm."""
 
 import dataclasses
 import json
@@ -20,8 +20,8 @@ from finegan_lib.systems import (
     descend,
 )
 from finegan_lib.training import LoopConfig, RunConfig, train
-from finegan_lib.training import watch as watching
-from finegan_lib.training.watch import CURES, LOOK_EVERY, Watch
+from finegan_lib.training import signs as signs_of
+from finegan_lib.training.signs import CURES, LOOK_EVERY, Signs
 
 TINY = {"image_size": 32, "z_dim": 3, "g_dim": 4, "d_dim": 4}
 FINEGAN = FineGANConfig(
@@ -37,12 +37,12 @@ def cache(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("FINEGAN_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
-def looks(watch, start, stop, **values):
-    """What a watch says over steps start … stop, as [(step, kind)]."""
+def looks(signs, start, stop, **values):
+    """What is said over steps start … stop, as [(step, kind)]."""
     said = []
     for step in range(start, stop + 1):
-        if watch.due(step):
-            said += [(step, s.kind) for s in watch.look(step, HEALTHY | values)]
+        if signs.due(step):
+            said += [(step, s.kind) for s in signs.look(step, HEALTHY | values)]
     return said
 
 
@@ -65,18 +65,18 @@ def looks(watch, start, stop, **values):
     ],
 )
 def test_every_trouble_is_seen_within_200_steps_once_and_then_present(kind, values):
-    watch = Watch("finegan")
-    assert looks(watch, 1, 300) == []
-    assert watch.healthy_step == 300
-    said = looks(watch, 301, 500, **values)
+    signs = Signs("finegan")
+    assert looks(signs, 1, 300) == []
+    assert signs.healthy_step == 300
+    said = looks(signs, 301, 500, **values)
     assert said[0][1] == kind
     assert {k for _, k in said} == {kind}
     assert len(said) == 1 or kind in ("not_finite", "exploded")
-    assert watch.present == [kind]
-    assert watch.healthy_step == 300
-    assert looks(watch, 501, 600) == []
-    assert watch.present == []
-    assert watch.healthy_step == 600
+    assert signs.present == [kind]
+    assert signs.healthy_step == 300
+    assert looks(signs, 501, 600) == []
+    assert signs.present == []
+    assert signs.healthy_step == 600
 
 
 @pytest.mark.parametrize(
@@ -90,41 +90,41 @@ def test_every_trouble_is_seen_within_200_steps_once_and_then_present(kind, valu
     ],
 )
 def test_what_is_within_the_limits_is_no_alarm(values):
-    assert looks(Watch("finegan"), 1, 2000, **values) == []
+    assert looks(Signs("finegan"), 1, 2000, **values) == []
 
 
 def test_a_trouble_that_passes_is_no_alarm_and_counts_anew():
-    watch = Watch("finegan")
+    signs = Signs("finegan")
     for start in range(0, 1000, 100):
-        assert looks(watch, start + 1, start + 80, D_c=0.0) == []
-        assert looks(watch, start + 81, start + 100) == []
-    said = looks(watch, 1001, 1200, D_c=0.0)
+        assert looks(signs, start + 1, start + 80, D_c=0.0) == []
+        assert looks(signs, start + 81, start + 100) == []
+    said = looks(signs, 1001, 1200, D_c=0.0)
     assert said == [(1120, "saturated")]
 
 
 def test_two_discriminators_that_take_turns_are_no_saturation():
-    watch = Watch("finegan")
+    signs = Signs("finegan")
     for k in range(40):
         quiet = {"D_b": 0.0} if k % 2 else {"D_c": 0.0}
-        assert watch.look(20 * (k + 1), HEALTHY | quiet) == []
+        assert signs.look(20 * (k + 1), HEALTHY | quiet) == []
 
 
 def test_a_large_loss_is_only_large_beside_its_usual_size():
-    watch = Watch("stackgan")
-    assert watch.look(20, {"colour_32": 900.0}) == []
+    signs = Signs("stackgan")
+    assert signs.look(20, {"colour_32": 900.0}) == []
     for step in range(40, 1000, 20):
-        assert watch.look(step, {"colour_32": 900.0 + step}) == []  # 1000 and more, but as ever
-    assert watch.look(1000, {"colour_32": 1e7}) == []
-    assert watch.look(1020, {"colour_32": 1e7}) == []
-    (symptom,) = watch.look(1040, {"colour_32": 1e7})
+        assert signs.look(step, {"colour_32": 900.0 + step}) == []  # 1000 and more, but as ever
+    assert signs.look(1000, {"colour_32": 1e7}) == []
+    assert signs.look(1020, {"colour_32": 1e7}) == []
+    (symptom,) = signs.look(1040, {"colour_32": 1e7})
     assert symptom.kind == "exploded"
     assert symptom.fatal
 
 
 def test_area_is_a_loss_in_finegan_and_a_mask_in_lr_gan():
-    assert looks(Watch("finegan"), 1, 400, area=0.0) == []
-    assert looks(Watch("lr_gan"), 1, 400, area=0.0) == [(120, "masks_empty")]
-    assert looks(Watch("lr_gan"), 1, 400, area=1.0) == [(120, "masks_full")]
+    assert looks(Signs("finegan"), 1, 400, area=0.0) == []
+    assert looks(Signs("lr_gan"), 1, 400, area=0.0) == [(120, "masks_empty")]
+    assert looks(Signs("lr_gan"), 1, 400, area=1.0) == [(120, "masks_full")]
 
 
 def test_every_kind_has_a_cure_in_options_that_exist():
@@ -132,7 +132,7 @@ def test_every_kind_has_a_cure_in_options_that_exist():
     for kind, cure in CURES.items():
         named = {word.strip('(,;:)"').partition("=")[0] for word in cure.split()}
         assert named & fields, kind
-    assert "LR-GAN" in Watch("lr_gan").look(1, {"D": math.nan})[0]._replace(
+    assert "LR-GAN" in Signs("lr_gan").look(1, {"D": math.nan})[0]._replace(
         kind="masks_full"
     ).message("lr_gan")
 
@@ -149,9 +149,9 @@ def run(model, folder, recipe=None, **loop):
 
 @pytest.fixture
 def five_times_as_fast(monkeypatch):
-    """All of the watch's numbers of steps divided by 5; the true ones are tested above."""
-    monkeypatch.setattr(watching, "LOOK_EVERY", LOOK_EVERY // 5)
-    monkeypatch.setattr(watching, "LASTS", {k: n // 5 for k, n in watching.LASTS.items()})
+    """all of the numbers of steps divided by 5; the true ones are tested above."""
+    monkeypatch.setattr(signs_of, "LOOK_EVERY", LOOK_EVERY // 5)
+    monkeypatch.setattr(signs_of, "LASTS", {k: n // 5 for k, n in signs_of.LASTS.items()})
 
 
 def from_step(monkeypatch, system_class, start, trouble):
@@ -206,7 +206,7 @@ def test_collapsed_masks_of_a_finegan_are_told_and_the_run_goes_on(
 
 @pytest.mark.usefixtures("five_times_as_fast")
 def test_a_pasted_mask_of_lr_gan_that_vanishes_is_told(tmp_path, monkeypatch, capsys):
-    original = LRGANSystem.watch
+    original = LRGANSystem.areas
 
     def empty(output):
         faded = [
@@ -214,7 +214,7 @@ def test_a_pasted_mask_of_lr_gan_that_vanishes_is_told(tmp_path, monkeypatch, ca
         ]
         return original(output._replace(objects=faded))
 
-    monkeypatch.setattr(LRGANSystem, "watch", staticmethod(empty))
+    monkeypatch.setattr(LRGANSystem, "areas", staticmethod(empty))
     run(LR_GAN, tmp_path, steps=24)
     told = capsys.readouterr().err
     assert "step 24: the pasted masks are empty" in told

@@ -60,7 +60,7 @@ class Symptom(NamedTuple):
         return f"{self.text}. Likely cure: {cure}."
 
 
-class Watch:
+class Signs:
     """Looks at a run's values every LOOK_EVERY steps, and says when something lasts too long.
 
     Args:
