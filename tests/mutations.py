@@ -236,8 +236,8 @@ MUTATIONS = (
     Mutation(
         "average-decay-swapped",
         PARTS,
-        "zip(*pairs, strict=True)), 1 - decay)",
-        "zip(*pairs, strict=True)), decay)",
+        "[new for _, new in pairs], 1 - decay)",
+        "[new for _, new in pairs], decay)",
         ("training",),
     ),
     Mutation(

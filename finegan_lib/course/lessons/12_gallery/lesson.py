@@ -458,8 +458,9 @@ course.check("{{number}}.7", my_walk)
 # | it needs boxes (not on the slide) | D_b and its patches, lesson {{background}} |
 # | no way from a picture to its codes (not on the slide) | the search above |
 #
-# (On the first weakness: `python -m finegan_lib choose-n-children` proposes a number without labels,
-# the one at which two sortings agree best. For ten ToyBirds species in five shapes it proposed five.)
+# (On the first weakness: `python -m finegan_lib choose-n-children` proposes a number without
+# labels, the one at which two sortings agree best. For ten ToyBirds species in five shapes it
+# proposed five.)
 #
 # The slides close with two contributions: an unsupervised model that learns to generate background,
 # shape and appearance one after the other, and a disentangled representation that sorts real
