@@ -446,7 +446,7 @@ course.check("{{number}}.7", my_walk)
 #
 # | strength | seen in |
 # | --- | --- |
-# | background, shape and appearance come apart | the paper's figures, first table above; lesson {{codes}} |
+# | background, shape and appearance come apart | the first table above; lesson {{codes}} |
 # | realistic and diverse images | Table 1, lesson {{image_quality}} (IS of cars: StackGAN-v2) |
 # | clusters better than earlier unsupervised methods | Table 3, lesson {{discovery}} |
 #
