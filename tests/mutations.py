@@ -236,8 +236,8 @@ MUTATIONS = (
     Mutation(
         "average-decay-swapped",
         PARTS,
-        "zip(*pairs, strict=True)), 1 - decay)",
-        "zip(*pairs, strict=True)), decay)",
+        "[new for _, new in pairs], 1 - decay)",
+        "[new for _, new in pairs], decay)",
         ("training",),
     ),
     Mutation(
@@ -290,6 +290,56 @@ MUTATIONS = (
         "q = p / sizes.sqrt()",
         "q = p / sizes",
         ("discovery",),
+    ),
+    Mutation(
+        "labelled-pictures-with-tied-backgrounds",
+        "metrics/code_classifiers.py",
+        "b_index=None if config.tied_background else free.b_index",
+        "b_index=None",
+        ("discovery",),
+    ),
+    Mutation(
+        "ami-without-subtracting-chance",
+        CLUSTERING,
+        "adjusted_mutual_info_score(labels_a, labels_b, average_method=average_method))",
+        "normalized_mutual_info_score(labels_a, labels_b, average_method=average_method))",
+        ("discovery",),
+    ),
+    # gallery, real_birds: what the networks are good for
+    Mutation(
+        "mixture-keeps-the-background-of-the-shape",
+        "applications/mixing.py",
+        "draw(generator, background))",
+        "draw(generator, shape))",
+        ("gallery",),
+    ),
+    Mutation(
+        "inversion-without-the-prior",
+        "applications/inversion.py",
+        ".mean((1, 2, 3)) + prior * z.square().mean(1)",
+        ".mean((1, 2, 3)) + 0 * z.square().mean(1)",
+        ("gallery",),
+    ),
+    Mutation(
+        "layers-let-the-background-through-the-parent",
+        "applications/mixing.py",
+        "gap = (1 - child.mask) * (1 - parent.mask)",
+        "gap = 1 - child.mask",
+        ("real_birds",),
+    ),
+    Mutation(
+        "arc-with-swapped-ends",
+        "applications/interpolate.py",
+        "((1 - t) * omega).sin() * a + (t * omega).sin() * b",
+        "((1 - t) * omega).sin() * b + (t * omega).sin() * a",
+        ("real_birds",),
+    ),
+    Mutation(
+        "iou-over-the-sum-of-the-areas",
+        "applications/segment.py",
+        "(masks | truth).sum((1, 2, 3))",
+        "masks.sum((1, 2, 3)) + truth.sum((1, 2, 3))",
+        ("real_birds",),
     ),
 )
 

@@ -84,6 +84,18 @@ def test_the_workflow_runs_everything_on_linux_and_the_quick_tests_elsewhere():
     assert last == f"python -m {fast}".replace("$(WORKERS)", "2")
 
 
+def test_the_workflow_keeps_the_screenshots_of_the_browser():
+    browser = read_yaml(".github/workflows/tests.yml")["jobs"]["browser"]
+    assert browser["env"]["FINEGAN_BROWSER"] == "1"
+    *_, tests = [step["run"] for step in browser["steps"] if "run" in step]
+    for path in tests.removeprefix("python -m pytest ").split():
+        assert (ROOT / path).exists()
+    assert "tests/browser" in tests
+    kept = browser["steps"][-1]
+    assert kept["uses"].startswith("actions/upload-artifact@") and kept["if"] == "always()"
+    assert kept["with"]["path"] == "runs/browser"  # where tests/browser/ puts them
+
+
 def test_the_book_is_published_with_a_page_that_draws():
     workflow = read_yaml(".github/workflows/pages.yml")
     (job,) = workflow["jobs"].values()

@@ -21,6 +21,7 @@ DIGESTS = PACKAGE / "weights" / "digests.json"
 SHIPPED = (
     "weights/*.safetensors",
     "weights/tables/*.safetensors",
+    "weights/readers/*.safetensors",
     "results/*_scores.json",
     "results/published/*.json",
 )

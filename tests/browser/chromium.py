@@ -1,16 +1,37 @@
 """A page in a headless Chromium, driven by its DevTools protocol: no driver program is needed."""
 
 import base64
+import contextlib
+import functools
+import http.server
 import json
 import os
 import shutil
 import subprocess
+import threading
 import time
 import urllib.request
 from itertools import count
 from pathlib import Path
 
 KEYS = {"Tab": 9, "ArrowRight": 39, "ArrowLeft": 37, "ArrowDown": 40, "ArrowUp": 38, "Enter": 13}
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """A server of static files that prints nothing."""
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def static_files(folder: Path):
+    """A plain server of a folder's files; its address."""
+    handler = functools.partial(Quiet, directory=folder)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
 
 
 def find_chromium() -> str | None:

@@ -2,18 +2,15 @@
 
 Needs Chromium (``apt-get install chromium``), npm, and websocket-client, which JupyterLab brings
 along; run only with FINEGAN_BROWSER=1. Screenshots and times: runs/browser/. A time is reported,
-and decides nothing: it is the machine's.
+and decides nothing: it is the machine's. FINEGAN_PAGE names a page that is built already.
 """
 
 import base64
-import functools
-import http.server
 import importlib.util
 import json
 import os
 import shutil
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +18,9 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-from chromium import Page, find_chromium
+from chromium import Page, find_chromium, static_files
 
-from finegan_lib.course.page import build_page
+from finegan_lib.course.page import build, build_page
 from finegan_lib.figures import draw
 from finegan_lib.training.pretrained import load_finegan
 
@@ -50,13 +47,10 @@ const image = c.getContext('2d').getImageData(0, 0, c.width, c.height);
 return btoa(String.fromCharCode(...image.data))})()"""
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
+    if built := os.environ.get("FINEGAN_PAGE"):
+        return Path(built).resolve()
     start, problem = build_page(tmp_path_factory.mktemp("page") / "page")
     assert not problem
     return start.parent
@@ -65,11 +59,8 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def served(folder):
     """The page's address on a plain server of static files."""
-    handler = functools.partial(Quiet, directory=folder)
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/index.html"
-    server.shutdown()
+    with static_files(folder) as address:
+        yield f"{address}/index.html"
 
 
 @pytest.fixture
@@ -94,6 +85,12 @@ def processor_ms(page):
     return 1000 * next(m["value"] for m in metrics if m["name"] == "ProcessTime")
 
 
+def painted(selector):
+    """JavaScript: whether something is drawn on a canvas."""
+    return f"""document.querySelector({json.dumps(selector)})
+        ?.getContext('2d').getImageData(9, 9, 1, 1).data[3] === 255"""
+
+
 def pixels(page, selector):
     """(S, S, 3) of a canvas."""
     data = np.frombuffer(base64.b64decode(page.value(PIXELS % selector)), np.uint8)
@@ -116,10 +113,11 @@ def as_pixels(image):
     return ((image / 2 + 0.5).clamp(0, 1) * 255).round().permute(1, 2, 0).int().numpy()
 
 
+@pytest.mark.parametrize("network", build.NETWORKS)
 @pytest.mark.parametrize("way", ["server", "disk"])
-def test_it_loads_and_draws_what_pytorch_draws(page, served, folder, way):
+def test_it_loads_and_draws_what_pytorch_draws(page, served, folder, way, network):
     address = served if way == "server" else (folder / "index.html").as_uri()
-    start(page, address)
+    start(page, f"{address}#network={network}")
     first = float(page.value(f"{BOX}.dataset.since"))
     begun, times, taken = processor_ms(page), [], []
     for code, value in (("p", 3), ("c", 11), ("b", 6), ("c", 2)):
@@ -135,8 +133,9 @@ def test_it_loads_and_draws_what_pytorch_draws(page, served, folder, way):
         "update_ms": times,
         "update_processor_ms": taken,
     }
-    (SHOTS / f"page_times_{way}.json").write_text(json.dumps(report, indent=2) + "\n")
+    (SHOTS / f"page_times_{network}_{way}.json").write_text(json.dumps(report, indent=2) + "\n")
     bird = json.loads(page.value(BIRD))
+    assert bird["network"] == network
     assert {k: bird[k] for k in "pcb"} == {"p": 3, "c": 2, "b": 6} and bird["ties"] == []
     output = drawn_by_pytorch(page)
     expected = {
@@ -235,29 +234,75 @@ def test_two_birds_are_mixed_and_the_grid_opens_one(page, served):
     assert page.errors() == []
 
 
+def test_another_network_is_chosen(page, served):
+    """And the page answers while the grid of the larger one is drawn."""
+    start(page, served)
+    page.value(
+        """{const choice = document.querySelector('[data-network]');
+        choice.value = 'birds'; choice.dispatchEvent(new Event('change'))}"""
+    )
+    page.wait_for(f"{BOX}.playground.facts.name === 'birds' && {BOX}.playground.bird.z.length > 30")
+    settle(page)
+    assert page.value("document.querySelectorAll('input[name=fg-c]').length") == 50
+    assert page.value("location.hash").startswith("#network=birds&c=49&p=9&b=49&")
+    page.value("document.querySelector('.fg-grid').scrollIntoView()")
+    page.wait_for(painted(".fg-grid [data-p='0'][data-c='0'] canvas"), 120)
+    page.click("input[name=fg-p][value='2']")
+    settle(page)
+    assert json.loads(page.value(BIRD))["p"] == 2
+    assert not page.value(painted(".fg-grid [data-p='9'][data-c='49'] canvas"))
+    assert page.errors() == []
+
+
+def test_a_network_that_cannot_be_fetched(page, folder, tmp_path):
+    """The page says so, and keeps the network that it has."""
+    page.send("Network.setBlockedURLs", urls=["*birds.onnx*"])
+    start(page, (folder / "index.html").as_uri())
+    page.value("document.querySelector('.playground').playground.open('birds')")
+    page.wait_for(f"{STATUS}.includes('cannot be run here')")
+    page.click("[data-do=random]")
+    settle(page)
+    assert json.loads(page.value(BIRD))["network"] == "toy"
+    assert page.value("document.querySelector('[data-network]').value") == "toy"
+
+
+def test_the_bird_stays_in_sight_on_a_narrow_window(page, served):
+    page.resize(390, 800)
+    start(page, served)
+    page.value("document.querySelector('[data-code=b]').scrollIntoView({block: 'end'})")
+    top, bottom = page.value(
+        "(({top, bottom}) => [top, bottom])(document.querySelector('.fg-large')"
+        ".getBoundingClientRect())"
+    )
+    assert 0 <= top < bottom < 400
+
+
+@pytest.mark.parametrize("network", build.NETWORKS)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 400])
-def test_wide_and_narrow_windows(page, served, width, scheme):
+def test_wide_and_narrow_windows(page, served, width, scheme, network):
     """Nothing sticks out at the side; the pictures are to be looked at."""
     page.prefer(scheme)
     page.resize(width, 900)
-    start(page, served)
+    start(page, f"{served}#network={network}")
     assert page.value("document.documentElement.scrollWidth") <= width
     assert page.value("document.documentElement.dataset.theme") == scheme
     page.value("document.querySelector('.fg-grid').scrollIntoView()")
-    last = 'document.querySelector(\'.fg-grid [data-p="4"][data-c="19"] canvas\')'
-    page.wait_for(f"{last}?.getContext('2d').getImageData(9, 9, 1, 1).data[3] === 255", 120)
+    page.wait_for(painted(".fg-grid tr:last-child td:last-child canvas"), 240)
     page.resize(width, page.value("document.documentElement.scrollHeight"))
     page.value("scrollTo(0, 0)")
-    page.screenshot(SHOTS / f"page_{width}_{scheme}.png")
+    page.screenshot(SHOTS / f"page_{network}_{width}_{scheme}.png")
 
 
 def test_without_scripts_a_grid_remains(page, served):
     page.send("Emulation.setScriptExecutionDisabled", value=True)
     page.open(served)
-    page.wait_for("document.querySelector('.fg-grid img')?.naturalWidth > 600")
+    for name in build.NETWORKS:
+        grid = f"document.querySelector('.fg-grid img[src*={name}_grid]')"
+        page.wait_for(f"{grid}?.naturalWidth > 600")
     assert not page.value("document.querySelector('.fg-main').checkVisibility()")
     assert "Scripts are off" in page.value("document.querySelector('main').innerText")
+    page.resize(1280, page.value("document.documentElement.scrollHeight"))
     page.screenshot(SHOTS / "page_without_scripts.png")
 
 

@@ -98,9 +98,15 @@ def test_the_front_page_shows_what_the_course_is_about(pages):
         assert re.search(r"\d+ minutes", card) and re.search(
             rf'src="_images/{lesson}\w*.png"', card
         )
-    for name in ("stages", "course_map"):
-        assert re.search(rf'src="_images/{name}\w*.png"', text)
+    for name in ("stages.png", "course_map.png", "playground.gif"):
+        stem, _, ending = name.partition(".")
+        assert re.search(rf'src="_images/{stem}\w*.{ending}"', text)
     assert 'href="playground.html"' in text
+
+
+def test_the_book_names_its_authors(pages):
+    text = (pages / "index.html").read_text(encoding="utf-8")
+    assert "By The FineGAN course authors" in text and "not set" not in text
 
 
 def test_a_lesson_s_figure_to_play_with_ends_its_section(pages):

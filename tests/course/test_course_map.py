@@ -17,6 +17,12 @@ def test_the_map_shows_every_lesson_and_where_to_go_from_it():
     for number, name, about, *_ in stations:
         assert f"{number}  {name}" in written
         assert about in written
+    figure.draw_without_rendering()
+    boxes = [p.get_window_extent() for p in axis.patches if type(p).__name__ == "FancyBboxPatch"]
+    for text in axis.texts:
+        place = text.get_window_extent()
+        for box in boxes:  # what begins in a box ends there
+            assert not box.x0 < place.x0 < box.x1 < place.x1 or not box.y0 < place.y0 < box.y1
     arrows = [patch for patch in axis.patches if type(patch).__name__ == "FancyArrowPatch"]
     assert len(arrows) == len(numbers) - 1
     assert len(axis.images) == 3

@@ -20,6 +20,51 @@ def test_nothing_is_left_to_fill_in(text):
         assert plan in text
 
 
+def plans(text):
+    """Every plan as its rows: start and length in minutes, and what is done."""
+    for table in re.findall(r"\| start \| minutes .*\n\|[- |]+\n((?:\|.*\n)+)", text):
+        rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()]
+        yield [
+            (int(start[:-3]) * 60 + int(start[-2:]), int(minutes), what)
+            for start, minutes, what in rows
+        ]
+
+
+def needed(what):
+    """The estimated minutes of the sections that a row of a plan names."""
+    number = re.match(r"\d\d ", what)
+    if not number:
+        return 0
+    parts = guide.sections(folders.find_lesson(number[0].strip()))
+    names = re.findall(r"\*\*(.+?)\*\*", what)
+    assert names or what.startswith(number[0] + "whole")
+    assert set(names) <= {name for name, _ in parts}, what
+    return sum(max(1, round(minutes)) for name, minutes in parts if not names or name in names)
+
+
+def test_plans_add_up_and_give_their_sections_time_enough(text):
+    hours = [3.5, 7, 7, 7]
+    assert len(list(plans(text))) == len(hours)
+    for plan, length in zip(plans(text), hours, strict=True):
+        clock = since_break = 0
+        for start, minutes, what in plan:
+            assert start == clock, what
+            assert needed(what) <= minutes, f"{what}: {needed(what)} minutes"
+            since_break = 0 if re.match("break|lunch", what) else since_break + minutes
+            assert since_break <= 120, "a break is missing"
+            clock += minutes
+        assert clock == 60 * length
+
+
+def test_every_slide_has_its_sections(text):
+    table = text.partition("| slide | lesson and section |")[2].partition("\n\n")[0]
+    rows = [row.strip("|").split("|")[1].strip() for row in table.splitlines()[2:]]
+    assert len(rows) >= 20
+    for row in rows:
+        for part in row.split("; "):
+            assert needed(part) > 0, part
+
+
 def test_every_exercise_and_each_of_its_mistakes_is_there(text):
     for lesson in lesson_names():
         for key, exercise in lesson_exercises(lesson[:2]).items():

@@ -3,7 +3,7 @@ import torch
 
 from finegan_lib import course
 from finegan_lib.codes import CodeHierarchy
-from finegan_lib.figures import draw
+from finegan_lib.figures import draw, noise
 from finegan_lib.metrics import Judges
 from finegan_lib.metrics.judges import JudgesConfig
 from finegan_lib.models import (
@@ -57,6 +57,28 @@ def test_the_backgrounds_of_a_child_are_drawn_freely(generator, monkeypatch):
     assert len({(int(b), int(c)) for b, c in zip(codes.b_index, index, strict=True)}) == 16
 
 
+def test_luck_is_in_every_best_guess():
+    assert lab.luck(3, 1, 4) == 1  # one picture a code: its guess is always right
+    assert 0.27 < lab.luck(20, 20, 6) < 0.34
+    assert lab.luck(2, 5000, 4, draws=2) == pytest.approx(0.25, abs=0.02)
+
+
+def test_the_backgrounds_of_a_child_can_be_tied(generator):
+    tied, index = lab.finegan_pictures(generator, per_code=1, tied=True)
+    codes = CONFIG.hierarchy().codes(noise(generator, 4, 0), index, b_index=index)
+    assert torch.equal(tied, draw(generator, codes).child.image)
+
+
+def test_a_search_goes_downhill(generator):
+    losses = lab.error_on_the_way(lab.descent, generator, moments=(0, 3), rate=0.1)
+    assert losses[3] < losses[0]
+
+
+def test_a_figure_of_mixtures_has_the_givers_above(generator):
+    rows = lab.mixtures(generator, n=2)
+    assert list(rows)[-1] == "mixture" and {len(row) for row in rows.values()} == {2}
+
+
 def test_another_child_and_nothing_else():
     hierarchy = CodeHierarchy.equal(2, 4)
     codes = hierarchy.sample(5, 3, tied=False)
@@ -87,13 +109,15 @@ def test_mixtures_are_compared_with_their_givers(generator, monkeypatch):
 @pytest.mark.parametrize(
     ("walk", "problem"),
     [
-        ([(0, 0, 0), (0, 0, 1), (0, 1, 1), (1, 1, 1)], None),
+        ([(0, 0, 0), (0, 0, 2), (1, 0, 2), (1, 1, 2)], None),
         ([(0, 0, 0), (0, 0, 1), (0, 1, 1)], "at least four"),
         ([(0, 0), (0, 1), (1, 1), (1, 0)], "triples"),
         ([(0, 0, 0), (0, 2, 0), (0, 2, 1), (1, 2, 1)], "p must lie between 0 and 1, not 2"),
         ([(0, 0, 0), (0, 1, 1), (1, 1, 1), (1, 1, 2)], "from bird 1 to 2 p and c changes"),
         ([(0, 0, 0), (0, 0, 1), (0, 0, 1), (1, 0, 1)], "from bird 2 to 3 nothing changes"),
         ([(0, 0, 0), (0, 0, 1), (0, 1, 1), (0, 1, 2)], "still has the first one's b"),
+        ([(0, 0, 0), (0, 0, 1), (0, 1, 1), (1, 1, 1)], "the last bird is a hybrid"),
+        ([(0, 0, 0), (1, 0, 0), (1, 0, 2), (1, 1, 2)], "two hybrids"),
     ],
 )
 def test_walks(generator, walk, problem):
@@ -102,6 +126,6 @@ def test_walks(generator, walk, problem):
 
 
 def test_a_step_must_be_seen(generator):
-    walk = [(0, 0, 0), (0, 0, 1), (0, 1, 1), (1, 1, 1)]
+    walk = [(0, 0, 0), (0, 0, 2), (1, 0, 2), (1, 1, 2)]
     assert "look the same" in lab.walk_problem(walk, generator, least=1)
     assert lab.walk_pictures(walk, generator).shape == (4, 3, 32, 32)

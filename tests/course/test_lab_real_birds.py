@@ -5,6 +5,7 @@ import torch
 from finegan_lib import course
 from finegan_lib.applications.mixing import mix
 from finegan_lib.applications.segment import iou
+from finegan_lib.base.files import read_json
 from finegan_lib.figures import draw
 from finegan_lib.training.pretrained import load_finegan
 
@@ -37,10 +38,17 @@ def test_dice_look_better_with_more_sides_but_ami_is_not_fooled():
     few, many = lab.dice_scores(50), lab.dice_scores(1600)
     assert few["nmi"] < 0.2 and many["nmi"] > 0.5
     assert abs(few["ami"]) < 0.02 and abs(many["ami"]) < 0.05
-    assert lab.dice_problem(1600) is None
-    assert "not yet above" in lab.dice_problem(50)  # what the exercise starts from
-    for nonsense in (1, True, 5000, 0.5, "many"):
-        assert "whole number" in lab.dice_problem(nonsense)
+
+
+def test_a_clean_outline_is_measured_and_asked_of_a_hybrid():
+    toy = load_finegan("toy")
+    seen = lab.outline(toy, 0, 0, n=2)
+    assert 0 < seen["one_piece"] <= 1 and 0 <= seen["rim"] <= 1 and 0 < seen["area"] < 1
+    assert lab.outline_problem({"p": 0, "c": 9}, toy) is None  # drawn birds are clean
+    assert "its own parent" in lab.outline_problem({"p": 0, "c": 0}, toy)
+    assert "between 0 and 4" in lab.outline_problem({"p": 5, "c": 0}, toy)
+    for nonsense in (8, [8, 6], {"p": 1}):
+        assert "a dictionary" in lab.outline_problem(nonsense, toy)
 
 
 def test_photographs_are_found_where_they_are_said_to_lie(tmp_path, monkeypatch):
@@ -50,14 +58,21 @@ def test_photographs_are_found_where_they_are_said_to_lie(tmp_path, monkeypatch)
     assert lab.photographs() == tmp_path
 
 
-def test_what_was_not_run_is_not_claimed(tmp_path, monkeypatch, capsys):
+def test_what_was_not_run_is_not_claimed(tmp_path, monkeypatch):
     monkeypatch.setattr(lab, "TABLES", tmp_path)
     monkeypatch.setattr(lab, "SCORES", tmp_path / "birds_scores.json")
-    monkeypatch.setattr(lab, "FIGURES", tmp_path)
     assert "not run yet: python -m finegan_lib table 3 --data cub50" in lab.committed_table(3)
     assert "not scored yet: python -m finegan_lib evaluate" in lab.committed_scores()
-    assert lab.stored("strip.png") is None
-    assert "python -m finegan_lib interpolate" in capsys.readouterr().out
+
+
+def test_stored_figures_stand_beside_their_command_and_number(capsys):
+    names = sorted(path.name for path in lab.FIGURES.glob("*.png"))
+    assert names == sorted(read_json(lab.NUMBERS)) == ["segment.png", "strip.png", "transfer.png"]
+    for name in names:
+        lab.stored(name)
+        printed = capsys.readouterr().out
+        assert printed.startswith("made by: python -m finegan_lib")
+        assert any(character.isdigit() for character in printed)
 
 
 def test_the_picture_of_the_parents_names_each():

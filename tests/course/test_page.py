@@ -60,6 +60,7 @@ def test_the_page_has_all_that_it_reads(stand_in, tmp_path):
     assert [facts["name"] for facts in networks] == build.shipped()
     facts = networks[0]
     assert facts["name"] == "toy" and facts["view"] and len(facts["parent_of"]) == 20
+    assert all(0 <= facts["first"] < facts["n_children"] for facts in networks)
     for name in (facts["file"], "toy_p.png", "toy_c.png", "toy_b.png", "ort/LICENSE"):
         assert (folder / name).stat().st_size > 0
     assert {path.name for path in (folder / "from_disk").iterdir()} == {
@@ -76,7 +77,7 @@ def test_the_page_has_all_that_it_reads(stand_in, tmp_path):
 def test_the_pictures_of_the_codes_are_the_network_s(stand_in, tmp_path):
     folder = build.build_page(tmp_path / "page")[0].parent
     generator = build.load_finegan("toy")
-    z = build.noise(generator, 1, build.SEED)
+    z = build.noise(generator, 1, build.SEEDS["toy"])
     output = draw(generator, generator.config.hierarchy().codes(z, torch.tensor([7])))
     with Image.open(folder / "toy_c.png") as sheet:
         found = np.asarray(sheet)[:, 7 * 64 : 8 * 64]
@@ -103,7 +104,9 @@ def test_without_npm_the_page_stands_still_and_says_so(no_npm, tmp_path, capsys)
     assert "npm is needed to fetch onnxruntime-web; got no npm. Install Node.js" in error
     text = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
     assert "It was built without" in text or "it was built without" in text
-    assert "Install Node.js" in text and 'src="toy_grid.png"' in text
+    assert "Install Node.js" in text
+    for name in build.shipped():
+        assert f'src="{name}_grid.png"' in text and build.NETWORKS[name] in text
     assert "defer" not in text  # no script that would wait for a network
     assert not list((tmp_path / "page").glob("*.onnx"))
 
@@ -155,6 +158,10 @@ def test_the_scripts_stay_small():
     figures = {name: lines.pop(name) for name in FIGURES}
     assert sum(lines.values()) <= 600, lines
     assert sum(figures.values()) <= 300, figures
+    # And the two together, comments and empty lines aside.
+    text = "\n".join(file.read_text() for file in build.SITE.glob("*.js"))
+    code = re.sub(r"^ *//.*$|^ */\*[\s\S]*?\*/$", "", text, flags=re.MULTILINE)
+    assert 500 < len([line for line in code.splitlines() if line.strip()]) <= 600
     assert {*build.SCRIPTS, *build.FIGURE_SCRIPTS} - {"networks"} == {
         name.removesuffix(".js") for name in (*lines, *figures)
     }

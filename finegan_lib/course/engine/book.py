@@ -13,14 +13,15 @@ import nbformat
 
 from ...base.errors import InputError
 from ..page.build import write_page
-from .colab import ROOT, repository
+from .colab import BADGE, ROOT, repository
 from .folders import lesson_names
-from .front_page import BADGE, lesson_for_the_book, with_the_badge, write_front_page
+from .front_page import lesson_for_the_book, with_the_badge, write_front_page
 
 PACKAGES = ("sphinx", "myst_nb", "sphinx_book_theme", "latex2mathml", "sphinx_design")
 
 CONF = """\
 project = "FineGAN, the course"
+author = "The FineGAN course authors"
 html_title = project
 extensions = ["myst_nb", "sphinx_design", "finegan_lib.course.engine.book"]
 html_math_renderer = "mathml"
@@ -28,7 +29,11 @@ nb_execution_mode = "off"
 myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 html_theme = "sphinx_book_theme"
-html_theme_options = {{"repository_url": "{repository}", "use_repository_button": True}}
+html_theme_options = {{
+    "repository_url": "{repository}",
+    "use_repository_button": True,
+    "navbar_persistent": [],  # the search stands in the sidebar
+}}
 html_static_path = ["_static"]
 html_css_files = ["book.css"]
 html_favicon = "extra/page/bird.svg"
@@ -43,6 +48,8 @@ linkcheck_ignore = [r"https://colab\\.research\\.google\\.com/github/.*"]
 # Room for the code's lines, which are up to 100 characters long.
 CSS = """\
 .bd-main .bd-content .bd-article-container { max-width: 62rem; }
+.bd-article .finegan { --fg-top: 3.5rem; }  /* below the bar at the top */
+.bd-article code.literal, code.literal .pre { overflow-wrap: anywhere; white-space: normal; }
 .bd-article div.math { margin: 0.6rem 0 1rem; overflow-x: auto; }
 .sd-card-img-top { height: 11rem; object-fit: cover; object-position: left top; background: white; }
 """
@@ -120,7 +127,7 @@ def write_sources(folder: Path) -> str:
             listed.append(f"{name}/{lesson}")
     # The leader's guide. notebooks/README.md is about the repository.
     shutil.copy(ROOT / "solutions" / "README.md", folder / "solutions")
-    for picture in ("stages.png", "course_map.png"):
+    for picture in ("stages.png", "course_map.png", "playground.gif"):
         shutil.copy(ROOT / "notebooks" / picture, folder / "notebooks")
     write_front_page(folder, page, pages)
     return problem

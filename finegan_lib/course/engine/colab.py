@@ -21,6 +21,7 @@ from .folders import timings
 
 ROOT = Path(__file__).resolve().parents[3]
 COLAB_BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
+BADGE = Path(__file__).with_name("colab_badge.svg")  # one that needs no network
 PYPROJECT = ROOT / "pyproject.toml"
 _ADDRESS = re.compile(r'^(Repository\s*=\s*")([^"]*)(")', re.MULTILINE)
 _REVISION = re.compile(r'^(revision\s*=\s*")([^"]*)(")', re.MULTILINE)
@@ -104,11 +105,17 @@ def _write(line, value: str) -> None:
     PYPROJECT.write_text(line.sub(rf"\g<1>{value}\g<3>", text), encoding="utf-8")
 
 
-def badge_cell(folder: str, lesson: str) -> str:
-    """Markdown: a badge that opens the notebook of :func:`revision` on Colab."""
+def badge_cell(folder: str, lesson: str, picture: str = COLAB_BADGE) -> str:
+    """Markdown: a badge that opens the notebook of :func:`revision` on Colab.
+
+    Args:
+        folder, lesson: of the notebook.
+        picture: the badge's. A notebook takes Colab's own, because Colab, where most open it, shows
+            no picture of the repository; a page that is read elsewhere can take :data:`BADGE`.
+    """
     where = repository().removeprefix("https://github.com/")
     link = f"https://colab.research.google.com/github/{where}/blob/{revision()}"
-    return f"[![Open in Colab]({COLAB_BADGE})]({link}/{folder}/{lesson}.ipynb)"
+    return f"[![Open in Colab]({picture})]({link}/{folder}/{lesson}.ipynb)"
 
 
 def bootstrap_cell(lesson: str, extras=()) -> str:

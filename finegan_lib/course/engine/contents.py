@@ -11,12 +11,12 @@ of ``page/site/figures.js``, or "playground") and ``play_in`` (the section that 
 import jupytext
 
 from ...base.errors import InputError
-from .colab import badge_cell
+from .colab import BADGE, ROOT, badge_cell
 from .folders import lesson_names, lesson_source
 
 FIELDS = ("title", "part", "about", "question", "afterwards", "t4_seconds")
 BEGIN, END = "<!-- lessons: python -m finegan_lib.course build -->", "<!-- end of lessons -->"
-BADGE = (
+BADGE_MARKS = (
     "<!-- badge of the first lesson: python -m finegan_lib.course build -->",
     "<!-- end of badge -->",
 )
@@ -76,8 +76,9 @@ def with_table(page: str, folder: str = "notebooks/") -> str:
 
     What a page has no marks for is left out.
     """
-    first = badge_cell(folder.rstrip("/"), lesson_names()[0])
-    for begin, end, text in ((BEGIN, END, lessons_table(folder)), (*BADGE, first)):
+    picture = BADGE.relative_to(ROOT).as_posix()
+    first = badge_cell(folder.rstrip("/"), lesson_names()[0], picture)
+    for begin, end, text in ((BEGIN, END, lessons_table(folder)), (*BADGE_MARKS, first)):
         before, mark, rest = page.partition(begin)
         if mark:
             page = f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}"

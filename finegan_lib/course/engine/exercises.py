@@ -8,6 +8,7 @@ told apart; the tests go through them all.
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -252,6 +253,7 @@ class Exploration(Exercise):
 
 def compare_values(got, want, tolerance: float) -> str | None:
     """What differs between two plain values, in words; None if they agree."""
+    got = _like(got, want)
     if isinstance(want, dict | list):
         return _compare_collections(got, want, tolerance)
     if isinstance(want, str) or want is None:
@@ -272,6 +274,24 @@ def compare_values(got, want, tolerance: float) -> str | None:
     place = f"at {list(at)} " if at else ""
     count = f" ({int(off.sum())} of {off.numel()} values differ)" if at else ""
     return f"{place}got {float(got[at]):.4g}, expected {float(want[at]):.4g}{count}"
+
+
+def _like(got, want):
+    """A right value in another dress: a list for a tensor, a tensor of one number for a number."""
+    if isinstance(want, int | float | torch.Tensor) and isinstance(got, list):
+        with suppress(TypeError, ValueError, RuntimeError):  # whatever the list holds
+            got = torch.tensor(_numbers(got))
+    scalar = isinstance(want, int | float | torch.Tensor) and torch.as_tensor(want).ndim == 0
+    if scalar and isinstance(got, torch.Tensor) and got.shape == (1,):
+        return got[0]
+    return got
+
+
+def _numbers(value):
+    """Lists of numbers and tensors as lists of numbers."""
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    return value.tolist() if isinstance(value, torch.Tensor) else value
 
 
 def _compare_collections(got, want, tolerance):

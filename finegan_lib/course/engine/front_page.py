@@ -1,20 +1,19 @@
 """The book's front page, and what the book adds to a lesson's page: a figure to play with."""
 
 import base64
-import html
 import itertools
 from pathlib import Path
 
 import nbformat
 
 from ...base.errors import InputError
-from ..page.build import FIGURE_SCRIPTS, SCRIPTS, placed, script_tags
-from .colab import COLAB_BADGE, ROOT, release_tag, repository
+from ..page.build import FIGURE_SCRIPTS, SCRIPTS, SITE, placed, script_tags
+from .colab import BADGE, COLAB_BADGE, ROOT, release_tag, repository
 from .contents import lesson_facts
 from .folders import find_lesson, lesson_names
 from .guide import sections
 
-BADGE = Path(__file__).with_name("colab_badge.svg")
+FIGURES = SITE / "figures.html"
 
 FRONT = """\
 # FineGAN, the course
@@ -31,11 +30,15 @@ build the answer: a GAN, InfoGAN's bound, FineGAN's three stages, and what they 
 :::{{grid-item-card}} Mix a bird in your browser
 :link: playground
 :link-type: doc
+:img-top: notebooks/playground.gif
+:img-alt: The playground: codes are chosen, and the bird changes
 The network itself, nothing to install: choose a shape, an appearance and a background.
 :::
 
 :::{{grid-item-card}} Work through it
 :link: {repository}
+:img-top: notebooks/course_map.png
+:img-alt: The lessons
 The repository (release {tag}) has the notebooks with their exercises, and the library.
 :::
 ::::
@@ -203,8 +206,8 @@ def figure_html(figure: str, page: Path) -> str:
     """A lesson's figure, or the playground, for a document in ``notebooks/``."""
     if figure == "playground":
         return in_book(page, "../page/")
-    words = "A figure to play with stands here where scripts are on."
-    box = f'<div class="finegan fg-figure" data-figure="{html.escape(figure)}">{words}</div>'
+    boxes = FIGURES.read_text(encoding="utf-8").strip().split("\n\n")
+    (box,) = [box for box in boxes if f'data-figure="{figure}"' in box]
     return "\n".join([_style("../page/"), box, script_tags(FIGURE_SCRIPTS, "../page/")])
 
 

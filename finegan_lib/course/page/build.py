@@ -31,9 +31,10 @@ SCRIPTS = ("codes", "paint", "network", "mix_and_grid", "playground", "networks"
 FIGURE_SCRIPTS = ("codes", "maths", "figures", "start")
 NETWORKS = {  # shipped name → title on the page; those whose weights are there are taken
     "toy": "ToyBirds, a drawn world (64 pixels)",
-    "birds": "photographs of birds (64 pixels)",
+    "birds": "Photographs of birds (64 pixels)",
 }
-SEED = 3  # of the first bird's z, and of the pictures of the codes
+SEEDS = {"toy": 3, "birds": 9}  # of the first bird's z, and of the pictures of the codes
+FIRST = {"toy": 0, "birds": 49}  # the child that is shown first
 TILE = 64  # pixels of a code's picture at most
 BEGIN, END = "<!-- the playground -->", "<!-- its end -->"
 MARK = "networks.js"  # a folder that holds it is an earlier page
@@ -126,25 +127,30 @@ def fragment(facts: list[dict], problem: str) -> str:
     status = ""
     if problem:
         status = f"This copy of the page stands still: it was built without its runtime. {problem}"
-    words = "A grid of generated birds: every row has one shape, every column one appearance."
-    for name, value in {
-        "ROOT": "",
-        "STATUS": html.escape(status),
-        "GRID": f"{facts[0]['name']}_grid.png",
-        "GRID_WORDS": words,
-    }.items():
-        text = text.replace(f"@{name}@", value)
-    return text
+    text = text.replace("@STATUS@", html.escape(status)).replace("@ROOT@", "")
+    return text.replace("@GRIDS@", "\n".join(map(static_grid, facts)))
+
+
+def static_grid(facts: dict) -> str:
+    """HTML of a network's grid as a picture. A browser with scripts fetches it when it is near."""
+    words = "Generated birds: every row has one shape, every column one appearance."
+    width, height = facts["grid"]
+    return (
+        f"<figure><figcaption>{html.escape(facts['title'])}</figcaption>"
+        f'<img loading="lazy" width="{width}" height="{height}" src="{facts["name"]}_grid.png" '
+        f'alt="{words}"></figure>'
+    )
 
 
 def write_network(name: str, folder: Path, live: bool) -> dict:
     """One network's ONNX file and pictures of its codes; what the page must know of it."""
     generator = load_finegan(name)
     config = generator.config
-    z = noise(generator, 1, SEED)
+    z = noise(generator, 1, SEEDS[name])
     for code, images in pictures_of_codes(generator, z).items():
         sheet(images[None]).save(folder / f"{name}_{code}.png", optimize=True)
-    grid_picture(generator, z).save(folder / f"{name}_grid.png", optimize=True)
+    grid = grid_picture(generator, z)
+    grid.save(folder / f"{name}_grid.png", optimize=True)
     if live:
         export(name, folder / f"{name}.onnx", precision="float16")
     return {
@@ -157,6 +163,8 @@ def write_network(name: str, folder: Path, live: bool) -> dict:
         "n_children": config.n_children,
         "parent_of": config.hierarchy().parent_of.tolist(),
         "view": config.view,
+        "grid": grid.size,
+        "first": FIRST[name],
         "z": [round(number, 2) for number in z[0].tolist()],
     }
 

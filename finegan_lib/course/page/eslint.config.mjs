@@ -4,7 +4,7 @@ import js from "@eslint/js";
 const browser = [
   "Blob", "DecompressionStream", "ImageData", "IntersectionObserver", "Option", "Response", "URL",
   "URLSearchParams", "addEventListener", "document", "fetch", "history", "location", "navigator",
-  "performance",
+  "performance", "setTimeout",
 ];
 
 export default [

@@ -8,6 +8,7 @@ require(`${SITE}/codes.js`);
 const { finegan } = globalThis;
 const toy = {
   name: "toy", z_dim: 4, n_parents: 3, n_children: 6, parent_of: [0, 0, 1, 1, 2, 2], view: true, image_size: 64,
+  first: 3, z: [0, 0, 0, 0],
 };
 
 test("p and b follow c where they are tied, and only there", () => {
@@ -15,6 +16,11 @@ test("p and b follow c where they are tied, and only there", () => {
   assert.deepEqual([finegan.follow(toy, bird).p, finegan.follow(toy, bird).b], [2, 4]);
   const free = finegan.follow(toy, { ...bird, ties: ["b"] });
   assert.deepEqual([free.p, free.b], [0, 4]);
+});
+
+test("the first bird is the one that the network names, tied", () => {
+  const { c, p, b, z, network } = finegan.firstBird(toy);
+  assert.deepEqual([c, p, b, z, network], [3, 1, 3, toy.z, "toy"]);
 });
 
 test("an address brings its bird back, untied too", () => {
@@ -32,6 +38,7 @@ test("a wrong address is mended or refused", () => {
   const bird = finegan.fromAddress("#network=toy&c=99&p=-4&b=x&z=9,nonsense,<b>&tied=", [toy]);
   assert.deepEqual([bird.c, bird.p, bird.b, bird.ties], [5, 0, 0, []]);
   assert.deepEqual(bird.z, [3, 0, 0, 0]);
+  assert.deepEqual(finegan.fromAddress("#network=toy", [toy]), finegan.firstBird(toy));
 });
 
 test("random numbers of z have the normal distribution's spread", () => {

@@ -2,6 +2,7 @@
 "use strict";
 const test = require("node:test");
 const assert = require("node:assert/strict");
+const { readFileSync } = require("node:fs");
 
 const SITE = process.env.FINEGAN_SITE;
 for (const name of ["codes", "maths", "figures", "paint"]) require(`${SITE}/${name}.js`);
@@ -55,13 +56,24 @@ test("pixels are rounded as the library rounds them", () => {
   assert.deepEqual([...f.pixels(mask)], [0, 0, 0, 255, 255, 255, 255, 255, 128, 128, 128, 255, 64, 64, 64, 255]);
 });
 
-for (const [name, { title, sliders, draw }] of Object.entries(f.FIGURES)) {
+// Their sliders, as figures.html has them: name → {lowest, highest, at first}.
+const boxes = readFileSync(`${SITE}/figures.html`, "utf8").split("\n\n").map((box) => ({
+  name: box.match(/data-figure="(\w+)"/)[1],
+  title: box.match(/fg-title">(.*)<\/p>/)[1],
+  sliders: [...box.matchAll(/name="(\w+)" min="(.+?)" max="(.+?)" step=".+?" value="(.+?)"/g)],
+}));
+
+test("every figure has its box, and every box its figure", () => {
+  assert.deepEqual(boxes.map(({ name }) => name), Object.keys(f.FIGURES));
+});
+
+for (const { name, title, sliders } of boxes) {
   test(`the figure "${name}" draws at every end of its sliders`, () => {
-    assert.ok(title.length > 5);
+    assert.ok(title.length > 5 && sliders.length > 0);
     const seen = new Set();
-    for (const end of [1, 2, 4]) {
-      const values = Object.fromEntries(Object.entries(sliders).map(([key, slider]) => [key, slider[end]]));
-      const [svg, words] = draw(values);
+    for (const end of [2, 3, 4]) {
+      const values = Object.fromEntries(sliders.map((slider) => [slider[1], Number(slider[end])]));
+      const [svg, words] = f.FIGURES[name](values);
       assert.match(svg, /^<svg [^]*<\/svg>$/);
       assert.doesNotMatch(svg + words, /NaN|undefined|Infinity/, `${name} ${JSON.stringify(values)}`);
       assert.match(svg, /aria-label="[^"]{5,}"/);

@@ -1,82 +1,14 @@
 """The exercises of this lesson, with answers that must be told apart."""
 
-from itertools import permutations
-
 import torch
 
 from ....discovery.depict import balanced_targets
-from ...engine.exercises import Choice, Exploration, Fill, Mistake
-from . import lab
-
-
-def _tables():
-    return [
-        (torch.tensor(table, dtype=torch.float64),)
-        for table in (
-            [[30, 2, 0], [1, 20, 9], [0, 18, 20]],
-            [[10, 12], [0, 9]],  # purest is not best
-            [[0, 8, 0, 3], [6, 0, 2, 0], [4, 1, 1, 1]],  # more clusters than classes
-            [[9, 1], [8, 2], [0, 7]],  # fewer
-            [[0, 5, 0], [0, 0, 5], [5, 0, 0]],  # perfect, numbered otherwise
-        )
-    ]
+from ...engine.exercises import Choice, Debug, Exploration, Fill, Mistake
+from . import lab, wrong
 
 
 def _strict_nmi(counts):
     return lab.nmi_of_counts(counts, "max")
-
-
-def _information(counts):
-    p = counts / counts.sum()
-    return (torch.xlogy(p, p) - torch.xlogy(p, p.sum(1, keepdim=True) * p.sum(0))).sum()
-
-
-def _nmi_by_ratio(counts):
-    p = counts / counts.sum()
-    entropies = [-(q[q > 0] * q[q > 0].log()).sum() for q in (p.sum(0), p.sum(1))]
-    return _information(counts) / max(entropies)
-
-
-def _nmi_with_log_of_zero(counts):
-    p = counts / counts.sum()
-    rows, columns, cells = (-(q * q.log()).sum() for q in (p.sum(1), p.sum(0), p))
-    return (rows + columns - cells) / torch.maximum(rows, columns)
-
-
-def _try_all(counts):
-    if counts.shape[0] > counts.shape[1]:
-        counts = counts.T
-    rows = torch.arange(counts.shape[0])
-    choices = permutations(range(counts.shape[1]), len(rows))
-    return max(float(counts[rows, list(c)].sum()) for c in choices) / float(counts.sum())
-
-
-def _greedy(counts):
-    left, total = counts.clone(), 0.0
-    for _ in range(min(counts.shape)):
-        row, column = divmod(int(left.argmax()), left.shape[1])
-        total += float(left[row, column])
-        left[row], left[:, column] = -1, -1
-    return total / float(counts.sum())
-
-
-def _answers():
-    rng = torch.Generator().manual_seed(0)
-    lopsided = torch.rand(12, 4, generator=rng) + torch.tensor([2.0, 0, 0, 0])
-    return [
-        (torch.rand(6, 3, generator=rng).softmax(1),),
-        (lopsided / lopsided.sum(1, keepdim=True),),
-        (torch.tensor([[0.8, 0.2], [0.8, 0.2], [0.4, 0.6]]),),
-    ]
-
-
-def _dice(k):
-    if isinstance(k, bool | str) or k != int(k) or not 2 <= k <= 2000:
-        return "answer with a whole number of groups from 2 to 2000"
-    score, adjusted = lab.fooled(k)
-    if score >= 0.5:
-        return None
-    return f"with {int(k)} groups dice reach an NMI of {score:.2f} (ARI {adjusted:.2f}); 0.5 wanted"
 
 
 EXERCISES = (
@@ -86,14 +18,63 @@ EXERCISES = (
         "my_reader",
         "c",
         mistakes=(
-            Mistake("a", "nothing distracted it, so it never learnt to leave distractions aside"),
-            Mistake("b", "the bird is the same, but what stands around it is not"),
+            Mistake("a", "it saw nothing but birds, so it never learnt to ignore a background"),
+            Mistake("b", "the bird is the same, but its surroundings are not"),
         ),
         alternative="C",
         praise="It has never seen a background, so it takes one for part of a bird.",
     ),
-    Fill(
+    Debug(
         "2",
+        "find the mistake: codes for φ_c",
+        "my_codes",
+        lab.free_backgrounds,
+        broken=wrong.tied_codes,
+        probe="probe_codes",
+        inputs=lambda: [(600,)],
+        mistakes=(
+            Mistake(
+                lambda hierarchy, n, z_dim, rng: hierarchy.sample(n, z_dim, tied=False, rng=rng),
+                "the background is free now, but so is p: leave p out, then it is c's parent",
+            ),
+            Mistake(
+                wrong.codes(b_index=lambda free, hierarchy: 0),
+                "now all pictures have one background, and φ_c never learns to ignore another",
+            ),
+            Mistake(
+                wrong.codes(
+                    b_index=lambda free, hierarchy: (free.c_index + 1) % hierarchy.n_children
+                ),
+                "b = c + 1 tells c as well as b = c does: b has to be drawn by itself",
+            ),
+            Mistake(
+                wrong.codes(b_index=lambda free, hierarchy: hierarchy.parent_of[free.c_index]),
+                "this background tells the parent, and so half of the answer: draw b by itself",
+            ),
+            Mistake(
+                wrong.codes(z=lambda free, hierarchy: torch.zeros_like(free.z)),
+                "all pictures have the same z: every picture needs its own",
+            ),
+            Mistake(
+                wrong.codes(z=lambda free, hierarchy: free.z[:1].expand_as(free.z)),
+                "all pictures have the same z: every picture needs its own",
+            ),
+            Mistake(
+                wrong.codes(c_index=lambda free, hierarchy: free.p_index),
+                "some children are never drawn: c_index has to be the child's index",
+            ),
+            Mistake(wrong.one_picture, "n pictures are wanted"),
+            Mistake(wrong.indices_alone, "return Codes, which hierarchy.codes(…) makes"),
+        ),
+        about={
+            "what it returns": "Return Codes, which hierarchy.codes(…) makes.",
+            "how many pictures": "n pictures are wanted.",
+        },
+        alternative=wrong.shuffled_backgrounds,
+        praise="What says the answer by accident will be learnt in the answer's place.",
+    ),
+    Fill(
+        "3",
         "fill in: NMI from a table of counts",
         "my_nmi",
         _strict_nmi,
@@ -106,19 +87,42 @@ EXERCISES = (
                 lambda counts: lab.nmi_of_counts(counts, "min"),
                 "this divides by the smaller entropy; the larger one is wanted",
             ),
-            Mistake(_information, "this is I, the mutual information itself: divide by an entropy"),
             Mistake(
-                _nmi_with_log_of_zero,
+                wrong.over(lambda rows, columns, cells: (rows * columns).sqrt()),
+                "this divides by the geometric mean of the entropies; the larger one is wanted",
+            ),
+            Mistake(
+                wrong.over(lambda rows, columns, cells: cells),
+                "this divides by the entropy of the cells: take the larger one of rows and columns",
+            ),
+            Mistake(
+                wrong.over(lambda rows, columns, cells: rows + columns),
+                "this divides by the sum of both entropies: two equal groupings would get one half",
+            ),
+            Mistake(
+                wrong.information,
+                "this is I, the mutual information itself: divide it by an entropy",
+            ),
+            Mistake(
+                lambda counts: -wrong.over(lambda rows, columns, cells: max(rows, columns))(counts),
+                "the sign: I is the entropies of rows and columns minus that of the cells",
+            ),
+            Mistake(
+                wrong.nmi_with_log_of_zero,
                 "an empty cell gives 0 · log 0, which floating point does not know: "
                 "torch.xlogy(p, p) makes it 0",
             ),
+            Mistake(
+                wrong.nmi_of_counts_themselves,
+                "entropies are of shares, not of counts: divide the table by its sum first",
+            ),
         ),
-        alternative=_nmi_by_ratio,
-        praise="The strictest of the usual means: it is 1 only if both groupings are the same.",
-        inputs=_tables,
+        alternative=wrong.nmi_by_ratio,
+        praise="This is the strictest of the usual means: it is 1 only for two equal groupings.",
+        inputs=wrong.tables,
     ),
     Fill(
-        "3",
+        "4",
         "fill in: accuracy of the best mapping",
         "my_accuracy",
         lab.accuracy_of_counts,
@@ -133,34 +137,134 @@ EXERCISES = (
             ),
             Mistake(
                 lambda counts: counts.diagonal().sum() / counts.sum(),
-                "this takes cluster 0 for class 0: but clusters are numbered by chance",
+                "this takes cluster 0 for class 0, but the clusters' numbers mean nothing",
             ),
             Mistake(
-                _greedy,
-                "taking the largest count first is greedy: an early grab can cost more later",
+                wrong.greedy,
+                "the largest count first is greedy: it can cost more later than it gains",
+            ),
+            Mistake(
+                lambda counts: wrong.matched(counts, maximize=False)[0].sum() / counts.sum(),
+                "this is the worst mapping: linear_sum_assignment minimises unless maximize=True",
+            ),
+            Mistake(
+                lambda counts: wrong.matched(counts)[0].sum(),
+                "these are the images that are mapped right; divide by all images",
+            ),
+            Mistake(
+                wrong.over_mapped_clusters,
+                "divide by all images: those in clusters without a class count as wrong",
+            ),
+            Mistake(
+                wrong.mean_over_classes,
+                "this is the mean over classes; a class with more images counts more: divide the "
+                "sum of the hits by all images",
+            ),
+            Mistake(
+                lambda counts: 1 - lab.accuracy_of_counts(counts),
+                "this is the share of errors: accuracy is the rest",
             ),
         ),
-        alternative=_try_all,
+        alternative=wrong.try_all,
         praise="Surplus clusters count as wrong, however pure they are.",
-        inputs=_tables,
+        inputs=wrong.tables,
     ),
     Exploration(
-        "4",
-        "explore: make dice look clever",
-        "my_groups",
-        700,
+        "5",
+        "explore: two scores that disagree",
+        "my_sortings",
+        (wrong.SPLIT, wrong.BLURRED),
+        starts=((wrong.CLEAN, wrong.CLEAN), (wrong.CLEAN, wrong.BLURRED)),
         mistakes=(
-            Mistake(20, "0.5 wanted"),
-            Mistake(300, "0.5 wanted"),
-            Mistake(5000, "from 2 to 2000"),
-            Mistake("many", "a whole number"),
+            Mistake((wrong.CLEAN, wrong.BLURRED), "the second table's accuracy is"),
+            Mistake((wrong.SPLIT, wrong.CLEAN), "the first table's NMI is"),
+            Mistake((wrong.BLURRED, wrong.SPLIT), "the other way round"),
+            Mistake((wrong.SPLIT, wrong.SPLIT), "the first table's NMI is"),
+            Mistake(wrong.SPLIT, "a pair of tables"),
+            Mistake((wrong.SPLIT, [[14, 3], [3, 14]]), "three rows"),
+            Mistake((wrong.SPLIT, [[14, 3, 2], [3, 14, 3], [3, 3, 14]]), "add up to 20"),
+            Mistake((wrong.SPLIT, [[21, -1], [20, 0], [0, 20]]), "not negative"),
+            Mistake((wrong.SPLIT, [[19.5, 0.5], [20, 0], [0, 20]]), "whole numbers"),
+            Mistake("a good one and a bad one", "a pair of tables"),
         ),
-        alternative=1500.0,
-        praise="The same dice have an ARI of about 0. Ask for it.",
-        judge=_dice,
+        alternative=[torch.tensor(wrong.CRUMBS), torch.tensor(wrong.BLURRED)],
+        praise="NMI forgives clusters that are too small, accuracy does not: print both.",
+        judge=lab.disagreement,
+    ),
+    Debug(
+        "6",
+        "find the mistake: arrows that go one way",
+        "my_affinity",
+        lab.affinity,
+        broken=wrong.blocks(
+            lambda there, back, a, b: (there @ there.T).sum() / a**2 + (back @ back.T).sum() / b**2
+        ),
+        inputs=wrong.graphs,
+        mistakes=(
+            Mistake(
+                wrong.blocks(
+                    lambda there, back, a, b: (
+                        (there @ back).sum() / a**2 + (back @ back.T).sum() / b**2
+                    )
+                ),
+                "the first term is right now; the second needs both ways, too",
+            ),
+            Mistake(
+                wrong.blocks(
+                    lambda there, back, a, b: (
+                        (there @ there.T).sum() / a**2 + (back @ there).sum() / b**2
+                    )
+                ),
+                "the second term is right now; the first needs both ways, too",
+            ),
+            Mistake(
+                wrong.blocks(
+                    lambda there, back, a, b: (
+                        (there @ back).sum() / b**2 + (back @ there).sum() / a**2
+                    )
+                ),
+                "the sizes changed places: W_ab W_ba has a's rows and columns, so divide by |a|²",
+            ),
+            Mistake(
+                wrong.blocks(
+                    lambda there, back, a, b: (there @ back).sum() / a + (back @ there).sum() / b
+                ),
+                "divide by the square of the size: the sum runs over pairs of members",
+            ),
+            Mistake(
+                wrong.blocks(lambda there, back, a, b: (there @ back).sum() / a**2),
+                "the second term is missing: the affinity of a and b is that of b and a",
+            ),
+            Mistake(
+                wrong.blocks(
+                    lambda there, back, a, b: (
+                        (there * back.T).sum() / a**2 + (back * there.T).sum() / b**2
+                    )
+                ),
+                "W_ab W_ba is a product of matrices, @, not one of numbers, *",
+            ),
+            Mistake(
+                wrong.blocks(lambda there, back, a, b: there.sum() / a**2 + back.sum() / b**2),
+                "this adds up arrows; an image counts only if arrows go to it and come from it",
+            ),
+            Mistake(
+                wrong.blocks(lambda there, back, a, b: (there @ back).sum() + (back @ there).sum()),
+                "without the sizes a large cluster is near to everything: divide by |a|² and |b|²",
+            ),
+            Mistake(
+                wrong.blocks(
+                    lambda there, back, a, b: there.sum() * back.sum() * (1 / a**2 + 1 / b**2)
+                ),
+                "this multiplies two sums: multiply the matrices first, then add up",
+            ),
+        ),
+        alternative=lambda weights, a, b: torch.stack(
+            [(weights[x][:, y] @ weights[y][:, x]).mean().reshape(1) for x, y in ((a, b), (b, a))]
+        ).sum(0),
+        praise="A popular image has many arrows to it; that alone does not make it a neighbour.",
     ),
     Fill(
-        "5",
+        "7",
         "fill in: DEPICT's fair targets",
         "my_targets",
         balanced_targets,
@@ -170,11 +274,11 @@ EXERCISES = (
                 "the columns are right, but a target is a distribution: each row must add up to 1",
             ),
             Mistake(
-                lambda p: balanced_targets(p, "code"),
+                wrong.of_the_code,
                 "this is the form of the authors' code, p² / Σp; the paper's is wanted, p / √Σp",
             ),
             Mistake(
-                lambda p: (p / p.sum(0)) / (p / p.sum(0)).sum(1, keepdim=True),
+                lambda p: wrong.rows_to_one(p / p.sum(0)),
                 "the size of a cluster goes in by its square root",
             ),
             Mistake(
@@ -182,16 +286,32 @@ EXERCISES = (
                 "the rows add up to 1 already; the size of a cluster is the sum of its column",
             ),
             Mistake(
-                lambda p: (p * p.sum(0).sqrt()) / (p * p.sum(0).sqrt()).sum(1, keepdim=True),
-                "the rich get richer: divide by the root, do not multiply",
+                lambda p: wrong.rows_to_one(p * p.sum(0).sqrt()),
+                "this makes large clusters larger: divide by the root, do not multiply",
+            ),
+            Mistake(
+                lambda p: (p / p.sum(0).sqrt()) / (p / p.sum(0).sqrt()).sum(0),
+                "now each column adds up to 1; a target is a row, so divide by the rows' sums",
+            ),
+            Mistake(
+                lambda p: (p / p.sum(0).sqrt()).softmax(1),
+                "no softmax: divide each row by its sum, as the formula has it",
+            ),
+            Mistake(
+                lambda p: wrong.rows_to_one(p.sqrt() / p.sum(0).sqrt()),
+                "the root is of the cluster's size alone; p itself stays as it is",
+            ),
+            Mistake(
+                wrong.counted_sizes,
+                "the size of a cluster is the sum of its probabilities, not a count of its members",
             ),
         ),
-        alternative=lambda p: torch.nn.functional.normalize(p * p.sum(0) ** -0.5, p=1, dim=1),
+        alternative=wrong.in_place,
         praise="Equal clusters are left as they are: the correction only resists imbalance.",
-        inputs=_answers,
+        inputs=wrong.for_targets,
     ),
     Choice(
-        "6",
+        "8",
         "predict: what JULE sorts ToyBirds by",
         "my_sorting",
         "c",
@@ -200,6 +320,6 @@ EXERCISES = (
             Mistake("b", "the same silhouette in another place shares few pixels with itself"),
         ),
         alternative=" (c) ",
-        praise="It learns to see well what it saw first.",
+        praise="Its first clusters are of pixels, and it learns to see these clusters well.",
     ),
 )

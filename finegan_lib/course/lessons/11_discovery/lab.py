@@ -10,11 +10,12 @@ from sklearn.metrics.cluster import contingency_matrix
 from torch import Tensor
 
 from ....base.files import RESULTS
+from ....codes import CodeHierarchy, Codes
 from ....discovery.depict import balanced_targets
 from ....discovery.jule import ClusterGraph, first_clusters, graph_weights
 from ....experiments.paper import PUBLISHED, paper_tables
-from ....metrics.clustering import ari, nmi
-from ....metrics.code_classifiers import shrink
+from ....metrics.clustering import ami, ari, nmi
+from ....metrics.code_classifiers import DiscoveryConfig, generate_labelled_images, shrink
 from ... import style
 
 MEANS = {"arithmetic": lambda a, b: (a + b) / 2, "max": max, "min": min}
@@ -22,31 +23,70 @@ MEANS = {"arithmetic": lambda a, b: (a + b) / 2, "max": max, "min": min}
 # ------------------------------------------------------------------------- pictures with codes
 
 
-@torch.no_grad()
 def generated_views(generator, n: int, seed: int = 0, size: int = 32) -> dict[str, Tensor]:
     """Generated birds as two readers see them, with the codes that made them.
 
     Returns:
         ``final`` and ``masked`` (n, 3, size, size) in [-1, 1]: the finished picture C, and the
-        masked foreground M_c·F_c which is all that D_c's code head ever saw; ``child`` and
-        ``parent`` (n,) int64. p is the parent of c, b is drawn freely.
+        masked foreground M_c·F_c, which is all that D_c's code head ever saw; ``child``,
+        ``parent`` and ``background`` (n,) int64, their codes. p is the parent of c, b is free.
     """
-    hierarchy, rng = generator.config.hierarchy(), torch.Generator().manual_seed(seed)
-    parts = {"final": [], "masked": [], "child": [], "parent": []}
-    for start in range(0, n, 50):
-        free = hierarchy.sample(min(50, n - start), generator.config.z_dim, tied=False, rng=rng)
-        codes = hierarchy.codes(free.z, free.c_index, b_index=free.b_index)
-        stage = generator(codes).child
-        parts["final"].append(shrink(stage.image, size))
-        parts["masked"].append(shrink(stage.masked_foreground, size))
-        parts["child"].append(codes.c_index)
-        parts["parent"].append(codes.p_index)
-    return {name: torch.cat(part) for name, part in parts.items()}
+    masked, background = [], []
+
+    def watched(codes):
+        output = generator(codes)
+        masked.append(shrink(output.child.masked_foreground, size))
+        background.append(codes.b_index)
+        return output
+
+    hierarchy, config = generator.config.hierarchy(), DiscoveryConfig(n_images=n, image_size=size)
+    final, child, parent = generate_labelled_images(
+        watched, hierarchy, generator.config.z_dim, config, seed=seed
+    )
+    views = {"final": final, "masked": torch.cat(masked), "child": child, "parent": parent}
+    return views | {"background": torch.cat(background)}
 
 
 def shuffled(codes: Tensor, seed: int = 0) -> Tensor:
     """The codes of other images: what a classifier learns from these cannot be a category."""
     return codes[torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))]
+
+
+def free_backgrounds(hierarchy: CodeHierarchy, n: int, z_dim: int, rng) -> Codes:
+    """Codes of n pictures for φ_c: c uniform, p its parent, z and b drawn by themselves."""
+    free = hierarchy.sample(n, z_dim, tied=False, rng=rng)
+    return hierarchy.codes(free.z, free.c_index, b_index=free.b_index)
+
+
+@torch.no_grad()
+def pictures_of(draw_codes, generator, n: int, seed: int = 0, size: int = 32) -> dict[str, Tensor]:
+    """The pictures ``final`` of codes that a function draws, and their ``child`` codes."""
+    hierarchy, rng = generator.config.hierarchy(), torch.Generator().manual_seed(seed)
+    codes = draw_codes(hierarchy, n, generator.config.z_dim, rng)
+    parts = [generator(codes.select(slice(i, i + 50))).child.image for i in range(0, n, 50)]
+    return {"final": torch.cat([shrink(part, size) for part in parts]), "child": codes.c_index}
+
+
+def probe_codes(answer, n: int):
+    """What a function that draws codes for φ_c does, from the coarse to the fine (exercise 2)."""
+    hierarchy, rng = CodeHierarchy.equal(3, 6), torch.Generator().manual_seed(0)
+    codes = answer(hierarchy, n, 4, rng)
+    if codes is ...:
+        return ...
+    if not isinstance(codes, Codes):
+        return {"what it returns": f"a {type(codes).__name__}"}
+    b, p, c = codes.b_index, codes.p_index, codes.c_index
+    equal = float((b == c).float().mean())
+    return {
+        "what it returns": "Codes",
+        "how many pictures": len(codes.z),
+        "how many children are drawn": len(c.unique()),
+        "p is the parent of c": "always" if p.equal(hierarchy.parent_of[c]) else "at times",
+        "how many backgrounds are drawn": len(b.unique()),
+        "b tells c": "yes" if nmi(b, c) > 0.2 else "no",
+        "b is c": {0.0: "never", 1.0: "always"}.get(equal, "at times"),
+        "how much z varies": round(float(codes.z.std(0, correction=0).mean()), 1),
+    }
 
 
 # ------------------------------------------------------------------------- scores by hand
@@ -86,8 +126,9 @@ def random_groups(n: int, k: int, seed: int = 0) -> np.ndarray:
 
 
 def scores_of_dice(truth, sizes, seed: int = 0) -> dict[str, list[float]]:
-    """What random groups score, for each number of groups: NMI, NMI (max), accuracy, ARI."""
-    curves = {"NMI": [], "NMI, by the larger entropy": [], "accuracy": [], "ARI": []}
+    """What random groups score, for each number of groups: NMI, NMI (max), accuracy, ARI, AMI."""
+    names = ("NMI", "NMI, by the larger entropy", "accuracy", "ARI", "AMI")
+    curves = {name: [] for name in names}
     for k in sizes:
         dice = random_groups(len(truth), int(k), seed)
         counts = table_of_counts(truth, dice)
@@ -95,7 +136,44 @@ def scores_of_dice(truth, sizes, seed: int = 0) -> dict[str, list[float]]:
         curves["NMI, by the larger entropy"].append(nmi_of_counts(counts, "max"))
         curves["accuracy"].append(accuracy_of_counts(counts))
         curves["ARI"].append(ari(truth, dice))
+        curves["AMI"].append(ami(truth, dice))
     return curves
+
+
+def disagreement(answer, least: float = 0.05) -> str | None:
+    """Why NMI does not prefer the first and accuracy the second of two tables, or None.
+
+    Args:
+        answer: two tables of counts, each with three rows (species) that add up to 20 images.
+        least: by how much each score has to prefer its table.
+    """
+    if not isinstance(answer, list | tuple | Tensor) or len(answer) != 2:
+        return "answer with a pair of tables: two lists of three rows each"
+    tables = []
+    for name, rows in zip(("first", "second"), answer, strict=True):
+        try:
+            table = torch.as_tensor(rows).double()
+        except (TypeError, ValueError, RuntimeError):
+            return f"answer with a pair of tables: the {name} cannot be read as rows of numbers"
+        if table.ndim != 2 or len(table) != 3:
+            return f"the {name} table needs three rows, one for each species"
+        if (table < 0).any() or (table != table.round()).any():
+            return f"the {name} table holds counts: whole numbers, not negative"
+        if (table.sum(1) != 20).any():
+            return f"each row of the {name} table has to add up to 20 images"
+        tables.append(table)
+    scores = [(nmi_of_counts(table), accuracy_of_counts(table)) for table in tables]
+    (nmi_1, accuracy_1), (nmi_2, accuracy_2) = scores
+    if nmi_2 > nmi_1 + least and accuracy_1 > accuracy_2 + least:
+        return "they disagree, but the other way round: change the places of the tables"
+    if nmi_1 < nmi_2 + least:
+        return f"the first table's NMI is {nmi_1:.2f}, the second's {nmi_2:.2f}: raise the first"
+    if accuracy_2 < accuracy_1 + least:
+        return (
+            f"the second table's accuracy is {accuracy_2:.2f}, the first's {accuracy_1:.2f}: "
+            "raise the second"
+        )
+    return None
 
 
 # ------------------------------------------------------------------------- JULE's picture
@@ -111,6 +189,17 @@ def petals(n: int = 150, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     points = np.stack([x, y], 1)
     points[kind == 2] = (2.3, 0.95)
     return points + np.where(kind == 2, 0.16, 0.07)[:, None] * rng.normal(size=(n, 2)), kind
+
+
+def affinity(weights: Tensor, a: list[int], b: list[int]) -> Tensor:
+    """The affinity of two clusters of a graph (paper of JULE, equation 2), a scalar.
+
+    Args:
+        weights: W (N, N), an arrow from row to column.
+        a, b: the members of both clusters.
+    """
+    there, back = weights[a][:, b], weights[b][:, a]
+    return (there @ back).sum() / len(a) ** 2 + (back @ there).sum() / len(b) ** 2
 
 
 def merge_story(points: np.ndarray, moments, k: int = 8):
@@ -149,17 +238,24 @@ def digits_results() -> dict | None:
 # ------------------------------------------------------------------------- figures
 
 
-def draw_bars(scores: dict[str, dict[str, float]], title: str):
-    """Horizontal bars: name → level ("child", "parent") → NMI."""
+def draw_bars(scores: dict[str, dict[str, float]], title: str, adjusted: dict | None = None):
+    """Horizontal bars: name → level ("child", "parent") → NMI; and a diamond at the AMI.
+
+    Args:
+        adjusted: the same of AMI; None: no diamonds.
+    """
     figure, axes = plt.subplots(1, 2, figsize=(8.6, 3.1), layout="constrained", sharey=True)
     names = list(scores)
     for axis, level in zip(axes, ("child", "parent"), strict=True):
         values = [scores[name][level] for name in names]
         colours = [style.REAL if name.startswith("φ: ") else style.GREY for name in names]
         bars = axis.barh(range(len(names)), values, color=colours)
-        axis.bar_label(bars, fmt="%.2f", padding=3)
+        axis.bar_label(bars, fmt="%.2f", padding=8)
+        if adjusted:
+            values = [adjusted[name][level] for name in names]
+            axis.scatter(values, range(len(names)), marker="D", color=style.FAKE, zorder=3)
         truth = {"child": "species", "parent": "silhouette"}[level]
-        axis.set(xlim=(0, 1.12), xlabel="NMI with the truth, on real birds")
+        axis.set(xlim=(-0.03, 1.16), xlabel="NMI (bars) and AMI (diamonds) with the truth")
         axis.set_title(f"{level} ({truth})")
     axes[0].set_yticks(range(len(names)), [n.removeprefix("φ: ") for n in names])
     axes[0].invert_yaxis()
@@ -170,7 +266,7 @@ def draw_bars(scores: dict[str, dict[str, float]], title: str):
 def draw_dice(curves: dict[str, list[float]], sizes, n: int, classes: int):
     """`scores_of_dice` against the number of groups."""
     figure, axis = plt.subplots(figsize=(6.4, 3.1), layout="constrained")
-    marks = dict(zip(curves, ("os^v"), strict=True))
+    marks = dict(zip(curves, "os^vx", strict=False))
     for name, values in curves.items():
         axis.plot(sizes, values, marker=marks[name], ms=4, label=name)
     axis.axvline(classes, color=style.GREY, lw=1, ls=":")
@@ -328,9 +424,3 @@ def dominant_names(labels, truth, names, clusters) -> list[str]:
         best = counts.argmax()
         texts.append(f"{names[values[best]]}\n{counts[best]} of {counts.sum()}")
     return texts
-
-
-def fooled(k: int, n: int = 800, classes: int = 20) -> tuple[float, float]:
-    """NMI and ARI of k random groups for n images of equally large classes (exercise 09.4)."""
-    truth, dice = np.arange(n) % classes, random_groups(n, int(k))
-    return nmi(truth, dice), ari(truth, dice)

@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from ....applications import mix
+from ....applications import inversion_loss, mix
 from ....codes import CodeHierarchy, Codes
 from ....figures import draw, noise
 from ....metrics import Judges
@@ -32,6 +32,19 @@ def guessed_share(counts: Tensor) -> Tensor:
     return counts.max(1).values.sum() / counts.sum()
 
 
+def luck(codes: int, per_code: int, kinds: int, draws: int = 200, seed: int = 0) -> float:
+    """`guessed_share` of codes that know nothing: the pictures show equally likely kinds."""
+    rng = torch.Generator().manual_seed(seed)
+    index = torch.arange(codes).repeat_interleave(per_code)
+    shares = [
+        guessed_share(
+            counts_of(index, torch.randint(kinds, index.shape, generator=rng), codes, kinds)
+        )
+        for _ in range(draws)
+    ]
+    return float(torch.stack(shares).mean())
+
+
 @torch.no_grad()
 def infogan_pictures(generator: InfoGANGenerator, per_code: int, seed: int = 0):
     """Pictures (K·per_code, 3, S, S) of every category in turn, and their categories."""
@@ -41,12 +54,15 @@ def infogan_pictures(generator: InfoGANGenerator, per_code: int, seed: int = 0):
     return generator(noise(generator, len(index), seed), code), index
 
 
-def finegan_pictures(generator: FineGANGenerator, per_code: int, seed: int = 0):
-    """The same of every child c: p its parent, but b drawn freely."""
+def finegan_pictures(
+    generator: FineGANGenerator, per_code: int, seed: int = 0, *, tied: bool = False
+):
+    """The same of every child c: p its parent; b = c if ``tied``, else b is drawn freely."""
     hierarchy = generator.config.hierarchy()
     index = torch.arange(hierarchy.n_children).repeat_interleave(per_code)
     rng = torch.Generator().manual_seed(seed)
     b_index = torch.randint(hierarchy.n_children, (len(index),), generator=rng)
+    b_index = index if tied else b_index
     codes = hierarchy.codes(noise(generator, len(index), seed), index, b_index=b_index)
     return draw(generator, codes).child.image, index
 
@@ -85,12 +101,108 @@ def with_child(codes: Codes, c_index, hierarchy: CodeHierarchy) -> Codes:
     return hierarchy.codes(codes.z, c_index, p_index=codes.p_index, b_index=codes.b_index)
 
 
+# ------------------------------------------------------------------------- transfer
+
+
+def dressed_as(shape: Codes, appearance: Codes, hierarchy: CodeHierarchy) -> Codes:
+    """Codes that draw the birds of ``shape`` in the appearance of others: all but c stays."""
+    return with_child(shape, appearance.c_index, hierarchy)
+
+
+def probe_transfer(answer, n: int):
+    """Whose codes a transfer takes (exercise 2): a word for each code."""
+    hierarchy, rng = CodeHierarchy.equal(3, 6), torch.Generator().manual_seed(0)
+    shape, appearance = (hierarchy.sample(n, 4, rng=rng) for _ in range(2))
+    made = answer(shape, appearance, hierarchy)
+    if made is ...:
+        return ...
+    if not isinstance(made, Codes):
+        return {"what it returns": f"a {type(made).__name__}"}
+    seen = {"what it returns": "Codes"}
+    for name in ("c", "p", "z", "b"):
+        first, second, got = (getattr(codes, name) for codes in (shape, appearance, made))
+        giver = "the first bird's" if got.equal(first) else "neither bird's"
+        seen[name] = "the second bird's" if got.equal(second) else giver
+    return seen
+
+
+def descent(draw, images: Tensor, z: Tensor, steps: int, rate: float, prior: float) -> Tensor:
+    """z (N, D) after some steps of plain gradient descent on `inversion_loss`, one for each image.
+
+    Args:
+        draw: z → pictures (N, 3, S, S).
+        images: (N, 3, S, S).
+        rate: length of a step, times the slope.
+    """
+    z = z.clone().requires_grad_()
+    mover = torch.optim.SGD([z], rate)
+    for _ in range(steps):
+        losses = inversion_loss(draw(z), images, z, prior)
+        mover.zero_grad()
+        losses.sum().backward()
+        mover.step()
+    return z.detach()
+
+
+def probe_descent(answer, steps: int):
+    """Where a search for z goes, on pictures that are a linear function of z (exercise 6)."""
+    rng = torch.Generator().manual_seed(0)
+    z, to_pixels = torch.randn(3, 5, generator=rng), torch.randn(5, 48, generator=rng)
+    images = torch.rand(3, 3, 4, 4, generator=rng)
+
+    def draw(z):
+        return (z @ to_pixels / 2).view(-1, 3, 4, 4)
+
+    seen = {}
+    for name, many in (("one step", 1), (f"{steps} steps", steps)):
+        given = z.clone()
+        found = answer(draw, images, given, many, 0.3, 0.1)
+        if found is ...:
+            return ...
+        seen[f"z after {name}"] = found
+        seen[f"the z that it was given, after {name}"] = given
+    return seen
+
+
+def error_on_the_way(search, generator: FineGANGenerator, moments=(0, 2, 5, 10, 20), rate=3.0):
+    """The mean loss after some steps of a search for the z of two birds whose codes are known."""
+    hierarchy, z_dim = generator.config.hierarchy(), generator.config.z_dim
+    rng = torch.Generator().manual_seed(1)
+    codes = hierarchy.sample(2, z_dim, rng=rng)
+    images, z = draw(generator, codes).child.image, torch.randn(2, z_dim, generator=rng)
+
+    def paint(z):
+        return generator(codes._replace(z=z)).child.image
+
+    losses = {}
+    for steps in moments:
+        found = search(paint, images, z, steps, rate, 0.003)
+        with torch.no_grad():
+            losses[steps] = float(inversion_loss(paint(found), images, found, 0.003).mean())
+    return losses
+
+
+def mixtures(generator: FineGANGenerator, n: int = 6, seed: int = 4) -> dict[str, Tensor]:
+    """Three birds and their mixture, n times: rows for a figure."""
+    hierarchy, rng = generator.config.hierarchy(), torch.Generator().manual_seed(seed)
+    givers = [hierarchy.sample(n, generator.config.z_dim, rng=rng) for _ in range(3)]
+    names = ("gives shape\nand pose", "gives its\nappearance", "gives its\nbackground")
+    rows = {
+        name: draw(generator, codes).child.image for name, codes in zip(names, givers, strict=True)
+    }
+    return rows | {"mixture": mix(generator, *givers).child.image}
+
+
+# ------------------------------------------------------------------------- walks
+
+
 def walk_problem(walk, generator: FineGANGenerator, least: float = 0.01) -> str | None:
     """What is wrong with a walk from bird to bird, or None.
 
-    A walk is a list of at least four (b, p, c). From step to step exactly one code changes, and
-    so does the picture, by ``least`` of the range of a pixel on average; in the end all three
-    codes differ from the first.
+    A walk is a list of at least four (b, p, c). The first and the last bird have p the parent of
+    c, and no code in common; at least two birds between them are hybrids, whose p is not. From
+    step to step exactly one code changes, and so does the picture, by ``least`` of the range of a
+    pixel on average.
     """
     hierarchy = generator.config.hierarchy()
     sizes = (hierarchy.n_children, hierarchy.n_parents, hierarchy.n_children)
@@ -109,6 +221,12 @@ def walk_problem(walk, generator: FineGANGenerator, least: float = 0.01) -> str 
     same = [n for n, a, b in zip(ORDER, walk[0], walk[-1], strict=True) if a == b]
     if same:
         return f"the last bird still has the first one's {' and '.join(same)}"
+    hybrid = [int(hierarchy.parent_of[c]) != p for _, p, c in walk]
+    for name, is_hybrid in (("first", hybrid[0]), ("last", hybrid[-1])):
+        if is_hybrid:
+            return f"the {name} bird is a hybrid: its p is not the parent of its c"
+    if sum(hybrid) < 2:
+        return "there must be two hybrids between the first bird and the last"
     images = walk_pictures(walk, generator) / 2
     moved = (images[1:] - images[:-1]).abs().mean((1, 2, 3))
     if moved.min() < least:

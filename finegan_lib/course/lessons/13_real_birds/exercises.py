@@ -3,98 +3,7 @@
 import torch
 
 from ...engine.exercises import Choice, Debug, Exploration, Fill, Mistake
-from . import lab
-
-
-def _layers():
-    rng = torch.Generator().manual_seed(0)
-    cases = []
-    for n, s in ((2, 4), (1, 6)):
-        paints = [torch.rand(n, 3, s, s, generator=rng) for _ in range(3)]
-        masks = [torch.rand(n, 1, s, s, generator=rng) for _ in range(2)]
-        cases.append((paints[0], masks[0], paints[1], masks[1], paints[2]))
-    return cases
-
-
-def _masks():
-    rng = torch.Generator().manual_seed(1)
-    pairs = [(torch.rand(2, n, 1, 6, 6, generator=rng) < 0.4).float() for n in (3, 1)]
-    return [tuple(pair) for pair in pairs]
-
-
-def _arcs():
-    return [
-        (torch.tensor([2.0, 0.0]), torch.tensor([0.0, 1.0]), torch.tensor([0.0, 0.3, 1.0])),
-        (
-            torch.tensor([1.0, 2.0, -1.0]),
-            torch.tensor([0.5, -1.0, 3.0]),
-            torch.tensor([0.25, 0.5]),
-        ),
-    ]
-
-
-def _without_the_parent(parent_paint, parent_mask, child_paint, child_mask, background):
-    parent = parent_paint + (1 - parent_mask) * background  # noqa: F841
-    return child_paint + (1 - child_mask) * background
-
-
-def _masked_twice(parent_paint, parent_mask, child_paint, child_mask, background):
-    parent = parent_mask * parent_paint + (1 - parent_mask) * background
-    return child_mask * child_paint + (1 - child_mask) * parent
-
-
-def _over_by_layers(parent_paint, parent_mask, child_paint, child_mask, background):
-    gap = (1 - child_mask) * (1 - parent_mask)
-    return child_paint + (1 - child_mask) * parent_paint + gap * background
-
-
-def _counted_twice(found, truth):
-    both = (found * truth).sum((1, 2, 3))
-    either = (found + truth).sum((1, 2, 3))
-    return both / either
-
-
-def _one_for_all(found, truth):
-    both = (found * truth).sum()
-    return both / ((found + truth).sum() - both)
-
-
-def _dice_score(found, truth):
-    both = (found * truth).sum((1, 2, 3))
-    return 2 * both / (found + truth).sum((1, 2, 3))
-
-
-def _angle(a, b):
-    return torch.arccos(torch.dot(a, b) / (a.norm() * b.norm()))
-
-
-def _straight(a, b, t):
-    return (1 - t)[:, None] * a + t[:, None] * b
-
-
-def _arc(a, b, t, *, swapped=False, undivided=False, cosine=False):
-    angle, t = _angle(a, b), t[:, None]
-    first, second = ((1 - t) * angle, t * angle)[:: -1 if swapped else 1]
-    wave = torch.cos if cosine else torch.sin
-    sums = wave(first) * a + wave(second) * b
-    return sums if undivided else sums / angle.sin()
-
-
-def _arc_by_turning(a, b, t):
-    """Along a as far as cos, along what of b is at right angles to a as far as sin."""
-    angle = _angle(a, b)
-    lengths = a.norm(), b.norm()
-    along = a / lengths[0]
-    across = b / lengths[1] - along * torch.cos(angle)
-    across = across / across.norm()
-    rows = []
-    for step in t:
-        weights = torch.sin((1 - step) * angle), torch.sin(step * angle)
-        x = weights[0] * lengths[0] + weights[1] * lengths[1] * torch.cos(angle)
-        y = weights[1] * lengths[1] * torch.sin(angle)
-        rows.append((x * along + y * across) / torch.sin(angle))
-    return torch.stack(rows)
-
+from . import lab, wrong
 
 EXERCISES = (
     Choice(
@@ -103,7 +12,7 @@ EXERCISES = (
         "my_guess",
         "b",
         mistakes=(
-            Mistake("a", "G sees no photograph; whoever sees each of them hundreds of times is D"),
+            Mistake("a", "G sees no photograph; D sees each of them again and again"),
             Mistake("c", "fewer photographs are easier to learn by heart, not harder"),
         ),
         alternative=" B",
@@ -111,53 +20,84 @@ EXERCISES = (
     ),
     Debug(
         "2",
-        "debug: a bird over another background",
+        "find the mistake: a bird over another background",
         "my_over",
         lab.over_any_background,
         mistakes=(
             Mistake(
-                _masked_twice,
+                wrong.masked_twice,
                 "the paint has been multiplied by its mask already: M_c F_c, not F_c",
             ),
             Mistake(
-                lambda parent_paint, parent_mask, child_paint, child_mask, background: (
-                    child_paint + parent_paint + (1 - child_mask) * (1 - parent_mask) * background
-                ),
+                wrong.nothing_hidden,
                 "the child lies over the parent: where M_c is 1, nothing of the parent shows",
             ),
+            Mistake(wrong.parent_on_top, "the parent lies on top now; the child is the last layer"),
+            Mistake(
+                wrong.over(parent=lambda paint, mask, background: paint + background),
+                "the background shines through the parent: it needs (1 − M_p)",
+            ),
+            Mistake(
+                wrong.over(parent=lambda paint, mask, background: paint),
+                "the background is gone: below the parent's paint lies (1 − M_p) B",
+            ),
+            Mistake(
+                wrong.over(child=lambda paint, mask, parent, background: paint + mask * parent),
+                "the mask is upside down: the parent shows where M_c is 0, so (1 − M_c)",
+            ),
+            Mistake(
+                wrong.over(child=lambda paint, mask, parent, background: paint + parent),
+                "the parent shines through the child: it needs (1 − M_c)",
+            ),
+            Mistake(
+                wrong.over(child=lambda paint, mask, parent, background: parent),
+                "this is the parent image; the child is laid over it",
+            ),
+            Mistake(
+                wrong.cut_hard, "no threshold: where a mask is one half, half of each layer shows"
+            ),
         ),
-        alternative=_over_by_layers,
+        alternative=wrong.by_layers,
         praise="With masks of 0 and 1 the mistake would hardly show; half-transparent rims bleed.",
-        inputs=_layers,
-        broken=_without_the_parent,
+        inputs=wrong.three_layers,
+        broken=wrong.over(
+            child=lambda paint, mask, parent, background: paint + (1 - mask) * background
+        ),
     ),
     Choice(
         "3",
-        "predict: swapping the background",
+        "predict: does the answer stay with the bird?",
         "my_swap",
-        "a",
+        "b",
         mistakes=(
-            Mistake("b", "look at the inputs of M_c and F_c: is b among them?"),
-            Mistake("c", "b draws the background stage alone; which network reads c?"),
+            Mistake("a", "the bird stays, but the reader sees the whole picture"),
+            Mistake(
+                "c",
+                "the reader learnt from free backgrounds, so it looks at the bird most of the time",
+            ),
         ),
-        alternative="(a)",
-        praise="What is left to change is the reader's mind, which sees the background, too.",
+        alternative="(b)",
+        praise="The bird is the same to the last bit, but the reader sees more than the bird.",
     ),
     Exploration(
         "4",
-        "explore: labels of no worth that look good",
-        "my_sides",
-        1600,
+        "explore: a hybrid with a clean outline",
+        "my_bird",
+        {"p": 9, "c": 40},
         mistakes=(
-            Mistake(50, "not yet above"),
-            Mistake(2, "not yet above"),
-            Mistake(0.5, "a whole number"),
-            Mistake(5000, "a whole number"),
+            Mistake({"p": 8, "c": 40}, "its own parent"),
+            Mistake({"p": 1, "c": 21}, "in one piece"),
+            Mistake({"p": 4, "c": 36}, "in one piece"),
+            Mistake({"p": 8, "c": 99}, "between 0 and 49"),
+            Mistake({"p": 10, "c": 6}, "between 0 and 9"),
+            Mistake({"p": 8}, "a dictionary with p and c"),
+            Mistake((8, 6), "a dictionary with p and c"),
+            Mistake({"p": 8.5, "c": 6}, "whole numbers"),
         ),
-        alternative=2000,
-        praise="NMI rises with the number of clusters alone; AMI takes off what dice would score.",
-        starts=(50,),
-        judge=lab.dice_problem,
+        alternative={"c": torch.tensor([43]), "p": torch.tensor(6)},
+        praise="No loss asked for this outline, and few of the 450 hybrids have it.",
+        starts=({"p": 0, "c": 0}, {"p": 0, "c": 16}),
+        judge=lab.outline_problem,
     ),
     Fill(
         "5",
@@ -165,41 +105,91 @@ EXERCISES = (
         "my_slerp",
         lab.slerp,
         mistakes=(
-            Mistake(_straight, "this is the straight line: in its middle z is too short"),
+            Mistake(wrong.straight, "this is the straight line: in its middle z is too short"),
             Mistake(
-                lambda a, b, t: _arc(a, b, t, swapped=True),
+                wrong.arc_of(swapped=True),
                 "at t = 0 it must be a: the weights have changed places",
             ),
             Mistake(
-                lambda a, b, t: _arc(a, b, t, undivided=True),
+                wrong.arc_of(undivided=True),
                 "divide by the sine of the whole angle: at t = 0 it must be a itself",
             ),
             Mistake(
-                lambda a, b, t: _arc(a, b, t, cosine=True),
-                "sines, not cosines: at t = 0 nothing of b is left",
+                wrong.arc_of(wave=torch.cos), "sines, not cosines: at t = 0 nothing of b is left"
+            ),
+            Mistake(
+                wrong.arc_of(angle=lambda a, b: torch.arccos(torch.dot(a, b))),
+                "the cosine of the angle is a·b divided by both lengths",
+            ),
+            Mistake(
+                wrong.arc_of(angle=lambda a, b: torch.dot(a, b) / (a.norm() * b.norm())),
+                "this is the cosine of the angle; arccos makes the angle of it",
+            ),
+            Mistake(
+                wrong.arc_of(
+                    angle=lambda a, b: torch.arcsin(torch.dot(a, b) / (a.norm() * b.norm()))
+                ),
+                "the scalar product gives the cosine, so arccos, not arcsin",
+            ),
+            Mistake(
+                wrong.arc_of(angle=lambda a, b: torch.rad2deg(wrong.angle_between(a, b))),
+                "torch.sin takes radians, not degrees",
+            ),
+            Mistake(
+                wrong.stretched,
+                "the straight line with its length mended: it does not turn evenly; use the sines",
+            ),
+            Mistake(
+                wrong.without_a_column, "t needs a dimension for z's numbers: t[:, None] is (n, 1)"
             ),
         ),
-        alternative=_arc_by_turning,
+        alternative=wrong.by_turning,
         praise="Numbers of N(0, I) nearly all have the same length, and this way keeps it.",
-        inputs=_arcs,
+        inputs=wrong.arcs,
     ),
     Debug(
         "6",
-        "debug: how well do masks agree?",
+        "find the mistake: how well do masks agree?",
         "my_overlap",
         lab.overlap,
         mistakes=(
-            Mistake(_one_for_all, "every pair has a score of its own: keep dimension 0"),
+            Mistake(wrong.one_for_all, "every pair has a score of its own: keep dimension 0"),
             Mistake(
-                _dice_score, "this is the Dice score, 2·both / (sum of both areas), not the IoU"
+                wrong.shared_out(lambda a, b, both: (a + b) / 2),
+                "this is the Dice score, 2·both / (sum of both areas), not the IoU",
+            ),
+            Mistake(
+                wrong.shared_out(lambda a, b, both: a),
+                "divided by the found mask alone this is the precision: a tiny mask would score 1",
+            ),
+            Mistake(
+                wrong.shared_out(lambda a, b, both: b),
+                "divided by the true mask alone this is the recall: a full mask would score 1",
+            ),
+            Mistake(
+                wrong.shared_out(lambda a, b, both: a + b - 2 * both),
+                "now pixels in both masks are not counted at all: subtract `both` once",
+            ),
+            Mistake(
+                wrong.shared_out(lambda a, b, both: torch.maximum(a, b)),
+                "the union is not the larger area: it also has the pixels of the other mask",
+            ),
+            Mistake(
+                lambda found, truth: (found == truth).float().mean((1, 2, 3)),
+                "this is the share of equal pixels: an empty mask would score well on a small bird",
+            ),
+            Mistake(
+                lambda found, truth: lab.overlap(found, truth).mean(),
+                "one number for each pair; this is their mean",
+            ),
+            Mistake(
+                lambda found, truth: 1 - lab.overlap(found, truth),
+                "two equal masks should get 1, not 0",
             ),
         ),
-        alternative=lambda found, truth: (
-            torch.minimum(found, truth).flatten(1).sum(1)
-            / torch.maximum(found, truth).flatten(1).sum(1)
-        ),
+        alternative=wrong.by_extremes,
         praise="Check such a score with two equal masks first: it must be 1.",
-        inputs=_masks,
-        broken=_counted_twice,
+        inputs=wrong.masks,
+        broken=wrong.shared_out(lambda a, b, both: a + b),
     ),
 )

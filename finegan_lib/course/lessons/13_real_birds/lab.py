@@ -8,6 +8,8 @@ from torch import Tensor
 
 from .... import figures
 from ....applications.interpolate import slerp as great_circle
+from ....applications.readers import load_readers
+from ....applications.segment import iou
 from ....base.files import RESULTS, read_json
 from ....experiments.paper import TABLES
 from ....experiments.table_text import table_text
@@ -15,7 +17,9 @@ from ....figures import draw, noise
 from ....metrics.clustering import ami, nmi
 from ....models import FineGANGenerator
 from ....scoring.photographs import summary
-from ....scoring.variety import mask_summary
+from ....scoring.surroundings import code_swap_scores
+from ....scoring.variety import mask_summary, shape_of
+from ....training.pretrained import load_finegan
 
 FIGURES = Path(__file__).parent / "figures"
 SCORES = RESULTS / "birds_scores.json"
@@ -23,11 +27,8 @@ SPECIES, EACH = 50, 46  # as many photographs as the 50 species of the lesson ha
 # What `get_cub.py --species 50 --shrink 152` writes, or whatever FINEGAN_PHOTOGRAPHS names.
 PLACES = (os.environ.get("FINEGAN_PHOTOGRAPHS", ""), "data/cub50", "../data/cub50")
 
-COMMANDS = {
-    "transfer.png": "transfer FOLDER FOLDER --checkpoint birds --n 8 --out runs/transfer",
-    "strip.png": "interpolate PHOTOGRAPH PHOTOGRAPH --checkpoint birds --out runs/walk",
-    "segment.png": "segment FOLDER --checkpoint birds --n 200 --out runs/segment",
-}
+# Of each stored figure its command, and the command and the lines of the number beside it.
+NUMBERS = FIGURES / "numbers.json"
 
 
 def photographs() -> Path | None:
@@ -55,13 +56,30 @@ def committed_scores() -> str:
 
 
 def stored(name: str):
-    """A figure that was made from photographs and is kept with the lesson; else how to make it."""
+    """A figure that was made from photographs and is kept with the lesson.
+
+    Prints the command that made it, and the number that belongs to it with its command.
+    """
     from IPython.display import Image
 
-    if (FIGURES / name).is_file():
-        return Image(filename=str(FIGURES / name))
-    print(f"no stored figure; to make it: python -m finegan_lib {COMMANDS[name]}")
-    return None
+    facts = read_json(NUMBERS)[name]
+    print(f"made by: {facts['command']}")
+    if facts.get("measured_by"):
+        print(f"measured by: {facts['measured_by']}")
+    for line in facts["says"]:
+        print(f"    {line}")
+    return Image(filename=str(FIGURES / name))
+
+
+def kept_readers(generator: FineGANGenerator):
+    """The readers that are shipped with ``birds``; they would be trained if they were not there."""
+    return load_readers("birds", generator)
+
+
+def background_stays(generator: FineGANGenerator, n: int = 100, seed: int = 0) -> dict:
+    """`scoring.surroundings.code_swap_scores` of the shipped network with its shipped reader."""
+    readers = kept_readers(generator)
+    return code_swap_scores(generator, readers.child, n=n, image_size=readers.image_size, seed=seed)
 
 
 # ------------------------------------------------------------------------------- exercises
@@ -89,9 +107,7 @@ def over_any_background(
 
 def overlap(found: Tensor, truth: Tensor) -> Tensor:
     """Intersection over union of N pairs of masks (N, 1, S, S), 0 or 1: (N,)."""
-    both = (found * truth).sum((1, 2, 3))
-    either = (found + truth).sum((1, 2, 3)) - both
-    return both / either
+    return iou(found > 0.5, truth > 0.5)
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
@@ -106,20 +122,57 @@ def dice_scores(k: int, seed: int = 0) -> dict[str, float]:
     return {"nmi": nmi(truth, thrown), "ami": ami(truth, thrown)}
 
 
-def dice_problem(k, wanted: float = 0.5) -> str | None:
-    """Why a number of sides does not make labels of no worth look good, or None."""
-    if isinstance(k, bool) or not isinstance(k, int) or not 2 <= k <= SPECIES * EACH:
-        return f"the number of sides is a whole number from 2 to {SPECIES * EACH}"
-    scores = dice_scores(k)
-    if scores["nmi"] < wanted:
-        return f"with {k} sides NMI is {scores['nmi']:.2f}: not yet above {wanted}"
+def outline(generator: FineGANGenerator, p: int, c: int, n: int = 6, seed: int = 0) -> dict:
+    """What the masks of a bird are like, for n poses z.
+
+    Returns:
+        ``one_piece``: the smallest share of the area in one piece; ``rim``: the largest share of
+        the picture's rim that is touched; ``area``: the smallest share of the picture; ``grey``:
+        the mean share of pixels with a mask between 0.1 and 0.9. The first two are of the masks
+        cut at 0.5.
+    """
+    codes = generator.config.hierarchy().codes(noise(generator, n, seed), c, p_index=p)
+    mask = draw(generator, codes).child.mask
+    pieces, rims = zip(*[shape_of(one[0].numpy() >= 0.5) for one in mask], strict=True)
+    return {
+        "one_piece": min(pieces),
+        "rim": max(rims),
+        "area": float(mask.mean((1, 2, 3)).min()),
+        "grey": float(((mask > 0.1) & (mask < 0.9)).float().mean()),
+    }
+
+
+def outline_problem(answer, generator: FineGANGenerator | None = None) -> str | None:
+    """Why a bird {"p": …, "c": …} is no hybrid with a clean outline in six poses, or None."""
+    if not isinstance(answer, dict) or set(answer) != {"p", "c"}:
+        return "answer with a dictionary with p and c"
+    generator = generator or load_finegan("birds")
+    hierarchy, index = generator.config.hierarchy(), {}
+    for name, size in (("p", hierarchy.n_parents), ("c", hierarchy.n_children)):
+        value = float(answer[name])
+        if value != int(value):
+            return "p and c are whole numbers"
+        if not 0 <= value < size:
+            return f"{name} must lie between 0 and {size - 1}"
+        index[name] = int(value)
+    if hierarchy.parent_of[index["c"]] == index["p"]:
+        return f"p={index['p']} is its own parent: take a child of another"
+    seen = outline(generator, **index)
+    if seen["one_piece"] < 0.95:
+        return f"in one of the poses only {seen['one_piece']:.0%} of the mask is in one piece"
+    if seen["rim"] > 0.15:
+        return f"in one of the poses it touches {seen['rim']:.0%} of the rim, like a ribbon"
+    if seen["area"] < 0.1:
+        return f"in one of the poses it covers only {seen['area']:.0%} of the picture"
+    if seen["grey"] > 0.2:
+        return f"{seen['grey']:.0%} of the pixels are half transparent"
     return None
 
 
 # ------------------------------------------------------------------------------- where it fails
 
 
-def parents_figure(generator: FineGANGenerator, seed: int = 0, columns: int = 6):
+def parents_figure(generator: FineGANGenerator, seed: int = 0, columns: int = 3):
     """Every parent a row: masks of one child with several z; and what its shape is like.
 
     Beside a row stand the share of the mask's area that is in one piece, and the share of the
@@ -134,5 +187,5 @@ def parents_figure(generator: FineGANGenerator, seed: int = 0, columns: int = 6)
         pairs = zip(out.parent.mask, out.child.image, strict=True)
         grid.append([image for pair in pairs for image in pair])
         names.append(f"p={p}: one piece {fact['one_piece']:.0%},\nrim {fact['rim']:.0%}")
-    title = "Every parent: its mask and a child in it, for six z"
-    return figures.image_figure(grid, names, None, title, 0.55)
+    title = f"Every parent: its mask and a child in it, for {columns} z"
+    return figures.image_figure(grid, names, None, title, 0.5)

@@ -5,10 +5,10 @@ globalThis.finegan ??= {}; // what all scripts of the page share; this one is th
   const TIES = ["p", "b"];
   const LARGEST = 3; // of a number of z, on either side of 0
 
-  /** A bird of a network: its first child, tied, with z = 0. */
+  /** The bird that a network shows first, tied. */
   function firstBird(network) {
-    const z = Array(network.z_dim).fill(0);
-    return follow(network, { network: network.name, c: 0, p: 0, b: 0, z, ties: [...TIES] });
+    const { name, first, z } = network;
+    return follow(network, { network: name, c: first, p: 0, b: 0, z, ties: [...TIES] });
   }
 
   /** The bird with p as the parent of c, and b = c, where they are tied. */
@@ -51,21 +51,20 @@ globalThis.finegan ??= {}; // what all scripts of the page share; this one is th
   }
 
   /** What stands behind # in the address of a bird. */
-  function toAddress(bird) {
-    const { network, c, p, b, z, ties } = bird;
+  function toAddress({ network, c, p, b, z, ties }) {
     return `#network=${network}&c=${c}&p=${p}&b=${b}&z=${z.join(",")}&tied=${ties.join("")}`;
   }
 
-  /** The bird of an address, or null if it names none of the networks. */
+  /** The bird of an address, or null if it names none of the networks. What it leaves out: as the first bird's. */
   function fromAddress(address, networks) {
     const said = new URLSearchParams(address.replace(/^#/, ""));
     const network = networks.find((known) => known.name === said.get("network"));
     if (!network) return null;
     const index = (name, n) => {
-      const number = Number.parseInt(said.get(name) ?? "0", 10);
+      const number = Number.parseInt(said.get(name) ?? network.first, 10);
       return Number.isInteger(number) ? Math.min(n - 1, Math.max(0, number)) : 0;
     };
-    const numbers = (said.get("z") ?? "").split(",").map(Number);
+    const numbers = said.get("z")?.split(",").map(Number) ?? network.z;
     const z = Array.from({ length: network.z_dim }, (_, i) => tidy(numbers[i] || 0));
     const ties = TIES.filter((name) => (said.get("tied") ?? TIES.join("")).includes(name));
     const [c, b] = [index("c", network.n_children), index("b", network.n_children)];

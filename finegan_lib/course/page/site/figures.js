@@ -1,4 +1,4 @@
-// A figure to play with on each lesson's page: sliders, a drawing and a sentence.
+// A figure to play with on each lesson's page: a drawing and a sentence from the values of its sliders.
 "use strict";
 {
   const f = finegan;
@@ -21,171 +21,115 @@
   const BLUE = [0, 114, 178];
   const ORANGE = [230, 159, 0];
 
-  /** name → {title, sliders: name → [words, lowest, highest, step, at first], draw(values)}. */
+  /** name → the values of its sliders → its drawing as SVG, and a sentence. The sliders: figures.html. */
   const FIGURES = {
-    start: {
-      title: "Two species, the same two colours in swapped places",
-      sliders: { share: ["part of the bird in its first colour", 0.1, 0.9, 0.05, 0.5] },
-      draw({ share }) {
-        const means = [[BLUE, ORANGE], [ORANGE, BLUE]].map(([x, y]) => f.stitch(share, x, y));
-        const bird = (i, [x, y]) => bar(160 * i + 10, 5, 60, 90 * share, `" fill="${colour(x)}`)
-          + bar(160 * i + 10, 5 + 90 * share, 60, 90 * (1 - share), `" fill="${colour(y)}`)
-          + bar(160 * i + 85, 25, 50, 50, `" fill="${colour(means[i])}`) + word(160 * i + 85, 90, "mean");
-        const far = Math.hypot(...means[0].map((x, i) => x - means[1][i]));
-        return [`<svg viewBox="0 0 320 105" role="img" aria-label="two birds and their mean colours">${
-          bird(0, [BLUE, ORANGE])}${bird(1, [ORANGE, BLUE])}</svg>`,
-        `Their mean colours are ${far.toFixed(0)} of 255 apart${far < 1 ? ": they seem one species" : ""}.`];
-      },
+    start({ share }) {
+      const means = [[BLUE, ORANGE], [ORANGE, BLUE]].map(([x, y]) => f.stitch(share, x, y));
+      const bird = (i, [x, y]) => bar(160 * i + 10, 5, 60, 90 * share, `" fill="${colour(x)}`)
+        + bar(160 * i + 10, 5 + 90 * share, 60, 90 * (1 - share), `" fill="${colour(y)}`)
+        + bar(160 * i + 85, 25, 50, 50, `" fill="${colour(means[i])}`) + word(160 * i + 85, 90, "mean");
+      const far = Math.hypot(...means[0].map((x, i) => x - means[1][i]));
+      return [`<svg viewBox="0 0 320 105" role="img" aria-label="two birds and their mean colours">${
+        bird(0, [BLUE, ORANGE])}${bird(1, [ORANGE, BLUE])}</svg>`,
+      `Their mean colours are ${far.toFixed(0)} of 255 apart${far < 1 ? ": they seem one species" : ""}.`];
     },
-    gan: {
-      title: "The best discriminator between two densities",
-      sliders: { mean: ["mean of the fakes", -3, 3, 0.1, 1.5], sd: ["their spread", 0.3, 2, 0.1, 0.7] },
-      draw({ mean, sd }) {
-        const x = Array.from({ length: N }, (_, i) => (10 * i) / (N - 1) - 5);
-        const [p, q] = [x.map((v) => f.normal(v, 0, 1)), x.map((v) => f.normal(v, mean, sd))];
-        const best = p.map((v, i) => f.bestDiscriminator(v, q[i]));
-        const jsd = f.jensenShannon(p, q, 10 / (N - 1));
-        return [drawing(10, 1.4, ["x", "density; D*"], (u, v) => [["a", p], ["b", q], ["ink", best]].map(
-          ([kind, y]) => line(x.map((at, i) => [u(at + 5), v(y[i])]), kind)).join("")),
-        `Blue: real, red: fake, black: D* = p / (p + q). Divergence of the two: ${jsd.toFixed(3)} of ${
-          Math.log(2).toFixed(3)} nats; G's loss against D*: ${(2 * jsd - Math.log(4)).toFixed(3)}.`];
-      },
+    gan({ mean, sd }) {
+      const x = Array.from({ length: N }, (_, i) => (10 * i) / (N - 1) - 5);
+      const [p, q] = [x.map((v) => f.normal(v, 0, 1)), x.map((v) => f.normal(v, mean, sd))];
+      const jsd = f.jensenShannon(p, q, 10 / (N - 1));
+      const curves = { a: p, b: q, ink: p.map((value, i) => f.bestDiscriminator(value, q[i])) };
+      return [drawing(10, 1.4, ["x", "density; D*"], (u, v) => Object.entries(curves).map(
+        ([kind, y]) => line(x.map((at, i) => [u(at + 5), v(y[i])]), kind)).join("")),
+      `Blue: real, red: fake, black: D* = p / (p + q). Divergence of the two: ${jsd.toFixed(3)} of ${
+        Math.log(2).toFixed(3)} nats; G's loss against D*: ${(2 * jsd - Math.log(4)).toFixed(3)}.`];
     },
-    pictures: {
-      title: "How often a transposed convolution writes to each pixel",
-      sliders: { kernel: ["width of the kernel", 1, 6, 1, 3], stride: ["stride", 1, 3, 1, 2] },
-      draw({ kernel, stride }) {
-        const written = f.overlaps(9, kernel, stride);
-        const wide = 320 / written.length;
-        const even = kernel % stride === 0;
-        return [drawing(written.length, 7, ["pixel", "times"], (u, v) => written.map((times, i) => bar(
-          u(i), v(times), wide - 1, 160 - v(times), times % 2 ? "a" : "c")).join("")),
-        even ? "Between the ends all pixels are written equally often." : "Unequal neighbours: a checkerboard."];
-      },
+    pictures({ kernel, stride }) {
+      const written = f.overlaps(9, kernel, stride);
+      const wide = 320 / written.length;
+      return [drawing(written.length, 7, ["pixel", "times"], (u, v) => written.map((times, i) => bar(
+        u(i), v(times), wide - 1, 160 - v(times), times % 2 ? "a" : "c")).join("")),
+      kernel % stride ? "Unequal neighbours: a checkerboard."
+        : "Between the ends all pixels are written equally often."];
     },
-    infogan: {
-      title: "The bound and its gap",
-      sliders: {
-        a: ["code 0 gives picture 0 in", 0.5, 1, 0.05, 0.9], q: ["Q believes it in", 0.5, 0.95, 0.05, 0.7],
-      },
-      draw({ a, q }) {
-        const table = [[a / 2, (1 - a) / 2], [(1 - a) / 2, a / 2]];
-        const information = f.mutualInformation(table);
-        const bound = f.informationBound(table, [[q, 1 - q], [1 - q, q]]);
-        const values = { "H(c)": Math.log(2), "I(c; x)": information, "bound L": bound };
-        const why = Math.abs(a - q) < 0.01 ? "Q believes what is true." : "It closes where Q believes what is true.";
-        return [bars(values, 0.75, ["nats", ""]),
-          `P(c, x) = (${table.flat().map((v) => v.toFixed(3)).join(", ")}), row by row.
-          The gap is ${(information - bound).toFixed(3)} nats. ${why}`];
-      },
+    infogan({ a, q }) {
+      const table = [[a / 2, (1 - a) / 2], [(1 - a) / 2, a / 2]];
+      const information = f.mutualInformation(table);
+      const bound = f.informationBound(table, [[q, 1 - q], [1 - q, q]]);
+      const values = { "H(c)": Math.log(2), "I(c; x)": information, "bound L": bound };
+      const why = Math.abs(a - q) < 0.01 ? "Q believes what is true." : "It closes where Q believes what is true.";
+      return [bars(values, 0.75, ["nats", "quantity"]),
+        `P(c, x) = (${table.flat().map((v) => v.toFixed(3)).join(", ")}), row by row.
+        The gap is ${(information - bound).toFixed(3)} nats. ${why}`];
     },
-    background: {
-      title: "A box and its patches",
-      sliders: { x: ["left edge", 0, 60, 1, 20], y: ["upper edge", 0, 60, 1, 24], side: ["side", 1, 60, 1, 22] },
-      draw({ x, y, side }) {
-        const geometry = { field: 22, stride: 4, cells: 11 };
-        const box = [x, y, Math.min(64, x + side), Math.min(64, y + side)];
-        const kept = f.keptPatches(box, geometry);
-        const dots = kept.flatMap((row, j) => row.map((free, i) => `<circle class="fg-${free ? "a" : "b"}"
-          cx="${4 * i + 11}" cy="${4 * j + 11}" r="${free ? 1.2 : 0.6}"/>`));
-        return [`<svg viewBox="-1 -1 66 66" class="fg-square" role="img" aria-label="box and patches">${
-          bar(0, 0, 64, 64, "axis")}${bar(x, y, box[2] - x, box[3] - y, "box")}${dots.join("")}</svg>`,
-        `${kept.flat().filter(Boolean).length} of 121 patches, 22 pixels wide, are clear of the box (large dots).`];
-      },
+    background({ x, y, side }) {
+      const box = [x, y, Math.min(64, x + side), Math.min(64, y + side)];
+      const kept = f.keptPatches(box, { field: 22, stride: 4, cells: 11 });
+      const dots = kept.flatMap((row, j) => row.map((free, i) => `<circle class="fg-${free ? "a" : "b"}"
+        cx="${4 * i + 11}" cy="${4 * j + 11}" r="${free ? 1.2 : 0.6}"/>`));
+      return [`<svg viewBox="-1 -1 66 66" class="fg-square" role="img" aria-label="box and patches">${
+        bar(0, 0, 64, 64, "axis")}${bar(x, y, box[2] - x, box[3] - y, "box")}${dots.join("")}</svg>`,
+      `${kept.flat().filter(Boolean).length} of 121 patches, 22 pixels wide, are clear of the box (large dots).`];
     },
-    parent: {
-      title: "Stitching: M·F + (1 − M)·B",
-      sliders: { m: ["M inside the shape", 0, 1, 0.05, 0.7] },
-      draw({ m }) {
-        const stripes = Array.from({ length: 10 }, (_, i) => bar(32 * i, 0, 16, 100, "c")).join("");
-        const bird = `<path fill="${colour(ORANGE)}" opacity="${m}"
-          d="M90 62q30-40 80-30q14-22 36-14l18 6-16 6q-4 44-56 44l-6 20h-6l2-20q-26-2-52-12z"/>`;
-        return [`<svg viewBox="0 0 320 100" role="img" aria-label="a bird before stripes">${stripes}${bird}</svg>`,
-          `A pixel of the bird before a green stripe: ${m.toFixed(2)}·F + ${(1 - m).toFixed(2)}·B = ${
-            colour(f.stitch(m, ORANGE, [0, 158, 115]))}. A gradient reaches F in proportion to M.`];
-      },
+    parent({ m }) {
+      const stripes = Array.from({ length: 10 }, (_, i) => bar(32 * i, 0, 16, 100, "c")).join("");
+      const bird = `<path fill="${colour(ORANGE)}" opacity="${m}"
+        d="M90 62q30-40 80-30q14-22 36-14l18 6-16 6q-4 44-56 44l-6 20h-6l2-20q-26-2-52-12z"/>`;
+      return [`<svg viewBox="0 0 320 100" role="img" aria-label="a bird before stripes">${stripes}${bird}</svg>`,
+        `A pixel of the bird before a green stripe: ${m.toFixed(2)}·F + ${(1 - m).toFixed(2)}·B = ${
+          colour(f.stitch(m, ORANGE, [0, 158, 115]))}. A gradient reaches F in proportion to M.`];
     },
-    child: {
-      title: "What each layer gives to a pixel of C",
-      sliders: { p: ["parent's mask", 0, 1, 0.05, 0.8], c: ["child's mask", 0, 1, 0.05, 0.6] },
-      draw: ({ p, c }) => [
-        bars({ background: (1 - c) * (1 - p), parent: (1 - c) * p, child: c }, 1.1, ["share", ""]),
-        "The shares add up to 1. Where the child's mask is 1, nothing behind it is seen.",
-      ],
+    child: ({ p, c }) => [
+      bars({ background: (1 - c) * (1 - p), parent: (1 - c) * p, child: c }, 1.1, ["share", "layer"]),
+      "The shares add up to 1. Where the child's mask is 1, nothing behind it is seen.",
+    ],
+    codes({ parents, children }) {
+      const sizes = f.shares(parents, children);
+      const owner = sizes.flatMap((size, parent) => Array(size).fill(parent));
+      const bits = (values) => f.entropy(values.map((n) => n / children)) / Math.log(2);
+      const ends = (parent, i) => [[(320 * (parent + 0.5)) / parents, 20], [(320 * (i + 0.5)) / children, 140]];
+      const lines = owner.map((parent, i) => line(ends(parent, i), "abc"[parent % 3]));
+      return [drawing(1, 1, ["children", "parents"], () => lines.join("")),
+      `c carries ${Math.log2(children).toFixed(2)} bits, ${bits(sizes).toFixed(2)} of them through p. Tied there
+        are ${children} kinds of picture, free ${parents * children * children}.`];
     },
-    codes: {
-      title: "Share the children out",
-      sliders: { parents: ["parents", 1, 12, 1, 5], children: ["children", 12, 48, 1, 20] },
-      draw({ parents, children }) {
-        const sizes = f.shares(parents, children);
-        const owner = sizes.flatMap((size, parent) => Array(size).fill(parent));
-        const bits = (values) => f.entropy(values.map((n) => n / children)) / Math.log(2);
-        const ends = (parent, i) => [[(320 * (parent + 0.5)) / parents, 20], [(320 * (i + 0.5)) / children, 140]];
-        const lines = owner.map((parent, i) => line(ends(parent, i), "abc"[parent % 3]));
-        return [drawing(1, 1, ["children", "parents"], () => lines.join("")),
-        `c carries ${Math.log2(children).toFixed(2)} bits, ${bits(sizes).toFixed(2)} of them through p. Tied there
-          are ${children} kinds of picture, free ${parents * children * children}.`];
-      },
+    training({ decay, warm }) {
+      const live = Array.from({ length: N },
+        (_, n) => 1 - Math.exp(-n / 15) + 0.2 * Math.sin(2.4 * n) * Math.cos(n));
+      const average = f.runningAverage(live, decay, warm);
+      return [drawing(N, 1.3, ["step", "weight"], (u, v) => [["b", live], ["a", average]].map(
+        ([kind, y]) => line(y.map((w, n) => [u(n), v(w + 0.05)]), kind)).join("")),
+      `Red: live, blue: the average, which remembers about ${Math.round(1 / (1 - decay))} steps.`];
     },
-    training: {
-      title: "A weight that fidgets, and its running average",
-      sliders: { decay: ["decay d", 0, 0.995, 0.005, 0.95], warm: ["warm-up (0 no, 1 yes)", 0, 1, 1, 0] },
-      draw({ decay, warm }) {
-        const fidget = (n) => 0.2 * Math.sin(2.4 * n) * Math.cos(n);
-        const live = Array.from({ length: N }, (_, n) => 1 - Math.exp(-n / 15) + fidget(n));
-        const average = f.runningAverage(live, decay, warm);
-        return [drawing(N, 1.3, ["step", "weight"], (u, v) => [["b", live], ["a", average]].map(
-          ([kind, y]) => line(y.map((w, n) => [u(n), v(w + 0.05)]), kind)).join("")),
-        `Red: live, blue: the average, which remembers about ${Math.round(1 / (1 - decay))} steps.`];
-      },
+    image_quality({ mean, sd }) {
+      const x = Array.from({ length: N }, (_, i) => (12 * i) / (N - 1) - 6);
+      return [drawing(12, 1.1, ["feature", "density"], (u, v) => [["a", 0, 1], ["b", mean, sd]].map(
+        ([kind, m, s]) => line(x.map((at) => [u(at + 6), v(f.normal(at, m, s) / 2)]), kind)).join("")),
+      `Means ${(mean ** 2).toFixed(2)} + spread ${((1 - sd) ** 2).toFixed(2)} = ${
+        f.frechet(0, 1, mean, sd).toFixed(2)}.`];
     },
-    image_quality: {
-      title: "The Fréchet distance of two bell curves",
-      sliders: { mean: ["shift of the mean", -3, 3, 0.1, 1], sd: ["spread (real: 1)", 0.2, 3, 0.1, 0.6] },
-      draw({ mean, sd }) {
-        const x = Array.from({ length: N }, (_, i) => (12 * i) / (N - 1) - 6);
-        return [drawing(12, 1.1, ["feature", "density"], (u, v) => [["a", 0, 1], ["b", mean, sd]].map(
-          ([kind, m, s]) => line(x.map((at) => [u(at + 6), v(f.normal(at, m, s) / 2)]), kind)).join("")),
-        `Means ${(mean ** 2).toFixed(2)} + spread ${((1 - sd) ** 2).toFixed(2)} = ${
-          f.frechet(0, 1, mean, sd).toFixed(2)}.`];
-      },
-    },
-    discovery: {
-      title: "Three species, three clusters",
-      sliders: {
-        wrong: ["share sorted into the next cluster", 0, 1, 0.05, 0.2],
-        merge: ["share of cluster 3 that joins cluster 2", 0, 1, 0.1, 0],
-      },
-      draw({ wrong, merge }) {
-        const counts = [[1 - wrong, wrong, 0], [0, 1 - wrong, wrong], [wrong, 0, 1 - wrong]].map((row) => {
-          const joins = merge * row[2];
-          return [row[0], row[1] + joins, row[2] - joins].map((share) => 100 * share);
-        });
-        const orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
-        const right = Math.max(...orders.map((order) => order.reduce((n, j, i) => n + counts[i][j], 0)));
-        return [bars({ NMI: f.nmi(counts), accuracy: right / 300 }, 1.1, ["score", ""]),
-          `Best mapping: ${right.toFixed(0)} of 300 birds right. If all are in the next cluster, none is wrong.`];
-      },
+    discovery({ wrong, merge }) {
+      const counts = [[1 - wrong, wrong, 0], [0, 1 - wrong, wrong], [wrong, 0, 1 - wrong]].map((row) => {
+        const joins = merge * row[2];
+        return [row[0], row[1] + joins, row[2] - joins].map((share) => 100 * share);
+      });
+      const orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+      const right = Math.max(...orders.map((order) => order.reduce((n, j, i) => n + counts[i][j], 0)));
+      return [bars({ NMI: f.nmi(counts), accuracy: right / 300 }, 1.1, ["score", "measure"]),
+        `Best mapping: ${right.toFixed(0)} of 300 birds right. If all are in the next cluster, none is wrong.`];
     },
   };
 
-  /** Build the figure that a box names. */
+  /** Bring the figure in a box to life. */
   function mount(box) {
-    const { title, sliders, draw } = FIGURES[box.dataset.figure];
-    const controls = Object.entries(sliders).map(([name, [words, min, max, step, value]]) => `<label>${words}
-      <input type="range" name="${name}" min="${min}" max="${max}" step="${step}" value="${value}">
-      <output></output></label>`);
-    box.innerHTML = `<p class="fg-title">${title}</p><div class="fg-sliders">${controls.join("")}</div>
-      <div class="fg-drawing"></div><p role="status" aria-live="polite"></p>`;
-    const update = () => {
-      const inputs = [...box.querySelectorAll("input")];
+    const inputs = [...box.querySelectorAll("input")];
+    box.oninput = () => {
       inputs.forEach((input) => { input.nextElementSibling.value = input.value; });
-      const [svg, words] = draw(Object.fromEntries(inputs.map((input) => [input.name, Number(input.value)])));
+      const values = inputs.map((input) => [input.name, Number(input.value)]);
+      const [svg, words] = FIGURES[box.dataset.figure](Object.fromEntries(values));
       box.querySelector(".fg-drawing").innerHTML = svg;
       box.querySelector("[role=status]").textContent = words;
     };
-    box.oninput = update;
-    update();
+    box.oninput();
   }
 
   Object.assign(finegan, { FIGURES, mount });

@@ -4,21 +4,9 @@
   /** Two birds and their mixture, which can be opened in the playground. */
   class Mixer {
     constructor(playground, box) {
-      this.playground = playground;
-      this.box = box;
+      Object.assign(this, { playground, box });
       this.birds = [0, 1].map(() => finegan.randomBird(playground.facts));
-      const buttons = (i) => `<button type="button" data-new="${i}">New</button>
-        <button type="button" data-take="${i}">Take the one from above</button>`;
-      box.innerHTML = `<ol class="fg-row">
-        <li>first: gives shape and pose ${buttons(0)}</li>
-        <li>second: gives appearance ${buttons(1)}</li>
-        <li>their mixture <button type="button" data-open>Open it above</button></li></ol>
-        <p class="fg-buttons"><button type="button" data-swap>Swap the two</button> <label>Background of
-        the <select><option value="0">first</option><option value="1">second</option></select></label></p>`;
-      this.canvases = [...box.querySelectorAll("li")].map((item) => {
-        item.prepend(finegan.canvas(""));
-        return item.firstChild;
-      });
+      this.canvases = [...box.querySelectorAll("canvas")];
       box.onclick = ({ target }) => this.press(target);
       box.onchange = () => this.draw();
       this.draw();
@@ -49,13 +37,11 @@
   }
 
   const MOST = 20; // rows, and columns
-  const AT_ONCE = 4; // birds; between them the page answers
 
   /** Every shape with every appearance, as buttons; drawn when it comes into view. */
   class Grid {
     constructor(playground, box) {
-      this.playground = playground;
-      this.box = box;
+      Object.assign(this, { playground, box });
       const watch = new IntersectionObserver((seen) => {
         if (!seen.some((entry) => entry.isIntersecting)) return;
         watch.disconnect();
@@ -78,10 +64,11 @@
       this.box.innerHTML = `<table aria-label="shapes by appearances">${head}${rows.join("")}</table>`;
       const buttons = [...this.box.querySelectorAll("button")];
       buttons[0].tabIndex = 0;
-      for (let i = 0; i < buttons.length && buttons[0].isConnected; i += AT_ONCE) {
-        const some = buttons.slice(i, i + AT_ONCE);
-        const drawn = await network.draw(some.map((button) => ({ ...bird, ...this.codes(button) })));
-        some.forEach((button, k) => finegan.paint(button.firstElementChild, drawn[k].child_image));
+      for (const button of buttons) {
+        const [stages] = await network.draw([{ ...bird, ...this.codes(button) }]);
+        if (!button.isConnected) return; // another grid has taken its place
+        finegan.paint(button.firstElementChild, stages.child_image);
+        await new Promise((resolve) => { setTimeout(resolve); }); // the page answers between two birds
       }
     }
 

@@ -30,14 +30,5 @@
     element.getContext("2d").putImageData(image, 0, 0);
   }
 
-  /** A canvas for a picture, with words for those who do not see it. */
-  function canvas(label) {
-    const element = document.createElement("canvas");
-    element.width = element.height = 64;
-    element.setAttribute("role", "img");
-    element.setAttribute("aria-label", label);
-    return element;
-  }
-
-  Object.assign(finegan, { pixels, pictures, paint, canvas });
+  Object.assign(finegan, { pixels, pictures, paint });
 }

@@ -1,19 +1,11 @@
 // The playground: choose the codes of one bird and see how it is drawn.
 "use strict";
 {
-  const NAMES = {
-    B: "background <i>B</i>", P: "parent <i>P</i>", C: "child <i>C</i>, finished",
-    Mp: "parent mask <i>M<sub>p</sub></i>", Fp: "parent foreground <i>F<sub>p</sub></i>",
-    Mc: "child mask <i>M<sub>c</sub></i>", Fc: "child foreground <i>F<sub>c</sub></i>",
-  };
-  const STAGES = ["B", "Mp", "P", "Mc", "C"];
-  const EQUATIONS = [["P", "Mp", "Fp", "B"], ["C", "Mc", "Fc", "P"]];
   const VIEW = ["mirrored below 0", "to the right", "downwards"];
 
   class Playground {
     constructor(box) {
-      this.box = box;
-      this.root = box.dataset.root;
+      Object.assign(this, { box, root: box.dataset.root });
       this.find = (selector) => box.querySelector(selector);
       this.large = this.find(".fg-large");
       this.shown = Promise.resolve(); // settled when the newest bird is on the page
@@ -21,10 +13,10 @@
     }
 
     async start() {
-      const networks = finegan.networks;
-      this.find("[data-network]").append(...networks.map((n) => new Option(n.title, n.name)));
-      this.find("[data-network]").onchange = (event) => this.open(event.target.value);
-      this.buildStages();
+      const { networks } = finegan;
+      const choice = this.find("[data-network]");
+      choice.append(...networks.map((n) => new Option(n.title, n.name)));
+      choice.onchange = () => this.open(choice.value);
       this.listen();
       const bird = finegan.fromAddress(location.hash, networks);
       await this.open(bird?.network ?? networks[0].name, bird);
@@ -38,18 +30,24 @@
     async open(name, bird = null) {
       const facts = finegan.networks.find((network) => network.name === name);
       this.find("[data-network]").value = name;
-      if (this.facts !== facts) {
+      const other = this.facts !== facts;
+      if (other) {
         this.say(`Loading the network “${facts.title}” …`);
         this.loaded[name] ??= finegan.Network.load(facts, this.root);
-        this.network = await this.loaded[name];
-        this.facts = facts;
+        const network = await this.loaded[name].catch((error) => {
+          delete this.loaded[name]; // to be tried again
+          this.fail(error);
+        });
+        if (!network || this.find("[data-network]").value !== name) return; // another was chosen meanwhile
+        Object.assign(this, { network, facts });
         this.buildControls();
         this.box.querySelectorAll(".fg-live").forEach((part) => { part.hidden = false; });
-        this.bird = bird ?? { ...finegan.firstBird(facts), z: facts.z };
-        this.mixer = new finegan.Mixer(this, this.find(".fg-mix"));
-        this.grid = new finegan.Grid(this, this.find(".fg-grid"));
+        this.bird = bird ?? finegan.firstBird(facts);
       }
       await this.show(bird ?? this.bird);
+      if (!other || this.facts !== facts) return;
+      this.mixer = new finegan.Mixer(this, this.find(".fg-mix"));
+      this.grid = new finegan.Grid(this, this.find(".fg-grid"));
     }
 
     /** Show a bird. While one is being drawn, only the newest of those asked for waits. */
@@ -80,6 +78,11 @@
       this.box.dataset.since = performance.now().toFixed(0); // since the page was asked for
     }
 
+    fail(error) {
+      if (this.facts) this.find("[data-network]").value = this.facts.name; // the one before goes on
+      this.say(`The network cannot be run here (${error.message}).`);
+    }
+
     say(words) {
       this.find(".fg-status").textContent = words;
     }
@@ -87,8 +90,7 @@
     /** Set all controls to the bird. */
     settle() {
       for (const code of ["p", "c", "b"]) {
-        const radio = this.find(`input[name=fg-${code}][value="${this.bird[code]}"]`);
-        radio.checked = true;
+        this.find(`input[name=fg-${code}][value="${this.bird[code]}"]`).checked = true;
         const tie = this.find(`[data-tie=${code}]`);
         if (tie) tie.checked = this.bird.ties.includes(code);
       }
@@ -109,29 +111,6 @@
     }
 
     // ---------------------------------------------------------------- what is built once
-
-    buildStages() {
-      const figure = (name) => {
-        const element = finegan.canvas(NAMES[name].replaceAll(/<.*?>/g, ""));
-        element.dataset.picture = name;
-        return element;
-      };
-      const symbol = (name) => NAMES[name].match(/<i>.*<\/i>/)[0];
-      for (const name of STAGES) {
-        const item = document.createElement("li");
-        item.innerHTML = `<span>${NAMES[name]}</span>`;
-        item.prepend(figure(name));
-        this.find(".fg-stages").append(item);
-      }
-      for (const [image, mask, foreground, behind] of EQUATIONS) {
-        const line = document.createElement("p");
-        const [R, M, F, A] = [image, mask, foreground, behind].map(symbol);
-        line.innerHTML = `<span>${R} = ${M} · ${F} + (1 − ${M}) · ${A}</span><br>`;
-        line.append(figure(image), " = ", figure(mask), " · ", figure(foreground));
-        line.append(" + (1 − ", figure(mask), ") · ", figure(behind));
-        this.find(".fg-equations").append(line);
-      }
-    }
 
     /** Pictures of every code to choose from, and a slider for every number of z. */
     buildControls() {
@@ -164,7 +143,7 @@
         random: () => this.show(finegan.randomBird(this.facts, this.bird.ties)),
         z: () => this.change({ z: finegan.randomZ(this.facts) }),
         share: () => this.share(),
-        grid: () => this.grid.draw(),
+        grid: () => this.grid?.draw(),
       };
       for (const [name, action] of Object.entries(actions)) this.find(`[data-do=${name}]`).onclick = action;
       this.large.onpointerdown = ({ pointerId, clientX, clientY }) => {

@@ -5,8 +5,6 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const box of document.querySelectorAll(".finegan.playground")) {
     const playground = new finegan.Playground(box);
     box.playground = playground;
-    playground.start().catch((error) => {
-      playground.say(`The network cannot be run here (${error.message}). The picture below stands still.`);
-    });
+    playground.start().catch((error) => playground.fail(error));
   }
 });
