@@ -24,6 +24,9 @@ from .models import (
 )
 from .models.generators import final_image, random_output
 
+# Okabe and Ito's palette (2008): told apart by everybody.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")
+
 
 @torch.no_grad()
 def draw(generator: FineGANGenerator, codes: Codes) -> FineGANOutput:
@@ -259,10 +262,10 @@ def ablation(results: dict) -> Figure:
         layout="constrained",
     )
     for axis, (key, title) in zip(axes, ABLATION_PANELS.items(), strict=True):
-        axis.axvspan(min(base[key]), max(base[key]), color="#56B4E9", alpha=0.35, lw=0)
+        axis.axvspan(min(base[key]), max(base[key]), color=PALETTE[5], alpha=0.35, lw=0)
         for row, name in enumerate(names):
             values = results[name][key]
-            colour = "#D55E00" if max(values) < min(base[key]) else "#0072B2"
+            colour = PALETTE[1] if max(values) < min(base[key]) else PALETTE[0]
             axis.plot(values, [row] * len(values), "o", ms=5, color=colour, alpha=0.9)
         axis.set(xlabel=title, xlim=(0, 1), xticks=[0, 0.5, 1])
         axis.grid(axis="y", color="0.9")

@@ -167,7 +167,7 @@ def empty_folder(out) -> Path:
         raise InputError(
             "this is a file, or a folder that holds files already",
             seen=str(out),
-            cure="Choose a new folder.",
+            cure="Choose a new or an empty folder.",
         )
     return out
 

@@ -74,7 +74,9 @@ def _add_quality(parser) -> None:
     group = parser.add_argument_group("quality")
     recurring(group, "--seeds", help="of the trainings (none: 0 to 4)")
     recurring(group, "--image-size", choices=(32, 64), help="pixels (none: 32)")
-    group.add_argument("--preset", choices=tuple(PRESETS), help="(none: toy or toy64, by size)")
+    group.add_argument(
+        "--preset", choices=tuple(PRESETS), help="of the trainings (none: toy or toy64, by size)"
+    )
     group.add_argument(
         "--set",
         dest="settings",

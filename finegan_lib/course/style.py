@@ -3,8 +3,8 @@
 import matplotlib.pyplot as plt
 from cycler import cycler
 
-# Okabe and Ito's palette (2008): told apart by everybody.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")
+from ..figures import PALETTE
+
 REAL, FAKE, GREEN, PURPLE, ORANGE, SKY, GREY = PALETTE
 
 

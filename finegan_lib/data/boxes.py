@@ -62,6 +62,7 @@ from .labelling import (
     via_entries,
     voc_entries,
 )
+from .pictures import IMAGE_SUFFIXES
 
 
 class Layout(NamedTuple):
@@ -125,7 +126,7 @@ LAYOUTS = (
     Layout(
         "cvat",
         "CVAT's XML for images",
-        "boxes and polygons, labels, sizes",
+        "boxes (also turned), ellipses and polygons, labels, sizes",
         lambda source: is_xml(source, "annotations"),
         cvat_entries,
     ),
@@ -212,10 +213,18 @@ def open_source(path: Path) -> Source:
     ending = path.suffix.lower()
     if ending in (".yaml", ".yml"):
         return yolo_source(path.parent, path)
+    if ending in IMAGE_SUFFIXES:
+        raise InputError(
+            "this is a picture, and no file of boxes",
+            seen=str(path),
+            cure="Give a file of boxes, or none: the middle of each picture then stands for it.",
+        )
     with disk_errors("read", path), open(path, "rb") as file:
-        data = file.read(MOST_OF_A_SET) if ending == ".xml" else file.read(200)
-    head = data[:200].removeprefix(b"\xef\xbb\xbf").lstrip()
-    if ending == ".xml":
+        data = file.read(200)
+        head = data.removeprefix(b"\xef\xbb\xbf").lstrip()
+        is_markup = ending == ".xml" or head[:1] == b"<"
+        data += file.read(MOST_OF_A_SET) if is_markup else b""
+    if is_markup:
         try:
             return Source(path, read_xml(data, MOST_OF_A_SET).children[0])
         except BAD_XML as error:
@@ -327,15 +336,15 @@ def find_boxes(folder: Path) -> Found:
             return Found([(LAYOUTS[0], [list_source(home)])], [])
     groups, damaged, unknown = {}, [], []
     for path in files_below(folder):
-        if path.suffix.lower() not in TABLES:
+        if path.suffix.lower() not in (*TABLES, ""):
             continue
         try:
             source = open_source(path)
             row = layout_of(source)
         except InputError as error:
-            damaged += [] if path.suffix.lower() == ".txt" else [Source(path, error)]
+            damaged += [] if path.suffix.lower() in (".txt", "") else [Source(path, error)]
             continue
-        if row is None and path.suffix.lower() != ".txt":
+        if row is None and path.suffix.lower() not in (".txt", ""):
             unknown.append((path, f"not known: {_shown(source.content)}"))
         elif row is not None:
             words = re.split(r"[\W_]+", path.stem.lower())
@@ -347,6 +356,8 @@ def find_boxes(folder: Path) -> Found:
         groups["yolo", ""] = row, [labels]
     if damaged and not groups:
         raise damaged[0].content
+    if groups:
+        unknown = []  # captions, notes and the like
     # A damaged file beside others of its kind is one of them: its picture has no other box.
     endings = {
         s.path.suffix: group for (_, name), group in groups.items() if not name for s in group[1]

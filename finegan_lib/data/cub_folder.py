@@ -17,7 +17,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from ..base.errors import InputError
-from ..base.files import write_text
+from ..base.files import empty_folder, write_text
 from .annotations import PERCENT, SHARES
 from .files import new_folder, printable
 from .layouts import CENTRE, Collection, area
@@ -266,13 +266,7 @@ def write_drawn(birds, folder, progress: bool = True) -> None:
     import numpy as np
     from PIL import Image
 
-    folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(
-            "write_cub needs a new or an empty folder",
-            seen=str(folder),
-            cure="Name another folder, or move its files away first.",
-        )
+    folder = empty_folder(folder)
     class_names = _drawn_class_names(birds)
     rows = np.argsort(birds.child_index, kind="stable")  # CUB numbers its images class by class
     lines = {name: [] for name in (*LISTS, "train_test_split.txt")}

@@ -13,6 +13,7 @@ import yaml
 
 from ..base.errors import InputError
 from .annotations import (
+    LABEL_FOLDERS,
     SHARES,
     Entry,
     Source,
@@ -169,5 +170,7 @@ def files_below(folder):
         folders[:] = sorted(n for n in folders if not is_hidden(Path(place, n), place))
         for name in sorted(names):
             path = Path(place) / name
-            if name.lower().endswith(ENDINGS) and not is_hidden(path, place) and path.is_file():
+            bare = "." not in name and LABEL_FOLDERS & {part.lower() for part in path.parts}
+            fits = name.lower().endswith(ENDINGS) or bare  # Stanford Dogs' XML has no ending
+            if fits and not is_hidden(path, place) and path.is_file():
                 yield path

@@ -48,8 +48,12 @@ def coco_entries(source: Source) -> Iterator[Entry]:
         id_, kind = str(annotation["image_id"]), annotation.get("category_id")
         if id_ in twice:
             raise ValueError(f"the image id {id_} is given to several images")
+        if id_ not in images:
+            raise ValueError(f"no image has the id {id_}")
         image = images[id_]
         names = tuple(str(image[key]) for key in ("file_name", "path") if image.get(key))
+        if not names:
+            raise ValueError(f"the image {id_} has no file_name")
         label = None if kind is None else classes.get(str(kind), f"category {kind}")
         frame = of_size(image, "width", "height")
         entry = Entry((names[0], *names[1:]), (path.parent,), None, label, frame, where)
@@ -305,9 +309,13 @@ def voc_box(box: Node) -> tuple:
 
 def _turned_box(box):
     """The box round a turned one, as roLabelImg writes it: centre, sides, and the angle."""
-    x, y, w, h, turn = (float(box.value(key)) for key in ("cx", "cy", "w", "h", "angle"))
-    c, s = math.cos(turn) / 2, math.sin(turn) / 2
-    corners = ((-w, -h), (w, -h), (w, h), (-w, h))
+    return _round_turned(*(float(box.value(key)) for key in ("cx", "cy", "w", "h", "angle")))
+
+
+def _round_turned(x, y, width, height, angle):
+    """The box round one that is turned round its centre; ``angle`` in radians."""
+    c, s = math.cos(angle) / 2, math.sin(angle) / 2
+    corners = ((-width, -height), (width, -height), (width, height), (-width, height))
     return box_round((x + c * a - s * b, y + s * a + c * b) for a, b in corners)
 
 
@@ -331,20 +339,26 @@ def voc_entries(source: Source) -> Iterator[Entry]:
 
 
 def cvat_entries(source: Source) -> Iterator[Entry]:
-    """CVAT's XML for images: boxes and polygons of a whole set."""
+    """CVAT's XML for images: boxes, ellipses and polygons of a whole set."""
     path, top, _ = source
 
     def read(image, shape, where):
         at, frame = shape.attributes, of_size(image.attributes, "width", "height")
         if "points" in at:
             box = box_round(point.split(",") for point in at["points"].split(";"))
+        elif "cx" in at:
+            x, y, a, b = (number(at[key]) for key in ("cx", "cy", "rx", "ry"))
+            box = x - a, y - b, x + a, y + b
         else:
             box = tuple(number(at[corner]) for corner in ("xtl", "ytl", "xbr", "ybr"))
+        if turn := math.radians(number(at.get("rotation", 0))):
+            x1, y1, x2, y2 = box
+            box = _round_turned((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1, turn)
         name = image.attributes["name"]
         return [Entry((name,), (path.parent,), box, at.get("label"), frame, where)]
 
     for image in top.all("image"):
-        shapes = [node for node in image.children if node.tag in ("box", "polygon")]
+        shapes = [node for node in image.children if node.tag in ("box", "polygon", "ellipse")]
         for place, shape in enumerate(shapes):
             name = image.attributes.get("name", "")
             where = f"{path}, {name!a}, shape {place + 1}"

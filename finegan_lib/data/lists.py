@@ -289,8 +289,8 @@ def read_boxes(root, rows, headers, report) -> dict:
     shares = are_shares(box for box, _ in given.values())
     known = [id_ for id_ in given if id_ in headers and not shares]
     doubt = suspicion([given[id_][0] for id_ in known], [headers[id_].size for id_ in known])
-    if doubt:
-        report.repair(f"lists of boxes are doubtful: {doubt[0]}", str(path))
+    for id_ in known if doubt else ():
+        report.repair(f"boxes are doubtful: {doubt[0]}", given[id_][1])
     for id_, (box, where) in given.items():
         if id_ not in headers:
             continue  # the image itself is refused

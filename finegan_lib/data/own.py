@@ -198,7 +198,7 @@ class _Names:
                 for ending in ("",) if _has_ending(plain) else ("", *ENDINGS):
                     if file := self.absolute.get(path + ending):
                         return _Match(file)
-                    if path and os.path.isfile(path + ending):
+                    if _has_ending(path + ending) and os.path.isfile(path + ending):
                         return _Match(None, why_not="lies outside the folder")
         return None
 

@@ -60,9 +60,12 @@ def photograph(page: Page) -> Image.Image:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=FILE)
+    parser.add_argument("--page", type=Path, help="a page that is built already")
     parsed = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        start, problem = build_page(Path(folder) / "page")
+        start, problem = (parsed.page or Path(folder) / "page").resolve() / "index.html", ""
+        if not parsed.page:
+            start, problem = build_page(start.parent)
         if problem:
             sys.exit(f"error: {problem}")
         with Page(Path(folder) / "profile") as page:

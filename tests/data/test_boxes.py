@@ -165,6 +165,16 @@ CASES = [
     ),
     Case(
         "voc",
+        "Stanford Dogs' `Annotation/`, whose files have no ending",
+        ("Images/n01-owl/b0.jpg", "Images/n02-gull/b1.jpg"),
+        {
+            "Annotation/n01-owl/b0": voc("%s"),
+            "Annotation/n02-gull/b1": voc("%s").replace("sparrow", "gull"),
+        },
+        classes=["gull", "sparrow"],
+    ),
+    Case(
+        "voc",
         "turned boxes of roLabelImg; boxes of parts, which are not used",
         NAMES,
         {
@@ -184,14 +194,17 @@ CASES = [
     Case(
         "cvat",
         "`annotations.xml`",
-        ("images/b0.jpg", "images/b1.jpg"),
+        ("images/b0.jpg", "images/b1.jpg", "images/b2.jpg"),
         {
             "annotations.xml": "<annotations><image id='0' name='b0.jpg' width='320' height='240'>"
             "<box label='sparrow' xtl='80' ytl='60' xbr='240' ybr='180'/></image>"
+            "<image id='2' name='b2.jpg' width='320' height='240'>"
+            "<box label='sparrow' xtl='100' ytl='40' xbr='220' ybr='200' rotation='90'/></image>"
             "<image id='1' name='b1.jpg' width='320' height='240'>"
             "<polygon label='sparrow' points='80,60;240,60;100,180'/></image></annotations>"
         },
         classes=["sparrow"],
+        n=3,
     ),
     Case(
         "coco",

@@ -242,6 +242,7 @@ def test_one_damaged_annotation_of_many_is_told_and_may_be_left_out(tmp_path):
     ("name", "text", "said"),
     [
         ("b.csv", table(["a.jpg"], "80,5,60,160,120"), "more fields than the header has columns"),
+        ("b.jpg", jpeg(), "this is a picture, and no file of boxes"),
         ("b.xlsx", b"PK\3\4" + bytes(90), "an archive or a spreadsheet"),
         (
             "b.json",
