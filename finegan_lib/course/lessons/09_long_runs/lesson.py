@@ -13,9 +13,10 @@
 # %% [markdown]
 # # {{number}} · Long runs: a GPU, resuming, speed
 #
-# The paper's training has 442,000 steps. On two CPU cores that takes two months, on a GPU some hours, and on a
-# free machine it is cut off several times. This lesson interrupts a run on purpose and lets it go
-# on, to the last bit. Then it follows one step onto a GPU, and counts what a whole run costs.
+# The paper's training has 442,000 steps. That takes two months on two CPU cores and some hours on a
+# GPU, and on a free machine it is cut off several times. This lesson interrupts a run on purpose
+# and lets it go on, to the last bit. Then it follows one step onto a GPU, and counts what a whole
+# run costs.
 #
 # **You need** lesson {{training}}: the loop, its optimisers and the average of weights.
 #
