@@ -174,19 +174,11 @@ class Repairs(FineGANNetworks):
         if recipe.child_restart > 0 and is_due(recipe.restart_at, step, stop):
             found = self.restart_twins(torch.Generator().manual_seed(seed))
             told.append(f"{len(found)} children drew what a sibling draws, and start anew")
-        parents, children = (
-            is_due(fractions, step, stop)
-            for fractions in (recipe.lead_parents, recipe.lead_children)
-        )
-        if parents or children:
+        parents = is_due(recipe.lead_parents, step, stop)
+        if parents or is_due(recipe.lead_children, step, stop):
             images = real_images(leading.IN_TRAINING.n_real)
             led = leading.cover_system(
-                self,
-                images,
-                leading.IN_TRAINING,
-                parents=parents,
-                children=children,
-                seed=seed % 2**32,
+                self, images, leading.IN_TRAINING, parents=parents, seed=seed % 2**32
             )
             told.append(leading.summary(led))
         return "\n".join(told)

@@ -19,9 +19,10 @@ missing, without labels:
 
    with q(k|x) a classifier that has learnt the kinds on real images, and all networks fixed.
 
-For parents the same three steps work on groups of kinds (:func:`group_kinds`). An idle parent's
-columns and those of its children are changed together, so that the children draw the kinds of the
-missing group, in its shape.
+For parents the kinds are grouped by their silhouettes (:mod:`.silhouettes`), and groups and parents
+are paired off. The columns of a parent and of its children are then searched for together, so that
+the children draw the kinds of the parent's group, in its shape. This is done for a parent that is
+idle, and for one with an idle child.
 
 The result is a start, not yet a good bird. The training that continues from there makes it one. The
 columns only have to be nearer to the missing kind than to any other.
@@ -52,7 +53,8 @@ from ..models.finegan import FineGANGenerator
 from ..speed import distributed
 from . import siblings
 from .networks import FineGANNetworks
-from .sorting import CoverConfig, match, match_parents, sort_real
+from .silhouettes import parent_silhouettes, silhouettes, train_segmenter
+from .sorting import CoverConfig, match, match_families, sort_real
 
 RealFake = Callable[[Tensor], Tensor]  # D_c's logits of images
 COLUMNS = "child_stage.join.conv.weight"  # (2·channels, N_c + channels, 3, 3): one column per child
@@ -283,7 +285,6 @@ def cover_system(
     config: CoverConfig | None = None,
     *,
     parents: bool = False,
-    children: bool = True,
     seed: int = 0,
     progress: bool = False,
 ) -> dict:
@@ -295,16 +296,15 @@ def cover_system(
         system: a ``FineGANSystem``.
         images: (N, 3, S, S) uint8, real.
         config: `CoverConfig`.
-        parents: lead idle parents, each with its children. A parent stays as it is if the search
-            brings its children no nearer to the missing kinds.
-        children: lead idle children, of the parents that are not led.
+        parents: lead parents, each with its children, that are idle or have an idle child. A family
+            stays as it is if the search brings its children no nearer to their kinds.
 
     Returns:
         ``n_drawn``, the children that draw a kind of their own; ``led``, one row for each
         of the others: ``child``, ``kind``, how many real ``images`` the kind has, and the share of
         the child's images that a classifier of kinds takes for it, ``before`` and ``after``. With
-        ``parents`` also ``n_drawn_parents``, and ``led_parents``, one row for each of the other
-        parents: ``parent``, ``kinds`` by child, ``images``, ``before`` and ``after``.
+        ``parents``, in place of ``led``: ``idle_parents``, and ``families``, one row for each that
+        is led: ``parent``, ``kinds`` by child, ``before`` and ``after``.
 
     Raises:
         InputError: for fewer real images than children.
@@ -322,14 +322,20 @@ def cover_system(
     sorting = sort_real(generator, real, config, seed=seed, progress=progress)
     found: dict = {}
     families: dict = {}
-    settled: dict = {}
+    pairs: dict = {}
     moves: list[tuple] = []
     if parents:
-        drawn, families = match_parents(sorting, system.hierarchy, config.claimed, seed)
-        found = {"n_drawn_parents": len(drawn), "led_parents": []}
-    drawn, pairs = match(sorting, system.hierarchy, config.claimed)
-    found |= {"n_drawn": len(drawn), "led": []}
-    if not families and not (children and pairs):
+        segmenter = train_segmenter(generator, config.discovery, seed)
+        shapes = silhouettes(segmenter, real, sorting.kinds, n_children)
+        drawn = parent_silhouettes(segmenter, generator, config.discovery.image_size, seed)
+        idle, settled, families = match_families(
+            sorting, shapes, drawn, system.hierarchy, config.claimed, seed
+        )
+        found = {"idle_parents": idle, "n_drawn": len(settled), "families": []}
+    else:
+        own, pairs = match(sorting, system.hierarchy, config.claimed)
+        found = {"n_drawn": len(own), "led": []}
+    if not families and not pairs:
         return found
     classifier = train_code_classifier(
         real,
@@ -341,16 +347,11 @@ def cover_system(
         progress=progress,
     ).requires_grad_(False)
     networks = generator, d_child.real_fake_logits, classifier
-    for p, kinds in tqdm(families.items(), "idle parents", disable=not progress, leave=False):
+    for p, kinds in tqdm(families.items(), "families", disable=not progress, leave=False):
         columns, facts = _led_family(networks, kinds, config, seed)
-        facts["images"] = int(torch.isin(sorting.kinds, torch.tensor([*kinds.values()])).sum())
-        found["led_parents"].append({"parent": p, **facts})
+        found["families"].append({"parent": p, **facts})
         if facts["after"] > facts["before"]:
             moves.append((columns, p, sorted(kinds)))
-            settled |= kinds
-    _, pairs = match(sorting, system.hierarchy, config.claimed, settled)
-    if not children:
-        pairs = {}
     for c, k in tqdm(pairs.items(), "idle children", disable=not progress, leave=False):
         column, facts = _led_child(networks, c, k, config, seed)
         facts["images"] = int((sorting.kinds == k).sum())
@@ -414,22 +415,21 @@ def move_in(system: FineGANNetworks, moves: list[tuple]) -> None:
 
 def summary(found: dict) -> str:
     """What was found and done, in lines to print."""
-    lines = []
-    if "led_parents" in found:
-        idle = found["led_parents"]
+    if "families" in found:
         lines = [
-            f"{found['n_drawn_parents']} parents draw a shape of their own, {len(idle)} do not"
+            f"{len(found['idle_parents'])} parents draw no shape of their own, "
+            f"{found['n_drawn']} children a kind in its shape"
         ]
-        for row in idle:
+        for row in found["families"]:
             lines.append(
-                f"  parent {row['parent']}: led to {len(row['kinds'])} kinds of {row['images']} "
-                "real images; its children taken for them "
-                f"{row['before']:.0%} -> {row['after']:.0%}"
+                f"  parent {row['parent']}: its {len(row['kinds'])} children led to kinds of one "
+                f"shape; taken for them {row['before']:.0%} -> {row['after']:.0%}"
                 + ("" if row["after"] > row["before"] else ", left as it was")
             )
-    lines.append(
+        return "\n".join(lines)
+    lines = [
         f"{found['n_drawn']} children draw a kind of their own, {len(found['led'])} are led to one"
-    )
+    ]
     for row in found["led"]:
         lines.append(
             f"  child {row['child']}: led to a kind of {row['images']} real images; taken for it "

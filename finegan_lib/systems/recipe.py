@@ -89,7 +89,9 @@ class Recipe:
         (), "fractions of the run at which idle children are led to kinds that no child draws"
     )
     lead_parents: tuple[float, ...] = option(
-        (), "fractions of the run at which idle parents, with their children, are led likewise"
+        (),
+        "fractions of the run at which parents without a shape of their own are led to one, "
+        "with their children",
     )
 
     def __post_init__(self):

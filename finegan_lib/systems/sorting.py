@@ -16,6 +16,7 @@ from ..metrics.code_classifiers import (
     training_sets,
 )
 from ..models.finegan import FineGANGenerator
+from .silhouettes import likeness, oriented
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,12 @@ class Sorting:
     """Real images in kinds, and the answers of classifiers of generated images for each kind.
 
     ``kinds`` (N,) int64; ``child`` (K, N_c) and ``parent`` (K, N_p): the mean probability of each
-    code over the images of a kind; ``shape`` (K, D): the mean features of the parent classifier.
+    code over the images of a kind.
     """
 
     kinds: Tensor
     child: np.ndarray
     parent: np.ndarray
-    shape: np.ndarray | None = None
 
 
 def sort_real(
@@ -66,8 +66,7 @@ def sort_real(
         if level == "child":
             kinds = kmeans_labels(features, n_codes, seed)
         means[level] = mean_by_kind(logits.softmax(1), kinds, hierarchy.n_children)
-    shape = mean_by_kind(features, kinds, hierarchy.n_children)
-    return Sorting(torch.as_tensor(kinds).long(), means["child"], means["parent"], shape)
+    return Sorting(torch.as_tensor(kinds).long(), means["child"], means["parent"])
 
 
 def mean_by_kind(rows: Tensor, kinds: np.ndarray, n_kinds: int) -> np.ndarray:
@@ -101,21 +100,21 @@ def match(
     return drawn, dict(sorted(led.items()))
 
 
-def group_kinds(shape: np.ndarray, sizes: list[int], seed: int = 0, tries: int = 50) -> np.ndarray:
+def group_kinds(shape: Tensor, sizes: list[int], seed: int = 0, tries: int = 50) -> np.ndarray:
     """The kinds in groups of one shape each: k-means whose clusters have given sizes.
 
-    A kind is the mean of its images here, so what differs from image to image has gone. In each
-    round the kinds are assigned to the groups' means so that the sizes are right and the sum of the
-    squared distances is smallest (Bradley, Bennett and Demiriz, *Constrained k-means clustering*,
-    2000). The best of ``tries`` random starts counts.
+    In each round the kinds are assigned to the groups' means so that the sizes are right and the
+    sum of the squared distances is smallest (Bradley, Bennett and Demiriz, *Constrained k-means
+    clustering*, 2000). The best of ``tries`` random starts counts.
 
     Args:
-        shape: (K, D), the mean features of each kind.
+        shape: (K, S, S), the silhouette of each kind.
         sizes: how many kinds each group has; their sum is K.
 
     Returns:
         (K,) the group of each kind, in [0, len(sizes)).
     """
+    shape = oriented(shape).flatten(1).numpy()
     rng, slots = np.random.default_rng(seed), np.repeat(np.arange(len(sizes)), sizes)
     best, least = slots, np.inf
     for _ in range(tries):
@@ -130,31 +129,46 @@ def group_kinds(shape: np.ndarray, sizes: list[int], seed: int = 0, tries: int =
     return best
 
 
-def match_parents(
-    sorting: Sorting, hierarchy: CodeHierarchy, claimed: float = 0.5, seed: int = 0
-) -> tuple[dict, dict]:
-    """Which parent draws which group of kinds, and which idle parent is led to which group.
+def match_families(
+    sorting: Sorting,
+    shapes: Tensor,
+    drawn: Tensor,
+    hierarchy: CodeHierarchy,
+    claimed: float = 0.5,
+    seed: int = 0,
+) -> tuple[list, dict, dict]:
+    """Which group of kinds each parent should draw, and which of its kinds each child.
 
-    Groups and parents are paired off by the mean of q(p|x) over the images x of a group. A parent
-    with less than ``claimed`` of its group is idle.
+    The kinds are grouped by shape. Groups and parents are paired off by how alike their silhouettes
+    are. A parent is *idle* if another group is more like what it draws than its own: another parent
+    has got that one. In each group kinds and children are paired off as in :func:`match`.
+
+    Args:
+        shapes: (K, S, S), the kinds' silhouettes (:func:`silhouettes`).
+        drawn: (N_p, S, S), the parents'.
 
     Returns:
-        ``drawn``, from parent to the kinds (a list) of its group; and ``led``, from idle parent to
-        a dictionary from each of its children to one of the kinds of the missing group.
+        The parents that are idle; the children that draw their kind, with it; and by parent, for
+        those that are idle or have a child that is, all its children with the kinds for them.
     """
-    assert sorting.shape is not None
-    groups = group_kinds(sorting.shape, hierarchy.children_count, seed)
-    kinds = [np.flatnonzero(groups == g).tolist() for g in range(hierarchy.n_parents)]
-    fits = np.stack([sorting.parent[group].mean(0) for group in kinds])
+    groups = group_kinds(shapes, hierarchy.children_count, seed)
+    kinds = [np.flatnonzero(groups == g) for g in range(hierarchy.n_parents)]
+    alike = likeness(torch.stack([shapes[group].mean(0) for group in kinds]), drawn).numpy()
     sizes = np.array(hierarchy.children_count)
-    fits = np.where(sizes[:, None] == sizes, fits, -1.0)  # a parent cannot have fewer children
-    drawn, led = {}, {}
-    for g, p in zip(*linear_sum_assignment(fits, maximize=True), strict=True):
-        if fits[g, p] >= claimed:
-            drawn[int(p)] = kinds[g]
-            continue
+    alike = np.where(sizes[:, None] == sizes, alike, -1.0)  # a parent cannot have fewer children
+    idle: list[int] = []
+    settled: dict = {}
+    families: dict = {}
+    for g, p in zip(*linear_sum_assignment(alike, maximize=True), strict=True):
         children = hierarchy.children_of(int(p))
         likes = sorting.child[np.ix_(kinds[g], children)]
         pairs = zip(*linear_sum_assignment(likes, maximize=True), strict=True)
-        led[int(p)] = dict(sorted((children[j], kinds[g][i]) for i, j in pairs))
-    return drawn, dict(sorted(led.items()))
+        family = {children[j]: int(kinds[g][i]) for i, j in pairs}
+        own = {c: k for c, k in family.items() if sorting.child[k, c] >= claimed}
+        if alike[:, p].argmax() != g:
+            idle.append(int(p))
+        else:
+            settled |= own
+        if alike[:, p].argmax() != g or len(own) < len(family):
+            families[int(p)] = dict(sorted(family.items()))
+    return sorted(idle), settled, dict(sorted(families.items()))

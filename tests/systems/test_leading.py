@@ -1,6 +1,7 @@
 """Idle parents and children in a training: found, led at the right steps, nothing else touched."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,9 +13,9 @@ from finegan_lib.base.errors import InputError
 from finegan_lib.codes import CodeHierarchy
 from finegan_lib.metrics.code_classifiers import DiscoveryConfig
 from finegan_lib.models import FineGANConfig
-from finegan_lib.systems import FineGANSystem, Recipe, leading
+from finegan_lib.systems import FineGANSystem, Recipe, leading, silhouettes
 from finegan_lib.systems.additions import is_due
-from finegan_lib.systems.sorting import CoverConfig, Sorting, group_kinds, match, match_parents
+from finegan_lib.systems.sorting import CoverConfig, Sorting, group_kinds, match, match_families
 from finegan_lib.training import LoopConfig, RunConfig, train
 
 SMALL = FineGANConfig(
@@ -44,41 +45,101 @@ def system():
     return FineGANSystem(SMALL, Recipe())
 
 
+def bar(*where, size=8):
+    """A silhouette: the rows and columns from … to …."""
+    top, bottom, left, right = where
+    mask = torch.zeros(size, size)
+    mask[top:bottom, left:right] = 1
+    return mask
+
+
+FLAT, TALL, SMALL_ONE = bar(3, 5, 0, 8), bar(0, 8, 3, 5), bar(3, 5, 3, 5)
+
+
 def test_kinds_of_one_shape_come_together_in_groups_of_the_given_sizes():
-    rng = np.random.default_rng(0)
-    truth = np.array([0, 1, 2, 1, 0, 2, 2, 0, 1])
-    shape = np.eye(3)[truth] * 5 + rng.normal(size=(9, 3))
+    rng = torch.Generator().manual_seed(0)
+    truth = [0, 1, 2, 1, 0, 2, 2, 0, 1]
+    shape = torch.stack([[FLAT, TALL, SMALL_ONE][t] for t in truth])
+    shape = shape + 0.2 * torch.rand(shape.shape, generator=rng)
     groups = group_kinds(shape, [3, 3, 3])
     assert len({(t, g) for t, g in zip(truth, groups, strict=True)}) == 3
-    # two clusters of 3 and 1, but the groups must have 2 each
-    line = np.array([[0.0], [0.1], [0.3], [9.0]])
-    assert sorted(np.bincount(group_kinds(line, [2, 2])).tolist()) == [2, 2]
-    assert group_kinds(line, [2, 2])[2] == group_kinds(line, [2, 2])[3]
+    # three are flat and one is tall, but the groups must have two each
+    uneven = torch.stack([FLAT, FLAT, 0.8 * FLAT + 0.2 * TALL, TALL])
+    groups = group_kinds(uneven, [2, 2])
+    assert groups[0] == groups[1] != groups[2] == groups[3]
 
 
-# Kinds 0 and 1 have one shape, 2 and 3 another; both parents draw the first.
-CHILD = np.array([[0.8, 0.1, 0.1, 0], [0.2, 0, 0.8, 0], [0.1, 0.4, 0, 0.5], [0, 0.2, 0.3, 0.5]])
+def test_a_silhouette_does_not_depend_on_place_and_side():
+    one = bar(2, 4, 0, 5) + bar(4, 6, 0, 1)
+    moved = torch.roll(one, (1, 2), (0, 1))
+    middle = silhouettes.centred(torch.stack([one, moved]))
+    assert torch.equal(middle[0], middle[1])
+    both = silhouettes.oriented(torch.stack([middle[0], middle[0].flip(-1)]))
+    assert torch.equal(both[0], both[1])
+    alike = silhouettes.likeness(torch.stack([one, FLAT]), torch.stack([one.flip(-1), TALL]))
+    assert alike[0, 0] == pytest.approx(1)
+    assert alike[1, 1] == pytest.approx(4 / 16)  # four of sixteen pixels are in both
+
+
+def test_a_segmenter_of_generated_images_reads_masks():
+    """Of a generator whose bird is white, before black, where its mask is."""
+
+    class Bars(nn.Module):
+        config = SMALL
+
+        def forward(self, codes):
+            place = torch.arange(32).expand(len(codes.z), 1, 32, 32)
+            mask = ((place - 16 - 4 * codes.z[:, :1, None, None]).abs() < 5).float()
+            image = (2 * mask - 1).expand(-1, 3, -1, -1)
+            return SimpleNamespace(child=SimpleNamespace(image=image, mask=mask))
+
+    config = DiscoveryConfig(n_images=300, batch_size=20)
+    segmenter = silhouettes.train_segmenter(Bars(), config)
+    codes = SMALL.hierarchy().sample(40, 4, rng=torch.Generator().manual_seed(9))
+    drawn = Bars()(codes).child
+    with torch.no_grad():
+        read = segmenter(drawn.image).sigmoid()
+    assert (read - drawn.mask).abs().mean() < 0.1
+    kinds = torch.arange(40) % 2
+    found = silhouettes.silhouettes(segmenter, drawn.image, kinds, 2)
+    assert found.shape == (2, 32, 32)
+    assert found[:, :, 13:19].mean() > 0.8 > 0.2 > found[:, :, :8].mean()
+    assert silhouettes.parent_silhouettes(segmenter, Bars(), 32).shape == (2, 32, 32)
+    again = silhouettes.train_segmenter(Bars(), config)
+    for name, value in segmenter.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
+
+
+# Kinds 0 and 1 are flat, 2 and 3 are tall; both parents draw something flat.
+CHILD = np.array([[0.8, 0.1, 0.1, 0], [0.2, 0.6, 0.2, 0], [0.1, 0.4, 0, 0.5], [0, 0.2, 0.3, 0.5]])
 PARENT = np.array([[0.9, 0.1], [0.7, 0.3], [0.6, 0.4], [0.8, 0.2]])
-SHAPE = np.array([[0.0], [0.1], [5.0], [5.2]])
-DOUBLE = Sorting(torch.arange(64) % 4, CHILD, PARENT, SHAPE)
+SHAPES = torch.stack([FLAT, FLAT, TALL, TALL])
+BOTH_FLAT = torch.stack([FLAT, 0.9 * FLAT + 0.1 * TALL])
+DOUBLE = Sorting(torch.arange(64) % 4, CHILD, PARENT)
 
 
 def test_a_parent_without_a_shape_of_its_own_is_led_with_its_children():
     hierarchy = CodeHierarchy([0, 0, 1, 1])
-    drawn, led = match_parents(DOUBLE, hierarchy)
-    assert drawn == {0: [0, 1]}
-    assert led == {1: {2: 3, 3: 2}}  # 0.3 + 0.5, and not 0 + 0.5
-    own = replace(DOUBLE, parent=np.array([[0.9, 0.1], [0.7, 0.3], [0.1, 0.9], [0.2, 0.8]]))
-    assert match_parents(own, hierarchy) == ({0: [0, 1], 1: [2, 3]}, {})
+    idle, settled, families = match_families(DOUBLE, SHAPES, BOTH_FLAT, hierarchy)
+    assert idle == [1]
+    assert settled == {0: 0, 1: 1}
+    assert families == {1: {2: 3, 3: 2}}  # 0.3 + 0.5, and not 0 + 0.5
+
+
+def test_a_parent_with_its_shape_is_led_only_if_a_child_is_idle():
+    hierarchy, own = CodeHierarchy([0, 0, 1, 1]), torch.stack([FLAT, TALL])
+    idle, settled, families = match_families(DOUBLE, SHAPES, own, hierarchy)
+    assert (idle, settled) == ([], {0: 0, 1: 1, 3: 2})
+    assert families == {1: {2: 3, 3: 2}}
+    assert match_families(DOUBLE, SHAPES, own, hierarchy, claimed=0.3)[2] == {}
 
 
 def test_a_parent_is_led_only_to_as_many_kinds_as_it_has_children():
     uneven = CodeHierarchy([0, 1, 1, 1])
-    shape = np.array([[5.0], [0.0], [0.1], [0.2]])
-    sorting = Sorting(torch.arange(64) % 4, CHILD, np.full((4, 2), 0.5) - [0.2, 0.1], shape)
-    drawn, led = match_parents(sorting, uneven)
-    assert drawn == {}
-    assert {p: (sorted(k), sorted(k.values())) for p, k in led.items()} == {
+    shapes = torch.stack([TALL, FLAT, FLAT, FLAT])
+    drawn = torch.stack([FLAT, TALL])
+    _, _, families = match_families(DOUBLE, shapes, drawn, uneven, claimed=0.9)
+    assert {p: (sorted(k), sorted(k.values())) for p, k in families.items()} == {
         0: ([0], [0]),
         1: ([1, 2, 3], [1, 2, 3]),
     }
@@ -86,7 +147,7 @@ def test_a_parent_is_led_only_to_as_many_kinds_as_it_has_children():
 
 def test_what_is_settled_is_left_out_of_the_match():
     hierarchy = CodeHierarchy([0, 0, 1, 1])
-    drawn, led = match(DOUBLE, hierarchy, settled={2: 2, 3: 3})
+    drawn, led = match(DOUBLE, hierarchy, claimed=0.7, settled={2: 2, 3: 3})
     assert drawn == {0: 0}
     assert led == {1: 1}
 
@@ -110,6 +171,9 @@ def test_a_family_goes_where_the_classifier_says(system):
 def covered(system, monkeypatch, better=True, **options):
     """A system in which parent 1 and its children are to be led; which entries changed."""
     monkeypatch.setattr(leading, "sort_real", lambda *_, **__: DOUBLE)
+    monkeypatch.setattr(leading, "train_segmenter", lambda *_: None)
+    monkeypatch.setattr(leading, "silhouettes", lambda *_: SHAPES)
+    monkeypatch.setattr(leading, "parent_silhouettes", lambda *_: BOTH_FLAT)
     shares = iter([0.1, 0.9] if better else [0.5, 0.5])
     monkeypatch.setattr(leading, "family_share", lambda *_, **__: next(shares))
     images = torch.randint(0, 256, (64, 3, 32, 32), dtype=torch.uint8)
@@ -131,10 +195,9 @@ def covered(system, monkeypatch, better=True, **options):
 
 
 def test_a_led_parent_changes_its_own_entries_and_its_children_s(system, monkeypatch):
-    found, changed = covered(system, monkeypatch, parents=True, children=False)
-    assert found["n_drawn_parents"] == 1
-    assert [row["parent"] for row in found["led_parents"]] == [1]
-    assert found["led_parents"][0]["images"] == 32
+    found, changed = covered(system, monkeypatch, parents=True)
+    assert (found["idle_parents"], found["n_drawn"]) == ([1], 2)
+    assert [(row["parent"], row["kinds"]) for row in found["families"]] == [(1, {2: 3, 3: 2})]
     expected = {"d_child.code.3.weight": [2, 3], "d_child.code.3.bias": [2, 3]}
     expected |= {"d_parent.code.3.weight": [1], "d_parent.code.3.bias": [1]}
     for network in ("generator", "average"):
@@ -145,7 +208,7 @@ def test_a_led_parent_changes_its_own_entries_and_its_children_s(system, monkeyp
 
 
 def test_a_parent_that_the_search_brought_no_nearer_stays(system, monkeypatch):
-    found, changed = covered(system, monkeypatch, better=False, parents=True, children=False)
+    found, changed = covered(system, monkeypatch, better=False, parents=True)
     assert changed == {}
     assert "left as it was" in leading.summary(found)
 
@@ -154,7 +217,7 @@ def test_adam_keeps_the_second_moments_of_what_was_led(system, monkeypatch):
     weight = system.generator.get_parameter(leading.COLUMNS)
     state = system.optimisers["G"].state[weight]
     state |= {name: torch.ones_like(weight) for name in ("exp_avg", "exp_avg_sq")}
-    covered(system, monkeypatch, parents=True, children=False)
+    covered(system, monkeypatch, parents=True)
     assert state["exp_avg"][:, 2:4].abs().max() == 0
     assert state["exp_avg"][:, :2].min() == 1
     assert state["exp_avg_sq"].min() == 1
@@ -209,13 +272,13 @@ def test_a_training_with_repairs_goes_on_bit_for_bit(quick, tmp_path, monkeypatc
 def test_the_repairs_act_when_they_are_due(monkeypatch, tmp_path, capsys):
     seen = []
 
-    def found(system, images, config, *, parents, children, seed):
-        seen.append((int(system.updates), parents, children, images.dtype, len(images)))
+    def found(system, images, config, *, parents, seed):
+        seen.append((int(system.updates), parents, images.dtype, len(images)))
         return {"n_drawn": 4, "led": []}
 
     monkeypatch.setattr(leading, "cover_system", found)
     train(tiny(**EVERYTHING), tmp_path / "run")
-    assert seen == [(3, True, True, torch.uint8, 64), (5, False, True, torch.uint8, 64)]
+    assert seen == [(3, True, torch.uint8, 64), (5, False, torch.uint8, 64)]
     told = capsys.readouterr().err
     assert "step 1: 2 children drew what a sibling draws" in told
     assert "step 5: 4 children draw a kind of their own" in told

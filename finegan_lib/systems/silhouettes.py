@@ -1,0 +1,128 @@
+"""Silhouettes of real images, read by a network that has seen generated ones only.
+
+The generator draws a mask with every image. A small segmenter learns it from the image, and then
+reads masks of real images. The mean of many of them, over a kind of image or over a parent's, is a
+silhouette that plumage and background have left: kinds of one shape have one silhouette. A
+classifier of the parent codes is worse here: it can only name shapes that some parent draws.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..metrics.code_classifiers import DiscoveryConfig, recolour, shrink
+from ..metrics.judges import Segmenter
+from ..models.finegan import FineGANGenerator
+
+WIDTH = 8  # channels of the segmenter's first layer
+EPOCHS = 3
+LEARNING_RATE = 5e-3  # peak of a one-cycle schedule
+PER_CODE = 40  # images whose mean silhouette is a parent's
+
+
+def train_segmenter(
+    generator: FineGANGenerator, config: DiscoveryConfig, seed: int = 0
+) -> Segmenter:
+    """A segmenter of generated images, in evaluation mode.
+
+    Args:
+        generator: a FineGAN in evaluation mode; p, c and b are drawn freely.
+        config: its ``n_images``, ``batch_size`` and ``image_size`` are used.
+    """
+    hierarchy, rng = generator.config.hierarchy(), torch.Generator().manual_seed(seed)
+    made: list[Tensor] = []
+    drawn_masks: list[Tensor] = []
+    with torch.no_grad():
+        for start in range(0, config.n_images, config.batch_size):
+            n = min(config.batch_size, config.n_images - start)
+            codes = hierarchy.sample(n, generator.config.z_dim, tied=False, rng=rng)
+            drawn = generator(codes).child
+            made.append(shrink(drawn.image, config.image_size))
+            drawn_masks.append(shrink(drawn.mask, config.image_size).clamp(0, 1))
+    images, masks = torch.cat(made), torch.cat(drawn_masks)
+    with torch.random.fork_rng(devices=[]):  # the weights and the colours come from torch's numbers
+        torch.manual_seed(seed)
+        segmenter = Segmenter(config.image_size, WIDTH).train()
+        segmenter = segmenter.to(memory_format=torch.channels_last)
+        batches = [
+            rows
+            for _ in range(EPOCHS)
+            for rows in torch.randperm(len(images)).split(config.batch_size)
+        ]
+        optimiser = torch.optim.AdamW(segmenter.parameters(), LEARNING_RATE)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, len(batches))
+        for rows in batches:
+            logits = segmenter(_innermost(recolour(images[rows])))
+            loss = F.binary_cross_entropy_with_logits(logits, masks[rows])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+    return segmenter.eval()
+
+
+@torch.no_grad()
+def silhouettes(segmenter: Segmenter, images: Tensor, kinds: Tensor, n_kinds: int) -> Tensor:
+    """The mean silhouette of each kind: (K, S, S).
+
+    Args:
+        images: (N, 3, S, S) in [-1, 1].
+        kinds: (N,) int64; none of the kinds is empty.
+    """
+    read = [segmenter(_innermost(batch)).sigmoid()[:, 0] for batch in images.split(100)]
+    masks = torch.cat(read)
+    return torch.stack([oriented(centred(masks[kinds == k])).mean(0) for k in range(n_kinds)])
+
+
+@torch.no_grad()
+def parent_silhouettes(
+    segmenter: Segmenter, generator: FineGANGenerator, size: int, seed: int = 0
+) -> Tensor:
+    """The mean silhouette of what each parent draws, with its children: (N_p, S, S)."""
+    hierarchy, rng = generator.config.hierarchy(), torch.Generator().manual_seed(seed)
+    images = []
+    for parent in range(hierarchy.n_parents):
+        z = torch.randn(PER_CODE, generator.config.z_dim, generator=rng)
+        children = torch.tensor(hierarchy.children_of(parent))
+        codes = hierarchy.codes(z, children[torch.arange(PER_CODE) % len(children)])
+        images.append(shrink(generator(codes).child.image, size))
+    parents = torch.arange(hierarchy.n_parents).repeat_interleave(PER_CODE)
+    return silhouettes(segmenter, torch.cat(images), parents, hierarchy.n_parents)
+
+
+def centred(masks: Tensor) -> Tensor:
+    """Masks (N, S, S), each moved by whole pixels so that its centre of mass is in the middle."""
+    size = masks.shape[-1]
+    offsets = torch.arange(size, dtype=masks.dtype) - (size - 1) / 2
+    total = masks.sum((1, 2)).clamp_min(1e-6)
+    x = ((masks.sum(1) * offsets).sum(1) / total).round().long()
+    y = ((masks.sum(2) * offsets).sum(1) / total).round().long()
+    moved = [
+        torch.roll(m, (-b, -a), (0, 1))
+        for m, a, b in zip(masks, x.tolist(), y.tolist(), strict=True)
+    ]
+    return torch.stack(moved)
+
+
+def oriented(masks: Tensor, rounds: int = 6) -> Tensor:
+    """Masks (N, S, S), each mirrored if it is then more like the mean of all."""
+    mean, mirrored = masks[0], masks.flip(-1)
+    for _ in range(rounds):
+        better = (mirrored * mean).sum((1, 2)) > (masks * mean).sum((1, 2))
+        turned = torch.where(better[:, None, None], mirrored, masks)
+        mean = turned.mean(0)
+    return turned
+
+
+def likeness(one: Tensor, other: Tensor) -> Tensor:
+    """How alike silhouettes are, as they are or mirrored: (A, S, S), (B, S, S) → (A, B) in [0, 1].
+
+    The cosine of the angle between them.
+    """
+    other = F.normalize(other.flatten(1), dim=1)
+    turns = (F.normalize(turn.flatten(1), dim=1) @ other.T for turn in (one, one.flip(-1)))
+    return torch.maximum(*turns)
+
+
+def _innermost(images: Tensor) -> Tensor:
+    return images.contiguous(memory_format=torch.channels_last)
