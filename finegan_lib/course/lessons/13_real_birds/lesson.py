@@ -203,8 +203,7 @@ print("the answer mostly stays with the bird:", 0.6 < stays["kept"] < 1)
 # ## How good is it?
 #
 # The command `evaluate --checkpoint birds --data FOLDER` made these scores. It needs no truth about
-# shapes. It uses the species' names for the
-# scores only. Look at the row of dice first.
+# shapes. It uses the species' names for the scores only. Look at the row of dice first.
 
 # %%
 print(lab.committed_scores())
