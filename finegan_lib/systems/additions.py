@@ -149,7 +149,8 @@ class Repairs(FineGANNetworks):
     Source: our own; twins that start anew are as unused codes in vector quantisation, and leading
     them is a search among a network's weights for what the real images show to be missing.
     Worth: of ToyBirds' 20 species a network drew 11 to 13, 16 with ``child_restart``, and all after
-    it was led as well (``weights/README.md``).
+    its idle children were led as well (``weights/README.md``). What ``lead_parents`` is worth over
+    a whole training has not been measured.
     """
 
     def restart_children(self, rng: torch.Generator) -> None:

@@ -114,16 +114,16 @@ def group_kinds(shape: Tensor, sizes: list[int], seed: int = 0, tries: int = 50)
     Returns:
         (K,) the group of each kind, in [0, len(sizes)).
     """
-    shape = oriented(shape).flatten(1).numpy()
+    points = oriented(shape).flatten(1).numpy()
     rng, slots = np.random.default_rng(seed), np.repeat(np.arange(len(sizes)), sizes)
     best, least = slots, np.inf
     for _ in range(tries):
-        means = shape[rng.permutation(len(shape))[: len(sizes)]]
+        means = points[rng.permutation(len(points))[: len(sizes)]]
         for _ in range(20):
-            apart = ((shape[:, None] - means[slots]) ** 2).sum(2)
+            apart = ((points[:, None] - means[slots]) ** 2).sum(2)
             groups = slots[linear_sum_assignment(apart)[1]]
-            means = np.stack([shape[groups == g].mean(0) for g in range(len(sizes))])
-        spread = ((shape - means[groups]) ** 2).sum()
+            means = np.stack([points[groups == g].mean(0) for g in range(len(sizes))])
+        spread = float(((points - means[groups]) ** 2).sum())
         if spread < least:
             best, least = groups, spread
     return best
