@@ -13,7 +13,6 @@ from finegan_lib.course.engine.source import TAGS
 
 ROOT = Path(__file__).resolve().parents[1]
 PATHS = sorted(p for folder in ("notebooks", "solutions") for p in (ROOT / folder).glob("*.ipynb"))
-STILL_LONG = {"background", "parent"}  # lessons with a cell of more than 25 lines
 ABSOLUTE = re.compile(r"(?<![\w.:/])/(home|root|tmp|work|usr|Users|opt|content)/|[A-Z]:\\\\")
 
 
@@ -93,8 +92,7 @@ def test_it_holds_no_widgets_and_no_paths(path, notebook):
 def test_it_is_small(path, notebook):
     assert path.stat().st_size <= 500_000
     assert sum("image/png" in output.get("data", {}) for output in outputs(notebook)) <= 8
-    lines = 30 if path.stem[3:] in STILL_LONG else 25
-    assert all(len(cell.source.splitlines()) <= lines for cell in code_cells(notebook))
+    assert all(len(cell.source.splitlines()) <= 25 for cell in code_cells(notebook))
     for cell in code_cells(notebook):
         printed = "".join(text_of(o) for o in cell.outputs if o.output_type == "stream")
         assert len(printed.splitlines()) <= 20
