@@ -23,7 +23,7 @@ STEP_NAME = r"step_(\d{8,})\.safetensors"
 
 
 class Damaged(InputError):
-    """The bytes of a file are not those of a checkpoint as it was written."""
+    """The bytes of a file differ from those of the checkpoint that was written."""
 
 
 def save_checkpoint(path, state, **metadata) -> Path:
@@ -92,7 +92,7 @@ def read_metadata(path) -> dict:
 def run_checkpoints(folder) -> list[Path]:
     """The checkpoints that a run has written into a folder, by their step, the newest last.
 
-    Only files with names that a run gives them count: ``best.safetensors`` does not.
+    Only files with the names that a run gives are listed: ``best.safetensors`` is not.
     """
     named = [p for p in Path(folder).glob("step_*") if re.fullmatch(STEP_NAME, p.name)]
     return sorted(named, key=step_of)

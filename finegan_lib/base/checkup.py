@@ -27,7 +27,7 @@ SHIPPED = (
 )
 OLDEST_PYTHON = (3, 10)
 INSTALL = "run `make install`, or `pip install -e .` in the repository"
-RUN_GB, CACHE_GB = 2.0, 0.5  # free disk that a run, and the birds of a run, should find
+RUN_GB, CACHE_GB = 2.0, 0.5  # free disk that a run and its birds need
 
 
 def problems(folder="."):
@@ -74,7 +74,7 @@ def torch_and_torchvision():
         torch, vision = metadata.version("torch"), metadata.version("torchvision")
         wants = [r for r in metadata.requires("torchvision") or [] if re.match(r"torch\b(?!v)", r)]
     except metadata.PackageNotFoundError:
-        return  # said above
+        return  # reported above
     cure = 'Install the two together: `pip install --force-reinstall "torch" "torchvision"`.'
     for wanted in wants:
         exact = re.search(r"==\s*([\d.]+)", wanted)

@@ -1,4 +1,4 @@
-"""Dataclass fields that explain themselves, and the command-line options made from them."""
+"""Dataclass fields with one line of help, and the command-line options made from them."""
 
 import argparse
 import dataclasses
@@ -15,10 +15,10 @@ def option(default, help: str, choices=None):
 
 
 def file_of(*endings: str):
-    """A type for argparse: the path of an output, whose ending must not promise another format.
+    """A type for argparse: the path of an output. Its ending must not be another format's.
 
     Args:
-        endings: that fit what is written, such as ".json"; a path without an ending fits, too.
+        endings: those that fit the output, such as ".json"; a path without an ending fits, too.
     """
 
     def path(text: str) -> Path:
@@ -96,7 +96,7 @@ def add_options(parser: argparse.ArgumentParser, config_class, title: str) -> No
 
 
 def with_options(parts: dict, arguments: argparse.Namespace) -> dict:
-    """Configs with the fields replaced that the user set on the command line.
+    """Configs in which the fields that the user set on the command line are replaced.
 
     Args:
         parts: the configs, by name.

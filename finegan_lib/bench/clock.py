@@ -1,8 +1,8 @@
 """The clock: ways of doing one thing take turns, A B A B …, and the medians are compared.
 
-A machine that is busy elsewhere, warms up or slows down then does so for all ways. On one CPU
+If the machine is busy elsewhere, warms up or slows down, this affects all ways alike. On one CPU
 thread the clock counts the processor time of this process alone; with more threads, and on a GPU,
-it is the wall's.
+it counts the time that passes.
 """
 
 import platform

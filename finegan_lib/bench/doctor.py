@@ -27,7 +27,7 @@ def doctor(folder=".", seconds: float = 10.0, checkpoint="toy") -> dict:
 
     Returns:
         A dictionary for JSON; ``warnings`` lists what is wrong with its cure, the first thing to
-        mend first (:mod:`.checkup`); ``notes`` what is worth knowing and in order.
+        mend first (:mod:`.checkup`); ``notes`` lists what is worth knowing and needs no cure.
     """
     device = pick_device("auto")
     facts = {

@@ -12,7 +12,7 @@ from .count import Traffic, n_trained
 from .doctor import random_batch
 from .step import CASES, fast_step_way, forget_compiled, plain_step_way
 
-# What `bench gpu` compares: one option of speed more each time; then float16, for older cards.
+# What `bench gpu` compares: each row adds one option of speed; then float16, for older cards.
 GPU_WAYS = {
     "float32": {"precision": "fp32", "tf32": "no"},
     "TF32": {"precision": "fp32"},
@@ -23,7 +23,7 @@ GPU_WAYS = {
     "float32, recorded": {"precision": "fp32", "tf32": "no", "cuda_graphs": "auto"},
 }
 ONE_BY_ONE = {"memory_format": "contiguous", "cuda_graphs": "no"}  # unless a way says otherwise
-STEPS = 5  # in a turn: a GPU is waited for at its end only
+STEPS = 5  # in a turn: only at its end, Python waits for the GPU
 
 
 def gpu(
@@ -43,9 +43,10 @@ def gpu(
         progress: show a progress bar.
 
     Returns:
-        By image size the seconds of a step and the GB of the card's memory that a training so takes
-        up, for the plain implementation in float32 and for each of :data:`GPU_WAYS`; ``speedup`` of
-        "auto" over the plain one; and at 128 pixels the minutes that an epoch of CUB takes with it.
+        By image size the seconds of a step and the GB of the card's memory that such a training
+        takes up, for the plain implementation in float32 and for each of :data:`GPU_WAYS`;
+        ``speedup`` of "auto" over the plain one; and at 128 pixels the minutes that an epoch of CUB
+        takes with it.
 
     Raises:
         InputError: if torch sees no GPU.
@@ -106,8 +107,8 @@ def _gpu_way(size: int, n: int, device: torch.device, options: dict | None):
 N_CUB = 11_788  # images
 # Published peaks: TFLOP/s of dense half-precision matrix products, TB/s of memory.
 GPUS = {"T4": (65, 0.32), "A100": (312, 1.555), "H100": (989, 3.35)}
-# What convolutions and memory traffic reach of a peak. Their ratio is a guess, their height was
-# measured: so an H100 takes the 18 ms for a step that `bench gpu` found.
+# What convolutions and memory traffic reach of a peak. Their ratio is a guess. Their height was
+# measured: with it, an H100 takes 18 ms for a step, as `bench gpu` found.
 REACHED = (0.24, 0.42)
 
 
@@ -116,8 +117,8 @@ def gpu_model(batch_size: int = 16, n_images: int = N_CUB) -> dict:
 
     The operations and the bytes of one training step are counted, on tensors without memory. A
     step takes at least as long as its operations at the card's peak and as its traffic at the
-    memory's peak; both are divided by the share of a peak that programs reach, and added: of the
-    kernels here some are bound by the one, some by the other.
+    memory's peak; both are divided by the share of a peak that programs reach, and added:
+    operations limit some of the kernels, and traffic limits the others.
     """
     with torch.device("meta"):
         system = FineGANSystem(CUB.model, CUB.recipe)

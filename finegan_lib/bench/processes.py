@@ -37,7 +37,7 @@ def import_cost(rounds: int = 5, progress: bool = True) -> dict:
 
 
 def _children_s() -> float:
-    import resource  # of Unix alone
+    import resource  # only Unix has it
 
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
@@ -47,10 +47,10 @@ PROCESSES = {"keeping": (True, False), "giving_back": (False, False), "plain": (
 
 
 def memory(sizes=(32, 64, 128), rounds: int = 5, progress: bool = True) -> dict:
-    """A step and sampling: keeping the memory of large arrays, giving it back, and in the plain
-    form in a program that does not call :func:`.devices.keep_memory`.
+    """A step and sampling in three ways: with the memory of large arrays kept, with it given back,
+    and in the plain form in a program that does not call :func:`.devices.keep_memory`.
 
-    Each turn is a process of its own: what one way has kept, the other would use.
+    Each turn is a process of its own, because one way would use memory that another has kept.
 
     Returns:
         By image size, for ``step`` and ``sample``, the seconds of all three; ``speedup``, what
@@ -60,7 +60,7 @@ def memory(sizes=(32, 64, 128), rounds: int = 5, progress: bool = True) -> dict:
     results = {}
     for size, what in product(sizes, ("step", "sample")):
         label = f"memory, {what} at {size} px"
-        # Small images take turn after turn, until that is about as long as for large ones.
+        # Small images take more turns, until these take about as long as those of large images.
         turns = 3 * (max(CASES) // size) ** 2
         seconds = {name: [] for name in PROCESSES}
         for _ in tqdm(range(rounds), label, disable=not progress, leave=False):

@@ -2,8 +2,8 @@
 
 A training from nothing is scored at regular steps against the truth of ToyBirds. A score counts as
 reached at the first of these steps from which on it never falls below its target again. What a
-recipe costs is counted in images that passed the training step (steps × batch): that does not
-depend on the machine, nor on what else it does. Minutes of processor time, over all threads, stand
+recipe costs is counted in images that passed the training step (steps × batch): that depends
+neither on the machine nor on its other work. Minutes of processor time, over all threads, stand
 beside them.
 
 The scorings are cheaper than those of ``evaluate``, and a little lower on real images: they take
@@ -59,7 +59,7 @@ def quality(
     run="runs/quality",
     progress: bool = True,
 ) -> dict:
-    """Train from nothing once a seed, and note when each score is reached and held.
+    """Train from nothing, once for each seed, and note when each score is reached and held.
 
     What is done is kept in ``run``: a call that was stopped goes on where it stood.
 
@@ -163,7 +163,7 @@ def train_and_score(config: RunConfig, folder: Path, progress: bool = True) -> l
         rows.append(row | measure(path))
         write_json(kept, rows)
         if path != checkpoints[-1]:
-            path.unlink()  # it has told what it was kept for
+            path.unlink()  # it is scored, and not needed any more
     return sorted(rows, key=lambda row: row["step"])
 
 

@@ -18,8 +18,8 @@ from .clock import compare, facts
 from .count import Convolutions, operations_of
 from .doctor import random_batch
 
-# What a step and sampling are measured at: the presets' sizes, and the batch of the paper's sizes
-# that two CPU cores can bear.
+# What a step and sampling are measured at: the presets' sizes, and for the paper's sizes a batch
+# that two CPU cores can handle.
 CASES = {32: (TOY, 16), 64: (TOY64, 16), 128: (CUB, 4)}
 
 
@@ -39,8 +39,8 @@ def step(
         ``bound``: the speedup if every operation took as long as before), the rate reached, and
         ``share``: the time that this step's convolutions take on their own, one by one and on
         tensors that nothing else touches, as a fraction of the step's time. ``bf16_speedup`` is
-        that of the same step under ``train --precision bf16``, on a CPU that has it: other numbers,
-        so no part of ``speedup``. ``compiled_speedup`` is float32 again.
+        that of the same step under ``train --precision bf16``, on a CPU that has it. That step
+        computes other numbers, so ``speedup`` leaves it out. ``compiled_speedup`` is float32 again.
     """
     results = {}
     for size in sizes:

@@ -7,7 +7,7 @@ READERS = (
     "pictures alone, which takes some minutes; they are kept in the cache. "
 )
 PHOTOGRAPHS = (
-    'a photograph, a folder of them, or "toybirds"; in CUB\'s layout boxes say where to cut'
+    'a photograph, a folder of them, or "toybirds"; a folder in CUB\'s layout is cut by its boxes'
 )
 
 
@@ -25,14 +25,14 @@ def _add_transfer(commands) -> None:
         "transfer",
         _transfer,
         "draw shape and pose of one photograph in the appearance of another",
-        "Writes transfer.png and every transfer by itself, and says how often classifiers read in "
-        "it what was wanted. " + READERS + "Two folders give pairs drawn at random.",
+        "Writes transfer.png and every transfer by itself, and prints how often classifiers read "
+        "the wanted kinds in it. " + READERS + "Two folders give pairs drawn at random.",
     )
     parser.add_argument("shape", metavar="SHAPE", help=f"gives shape and pose: {PHOTOGRAPHS}")
     parser.add_argument("appearance", metavar="APPEARANCE", help="gives appearance: likewise")
     recurring(parser, "--out", required=True)
-    parser.add_argument("--n", type=int, default=16, help="pairs, where a folder is given")
-    recurring(parser, "--steps", default=40, help="of gradient descent on z; 0: none")
+    parser.add_argument("--n", type=int, default=16, help="number of pairs, if a folder is given")
+    recurring(parser, "--steps", default=40, help="steps of gradient descent on z (0: none)")
     parser.add_argument(
         "--candidates", type=int, default=1, help="pairs of p and c tried for each photograph"
     )
@@ -64,15 +64,15 @@ def _add_interpolate(commands) -> None:
         _interpolate,
         "walk from one photograph or code to another",
         "Writes strip.png and walk.gif. " + READERS + 'Codes are written "c=10", or '
-        '"p=3,c=10,b=2,seed=5": p is else the parent of c, b is else c, and the seed draws z.',
+        '"p=3,c=10,b=2,seed=5": p is the parent of c if left out, b is c; the seed draws z.',
     )
     for name, end in (("a", "first"), ("b", "last")):
         parser.add_argument(name, metavar=name.upper(), help=f"{end} frame: image file or codes")
     recurring(parser, "--out", required=True)
-    parser.add_argument("--frames", type=int, default=33, help="of the animation, one way")
-    recurring(parser, "--steps", default=40, help="of gradient descent on z; 0: none")
+    parser.add_argument("--frames", type=int, default=33, help="frames of the animation, one way")
+    recurring(parser, "--steps", default=40, help="steps of gradient descent on z (0: none)")
     parser.add_argument(
-        "--even-codes", action="store_true", help="frames evenly apart as codes, not as pictures"
+        "--even-codes", action="store_true", help="even steps between codes, not between pictures"
     )
 
 
@@ -99,14 +99,16 @@ def _add_segment(commands) -> None:
         "segment",
         _segment,
         "cut the objects of photographs out",
-        "With a network that learns from pairs of a generated picture and its mask alone; no "
-        "photograph and no drawn mask teaches it. It is trained the first time, which takes some "
-        "minutes, and kept in the cache. Writes segment.png, masks and cut-outs.",
+        "The network learns from pairs of a generated picture and its mask alone, and from no "
+        "photograph and no drawn mask. It is trained the first time, which takes some minutes, "
+        "and kept in the cache. Writes segment.png, masks and cut-outs.",
     )
     parser.add_argument("source", metavar="FOLDER|FILE|toybirds", help=PHOTOGRAPHS)
     recurring(parser, "--out", required=True)
     parser.add_argument(
-        "--n", type=int, help="photographs, drawn at random (none: all, or 500 of toybirds)"
+        "--n",
+        type=int,
+        help="number of photographs, drawn at random (none: all, or 500 of toybirds)",
     )
     recurring(parser, "--seed", help="seed of that draw")
 
@@ -131,10 +133,10 @@ def _add_readers(commands) -> None:
         commands,
         "readers",
         _readers,
-        "train what transfer, interpolate and segment look through",
-        "An encoder, two classifiers and a segmenter, on generated pictures alone. The commands do "
-        "it by themselves the first time; this one is for networks that are handed on. Files that "
-        'lie in a folder "readers" beside the checkpoint are found there.',
+        "train the networks that transfer, interpolate and segment use",
+        "An encoder, two classifiers and a segmenter, on generated pictures alone. Those "
+        "commands train them the first time; this command is for networks that you give to others. "
+        'The commands find files in a folder "readers" beside the checkpoint.',
     )
     recurring(parser, "--out", required=True, help="for the files")
 

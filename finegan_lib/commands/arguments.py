@@ -24,7 +24,7 @@ RECURRING = {
 
 
 def recurring(parser: argparse.ArgumentParser, name: str, **changes) -> None:
-    """Add one of :data:`RECURRING`; ``changes`` are what this command has otherwise."""
+    """Add one of :data:`RECURRING`; ``changes`` are the settings that differ in this command."""
     parser.add_argument(name, **{**RECURRING[name], **changes})
 
 
@@ -76,7 +76,7 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes, of those that torchrun started."""
+    """Whether this process writes. Of those that torchrun started, only one does."""
     from ..speed import distributed
 
     return distributed.is_first()

@@ -1,4 +1,4 @@
-"""Write ToyBirds, and look a folder of photographs through."""
+"""Write ToyBirds, and check a folder of photographs."""
 
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def _add_check(commands) -> None:
     )
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="in the layout of CUB-200-2011")
     parser.add_argument(
-        "--headers-only", action="store_true", help="do not decode the images: quick, sees less"
+        "--headers-only", action="store_true", help="do not decode the images: quicker, finds less"
     )
     recurring(
         parser,
@@ -64,10 +64,10 @@ def _add_check(commands) -> None:
         nargs="+",
         default=[32, 64, 128],
         metavar="S",
-        help="of the trainings for which the share of windows with background is told, in pixels",
+        help="image sizes, in pixels, for which the share of windows with background is shown",
     )
     parser.add_argument(
-        "--full-scale", type=float, default=76 / 64, help="of these trainings, as in train"
+        "--full-scale", type=float, default=76 / 64, help="as in train, for this share"
     )
 
 

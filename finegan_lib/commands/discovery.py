@@ -26,7 +26,7 @@ def _add_cluster(commands) -> None:
         "--n-clusters",
         type=int,
         metavar="K",
-        help="how many (none: the children of the checkpoint)",
+        help="number of clusters (none: as many as the checkpoint's children)",
     )
     recurring(parser, "--out", required=True, help="for the result")
     recurring(parser, "--image-size", default=64, help="pixels that the method sees")
@@ -63,7 +63,7 @@ def _add_choose(commands) -> None:
         "choose-n-children",
         _choose,
         "propose a number of children, without labels",
-        "From a run with clearly more child codes than there can be children.",
+        "This needs a run with clearly more child codes than there can be children.",
         checkpoint=False,
     )
     recurring(parser, "--checkpoint", required=True, help="of a run with too many children")
@@ -89,7 +89,7 @@ def _add_cover(commands) -> None:
         commands,
         "cover",
         _cover,
-        "lead children that draw nothing of their own to kinds of real image that none draws",
+        "lead children that draw nothing of their own to kinds of real image that no child draws",
         "Without labels. Writes a checkpoint to train on from.",
         checkpoint=False,
     )

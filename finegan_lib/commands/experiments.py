@@ -19,7 +19,7 @@ def _add_demo(commands) -> None:
     )
     recurring(parser, "--out", default=Path("runs/demo"), help="folder")
     parser.add_argument(
-        "--minutes", type=float, help="stop the training after so many (none: when it is done)"
+        "--minutes", type=float, help="stop after so many minutes (none: when the training is done)"
     )
     recurring(parser, "--seed", help="seed of the training")
     recurring(parser, "--checkpoint", help="show this one only, train nothing")
@@ -47,7 +47,7 @@ def _add_ablate(commands) -> None:
         commands,
         "ablation",
         _ablate,
-        "leave out each addition of the toy preset; with --data, of one for photographs",
+        "leave out each addition of the toy preset, or with --data of a preset for photographs",
         "One addition at a time, the same steps for all. What is finished is not done again.",
         checkpoint=False,
         aliases=["ablate"],  # its former name
@@ -58,13 +58,13 @@ def _add_ablate(commands) -> None:
     recurring(parser, "--only")
     recurring(parser, "--data")
     parser.add_argument(
-        "--preset", default="birds32", help="photographs only: whose switches are changed"
+        "--preset", default="birds32", help="photographs only: preset whose switches are changed"
     )
     parser.add_argument(
         "--more-seeds",
         type=int,
         default=1,
-        help="photographs only: further seeds of the whole and of the paper's recipe",
+        help="photographs only: further seeds of the whole recipe and of the paper's",
     )
 
 
@@ -110,8 +110,8 @@ def _add_table(commands) -> None:
         _table,
         "show one of the paper's tables, or run it",
         "1: generators; 2: numbers of parents; 3: categories of real images. Shows the committed "
-        "results at once where they answer what is asked for; else, or with --run, trains and "
-        "scores what the folder does not hold yet.",
+        "results at once if they answer the question. Otherwise, or with --run, trains and scores "
+        "what the folder does not hold yet.",
         checkpoint=False,
     )
     parser.add_argument("number", type=int, choices=(1, 2, 3), help="of the table")

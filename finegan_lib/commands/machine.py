@@ -42,10 +42,10 @@ def _add_bench(commands) -> None:
         "step and sample: against the plain implementation in tests/reference. data: decoding "
         "against the cache. scaling: time against sizes. gpu: a step on this machine's GPU under "
         "each option of speed. gpu-model: time per epoch on GPUs, estimated on paper. "
-        "import: what importing costs. memory: what it gains to keep it. crowd: a step beside a "
+        "import: the time of an import. memory: the gain from keeping it. crowd: a step beside a "
         "busy program. playground: a slider's move to the new picture. scoring: the trainings of "
-        "evaluate's classifiers. quality: how many images a training from nothing needs until its "
-        "scores are reached and held; its --run goes on where it was stopped.",
+        "evaluate's classifiers. quality: how many images a training from nothing needs until it "
+        "reaches and holds the target scores; a stopped one goes on in its folder (--run).",
         checkpoint=False,
     )
     parser.add_argument("what", choices=tuple(BENCHES), help="what to measure")

@@ -1,4 +1,4 @@
-"""Score a network, and train what the scores look through."""
+"""Score a network, and train the networks that the scores need."""
 
 from .arguments import command, is_first, recurring, weights_file
 
@@ -177,7 +177,7 @@ def _add_classifier(commands) -> None:
         commands,
         "classifier",
         _classifier,
-        "train the network that quality looks through",
+        "train the network whose features quality uses",
         checkpoint=False,
     )
     recurring(

@@ -44,7 +44,8 @@ def _add_train(commands) -> None:
         dest="start_from",
         help="start from these weights (a new run, with fresh optimisers)",
     )
-    # FineGAN first: of an option that several families have, its default is shown, the paper's.
+    # FineGAN comes first: of an option that several families have, the help shows FineGAN's
+    # default, which is the paper's.
     rows = sorted(families.ROWS, key=lambda row: row.key != "finegan")
     for row in rows:
         if row.options:
@@ -77,7 +78,7 @@ def _add_export(commands) -> None:
         "export",
         _export,
         "write a run's averaged generator to one file",
-        "safetensors goes on in this library; torchscript and onnx run without it.",
+        "This library reads safetensors; torchscript and onnx run without it.",
     )
     recurring(parser, "--out", type=Path, required=True, metavar="FILE", help="new file")
     parser.add_argument(

@@ -27,10 +27,10 @@ from ..data.example import TrainingExample
 from .memory import keep_memory
 from .recording import RecordedUpdates
 
-# What a training asks for and some releases of torch do not compute on Apple's GPUs (pytorch issues
-# 77764 and 141287): done on the CPU in its place (PYTORCH_ENABLE_MPS_FALLBACK, which
-# finegan_lib/__init__.py sets). Float64 and a sampled grid's border are not there at all: no step
-# asks for them. Nobody has tried this library on such a GPU yet.
+# A training needs some operations that some releases of torch do not compute on Apple's GPUs
+# (pytorch issues 77764 and 141287). The CPU computes them (PYTORCH_ENABLE_MPS_FALLBACK, which
+# finegan_lib/__init__.py sets). These GPUs have neither float64 nor a sampled grid's border: no
+# step needs them. Nobody has tried this library on such a GPU yet.
 MPS_FALLBACK = ("aten::grid_sampler_2d_backward",)
 ABSENT = {"cuda": "no NVIDIA or AMD GPU", "mps": "no GPU of Apple's", "xpu": "no GPU of Intel's"}
 
@@ -40,7 +40,7 @@ def pick_device(name: str) -> torch.device:
 
     "auto" means CUDA where there is one, else Apple's GPU ("mps"), else the CPU. On Apple's GPUs
     everything is float32, what torch lacks there is computed on the CPU (``MPS_FALLBACK``), and
-    several processes take the CPU.
+    several processes compute on the CPU.
 
     Args:
         name: "auto", "cpu", "cuda", "cuda:1", "mps", "xpu".

@@ -195,7 +195,7 @@ def averaged(report: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def agree(wish: bool) -> bool:
-    """Whether any process has the wish, so that all of them stop after the same step."""
+    """Whether any process asks to stop. All of them then stop after the same step."""
     if size() == 1:
         return wish
     wishes = torch.tensor(float(wish), device=_device())

@@ -133,7 +133,7 @@ class Redrawn:
         return numbers
 
     def rewind(self) -> "Redrawn":
-        """From now on, hand out the places that there are, from the first on."""
+        """From now on, hand out the existing places again, beginning with the first."""
         self.again = iter([place for _, _, place in self.kept])
         return self
 

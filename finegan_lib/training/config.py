@@ -27,7 +27,7 @@ class LoopConfig:
     batch_size: int = option(16, "images per step")
     steps: int = option(250_000, "training steps before the hard-negative phase")
     hard_steps: int = option(0, "further steps, every second one on hard negatives")
-    minutes: float = option(0.0, "stop after so many minutes of training (0: no limit)")
+    minutes: float = option(0.0, "minutes of training after which the run stops (0: no limit)")
     seed: int = option(0, "seed of weights, codes, order and augmentation")
     start_from: str = option("", "checkpoint whose weights the networks start from (none: fresh)")
     crop_scale: float = option(

@@ -1,8 +1,8 @@
 """Generators for other programs: one file in the format safetensors, TorchScript or ONNX.
 
 TorchScript and ONNX files hold the network itself, with named inputs and outputs (`INPUTS`,
-:func:`named_outputs`), so that they run without this library. float16 halves the file: the
-weights of convolutions and linear layers are stored so, and all is computed in float32.
+:func:`named_outputs`), so that they run without this library. float16 halves the file: the weights
+of convolutions and linear layers are stored in float16, and everything is computed in float32.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from ..models.generators import final_image, inputs_of
 from . import RunConfig
 from .pretrained import averaged_weights, load_generator
 
-FORMATS = {  # format → endings that say so
+FORMATS = {  # format → its file endings
     "safetensors": (".safetensors",),
     "torchscript": (".pt", ".torchscript"),
     "onnx": (".onnx",),
@@ -102,7 +102,7 @@ def format_of(path: Path, format: str = "") -> str:
 
 
 def is_halved(weight: Tensor, precision: str) -> bool:
-    """Whether a weight is stored in float16: if asked for, those of convolutions and linear layers.
+    """Whether a weight is stored in float16: on request, those of convolutions and linear layers.
 
     BatchNorm's numbers stay as they are: they are few, and a small variance would become 0.
     """
@@ -116,7 +116,7 @@ class FromHalf(nn.Module):
         return weight.float()
 
     def right_inverse(self, weight: Tensor) -> tuple[Tensor]:
-        return (weight.half(),)  # of a tuple, torch lets the dtype change
+        return (weight.half(),)  # torch lets the dtype change only in a tuple
 
 
 class Named(nn.Module):
@@ -199,7 +199,7 @@ def described(named: Named, family: str, metadata: dict, precision: str) -> dict
 def write_torchscript(named: Named, path: Path, facts: dict[str, str]) -> None:
     """Write a network that ``torch.jit.load`` reads; the facts lie in it as ``facts.json``."""
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # the tracer's, of sizes that do not change
+        warnings.simplefilter("ignore")  # the tracer warns of sizes that do not change
         traced = torch.jit.trace(named, named.example(), strict=False, check_trace=False)
         file = io.BytesIO()
         torch.jit.save(traced, file, _extra_files={"facts.json": json.dumps(facts)})

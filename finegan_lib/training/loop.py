@@ -47,7 +47,7 @@ def train(
         resume: go on from the folder's newest intact checkpoint (from the start if there is none).
             A damaged one is set aside under another name.
         progress: show a progress bar.
-        picture: a PNG that always shows the newest sample picture (None: none but those in
+        picture: a PNG that always shows the newest sample picture (None: only those in
             ``samples/``).
         data: a :class:`~finegan_lib.data.PictureSet`, or another data set whose items are training
             examples, in place of the one that ``config`` names.
@@ -86,7 +86,7 @@ def train(
         run.checkpoint()
     told = distributed.gather((run.newest, stop.signal))
     newest, signals = told[0][0], [signal for _, signal in told if signal]
-    if signals:  # of whichever process: all of them stopped
+    if signals:  # whichever process received it, all of them stopped
         raise TrainingStopped(
             f"stopped by {signals[0].name} after step {run.step}, which is kept in {newest}. "
             f"Go on with: {run.how_to_resume}",

@@ -45,8 +45,9 @@ def load_generator(name_or_file):
 
 
 def _check_stated_sizes(model, weights: dict) -> None:
-    """Every layer has weights of its own, and every size is the length of some: a configuration
-    that states more than the file holds would only cost time to build."""
+    """Every layer has weights of its own, and every size is the length of some weight. A network
+    that is larger than the file would only cost time to build.
+    """
     numbers = [weight.numel() for weight in weights.values() if isinstance(weight, torch.Tensor)]
     for name, value in dataclasses.asdict(model).items():
         most = len(numbers) if name == "residual_blocks" else max([1024, *numbers])
@@ -75,7 +76,7 @@ def need_toybirds(name_or_file, what: str) -> None:
 
     Args:
         name_or_file: of the checkpoint.
-        what: needs it, for the message.
+        what: the thing that needs the truth, for the message.
 
     Raises:
         InputError: if its run read a folder.

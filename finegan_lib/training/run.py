@@ -56,7 +56,7 @@ class Run:
             self._resume(*kept)
         elif config.loop.start_from:
             start_from(config.loop.start_from, self.system, config)
-        # Last of all: it may have to be drawn, and by one process only.
+        # The data come last: they may have to be drawn, by one process only.
         self.dataset = distributed.in_turn(lambda: build_dataset(config, progress, data))
         if distributed.is_first() and hasattr(self.dataset, "tell_background"):
             self.dataset.tell_background()
@@ -119,7 +119,7 @@ class Run:
         )
 
     def repair(self, bar: tqdm) -> None:
-        """What the system's additions do between two steps, and a word about it."""
+        """Let the system's additions act between two steps, and report what they did."""
         seed = hash_seed(self.config.loop.seed, self.step, 3)
         told = self.system.repair(self.step, self.stop, self._real_images, seed)
         if not told or not distributed.is_first():
@@ -244,7 +244,7 @@ class Run:
         photographs.
         """
         means, training = {}, self.system.training
-        self.system.eval()  # a look must not move a running statistic
+        self.system.eval()  # this look must not change a running statistic
         for name, crops in self.compared.items():
             crops = crops.to(self.device)
             with self.execution.autocast():
@@ -300,7 +300,7 @@ class Run:
 
 
 def _some_crops(part, most: int = 64) -> torch.Tensor:
-    """Child crops of up to ``most`` photographs, evenly out of all: (N, 3, S, S)."""
+    """Child crops of up to ``most`` photographs, evenly spread over all: (N, 3, S, S)."""
     step = max(1, len(part) // most)
     return torch.stack([part[i].child_crop for i in range(0, len(part), step)][:most])
 

@@ -80,7 +80,7 @@ class Signs:
         return step % LOOK_EVERY == 0
 
     def look(self, step: int, values: dict[str, float]) -> list[Symptom]:
-        """What is new and has lasted: every kind once, but a fatal one always.
+        """The signs that are new and have lasted: each kind once, but a fatal one every time.
 
         Args:
             step: number of steps done.

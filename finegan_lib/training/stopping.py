@@ -36,12 +36,12 @@ class StopRequest:
         self.__exit__()
 
     def until(self, batches, agree=bool):
-        """The batches of a data loader, up to the first after which the wish is there.
+        """The batches of a data loader, until a stop is requested.
 
         Args:
             batches: the data loader.
-            agree: (own wish) → whether to stop; for several processes ``distributed.agree``, so
-                that all stop after the same batch.
+            agree: (whether this process is to stop) → whether all stop; for several processes
+                ``distributed.agree``, so that all stop after the same batch.
         """
         try:
             for batch in batches:
