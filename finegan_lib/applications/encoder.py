@@ -1,9 +1,9 @@
 """An encoder: from a picture to the codes that a FineGAN would draw it from, in one pass.
 
-It is trained on generated pictures alone, whose codes are known, and then asked about photographs.
-Its output for a photograph is a start, not the result: gradient descent continues from
-there (:func:`finegan_lib.applications.invert`). MixNMatch (Li et al., CVPR 2020) trains its
-encoders against the generator; here the generator stays as it is.
+It is trained on generated pictures alone, whose codes are known, and then applied to photographs.
+Its output for a photograph is a start, not the result: gradient descent continues from there
+(:func:`finegan_lib.applications.invert`). MixNMatch (Li et al., CVPR 2020) trains its encoders
+against the generator; here the generator stays as it is.
 """
 
 from dataclasses import dataclass
@@ -130,7 +130,7 @@ def train_encoder(
 
     It sees generated birds with free codes over the backgrounds of others, in changing colours and
     sharpness (:func:`~finegan_lib.metrics.code_classifiers.recolour`). Nothing is moved or
-    mirrored: where a bird stands is a matter of its codes.
+    mirrored: a bird's codes determine where it stands.
 
     Args:
         config: `EncoderConfig`.

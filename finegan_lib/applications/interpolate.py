@@ -1,9 +1,10 @@
-"""From one bird to another, through birds that never were: a strip and an animation.
+"""From one bird to another, through birds that do not exist: a strip and an animation.
 
-Between two codes lie others. z goes along the great circle between its two ends, since numbers of
-N(0, I) all have about the same length; b, p and c, one-hot at both ends, are blended in between,
-which training never showed. Pictures do not change evenly along such a path: they jump where a
-code tips over. So many are drawn, and those are kept that lie evenly apart *as pictures*.
+Other codes lie between two codes. z goes along the great circle between its two ends, since vectors
+of N(0, I) all have about the same length. b, p and c are one-hot at both ends and blended in
+between; no training used blended codes. Pictures do not change evenly along such a path: they jump
+where another code becomes the stronger one. Therefore many pictures are drawn, and those that lie
+evenly apart *as pictures* are kept.
 """
 
 import re
@@ -138,7 +139,7 @@ def walk_scores(walk: Walk, readers: Readers) -> dict:
 
 
 def parse_code(text: str, generator: FineGANGenerator) -> End:
-    """Codes written as "p=3,c=10,b=2,seed=5": c is needed; p is else its parent, b is else c.
+    """Codes written as "p=3,c=10,b=2,seed=5": c is needed. If left out, p is its parent and b is c.
 
     Raises:
         InputError: for something else, or an index that the generator does not have.

@@ -1,8 +1,8 @@
 """Networks that are trained once for a checkpoint, and then kept.
 
-They are known by a digest of the generator's weights, so they are found again under whatever name
-the checkpoint goes, and never taken for another's. Looked for in the folder ``readers`` beside the
-checkpoint, then in the cache; trained ones go to the cache.
+Their files are named by a digest of the generator's weights. They are therefore found again if the
+checkpoint gets another name, and never used for another checkpoint. The folder ``readers`` beside
+the checkpoint is searched first, then the cache. New ones go to the cache.
 """
 
 import dataclasses

@@ -17,7 +17,7 @@ def mix(
 ) -> FineGANOutput:
     """Shape and pose (p, z) of one bird, appearance (c) of another, background (b, z) of a third.
 
-    The background keeps a z of its own and so comes over pixel by pixel: a foreground depends on no
+    The background keeps a z of its own, so it is copied pixel by pixel. A foreground depends on no
     background and can be laid over any.
 
     Args:

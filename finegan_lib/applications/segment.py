@@ -104,7 +104,7 @@ def segmenter_loss(logits: Tensor, masks: Tensor) -> Tensor:
 def clear_cut(masks: Tensor) -> Tensor:
     """Masks (N, 1, S, S) made black and white: 1 above half of their own maximum.
 
-    Some generators paint with half-transparent masks. What is most opaque there is still the bird.
+    Some generators paint with half-transparent masks. Their most opaque part is still the bird.
     """
     return (masks > masks.amax((1, 2, 3), keepdim=True) / 2).to(masks)
 
@@ -119,8 +119,8 @@ def train_segmenter(
     """A segmenter for what a generator draws, in evaluation mode, on the CPU.
 
     It sees generated birds with free codes over the backgrounds of others, mirrored, moved, turned,
-    scaled and recoloured; and their masks, which move along (:func:`clear_cut`). No photograph is
-    looked at.
+    scaled and recoloured; and their masks, which move along (:func:`clear_cut`). It sees no
+    photograph.
 
     Args:
         config: `SegmenterConfig`.
@@ -204,7 +204,7 @@ def segment_scores(masks: Tensor, photographs: Photographs) -> dict:
         ``area``: the mean share of pixels above .5. With true masks ``iou``: the mean IoU. With
         boxes ``inside_box``: the share of the masks' pixels that lie in the box; ``box_iou``: the
         mean IoU of the box and the smallest frame of the mask; and ``box_iou_of_whole``: the same
-        of a mask of the whole crop, which knows nothing.
+        of a mask of the whole crop, as a control.
     """
     found = masks > 0.5
     scores = {"n": len(masks), "area": float(found.float().mean())}

@@ -1,8 +1,8 @@
 """Shape and pose of one photograph, appearance of another.
 
 Both photographs are inverted (:func:`.invert`): an encoder says where to start, gradient descent
-moves z. What is drawn then has p and z of the first bird, c of the second, and the background of
-the first:
+moves z. The transfer then has p and z of the first bird, c of the second, and the background of the
+first:
 
     mix(generator, shape, appearance, background)
 """
@@ -97,8 +97,8 @@ def transfer_scores(
 
     Returns:
         ``as_asked``: shares of transfers in which the classifiers read the ``parent`` and ``child``
-        that the generator was given. ``as_in_photograph``: in which they read what they read in the
-        photographs that gave them. Of ToyBirds also ``as_in_truth``, by judges that know the true
+        that the generator was given. ``as_in_photograph``: shares in which they read the same kinds
+        as in the givers. Of ToyBirds also ``as_in_truth``, by judges that know the true
         kinds. Each with ``by_chance``, the same against the givers of the next transfer (not for
         one alone). ``copy_error``: mean abs(copy − photograph) over the range of a pixel, of both
         givers.
@@ -161,7 +161,7 @@ def transfer(
     config: ReadersConfig | None = None,
     progress: bool = True,
 ) -> dict:
-    """Transfer appearance between photographs, and write what comes out.
+    """Transfer appearance between photographs, and write the results.
 
     ``out`` gets ``transfer.png`` (:func:`transfer_figure`) and every transfer as a picture of the
     generator's size.
@@ -171,7 +171,7 @@ def transfer(
             :func:`.read_photographs`.
         out: new or empty folder.
         checkpoint: of a FineGAN: name, file or run folder.
-        n: how many pairs are drawn from folders; 1 if neither is one.
+        n: how many pairs are drawn from folders; 1 if neither is a folder.
         steps, candidates: of the inversion.
         seed: of the pairs.
         config: of the readers.

@@ -1,6 +1,6 @@
 """How a long clustering starts, goes on and stops: JULE's and DEPICT's driver.
 
-Where it stands is kept in a folder, so that it can go on after a stop.
+Its state is kept in a folder, so that it can go on after a stop.
 
 Every epoch has its own seed (`seed_epoch`). A run that is stopped and continued therefore gives the
 same result as a run that is not stopped.
@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from ..base.checkpoints import load_checkpoint, save_checkpoint
 from ..base.errors import InputError
 
-SECONDS = 20.0  # between two saves; whatever is lost by a stop is worked out again, and the same
+SECONDS = 20.0  # between two saves; what a stop loses is computed again, with the same result
 
 
 class Bookmark:

@@ -84,7 +84,7 @@ def merge_codes(logits: Tensor, codes, distinct: float = DISTINCT) -> list[list[
     Args:
         logits: (N, K), of a classifier on images that it was not trained on.
         codes: (N,) the code of each image; every code must appear.
-        distinct: from 1/2 (nothing is merged but what is confused more than by chance) to 1.
+        distinct: from 1/2 (only codes that are confused more than by chance are merged) to 1.
 
     Returns:
         Groups of codes, in the order of their first.
@@ -136,8 +136,8 @@ def sorting_curves(features, numbers, *, seed: int = 0, starts: int = 4, progres
 def highest(agreement: dict) -> int:
     """The number of clusters with the highest agreement, the largest if several tie.
 
-    Two sortings by well separated families of species agree as well; the larger number then tells
-    more. Differences up to :data:`TIE` count as ties.
+    Two sortings by well separated families of species also agree; the larger number then says more.
+    Differences up to :data:`TIE` count as ties.
     """
     best = max(agreement.values())
     return max(k for k, value in agreement.items() if value >= best - TIE)
@@ -235,7 +235,7 @@ def measure(
     Args:
         folder: of the runs; what is there already is not trained again.
         worlds: true numbers of children, of five parents each.
-        codes_per_child: how many times too many codes the FineGAN gets.
+        codes_per_child: how many codes the FineGAN gets for each true child.
         steps: of each training of the preset "toy".
 
     Returns:

@@ -173,8 +173,8 @@ def cluster(
         clusters agree with it (never used for sorting).
 
     Raises:
-        InputError: for input that cannot be used, an ``out`` that is a file, or a method that has
-            no number of clusters of its own where none is given.
+        InputError: for input that cannot be used, an ``out`` that is a file, or no ``n_clusters``
+            for a method that needs it.
     """
     out = Path(out)
     if n_clusters is None:

@@ -1,8 +1,8 @@
-"""Lead idle children and parents of a finished training to kinds that nothing draws.
+"""Lead idle children and parents of a finished training to kinds that no code draws.
 
 How they are found and led, without labels, is in :mod:`finegan_lib.systems.leading`; a training can
-do it by itself (``lead_children`` and ``lead_parents`` of the recipe). This is the same for a
-checkpoint:
+do it by itself (``lead_children`` and ``lead_parents`` of the recipe). This module does the same
+for a checkpoint:
 
     python -m finegan_lib cover --checkpoint runs/toy --out runs/covered.safetensors
     python -m finegan_lib train --preset toy --start-from runs/covered.safetensors --run runs/toy2
@@ -12,7 +12,7 @@ from ..base.checkpoints import checkpoint_path, read_metadata, save_checkpoint
 from ..base.errors import InputError
 from ..base.files import refuse_to_overwrite
 from ..systems.leading import CoverConfig, cover_system
-from ..systems.leading import summary as summary  # printed by whoever calls cover
+from ..systems.leading import summary as summary  # the caller of cover prints it
 from ..training import RunConfig, build_dataset, build_system, start_from
 
 

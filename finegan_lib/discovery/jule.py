@@ -301,7 +301,7 @@ def weighted_triplet_loss(features, labels, n_negatives=20, gamma=1.0, margin=0.
 
 
 def cluster_batches(labels: Tensor, batch_size: int, piece: int, rng) -> list[Tensor]:
-    """One epoch: every image once, in batches in which clusters keep together.
+    """One epoch: every image once, in batches that keep clusters together.
 
     Each cluster is shuffled and cut into pieces of at most ``piece`` images; the pieces are
     shuffled and laid end to end.

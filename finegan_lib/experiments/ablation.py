@@ -1,7 +1,8 @@
 """The effect of each addition to the paper's recipe: one is left out at a time, at equal budget.
 
-On ToyBirds (:func:`ablate`) the additions of the preset ``toy``, against the truth; on photographs
-(:func:`ablate_photographs`) those of ``birds32``, or of any preset, by the scores that need none.
+On ToyBirds, :func:`ablate` leaves out the additions of the preset ``toy`` and scores against the
+truth. On photographs, :func:`ablate_photographs` leaves out those of ``birds32``, or of any preset,
+and uses the scores that need no truth.
 """
 
 import dataclasses
@@ -45,7 +46,7 @@ WITHOUT["all of them (the paper's recipe)"] = {
 
 WHOLE = "everything on"
 PAPERS = "all of them (the paper's recipe)"
-# What photographs' presets add to those, each set back to what the paper does.
+# What the presets for photographs add to those, each set back to what the paper does.
 PHOTO_WITHOUT = {
     "augmentation": {"augment": ()},
     "strength that follows D's overfitting": {"augment_target": 0.0, "augment_strength": 1.0},
@@ -57,7 +58,7 @@ PHOTO_WITHOUT = {
     "code colour": {"code_colour": 0.0},
     "slower discriminators": {"slower_d": 1.0},
 }
-# What they could add and do not, each switched on (a preset that has it on has no such row).
+# Additions that they do not use, each switched on (a preset that uses one has no such row).
 PHOTO_WITH = {
     "with strength that follows D's overfitting": {"augment_target": 0.6},
     "with cutout": {"augment": ("colour", "translation", "cutout")},
@@ -135,8 +136,8 @@ PHOTO_COLUMNS = (
 def switches(config: RunConfig) -> dict[str, dict]:
     """The rows of an ablation of a preset: what is changed in each, by name.
 
-    The first row changes nothing. Then every row of :data:`WITHOUT` and :data:`PHOTO_WITHOUT` that
-    would change the preset, then one that has all of these changes, and at last the additions of
+    The first row changes nothing. Then come every row of :data:`WITHOUT` and :data:`PHOTO_WITHOUT`
+    that would change the preset, one row with all of these changes, and the additions of
     :data:`PHOTO_WITH`.
     """
     out = {n: c for n, c in (WITHOUT | PHOTO_WITHOUT).items() if n not in (WHOLE, PAPERS)}
@@ -149,7 +150,7 @@ def switches(config: RunConfig) -> dict[str, dict]:
 
 
 def _adds(config: RunConfig, changes: dict) -> bool:
-    """Whether changes switch something on; another weight of what is on already is no addition."""
+    """Whether changes switch something on. A new weight of something that is on does not count."""
     changing = _changing(config, changes)
     return any(not isinstance(v, float) or _value(config, k) == 0 for k, v in changing.items())
 
@@ -186,8 +187,8 @@ def ablate_photographs(
         more_seeds: further ones of the whole and of the paper's recipe alone.
         only: names of :func:`switches` to do; empty: all.
         networks: of the quality, see
-            :func:`~finegan_lib.scoring.photographs.evaluate_photographs`; KID and FID are through
-            the last one.
+            :func:`~finegan_lib.scoring.photographs.evaluate_photographs`; KID and FID use the last
+            one.
 
     Returns:
         ``command``, ``preset``, ``data``, ``steps``, ``columns`` and ``results``, as
@@ -278,8 +279,8 @@ def photo_results(folder, preset: str, data: str, steps: int) -> dict:
 def read_results(folder, names=tuple(WITHOUT), columns=COLUMNS) -> dict:
     """The scores of every finished run: ``{name: {column: one value for each seed}}``.
 
-    The names in their order, the values in that of the seeds; columns that a result lacks are left
-    out.
+    The names keep their order. The values have the order of the seeds. Columns that a result lacks
+    are left out.
     """
     results = {}
     for name in names:

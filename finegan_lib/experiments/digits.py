@@ -2,10 +2,10 @@
 
     python -m finegan_lib.experiments.digits --out finegan_lib/results/digits_clustering.json
 
-1,797 digits of 8 × 8 pixels that come with scikit-learn. The hyper-parameters below differ from
-the authors' where the images are too small for theirs, or where thousands of epochs were not
-spent. They were chosen by looking at the scores of seed 0 on these very digits: good for showing
-that the methods work, not for comparing one with the other.
+1,797 digits of 8 × 8 pixels that come with scikit-learn. The hyper-parameters below differ from the
+authors' where the images are too small for theirs, or where theirs need thousands of epochs. They
+were chosen by the scores of seed 0 on these very digits. The results show that the methods work;
+they cannot compare one method with the other.
 """
 
 import argparse

@@ -2,9 +2,10 @@
 
 **Equal budget.** All generators of one table get as many steps of as many images. On ToyBirds and
 on ``cub50`` they also get as many weights, to within a tenth (:func:`match_width`), and the same
-recipe but for what only FineGAN has. The discriminators are not matched: whatever judges a finished
-image is equally wide in all systems, and FineGAN's D_b and D_p come on top (the table counts them).
-With the paper's data, where the paper's numbers are to be met, their authors' widths.
+recipe, except for the parts that only FineGAN has. The discriminators are not matched: the
+discriminators of finished images are equally wide in all systems, and FineGAN's D_b and D_p come on
+top (the table counts them). With the paper's data, where the paper's numbers are the aim, the
+systems have their authors' widths.
 """
 
 import itertools
@@ -30,7 +31,7 @@ CLUSTERINGS = {
     "k-means on pixels": "kmeans",  # ours: what needs no learning
 }
 # Ours, too: the same methods told where the bird is. A crop's middle half holds little background;
-# on whole crops it is mostly the background that they sort by.
+# on whole crops they sort mostly by the background.
 CENTRED = ("JULE", "DEPICT", "k-means on pixels")
 DICE = "labels by dice"  # our row: the scores of random labels
 # Ours: what one would use today. Its labels of ImageNet hold 59 kinds of bird.

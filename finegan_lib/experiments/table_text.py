@@ -78,7 +78,7 @@ def _cell(scores: dict, name) -> str:
 
 
 def budget(summary: dict) -> str:
-    """What the generators of a table have in common, and what they have not."""
+    """What the generators of a table have in common, and in what they differ."""
     matched = summary["data"] in MATCHED
     equal = "as many weights to within a tenth" if matched else "authors' widths"
     return (

@@ -13,8 +13,8 @@ table  rows                                            scores
        k-means on pretrained features
 =====  ==============================================  ===========================================
 
-Every table has a row of labels by dice, and AMI, for which dice count nothing, beside NMI. What is
-trained, and at which equal budget, is said in :mod:`.table_systems`.
+Every table has a row of labels by dice, and beside NMI the AMI, which is 0 on average for dice.
+:mod:`.table_systems` says what is trained, and at which equal budget.
 
 A folder holds everything: ``runs/`` (one run a system and seed), ``results/`` (one file a system
 and seed, written when it is complete) and ``table1_toy.json`` (all seeds together). Whatever is
@@ -97,7 +97,8 @@ TOY_SORTING = {
     "depict_large": replace(DEPICT_DIGITS, widths=DEPICT_LARGE.widths),
     "finegan": DISCOVERY,
 }
-# On photographs the authors' own, but for the larger DEPICT, which would take days with these.
+# On photographs, the authors' own settings, except for the larger DEPICT, which would take days
+# with them.
 PHOTO_SORTING = {"depict_large": TOY_SORTING["depict_large"]}
 DISCOVERY_SEED = 1  # of the real ToyBirds that are sorted: a world of pictures not trained on
 
@@ -369,7 +370,7 @@ def made_before_ami(result: dict) -> bool:
 
 
 def describe(row: Row, settings: Settings, seed: int) -> dict:
-    """What a result depends on, so that one made otherwise is not taken for it."""
+    """What a result depends on. A result with other facts is never used in its place."""
     asked = {"data": settings.data, "n_real": settings.n_real, "method": row.method, "seed": seed}
     if row.centre:
         asked["centre"] = True

@@ -26,7 +26,7 @@ def equal_sizes(n: int, k: int) -> list[int]:
 def shared_out(n: int, shares) -> list[int]:
     """n images shared out in proportion to ``shares``, whole numbers that add up to n.
 
-    The images that rounding down leaves go to the classes with the largest remainders.
+    Rounding down leaves some images over. They go to the classes with the largest remainders.
     """
     exact = n * np.asarray(shares, dtype=float) / np.sum(shares)
     sizes = np.floor(exact).astype(int)

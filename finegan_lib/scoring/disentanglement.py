@@ -111,8 +111,8 @@ def dci(codes: dict, factors: dict, *, trees: int = 30, seed: int = 0) -> dict:
         D = Σ_i ρ_i (1 − H(P_i·) / log K),   ρ_i = Σ_j R_ij / Σ_ij R_ij     for K factors
         C = 1/K · Σ_j (1 − H(P'_·j) / log D)                               for D codes
 
-    Informativeness is the forest's accuracy on the other half, scaled so that 0 is what naming
-    the most frequent value gets, and 1 is never wrong; the mean over the factors.
+    Informativeness is the forest's accuracy on the other half, scaled: 0 is the accuracy of naming
+    the most frequent value, and 1 means never wrong. It is the mean over the factors.
 
     Args:
         codes: (N,) arrays by name; whole numbers are categories. All are given to the trees as
@@ -169,7 +169,7 @@ def _entropy(values) -> float:
 
 
 def _rows_entropy(importance) -> np.ndarray:
-    """Entropy of every row, scaled to add up to 1; a row of zeros is as spread out as can be."""
+    """Entropy of every row, scaled to add up to 1; a row of zeros counts as uniform."""
     return entropy(np.where(importance.sum(1, keepdims=True) > 0, importance, 1.0), axis=1)
 
 
@@ -177,7 +177,7 @@ def _rows_entropy(importance) -> np.ndarray:
 
 
 def shared_information(labels, background) -> float:
-    """I(labels; background) / H(background), corrected for chance: 0 if independent, 1 if told.
+    """I(labels; background) / H(background), corrected for chance: 0 independent, 1 determined.
 
     (I − E[I]) / (H(background) − E[I]), E[I] over random orders of one of the two: the adjusted
     mutual information of Vinh, Epps and Bailey (2010). The divisor is the smaller entropy where

@@ -100,8 +100,8 @@ def read_photographs(data, image_size: int, keep_out: float = 0.0, progress=True
     Labels are those of ``image_class_labels.txt``; without it, of one folder a class.
 
     Args:
-        data: the folder, or a :class:`~finegan_lib.data.PictureSet`, whose pictures are all trained
-            ones: they have no file names to keep some out by.
+        data: the folder, or a :class:`~finegan_lib.data.PictureSet`, whose pictures all count as
+            trained: without file names, none can be kept out.
 
     Raises:
         InputError: if the folder cannot be read, or the pictures have another image size.

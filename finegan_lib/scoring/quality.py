@@ -76,8 +76,9 @@ def sample_pictures(
 ) -> Iterator[Tensor]:
     """n pictures of any generator of this library, in uint8 batches (B, 3, S, S) on the CPU.
 
-    Codes are tied and every child (or category) gets the same number of pictures, up to one. A
-    generator without codes gets noise only. If it has several outputs, the finished picture counts.
+    Codes are tied. The numbers of pictures of any two children (or categories) differ by one at
+    most. A generator without codes gets noise only. If it has several outputs, the finished picture
+    counts.
     """
     for batch in unmade_pictures(generator, n, seed=seed, batch_size=batch_size):
         yield batch.make()
