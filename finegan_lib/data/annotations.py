@@ -1,7 +1,7 @@
 """Open and parse files of annotations: tables, JSON, XML; and the record of one box in them.
 
-Texts are parsed by Python's ``csv``, ``json`` and ``expat``. Which layout a file has, :mod:`.boxes`
-knows.
+Texts are parsed by Python's ``csv``, ``json`` and ``expat``. :mod:`.boxes` recognises the layout of
+a file.
 """
 
 import csv
@@ -134,7 +134,7 @@ def csv_rows(path, delimiter=",", text=None):
 
 
 def read_table(path) -> Table:
-    """A table whose columns are parted by whichever of , ; tab | its first line has most of."""
+    """A table. Its separator is the one of , ; tab | that its first line has most often."""
     text = read_text(path)
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(",;\t|", key=first.count)
@@ -222,7 +222,7 @@ def safely(make, where, names=(), beside=()) -> list[Entry]:
 
 
 class RoundMany(InputError):
-    """Of a box round many objects (COCO's crowds, Open Images' groups), which is never used."""
+    """The error for a box round many objects (COCO's crowds, Open Images' groups): never used."""
 
     def __init__(self, where):
         super().__init__(

@@ -1,4 +1,4 @@
-"""Unpacking archives of strangers: nothing leaves the target, nothing but files and folders.
+"""Unpack archives of strangers: only files and folders are made, and only in the target.
 
 Sources: the attacks named in the documentation of Python's ``tarfile`` (extraction filters,
 PEP 706) and ``zipfile`` (resources limitations). Archives of this kind hold plain files, so
@@ -62,7 +62,7 @@ def extract(
 
 
 def extract_into(archive, folder, most_bytes=MOST_BYTES, most_members=MOST_MEMBERS, progress=False):
-    """The same into a folder that is there, for callers who see to it that it is whole or gone."""
+    """The same into an existing folder. After an error, the caller removes what is in it."""
     archive = Path(archive)
     with disk_errors("unpack", archive):
         unpacked, members = 0, 0
@@ -85,7 +85,7 @@ def extract_into(archive, folder, most_bytes=MOST_BYTES, most_members=MOST_MEMBE
                         unpacked = _copy(source, place, unpacked, most_bytes, archive, name)
                     bar.update(min(size, file.tell()) - bar.n)
             except _DAMAGED as error:
-                # gzip's and bzip2's complaints are OSErrors, too; those of a disk have a number.
+                # gzip and bzip2 raise OSErrors, too; only those of a disk have a number.
                 if isinstance(error, InputError) or getattr(error, "errno", None) is not None:
                     raise
                 raise InputError(
@@ -122,7 +122,8 @@ def _tar_members(file, archive, most_bytes):
 
 
 def _check_end(tar, most_bytes):
-    """A tar ends in a block of zeros. tarfile takes any end, even one cut between two files.
+    """A tar ends in a block of zeros. tarfile accepts any end, even that of an archive cut between
+    two files.
 
     Reading on to the end of the file lets gzip, bzip2 and xz compare their own checksums.
     """

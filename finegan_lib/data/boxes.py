@@ -1,9 +1,9 @@
 """Boxes in the layouts of labelling tools and data sets: :data:`LAYOUTS` has one row per layout.
 
 A row knows its layout by its content (``fits``) and gives its boxes as entries. :func:`recognise`
-asks the rows in turn; what becomes of the entries, :mod:`.own` decides. Of libraries globox,
-Datumaro, pylabel and supervision were weighed: they stop at the first bad annotation, know neither
-EXIF data nor Label Studio's or NABirds' files, and want to be told what a file is.
+tries the rows in turn, and :mod:`.own` decides how the entries are used. The libraries globox,
+Datumaro, pylabel and supervision were considered. They stop at the first bad annotation, read
+neither EXIF data nor Label Studio's or NABirds' files, and do not recognise a layout by themselves.
 """
 
 import difflib

@@ -1,8 +1,8 @@
 """Photographs decoded once: the resized images of a folder as bytes on the disk, read in place.
 
 Decoding a JPEG and resizing it takes many times as long as cutting a window out of the result, and
-the result is the same in every epoch. So it is kept: one file of all pixels, which the operating
-system maps into memory page by page, and a table that says where each image begins.
+the result is the same in every epoch. Therefore it is kept: one file of all pixels, which the
+operating system maps into memory page by page, and a table that says where each image begins.
 """
 
 import hashlib
@@ -31,10 +31,10 @@ class CachedBirds(BirdsFolder):
     """A :class:`BirdsFolder` that decodes every photograph once, and then never again.
 
     ``dataset[i, draw]`` is the same to the last bit. The cache lies in a folder whose name is a
-    digest of every photograph's bytes, the boxes and the sizes, so that nothing can go stale: a
-    changed photograph is another cache. It is built in a temporary folder and renamed when it is
-    complete. It takes 3 bytes a pixel: at 128 pixels about 70 kB for a crop (152 pixels wide), and
-    90 kB for the whole image of a photograph of 4:3.
+    digest of every photograph's bytes, the boxes and the sizes, so that a cache is never out of
+    date: a changed photograph gets another cache. It is built in a temporary folder and renamed
+    when it is complete. It takes 3 bytes a pixel: at 128 pixels about 70 kB for a crop (152 pixels
+    wide), and 90 kB for the whole image of a photograph of 4:3.
 
     Args:
         root, options: see :class:`BirdsFolder`.

@@ -1,7 +1,7 @@
 """Every problem of a folder of photographs in one pass: ``python -m finegan_lib check FOLDER``.
 
-The rules are those of :mod:`finegan_lib.data.lists`, called with a report that goes on. What each
-input comes to, by the test of its name in ``tests/data/test_check.py``:
+The rules are those of :mod:`finegan_lib.data.lists`, called with a report that goes on. The outcome
+of each input, which the test of its name in ``tests/data/test_check.py`` checks:
 
 ====================================== ========= ===================================================
 input                                  outcome   how
@@ -151,7 +151,7 @@ def report_text(result: dict, most: int = 200) -> str:
 
     Args:
         result: of :func:`check_folder`.
-        most: findings shown of each outcome; what is merely unusual is only counted.
+        most: findings shown of each outcome; findings that are merely unusual are only counted.
     """
     lines = []
     for outcome in ("refused", "repaired"):

@@ -3,8 +3,8 @@
 The photographs are hard links, or copies where the disk has none: the originals never change, and
 only :mod:`~finegan_lib.data.subset` writes other pixels, where the user asks for smaller ones. (A
 hard link is the same file under a second name: do not paint in it.)
-``manifest.json`` records every list's SHA-256 and every image's size, so that a look tells whether
-the folder is whole; it does not see a byte changed within an image, for which there is ``check``.
+``manifest.json`` records every list's SHA-256 and every image's size, so that a quick look shows
+whether the folder is whole. It does not find a changed byte within an image; ``check`` does.
 """
 
 import hashlib
@@ -66,7 +66,7 @@ def write_cub_folder(
 
     Raises:
         InputError: if more photographs are refused than may be left out (all are named), if the
-            folder exists, or if the disk will not take it.
+            folder exists, or if the disk is full or cannot be written.
     """
     target = Path(target)
     rows, sizes, refused, notes = _usable(collection, decode, centre, progress)
@@ -210,7 +210,7 @@ def upright(photo, header, centre: float) -> tuple:
     stored_size = header.size[::-1] if header.orientation >= 5 else header.size
     stored = photo.stored
     if photo.frame in (stored_size, header.size) and stored_size != header.size:
-        stored = photo.frame == stored_size  # the size that the boxes were drawn in tells it
+        stored = photo.frame == stored_size  # the size in which the boxes were drawn shows it
     size = stored_size if stored else header.size
     across, down = (a / b for a, b in zip(size, photo.frame or size, strict=True))
     x1, y1, x2, y2 = photo.box

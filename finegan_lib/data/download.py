@@ -37,7 +37,8 @@ class Patience:
 
     Attributes:
         timeout: seconds without an answer, or with less than a kilobyte, that end one attempt.
-        attempts: in a row that bring less than a kilobyte of new bytes, before giving up.
+        attempts: the download fails after so many attempts in a row that each bring less than a
+            kilobyte.
         wait: seconds before the second attempt; doubled each time, at most a minute.
     """
 
@@ -57,7 +58,7 @@ _BROKEN = (
 
 
 class _Interrupted(Exception):
-    """An attempt failed in a way that another may mend."""
+    """An attempt failed, but another one may succeed."""
 
     def __init__(self, reason, wait=None):
         super().__init__(reason)
@@ -85,13 +86,14 @@ def download(
         path: where to put it; its folder is made.
         size: in bytes, if known.
         checksums: {hashlib's name of the kind: hexadecimal digest}. Without any, the SHA-256 of the
-            first download is recorded in ``NAME.sha256`` and later downloads are held against it.
+            first download is recorded in ``NAME.sha256`` and later downloads are compared with it.
         patience: time-outs and attempts; by default those of :class:`Patience`.
         progress: show a progress bar.
 
     Raises:
         InputError: if no address gives the file, if what it gives is not the file that was
-            published, or if the disk will not take it. A part that may be continued is kept.
+            published, or if the disk is full or cannot be written. A part that may be continued is
+            kept.
     """
     path, checksums = Path(path), dict(checksums or {})
     urls = [urls] if isinstance(urls, str) else list(urls)

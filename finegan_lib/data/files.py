@@ -16,7 +16,7 @@ from ..base.files import cache_folder, disk_errors
 
 @contextmanager
 def scratch_folder(target):
-    """An empty folder beside ``target``, under a hidden name, that is gone afterwards.
+    """An empty folder beside ``target``, under a hidden name, that is removed afterwards.
 
     The next process that works here removes the folder of a killed process.
 
@@ -38,7 +38,7 @@ def scratch_folder(target):
 
 @contextmanager
 def new_folder(target):
-    """An empty folder that becomes ``target`` when the body has ended well, and is gone otherwise.
+    """An empty folder that becomes ``target`` if the body ends without an error, else is removed.
 
     Nobody ever sees a half-filled ``target``.
 
@@ -73,8 +73,8 @@ def cache_folder_for(name: str, cache_dir=None) -> Path:
 def fill_cache(folder: Path, fill, intact) -> None:
     """Fill a cache's folder, whole or not at all.
 
-    It is filled under another name beside it and renamed: what is interrupted leaves no half-filled
-    cache, and of two processes that fill one at once the second to finish keeps the first one's.
+    It is filled under another name beside it and renamed. An interruption leaves no half-filled
+    cache. If two processes fill one at once, the second to finish keeps the first one's.
 
     Args:
         folder: the cache.
@@ -120,7 +120,7 @@ def make_writable(folder: Path) -> None:
 
 
 def _remove_old_leftovers(folder, older_than=24 * 3600):
-    """Deletes what a killed process left behind, but nothing that may still be being filled."""
+    """Deletes what a killed process left behind, but nothing that a process may still fill."""
     for path in folder.glob("*.tmp-*"):
         files = [path, *path.glob("*")] if path.is_dir() else [path]
         if time.time() - max(file.stat().st_mtime for file in files) > older_than:
@@ -141,7 +141,7 @@ def byte_bar(total: int | None, doing: str, progress: bool) -> tqdm:
 
 def _alive(pid):
     if os.name != "posix":
-        return True  # there, the question itself would end the process
+        return True  # on Windows, os.kill(pid, 0) would end the process
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -152,5 +152,5 @@ def _alive(pid):
 
 
 def printable(text: str) -> str:
-    """The text with whatever cannot be written as UTF-8 (bytes of foreign file names) escaped."""
+    """The text, with everything escaped that UTF-8 cannot hold (bytes of foreign file names)."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

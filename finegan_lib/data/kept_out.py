@@ -1,4 +1,4 @@
-"""Photographs that are kept out of the training, to see whether D learns the others by heart."""
+"""Photographs that are kept out of the training, to see whether D memorises the others."""
 
 import hashlib
 
@@ -10,8 +10,8 @@ from ..base.errors import InputError
 def is_kept_out(name: str, share: float) -> bool:
     """Whether the photograph with this file name is kept out, if ``share`` of them are.
 
-    The rule looks at the name alone, without its folder: the same photographs are kept out in
-    every run, on every machine, and whatever else lies in the folder.
+    The rule looks at the name alone, without its folder: the same photographs are kept out in every
+    run, on every machine, and with any other files in the folder.
 
     Args:
         name: such as "Laysan_Albatross_0002_1027.jpg".

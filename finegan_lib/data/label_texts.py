@@ -95,7 +95,7 @@ def yolo_entries(source: Source) -> Iterator[Entry]:
 
     def read(fields, where, name, beside):
         kind, *numbers = (number(field) for field in fields)
-        if len(numbers) in (4, 5):  # the fifth says how sure a network was
+        if len(numbers) in (4, 5):  # the fifth is a network's confidence
             x, y, w, h = numbers[:4]
             box = x - w / 2, y - h / 2, x + w / 2, y + h / 2
         elif len(numbers) >= 6 and len(numbers) % 2 == 0:

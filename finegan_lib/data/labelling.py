@@ -112,7 +112,7 @@ def _label_studio_rows(table):
 
 
 def _label_studio_names(task):
-    """What a task may call its picture: its address, the file of it, and that as uploaded."""
+    """The names that a task may give its picture: its address, its file's, its upload's."""
     data = task.get("data", task)
     text = data.get("image") or data.get("img") or data.get("image_url")
     if not text:

@@ -3,7 +3,7 @@
 Every function here reads annotations, finds the images, and returns a :class:`Collection` with one
 box per image: x1, y1, x2, y2 in pixels of the **upright** image, which is what
 :class:`~finegan_lib.data.folder.BirdsFolder` reads. The publishers measured their boxes in the
-pixels of the file as it is stored, so boxes of images that EXIF data turn are turned along.
+pixels of the file as it is stored, so the box of an image that EXIF data turn is turned with it.
 
 Where a picture holds several objects, it keeps the largest box. The others then count as background
 of that picture: a limit of FineGAN's one box per image, and counted in the notes.
@@ -67,7 +67,7 @@ class Collection:
         layout: what the boxes were recognised as, and where they are; "" for a published set.
         sources: the files of the boxes.
         unused: {why: number} of files that are not used.
-        doubtful: whether the boxes may be no pixels at all, for all that their files say.
+        doubtful: whether the boxes may be in another unit than pixels; their files do not say.
         class_ids: the publisher's identifiers of the classes, or None.
     """
 

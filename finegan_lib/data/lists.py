@@ -105,8 +105,8 @@ def check_folder_files(root, report) -> bool:
 def lines(path, n_fields, meaning, report):
     """Yields (where, fields) for each line that is not empty; ``where`` names file and line.
 
-    The first field is an id (:func:`id_of`), the last may contain spaces. Lines end as bytes do,
-    so that no letter of a name ends one.
+    The first field is an id (:func:`id_of`), the last may contain spaces. The bytes are split into
+    lines, so that no letter of a name ends a line.
     """
     try:
         raw_lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").splitlines()

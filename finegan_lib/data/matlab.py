@@ -1,7 +1,7 @@
 """Matlab files of strangers.
 
 scipy's reader is compiled code, which damaged files can bring down together with the process that
-it runs in. So it runs in one of its own, and a crash there is an error like any other here.
+it runs in. Therefore it runs in a process of its own, and a crash there is an ordinary error here.
 """
 
 import json

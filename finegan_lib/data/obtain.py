@@ -111,7 +111,7 @@ def obtain(
 
 
 def _recognise(given, source, origin, progress):
-    """Whether all archives that were given are the published ones; says so of each."""
+    """Whether all archives that were given are the published ones; prints it for each."""
     published = {archive.name: archive for archive in source.archives}
     recognised = []
     for path in given:
@@ -223,7 +223,7 @@ def _parser(key, source):
     if not source.manual:
         parser.add_argument("--timeout", type=float, default=30, help="seconds without an answer")
         parser.add_argument(
-            "--attempts", type=int, default=6, help="in a row that bring next to nothing"
+            "--attempts", type=int, default=6, help="attempts in a row that bring next to nothing"
         )
     part = parser.add_argument_group("a part of it")
     choice = part.add_mutually_exclusive_group()

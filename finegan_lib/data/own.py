@@ -3,7 +3,7 @@
 :func:`read_own` lists the pictures (:mod:`.pictures`), recognises the boxes (:mod:`.boxes`), and
 brings the two together. A name fits a picture by its path; else by the end of its path, where that
 is clear, so that addresses of another computer, separators, capital letters, forms of Unicode and
-endings may differ. Whatever is not used is counted, with its reason.
+endings may differ. Everything that is not used is counted, with its reason.
 """
 
 import difflib
@@ -46,9 +46,9 @@ def read_own(
     picture, ``centre`` of its width and of its height.
     Training then works as usual: the child discriminator sees the middle, and what is outside it
     passes for background. With the default, 5 to 7 of 10 windows at the paper's scale hold patches
-    of it, so hardly a batch is without. It holds for photographs with the object in the middle and
-    room around it. Where the object reaches further, its edges are taught as background, and the
-    background network learns to paint them: then draw boxes.
+    of it, so almost every batch has some. This works for photographs with the object in the middle
+    and room around it. Where the object reaches further, its edges are taught as background, and
+    the background network learns to paint them: then draw boxes.
 
     Args:
         folder: images, in subfolders or not.
@@ -170,7 +170,7 @@ class _Names:
             self.relative.setdefault(in_one_form(name), file)
 
     def match(self, asked) -> dict:
-        """{(names, beside): :class:`_Match`}; each picture is claimed by the surest name alone."""
+        """{(names, beside): :class:`_Match`}; each picture goes to the surest name alone."""
         asked = list(dict.fromkeys(asked))
         found = {key: match for key in asked if (match := self._by_path(*key))}
         claimed = {match.file for match in found.values()}
@@ -181,7 +181,7 @@ class _Names:
         return found
 
     def _by_path(self, names, beside):
-        """The picture at that very path; nothing (but sure) if a file is there that is not ours."""
+        """The picture at exactly that path. A file outside the folder: a match without one."""
         for name in names:
             plain = os.path.normpath(in_one_form(name)).replace(os.sep, "/")
             for text in (name, plain):
@@ -203,7 +203,7 @@ class _Names:
         return None
 
     def _by_end(self, names, claimed, users):
-        """The one picture whose path ends as the name does, as far back as the two agree."""
+        """The one picture that shares the end of its path with the name: the longest such end."""
         for name in names:
             for tail in _tails(name):
                 files = self.tails.get(tail, set()) - claimed
@@ -365,7 +365,7 @@ def classes_and_splits(names) -> dict:
             if place != level and word.lower() not in IMAGE_FOLDERS
         ]
         found[name] = kept, split
-    # The folder that holds all the classes is none.
+    # The folder that holds all the classes is no class.
     least = min((len(kept) for kept, _ in found.values()), default=0)
     words = zip(*(kept for kept, _ in found.values()), strict=False)
     same = [len(set(level)) == 1 for level in words][: max(0, least - 1)]

@@ -3,7 +3,7 @@
 :func:`list_pictures` walks a folder. :func:`read_header` and :func:`read_rgb` open a file, upright
 and in RGB. JPEG (also under ``.jfif``), PNG, GIF, BMP, WebP, TIFF and PPM are always read. AVIF
 needs a Pillow that has it (11.3 or newer), HEIC the optional package ``pillow-heif``
-(``pip install 'finegan-lib[heic]'``). What a file is, its first bytes say, not its ending.
+(``pip install 'finegan-lib[heic]'``). A file's first bytes say what it is, not its ending.
 """
 
 import functools
@@ -316,7 +316,7 @@ def _open(path):
 
 
 def _header(path, image, where):
-    # First of all: to find EXIF data, Pillow decodes some kinds of file whole.
+    # This check comes first: to find EXIF data, Pillow decodes some kinds of file whole.
     check_size_and_mode(path, image, where)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damaged EXIF data: the image counts as upright

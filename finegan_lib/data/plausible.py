@@ -18,15 +18,15 @@ LARGE_SIDE = 200
 def are_shares(boxes) -> bool:
     """Whether boxes x1, y1, x2, y2 are shares of their images: all lie between 0 and 1, or nearly.
 
-    One box alone may be a pixel's; all of a file's are not. A box that was turned or enlarged by a
-    program may reach a little beyond its image.
+    One box alone may hold a single pixel, but not every box of a file does. A box that was turned
+    or enlarged by a program may reach a little beyond its image.
     """
     boxes = list(boxes)
     return bool(boxes) and all(-0.5 <= number <= 1.5 for box in boxes for number in box)
 
 
 def is_like_a_share(box) -> bool:
-    """Whether a box in pixels lies within the first one, as none is drawn but shares do."""
+    """Whether a box in pixels lies within the first pixel. Shares do; no drawn box does."""
     return are_shares([box]) and not all(float(number).is_integer() for number in box)
 
 
@@ -85,7 +85,7 @@ def box_in_window(box, size, resized, window, flip):
 
 # ------------------------------------------------------------------- what D_b finds to learn from
 
-# Below this share of windows with a background patch, D_b's real images are next to none.
+# Below this share of windows with a background patch, D_b has almost no real images.
 ENOUGH_BACKGROUND = 0.1
 TOLD_SIZES = (32, 64, 128)
 

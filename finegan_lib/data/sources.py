@@ -46,7 +46,7 @@ class Source:
         homepage: of its authors.
         terms: of use, shown before anything is fetched.
         cite: the publication.
-        manual: how to come by the archives where there is no address; "" otherwise.
+        manual: how to get the archives where there is no address; "" otherwise.
         called: what its classes are called; the option that chooses some of them has this name.
         groups: {name: identifiers of classes} of parts that have a name of their own.
     """

@@ -76,7 +76,7 @@ class Subset:
             progress: show a progress bar.
 
         Raises:
-            InputError: for a class that does not exist, or if the disk will not take a file.
+            InputError: for a class that does not exist, or if the disk cannot take a file.
         """
         if self.classes:
             collection = choose_classes(collection, self.classes)
@@ -178,8 +178,8 @@ def shrink(collection: Collection, size: int, folder, progress: bool = True) -> 
         progress: show a progress bar.
 
     Raises:
-        InputError: if the disk will not take a copy. A photograph that cannot be read is passed on
-            as it is: :func:`~finegan_lib.data.cub_folder.write_cub_folder` has rules for those.
+        InputError: if the disk cannot take a copy. A photograph that cannot be read is passed on as
+            it is: :func:`~finegan_lib.data.cub_folder.write_cub_folder` has rules for those.
     """
     photos, n_shrunk = [], 0
     for photo in tqdm(collection.photos, desc="shrinking", unit="img", disable=not progress):

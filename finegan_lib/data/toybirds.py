@@ -46,7 +46,7 @@ def scene_size(image_size):
 
     With it a pixel of the whole image covers as much as one of the child crop, 1.2 · 1/3 · 5/2 = 1.
     So a texture looks the same to the background discriminator, which sees windows, and to the
-    child discriminator, which sees crops; else no background could please both.
+    child discriminator, which sees crops; otherwise no background could match both.
     """
     return 5 * image_size // 2
 
@@ -68,7 +68,7 @@ class ToyBirds(Dataset):
         n_parents, n_children: sizes of an equal hierarchy; ignored if ``hierarchy`` is given.
         hierarchy: any ``CodeHierarchy`` with at most 40 parents.
         n_backgrounds: background families that appear, at most 10.
-        seed: another seed, another world of pictures (of the same birds).
+        seed: another seed gives other pictures of the same birds.
         cache_dir: where the drawn pictures are kept; by default the environment variable
             FINEGAN_CACHE, or else ``~/.cache/finegan_lib``.
         progress: show a progress bar while drawing.

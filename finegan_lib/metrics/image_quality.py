@@ -270,8 +270,7 @@ def compare_statistics(real: Statistics, fake: Statistics, *, splits=10, seed=0)
 
 
 def scores_among(values: dict) -> dict:
-    """The entries that belong to :data:`METRICS`: scores and deviations, then controls.
-    """
+    """The entries that belong to :data:`METRICS`: scores and deviations, then controls."""
     names = [name for metric in METRICS for name in (metric.key, f"{metric.key}_sd")]
     names += [metric.control_key for metric in METRICS]
     return {name: values[name] for name in names if name in values}
