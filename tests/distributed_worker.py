@@ -65,7 +65,7 @@ def told(folder):
 
 
 def slow(folder):
-    """Training that says when it is in its third step, and takes its time from there on."""
+    """Training that says when it is in its third step, and is slow from there on."""
 
     def slowly(n):
         if n == 3:

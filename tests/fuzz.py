@@ -1,4 +1,4 @@
-"""Can any file make a reader stumble? Whatever it holds, it is read or refused with an InputError.
+"""Can any file make a reader fail? Every file must be read, or refused with an InputError.
 
 ``python tests/fuzz.py [--engine hypothesis|atheris|both] [--inputs 100000] [--seed 0]``
 

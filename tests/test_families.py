@@ -1,4 +1,4 @@
-"""A family of its own, a network and a step and nothing else, goes wherever the others go."""
+"""A new family needs a network and a step, nothing else, and appears wherever the others do."""
 
 import dataclasses
 import json

@@ -29,7 +29,7 @@ def test_any_bytes_are_read_or_refused(make, tmp_path, monkeypatch):
 
 @pytest.mark.filterwarnings("ignore:.*boxes reach beyond", "ignore:Non-unique cell id")
 def test_examples_are_read(tmp_path):
-    """So that the damage starts from something that gets far."""
+    """So that the damage starts from a file that is read almost to the end."""
     for target in fuzz.all_targets(tmp_path):
         target.read(target.examples[0])
 

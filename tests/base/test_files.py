@@ -1,4 +1,4 @@
-"""What is said of a full disk, everywhere in the same words."""
+"""The message about a full disk is the same everywhere."""
 
 import errno
 import shutil

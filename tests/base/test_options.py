@@ -149,7 +149,7 @@ def test_an_ending_that_fits_or_none_is_taken(name):
     ],
 )
 def test_no_command_writes_another_format_than_the_name_says(arguments, capsys):
-    """It says so before it works, and names the endings that fit."""
+    """The command fails before it starts to work, and names the endings that fit."""
     from finegan_lib.__main__ import main
 
     with pytest.raises(SystemExit) as end:
@@ -171,7 +171,7 @@ def test_no_command_writes_another_format_than_the_name_says(arguments, capsys):
     ],
 )
 def test_no_folder_is_named_like_a_file(arguments, capsys):
-    """Before it works; a folder that is there already may be named so."""
+    """The command fails before it starts to work; an existing folder may have such a name."""
     from finegan_lib.__main__ import main
 
     with pytest.raises(SystemExit) as end:

@@ -1,8 +1,9 @@
 """The page that mixes birds, in a real browser: from a server and from the disk.
 
 Needs Chromium (``apt-get install chromium``), npm, and websocket-client, which JupyterLab brings
-along; run only with FINEGAN_BROWSER=1. Screenshots and times: runs/browser/. A time is reported,
-and decides nothing: it is the machine's. FINEGAN_PAGE names a page that is built already.
+along; run only with FINEGAN_BROWSER=1. Screenshots and times: runs/browser/. Times are reported,
+but no test depends on them: they differ between machines. FINEGAN_PAGE names a page that is built
+already.
 """
 
 import base64

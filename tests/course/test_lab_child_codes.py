@@ -111,7 +111,7 @@ def test_routes_follow_the_equations():
 
 
 def test_the_routes_say_what_a_real_update_moves(system):
-    """The table is made of losses written down anew; the system's own updates must agree."""
+    """The table is made of losses that are written again; the system's own updates must agree."""
     terms, _, table = child_lab.tiny_routes()
     parts = child_lab.parts_of(system)
     learns = dict(zip(terms, table == LEARNS, strict=True))

@@ -89,7 +89,7 @@ def test_another_child_and_nothing_else():
 
 
 def test_mixtures_are_compared_with_their_givers(generator, monkeypatch):
-    """With judges that tell only the first giver as the mixture, only the shape comes over."""
+    """With judges that take the mixture for the first giver, only the shape is transferred."""
     torch.manual_seed(0)
     judges = Judges(JudgesConfig(n_parents=2, n_children=4)).eval()
     givers = []

@@ -1,4 +1,4 @@
-"""Sliders: each value has a picture of its own; where nobody can move it, nothing is shown."""
+"""Sliders: each value has a picture of its own; a slider that nobody can move is not shown."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Archives that are whole, damaged, or out to harm."""
+"""Archives that are whole, damaged or hostile."""
 
 import io
 import os
@@ -154,7 +154,7 @@ def test_an_archive_cut_anywhere(small, tmp_path, kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_flipped_bit_is_noticed_or_does_no_harm(small, tmp_path, kind):
-    """gzip and zip have checksums of the contents. A tar has none: the download's sees to it."""
+    """gzip and zip have checksums of the contents. A tar has none: see the download's."""
     data = bytearray(pack(small, kind, FILES))
     whole = {name.removeprefix("./"): text for name, text in FILES.items()}
     for place in range(0, len(data), max(1, len(data) // 60)):

@@ -22,7 +22,7 @@ KEYS = [(i, draw) for draw in range(8) for i in range(3)]
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three photographs of noise, in which every pixel is another one."""
+    """Three photographs of noise, in which every pixel differs."""
     root, rng = tmp_path / "birds", np.random.default_rng(0)
     (root / "images").mkdir(parents=True)
     lines = []

@@ -48,7 +48,7 @@ def set_line(root, name, number, line):
 
 
 def outcomes(result):
-    """{(outcome, rule, file line)} of what was found, but for the lone class of every folder."""
+    """{(outcome, rule, file line)} of what was found, except for the lone class of every folder."""
     found = set()
     for finding in result["findings"]:
         if finding["rule"] == "classes have one image":
@@ -70,7 +70,7 @@ def read_all(root):
 
 
 def agree(root, outcome, rule, where, n=1):
-    """Checker and reader come to the same; the finding names file and line."""
+    """Checker and reader agree; the finding names file and line."""
     result = check_folder(root)
     expected = {(outcome, rule, where)} if rule else set()
     assert outcomes(result) == expected
@@ -156,7 +156,7 @@ def test_twenty_thousand_pixels(folder):
 
 
 def test_too_many_pixels(folder, monkeypatch):
-    """From the header alone: the bytes after it never come to be decoded."""
+    """From the header alone: the bytes after it are never decoded."""
     for width, height in [(20_000, 20_000), (11_000, 11_000)]:
         data = bytearray((folder / "images" / "b.png").read_bytes())
         data[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")

@@ -91,7 +91,7 @@ def test_boxes_turn_with_their_images(small, tmp_path, orientation):
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
 @pytest.mark.parametrize("kind", ["csv stored", "csv", "coco stored", "coco"])
 def test_own_boxes_of_turned_photographs(small, tmp_path, orientation, kind):
-    """A CSV says by an option which pixels it means; COCO's sizes tell, where they differ."""
+    """An option says which pixels a CSV means; COCO's sizes show it where they differ."""
     from PIL import Image
 
     small.write_files(

@@ -1,7 +1,7 @@
 """data_scripts/ end to end: archives on a faulty server, or in the user's hands, to BirdsFolder.
 
 The archives have each data set's original layout; every picture has a red rectangle in its box, so
-that the boxes that come out are held against pixels.
+that the resulting boxes are compared with pixels.
 """
 
 import hashlib
@@ -156,7 +156,7 @@ FAULTS = {
 def test_a_correct_data_set_or_a_clear_error(
     publish, server, small, tmp_path, capsys, sleeps, fault, key
 ):
-    """Never a half-extracted folder taken for whole; and the next, undisturbed run succeeds."""
+    """A half-extracted folder never counts as whole, and the next undisturbed run succeeds."""
     archives = {"CUB_200_2011.tgz": small.cub_files()} if key == "cub" else small.dogs_files()
     archives.pop("lists.tar", None)  # whose Matlab files take a second each to read
     source = publish(key, archives)
@@ -183,7 +183,7 @@ def test_a_correct_data_set_or_a_clear_error(
 def test_archives_that_are_published_but_unusable(
     publish, server, small, tmp_path, capsys, monkeypatch, harm
 ):
-    """The checksum agrees, and still nothing harmful or half comes out."""
+    """The checksum agrees, but nothing harmful and nothing incomplete is written."""
     files = small.cub_files()
     if harm == "escapes":
         files["../../escaped.txt"] = b"!"

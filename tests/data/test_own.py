@@ -137,7 +137,7 @@ def test_what_differs_is_named(given, found, said):
 
 
 def test_shares_are_recognised_wherever_they_come_from(tmp_path, capsys):
-    """CSV, COCO and CUB's own lists: box 80, 60, 240, 180 of 320 x 240, and it is said."""
+    """CSV, COCO and CUB's own lists: box 80, 60, 240, 180 of 320 x 240; a note says it."""
     lists = {"images.txt": "1 a.jpg\n2 b.jpg\n"}
     lists["bounding_boxes.txt"] = "1 .25 .25 .5 .5\n2 .25 .25 .5 .5\n"
     root = fill(tmp_path / "cub", lists | {f"images/{n}.jpg": jpeg() for n in "ab"})

@@ -1,4 +1,4 @@
-"""A number of children without labels: where it is known, it is found."""
+"""A number of children without labels: the method finds the known number."""
 
 import json
 import math

@@ -15,7 +15,7 @@ from finegan_lib.metrics.clustering import agreement, ami
 
 
 def test_dice_at_the_size_of_cub():
-    """With 200 classes of 11,788 images, labels that know nothing get an NMI of about .26."""
+    """With 200 classes of 11,788 images, random labels get an NMI of about .26."""
     found = chance_scores(equal_sizes(11788, 200), draws=1, full=False)
     assert found["nmi_arithmetic"] == pytest.approx(0.265, abs=0.005)
     assert found["accuracy"] == pytest.approx(0.042, abs=0.003)

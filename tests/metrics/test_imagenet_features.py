@@ -1,4 +1,4 @@
-"""The pretrained network: its packages, its digest, and that it sees birds as birds."""
+"""The pretrained network: its packages, its digest, and that it classifies birds as birds."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""A metric of its own, a function and a row and nothing else, goes wherever the others go."""
+"""A new metric needs a function and a row, nothing else, and appears wherever the others do."""
 
 import json
 from dataclasses import asdict

@@ -61,7 +61,7 @@ def test_perfect_codes_score_one():
 
 
 def test_a_rotation_scores_low():
-    """Two numbers, turned by 45 degrees: both codes know as much of both factors."""
+    """Two numbers, turned by 45 degrees: both codes have equal information about both factors."""
     rng = np.random.default_rng(0)
     u, v = rng.uniform(-1, 1, (2, 4000))
     turned, factors = {"a": u + v, "b": u - v}, {"u": u, "v": v}

@@ -181,7 +181,7 @@ def test_the_sets_own_classifier_is_trained_once(folder, monkeypatch):
 
 
 def test_discovery_by_hand():
-    """Features that are the class, but for the kept-out ones, which say nothing."""
+    """Features that equal the class; those of kept-out photographs have no information."""
     labels = np.repeat(np.arange(5), 40)
     kept = np.arange(200) % 8 == 0
     features = np.eye(5)[labels] + 0.01 * np.random.default_rng(0).normal(size=(200, 5))

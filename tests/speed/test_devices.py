@@ -365,7 +365,7 @@ class Recorded(torch.utils._python_dispatch.TorchDispatchMode):
 
 
 def test_a_step_asks_apples_gpus_for_nothing_that_cannot_be():
-    """No float64; and what stands on the list of fallbacks is what steps do ask for."""
+    """No float64; and the steps really use what is on the list of fallbacks."""
     model = dataclasses.replace(MODEL, view=True)
     recipe = dataclasses.replace(TOY.recipe, code_affine=0.1)
     torch.manual_seed(0)

@@ -142,7 +142,7 @@ def test_a_killed_process_ends_the_run_and_leaves_the_checkpoint(tmp_path):
 
 
 def test_a_signal_to_one_process_stops_all_after_the_same_step(tmp_path):
-    """Both say so; and the run goes on as if nothing had been."""
+    """Both say so; and the run goes on as if nothing had happened."""
     (tmp_path / "command.txt").write_text(COMMAND)
     (first, second) = in_two_processes("told", tmp_path)
     assert (first[0], second[0]) == (143, 143)
@@ -254,7 +254,7 @@ def test_uneven_shares_and_other_families_are_refused(second_of_two):
     ],
 )
 def test_processes_that_do_not_meet_are_told_so(tmp_path, address, says):
-    """One of two starts alone: it says what is wrong and how to start both, and waits no longer."""
+    """One of two starts alone: it says what is wrong and how to start both, and stops waiting."""
     (tmp_path / "command.txt").write_text(COMMAND)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

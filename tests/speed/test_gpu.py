@@ -50,7 +50,9 @@ def some_steps(n=8, device=GPU, recipe=RECIPE, **options):
 
 
 def test_a_recorded_step_is_the_step():
-    """Other batches, codes, noise, step sizes in every step: a replay must not keep the first."""
+    """Other batches, codes, noise, step sizes in every step: a replay must not reuse the first
+    ones.
+    """
     expected, plain = some_steps(cuda_graphs="no")
     got, recorded = some_steps()
     assert recorded.learn.graph is not None

@@ -208,7 +208,7 @@ def test_all_switches_together_train_every_family(model, precision):
 
 
 def test_without_switches_nothing_is_drawn_and_nothing_changes():
-    """The presets that were there train as before: not one random number more."""
+    """The earlier presets train as before: they draw not one random number more."""
     system = FineGANSystem(FINEGAN, Recipe())
     images, rng = torch.rand(4, 3, 32, 32), seeded()
     assert torch.equal(shown_to_d(system, images, rng), images)

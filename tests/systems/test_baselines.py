@@ -180,7 +180,7 @@ def test_one_step_moves_every_network(family):
 
 
 def test_the_code_loss_trains_generator_and_code_head_but_not_the_trunk():
-    """The same step with and without it: the trunk and real/fake head do not notice."""
+    """The same step with and without it: the trunk and real/fake head stay equal."""
     off = one_step(run_of("infogan_baseline"), information_weight=0.0)
     on = one_step(run_of("infogan_baseline"), information_weight=5.0)
     for name in on[1]:

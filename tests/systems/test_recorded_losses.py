@@ -1,4 +1,4 @@
-"""The paper's recipe gives the losses that it gave before its step was written anew."""
+"""The paper's recipe gives the same losses as before its step was rewritten."""
 
 import dataclasses
 

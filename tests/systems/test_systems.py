@@ -463,7 +463,7 @@ def test_infogan_step_changes_everything(n_continuous):
 
 
 def test_posterior_never_trains_the_trunk():
-    """Whatever weight the information has: trunk and real/fake head go the same way."""
+    """For any weight of the information, trunk and real/fake head change in the same way."""
     trained = []
     for weight in (0.0, 100.0):
         system = infogan(Recipe(information_weight=weight))

@@ -1,4 +1,4 @@
-"""Generators out of files, and what is made of them: samples, the demo, the doctor's look."""
+"""Generators out of files, and their uses: samples, the demo, the doctor's look."""
 
 import csv
 import dataclasses
@@ -197,7 +197,9 @@ def test_samples_are_not_written_over_anything(runs, tmp_path):
 
 @pytest.fixture
 def quick(tmp_path, monkeypatch):
-    """Untrained judges and tiny settings: the scores mean nothing, their path is the real one."""
+    """Untrained judges and tiny settings: the scores mean nothing, but the code path is the real
+    one.
+    """
     weights = tmp_path / "weights"
     torch.manual_seed(0)
     Judges(JudgesConfig(32, width=4), {"tilt_spread": 8.0}).save(weights / "judges_32.safetensors")

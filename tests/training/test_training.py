@@ -105,7 +105,7 @@ def flat(node, path=""):
 
 
 def differing(path_a, path_b):
-    """Paths of what two checkpoints have not in common, to the last bit."""
+    """Paths of the leaves in which two checkpoints differ, to the last bit."""
     a, b = (flat(load_checkpoint(path)[0]) for path in (path_a, path_b))
     assert a.keys() == b.keys()
     same = {k: a[k].equal(b[k]) if isinstance(a[k], torch.Tensor) else a[k] == b[k] for k in a}

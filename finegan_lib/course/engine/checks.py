@@ -1,6 +1,6 @@
 """The functions for a notebook: check an answer, show a hint, show the progress board.
 
-Nothing here raises on account of a student's answer, so a notebook always runs to its end.
+A student's answer never raises an error here, so a notebook always runs to its end.
 """
 
 from .exercises import (
@@ -46,7 +46,7 @@ def line(key: str, verdict: Verdict) -> str:
 
 
 def hint(key: str) -> None:
-    """Print the next hint for an exercise: a nudge first, nearly the answer last."""
+    """Print the next hint for an exercise: a small one first, nearly the answer last."""
     find_exercise(key)
     number = key.partition(".")[0]
     hints = lesson_hints(number).get(key, ())

@@ -63,7 +63,7 @@ def choose_revision() -> str:
 
 def _ask(*arguments):
     """What ``git ls-remote`` prints."""
-    quiet = os.environ | {"GIT_TERMINAL_PROMPT": "0"}  # no question for a password
+    quiet = os.environ | {"GIT_TERMINAL_PROMPT": "0"}  # never ask for a password
     try:
         done = subprocess.run(
             ["git", "ls-remote", *arguments],
@@ -110,8 +110,9 @@ def badge_cell(folder: str, lesson: str, picture: str = COLAB_BADGE) -> str:
 
     Args:
         folder, lesson: of the notebook.
-        picture: the badge's. A notebook takes Colab's own, because Colab, where most open it, shows
-            no picture of the repository; a page that is read elsewhere can take :data:`BADGE`.
+        picture: the badge's. A notebook uses Colab's own picture: most readers open it on Colab,
+            which shows no picture of the repository. A page that is read elsewhere can use
+            :data:`BADGE`.
     """
     where = repository().removeprefix("https://github.com/")
     link = f"https://colab.research.google.com/github/{where}/blob/{revision()}"

@@ -2,8 +2,8 @@
 
 Answers are found by name, wherever their cell stands. Each runs in a process of its own that knows
 neither the exercises nor their answers, fenced in (`observe`), with a time limit and without this
-process's environment. What it leaves is taken for nothing but data: it is read only if it is a
-small ordinary file of plain values, and judged here against answers that it never saw.
+process's environment. Its result is treated as data only. It is read only if it is a small ordinary
+file of plain values, and judged here against answers that the process never saw.
 """
 
 import io
@@ -28,7 +28,7 @@ from .observe import ERROR, LARGEST_FILE, STUB, VALUE
 from .statements import needed_for, top_level
 
 OBSERVER = Path(__file__).with_name("observe.py")
-# Of the environment, what an interpreter and its libraries need; no tokens, no passwords.
+# The environment variables that an interpreter and its libraries need; no tokens, no passwords.
 NEEDED = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "CONDA_PREFIX", "SYSTEMROOT")
 NEEDED += ("LANG", "LC_ALL", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
@@ -41,7 +41,7 @@ def compare(file, timeout: float = 60.0) -> list[tuple[Exercise, Verdict]]:
         timeout: seconds for each exercise.
 
     Raises:
-        InputError: if the file is no notebook, or of no lesson.
+        InputError: if the file is no notebook, or belongs to no lesson.
     """
     notebook = read(Path(file))
     try:
@@ -135,7 +135,7 @@ def observe_apart(exercise: Exercise, source: str, timeout: float) -> list[dict]
 def read_result(file: Path, cases: int) -> list[dict] | None:
     """What an observer wrote, or an error in its place; None if there is no file.
 
-    Nothing is believed of it: the file may have been written by the student's code.
+    Nothing in it is trusted, because the student's code may have written the file.
 
     Args:
         file: of torch.save.
@@ -193,7 +193,7 @@ def _is_plain(value) -> bool:
 
 
 def _end(process) -> None:
-    """End a process and whatever it has started."""
+    """End a process and all that it has started."""
     if hasattr(os, "killpg"):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)

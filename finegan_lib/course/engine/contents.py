@@ -5,7 +5,8 @@ A header, ``lesson:`` in the first lines of ``lesson.py``, states ``title`` (a w
 ``afterwards`` (what one can do then: "afterwards you can …"), ``t4_seconds`` (an estimate) and, if
 needed, ``extras`` (further packages for Colab). For the book it may state ``card`` (a part of the
 cell that draws the picture of its card; without it, the lesson's first picture), ``play`` (a figure
-of ``page/site/figures.js``, or "playground") and ``play_in`` (the section that the figure ends).
+of ``page/site/figures.js``, or "playground") and ``play_in`` (the section at whose end the figure
+stands).
 """
 
 import jupytext
@@ -74,7 +75,7 @@ def lessons_table(folder: str = "notebooks/") -> str:
 def with_table(page: str, folder: str = "notebooks/") -> str:
     """A page with the table of lessons, and the badge of the first, between their marks.
 
-    What a page has no marks for is left out.
+    A part for which a page has no marks is left out.
     """
     picture = BADGE.relative_to(ROOT).as_posix()
     first = badge_cell(folder.rstrip("/"), lesson_names()[0], picture)

@@ -164,9 +164,9 @@ class Build(Fill):
 
     Args:
         probe: name of a function in the lesson's ``lab.py``, ``probe(answer, *case)``. It returns
-            what it has seen, a dictionary of plain values from the coarse to the fine; the first
-            that differs from the solution's names itself in the message. It returns ``...`` for an
-            answer that does.
+            what it has seen, a dictionary of plain values from the coarse to the fine; the message
+            names the first that differs from the solution's. It returns ``...`` for an answer that
+            does.
         about: item of that dictionary → a sentence that is added to its message.
     """
 

@@ -18,9 +18,9 @@ FIGURES = SITE / "figures.html"
 FRONT = """\
 # FineGAN, the course
 
-How can a network that nobody ever told what a species is learn to paint a heron in striped plumage
+Nobody tells a network what a species is. How can it still learn to paint a heron in striped plumage
 before a sunset, and to change any one of the three without touching the others? The notebooks
-build the answer: a GAN, InfoGAN's bound, FineGAN's three stages, and what they are worth.
+build the answer: a GAN, InfoGAN's bound, FineGAN's three stages, and tests of what they are worth.
 
 ![Birds in three stages: a background, a shape, the shape's appearance](notebooks/stages.png)
 
@@ -142,7 +142,7 @@ def write_front_page(folder: Path, page: Path, pages: dict[str, list[str]]) -> N
 
 
 def best_figure(lesson: str) -> bytes:
-    """The PNG of a lesson's card: the first one from the cell on that its header names.
+    """The PNG of a lesson's card: the first one in or after the cell that its header names.
 
     Raises:
         InputError: if no such cell holds a picture.
@@ -165,7 +165,7 @@ def lesson_for_the_book(lesson: str, page: Path) -> nbformat.NotebookNode:
     """A rendered lesson with its figure to play with, and with the badge's picture beside it.
 
     Raises:
-        InputError: if the lesson has lost the section that the figure shall end.
+        InputError: if the lesson lacks the section at whose end the figure stands.
     """
     notebook = with_the_badge(ROOT / "notebooks" / f"{lesson}.ipynb")
     facts = lesson_facts(lesson)

@@ -141,7 +141,7 @@ def execute(notebook) -> float:
     """
     environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
     environment |= ONE_THREAD | {"CUDA_VISIBLE_DEVICES": "", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
-    environment["FINEGAN_STATIC"] = "1"  # no widgets: a rendered notebook cannot move them
+    environment["FINEGAN_STATIC"] = "1"  # no widgets: they do not work in a rendered notebook
     paths = [str(ROOT), environment.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     before = _children_seconds()

@@ -5,10 +5,10 @@ student's code never shares a process with the answers:
 
     python observe.py JOB RESULT
 
-JOB and RESULT are files of torch.save that are read with weights_only=True: data, never code. Run
-so, the student's code is fenced in (`fence`): it may write beside RESULT only, start no process,
-open no connection and read none of the worked answers. That is a fence, not a wall: it stops
-accidents and the usual tricks. A notebook that may be hostile belongs into a container.
+JOB and RESULT are files of torch.save that are read with weights_only=True: data, never code. When
+this file runs as a program, the student's code is fenced in (`fence`): it may write beside RESULT
+only, start no process, open no connection and read none of the worked answers. That is a fence, not
+a wall: it stops accidents and the usual tricks. Run a notebook that may be hostile in a container.
 """
 
 import copy
@@ -144,7 +144,7 @@ def fence(folder: str) -> None:
     Nor are the answers read: a lesson's ``lesson.py``, ``exercises.py`` and ``wrong.py``, and
     ``solutions/``.
     (Its laboratory is open: answers may need it.) Where the system has such limits, files and
-    memory are limited too. What is refused raises PermissionError in the code that tried.
+    memory are limited too. A refused action raises PermissionError in the code that tried it.
     """
     course = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
     lessons = os.path.join(course, "lessons") + os.sep

@@ -1,4 +1,4 @@
-"""The thread through the lessons: go on with the student's own part where it passes its check."""
+"""How lessons connect: a lesson uses the student's own part if that passes its check."""
 
 from pathlib import Path
 
@@ -37,11 +37,11 @@ def use(lesson: str, name: str, answer=None):
 def from_notebook(path: Path, name: str):
     """What a notebook defines under a name, with all that it needs; ``...`` if it does not."""
     try:
-        import nbformat  # wherever there are notebooks, but not a need of the library
+        import nbformat  # installed with notebooks; the library does not need it
 
         source = needed_for(name, top_level(nbformat.read(path, as_version=4)))
         return ... if source is None else define(source, name)
-    except (Exception, SystemExit):  # whatever a notebook half written may hold
+    except (Exception, SystemExit):  # a half-written notebook may hold anything
         return ...
 
 

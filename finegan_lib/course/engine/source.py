@@ -98,7 +98,7 @@ def _derive(cell, lesson: str, solved: bool):
 
 
 def without_hints(code: str) -> str:
-    """Code without its ``### HINT`` lines and what goes on with them."""
+    """Code without its ``### HINT`` lines and the lines that continue them."""
     return "\n".join(line for line in code.splitlines() if not re.match(r"\s*### (HINT |  )", line))
 
 

@@ -11,7 +11,7 @@ def top_level(notebook) -> list[ast.stmt]:
         if cell.cell_type != "code":
             continue
         lines = (
-            # Of a line with a magic its indentation stays: it may be all that an `if` holds.
+            # A line with a magic keeps its indentation: it may be the only line of an `if`.
             line[: len(line) - len(line.lstrip())] + "pass"
             if line.lstrip().startswith(("%", "!", "?"))
             else line
@@ -20,7 +20,7 @@ def top_level(notebook) -> list[ast.stmt]:
         try:
             statements += ast.parse("\n".join(lines)).body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
-            # A cell that is not Python hides nothing but itself.
+            # A cell that is not Python is left out; the others still count.
             continue
     return statements
 

@@ -26,7 +26,7 @@ from ..engine.colab import repository
 from .runtime import PAGE, NoRuntime, fetch_runtime
 
 SITE = PAGE / "site"
-# In the order in which they are read: each uses what the ones before it have put up.
+# In the order in which they are read: each uses what the earlier ones define.
 SCRIPTS = ("codes", "paint", "network", "mix_and_grid", "playground", "networks", "start")
 FIGURE_SCRIPTS = ("codes", "maths", "figures", "start")
 NETWORKS = {  # shipped name → title on the page; those whose weights are there are taken

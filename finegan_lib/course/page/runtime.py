@@ -20,7 +20,7 @@ SECONDS = 600
 
 
 class NoRuntime(InputError):
-    """The runtime cannot be had: no npm here, or no way to its registry."""
+    """The runtime is missing: npm is not installed, or cannot reach its registry."""
 
 
 def version() -> str:

@@ -55,7 +55,7 @@ globalThis.finegan ??= {}; // what all scripts of the page share; this one is th
     return `#network=${network}&c=${c}&p=${p}&b=${b}&z=${z.join(",")}&tied=${ties.join("")}`;
   }
 
-  /** The bird of an address, or null if it names none of the networks. What it leaves out: as the first bird's. */
+  /** The bird of an address, or null if it names none of the networks. Missing parts are the first bird's. */
   function fromAddress(address, networks) {
     const said = new URLSearchParams(address.replace(/^#/, ""));
     const network = networks.find((known) => known.name === said.get("network"));

@@ -119,7 +119,7 @@
     },
   };
 
-  /** Bring the figure in a box to life. */
+  /** Connect the figure in a box with its sliders. */
   function mount(box) {
     const inputs = [...box.querySelectorAll("input")];
     box.oninput = () => {

@@ -56,7 +56,7 @@
       return Object.assign(new Network(), { facts, ort, session, last: Promise.resolve() });
     }
 
-    /** Draw birds, after what was asked for before. Returns for each bird its stages by name:
+    /** Draw birds, after all earlier requests. Returns for each bird its stages by name:
      * {data: Float32Array, channels, size}, images in [-1, 1] and masks in [0, 1]. */
     draw(birds) {
       this.last = this.last.catch(() => null).then(() => this.drawNow(birds));

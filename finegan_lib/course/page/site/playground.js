@@ -50,7 +50,7 @@
       this.grid = new finegan.Grid(this, this.find(".fg-grid"));
     }
 
-    /** Show a bird. While one is being drawn, only the newest of those asked for waits. */
+    /** Show a bird. While one is being drawn, only the newest request waits. */
     show(bird) {
       this.bird = finegan.follow(this.facts, bird);
       this.settle();

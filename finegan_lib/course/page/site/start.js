@@ -1,4 +1,4 @@
-// Brings the page's parts to life when it has been read.
+// Starts the page's parts when the browser has read the page.
 "use strict";
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll(".finegan[data-figure]").forEach((box) => finegan.mount(box));
