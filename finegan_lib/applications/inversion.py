@@ -31,8 +31,8 @@ def invert(
 
     - with an encoder, those that it finds the likeliest: quick, and it knows every code;
     - else a search among ``pool`` random codes: for the background with the smallest mean of
-      abs(B − image), a distance that forgives a bird in the way; and for the ``candidates`` birds
-      that, laid over it, have the smallest mean (C − image)².
+      abs(B − image), a distance that a bird in front changes little; and for the ``candidates``
+      birds that, laid over it, have the smallest mean (C − image)².
 
     Then gradient descent (Adam) from each of them, on both z, since a one-hot code has no slope:
 

@@ -150,7 +150,7 @@ def from_dict(config_class, values: dict):
     for name, value in listed.items():
         if not _fits(value, hints[name]) or (choices[name] and value not in choices[name]):
             raise InputError(
-                f"{name} in a saved {config_class.__name__} has a value that cannot be",
+                f"{name} in a saved {config_class.__name__} has an impossible value",
                 seen=repr(value)[:60],
                 cure="The file was altered: use another one.",
             )

@@ -61,7 +61,7 @@ def quality(
 ) -> dict:
     """Train from nothing, once for each seed, and note when each score is reached and held.
 
-    What is done is kept in ``run``: a call that was stopped goes on where it stood.
+    Finished work is kept in ``run``, so a call that was stopped goes on from there.
 
     Args:
         seeds: of the trainings.
@@ -77,7 +77,7 @@ def quality(
         and, for the full and for the demo's targets, what :func:`reached` returns.
 
     Raises:
-        InputError: for settings that no preset has, or a folder with trainings of others.
+        InputError: for settings that no preset has, or a folder of other trainings.
     """
     config = configured(preset or OF_SIZE[image_size], image_size, settings)
     loop = dataclasses.replace(config.loop, steps=steps or config.loop.steps, minutes=0.0)

@@ -18,7 +18,7 @@ RECURRING = {
     "--only": {"nargs": "+", "default": [], "metavar": "NAME", "help": "these rows only"},
     "--out": {"type": folder_of, "metavar": "FOLDER", "help": "new folder"},
     "--seed": {"type": int, "default": 0, "help": "seed"},
-    "--seeds": {"type": int, "nargs": "+", "help": "of the trainings"},
+    "--seeds": {"type": int, "nargs": "+", "help": "seeds of the trainings"},
     "--steps": {"type": int, "help": "training steps"},
 }
 

@@ -30,7 +30,7 @@ def _add_cluster(commands) -> None:
     )
     recurring(parser, "--out", required=True, help="for the result")
     recurring(parser, "--image-size", default=64, help="pixels that the method sees")
-    recurring(parser, "--n-images", default=2000, help="of toybirds")
+    recurring(parser, "--n-images", default=2000, help="number of toybirds")
     recurring(parser, "--seed")
     recurring(parser, "--device")
 
@@ -66,7 +66,9 @@ def _add_choose(commands) -> None:
         "This needs a run with clearly more child codes than there can be children.",
         checkpoint=False,
     )
-    recurring(parser, "--checkpoint", required=True, help="of a run with too many children")
+    recurring(
+        parser, "--checkpoint", required=True, help="checkpoint of a run with too many children"
+    )
     recurring(parser, "--n-real", default=2000)
     recurring(parser, "--seed")
 
@@ -98,7 +100,7 @@ def _add_cover(commands) -> None:
         "--checkpoint",
         required=True,
         metavar="FILE",
-        help="of a FineGAN's run, or its folder",
+        help="checkpoint of a FineGAN's run, or the run's folder",
     )
     weights_file(parser, "new checkpoint")
     recurring(parser, "--n-real", default=3000, help="real images that are sorted")

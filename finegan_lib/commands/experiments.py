@@ -54,7 +54,7 @@ def _add_ablate(commands) -> None:
     )
     recurring(parser, "--out", help="folder (none: runs/ablation, or with --data's)")
     recurring(parser, "--steps", default=4000, help="training steps of each run")
-    recurring(parser, "--seeds", help="of the trainings (none: 0; of photographs 0 1)")
+    recurring(parser, "--seeds", help="seeds of the trainings (none: 0; of photographs 0 1)")
     recurring(parser, "--only")
     recurring(parser, "--data")
     parser.add_argument(
@@ -114,14 +114,14 @@ def _add_table(commands) -> None:
         "what the folder does not hold yet.",
         checkpoint=False,
     )
-    parser.add_argument("number", type=int, choices=(1, 2, 3), help="of the table")
+    parser.add_argument("number", type=int, choices=(1, 2, 3), help="number of the table")
     parser.add_argument("--run", action="store_true", help="make the results anew")
     recurring(parser, "--data", choices=tuple(DATA), default="toy", metavar=None, help="data set")
-    parser.add_argument("--folder", metavar="FOLDER", help="of the photographs")
+    parser.add_argument("--folder", metavar="FOLDER", help="folder of the photographs")
     known = "(none: as the committed results, else"
     recurring(parser, "--image-size", help=f"pixels of toy: 32 or 64 {known} 32)")
-    recurring(parser, "--steps", help=f"of each training {known} the preset's)")
-    recurring(parser, "--seeds", help=f"of the trainings {known} 0 1)")
+    recurring(parser, "--steps", help=f"steps of each training {known} the preset's)")
+    recurring(parser, "--seeds", help=f"seeds of the trainings {known} 0 1)")
     recurring(parser, "--only")
     recurring(
         parser, "--n-images", help=f"generated {known} 5000; of cub50 as many as photographs)"
@@ -137,7 +137,7 @@ def _add_table(commands) -> None:
     recurring(
         parser,
         "--out",
-        help="of runs, results and tables (none: runs/tables/ and the set's name)",
+        help="folder of runs, results and tables (none: runs/tables/ and the set's name)",
     )
 
 

@@ -72,10 +72,12 @@ def _add_quality(parser) -> None:
     from ..training.presets import PRESETS
 
     group = parser.add_argument_group("quality")
-    recurring(group, "--seeds", help="of the trainings (none: 0 to 4)")
+    recurring(group, "--seeds", help="seeds of the trainings (none: 0 to 4)")
     recurring(group, "--image-size", choices=(32, 64), help="pixels (none: 32)")
     group.add_argument(
-        "--preset", choices=tuple(PRESETS), help="of the trainings (none: toy or toy64, by size)"
+        "--preset",
+        choices=tuple(PRESETS),
+        help="preset of the trainings (none: toy or toy64, by size)",
     )
     group.add_argument(
         "--set",
@@ -87,7 +89,9 @@ def _add_quality(parser) -> None:
     )
     recurring(group, "--steps", help="training steps (none: the preset's)")
     group.add_argument("--every", type=int, help="steps between two scorings (none: 500)")
-    group.add_argument("--run", metavar="FOLDER", help="of the trainings (none: runs/quality)")
+    group.add_argument(
+        "--run", metavar="FOLDER", help="folder of the trainings (none: runs/quality)"
+    )
 
 
 def _bench(parsed) -> dict:

@@ -123,7 +123,9 @@ def _add_quality(commands) -> None:
     )
     parser.add_argument("--n", type=int, default=5000, help="generated pictures; the paper: 30000")
     recurring(parser, "--n-real", help="real pictures (none: 5000, or the folder's)")
-    parser.add_argument("--splits", type=int, default=10, help="of the Inception Score")
+    parser.add_argument(
+        "--splits", type=int, default=10, help="number of parts for the Inception Score"
+    )
     recurring(parser, "--seed", help="seed of the codes and the splits")
     recurring(parser, "--device")
 
@@ -190,7 +192,7 @@ def _add_classifier(commands) -> None:
     recurring(
         parser,
         "--image-size",
-        help="of the crops (none: 32 for ToyBirds, 128 for a folder, 64 for small)",
+        help="size of the crops (none: 32 for ToyBirds, 128 for a folder, 64 for small)",
     )
     parser.add_argument(
         "--backbone",

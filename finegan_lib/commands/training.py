@@ -85,10 +85,13 @@ def _add_export(commands) -> None:
         "--format",
         choices=tuple(FORMATS),
         default="",
-        help="of the file (default: what its ending says, .safetensors, .pt or .onnx)",
+        help="format of the file (default: what its ending says, .safetensors, .pt or .onnx)",
     )
     parser.add_argument(
-        "--precision", choices=PRECISIONS, default=PRECISIONS[0], help="of the stored weights"
+        "--precision",
+        choices=PRECISIONS,
+        default=PRECISIONS[0],
+        help="format of the stored weights",
     )
     parser.add_argument("--note", default="", help="the command that trained it, kept in the file")
 

@@ -1,4 +1,4 @@
-"""Writes a collection of photographs as a folder in CUB's layout, and knows whether it is intact.
+"""Writes a collection of photographs as a folder in CUB's layout, and checks that it is intact.
 
 The photographs are hard links, or copies where the disk has none: the originals never change, and
 only :mod:`~finegan_lib.data.subset` writes other pixels, where the user asks for smaller ones. (A

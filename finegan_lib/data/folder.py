@@ -73,7 +73,7 @@ class Photographs(Dataset):
         seed: for the random windows and mirrorings, at least 0.
         crop_scale: side of the child crop, as a multiple of the longer side of the box.
         full_scale: shorter side of the resized whole image, as a multiple of its window, at
-            least 1. The larger, the more windows lie beside the object.
+            least 1. With a larger value, more windows lie beside the object.
 
     Attributes:
         sizes: (width, height) of each upright photograph, in pixels.
@@ -186,7 +186,7 @@ class BirdsFolder(Photographs):
             many children to train.
         crop_scale: side of the child crop, as a multiple of the longer side of the box.
         full_scale: shorter side of the resized whole image, as a multiple of its window, at
-            least 1. The larger, the more windows lie beside the object.
+            least 1. With a larger value, more windows lie beside the object.
 
     Attributes:
         paths: the image files, one per example, in the order of ``images.txt``.

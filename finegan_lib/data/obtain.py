@@ -246,7 +246,7 @@ def _parser(key, source):
         "times its box) keeps SIZE pixels: 152 to train at 128 pixels, 76 at 64",
     )
     part.add_argument(
-        "--name", help=f"of the new folder (default: {key} and the number of {source.called})"
+        "--name", help=f"name of the new folder (default: {key} and the number of {source.called})"
     )
     return parser
 
@@ -278,7 +278,7 @@ def prepare_main(arguments=None) -> int:
     )
     parser.add_argument("folder", metavar="FOLDER", help="photographs, in subfolders or not")
     _add_common(parser, "the data set becomes ROOT/NAME")
-    parser.add_argument("--name", help="of the data set (default: the folder's)")
+    parser.add_argument("--name", help="name of the data set (default: the folder's)")
     parser.add_argument(
         "--boxes",
         metavar="PATH",

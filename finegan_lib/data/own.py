@@ -1,9 +1,10 @@
 """A user's own photographs: pictures, and what files of any known layout say of them.
 
 :func:`read_own` lists the pictures (:mod:`.pictures`), recognises the boxes (:mod:`.boxes`), and
-brings the two together. A name fits a picture by its path; else by the end of its path, where that
-is clear, so that addresses of another computer, separators, capital letters, forms of Unicode and
-endings may differ. Everything that is not used is counted, with its reason.
+brings the two together. A name fits a picture by its path, or else by the end of its path if only
+one picture has it. The two may differ in separators, capital letters, forms of Unicode and endings,
+and the path may be that of another computer. Everything that is not used is counted, with its
+reason.
 """
 
 import difflib

@@ -67,7 +67,7 @@ def base_config(settings: Settings) -> RunConfig:
         )
     if settings.photographs and not settings.folder:
         raise InputError(
-            "these photographs lie where only you know",
+            "the folder of these photographs must be named",
             seen=f"--data {settings.data} without a folder",
             cure="Add --folder FOLDER, in the layout of CUB-200-2011.",
         )

@@ -104,7 +104,7 @@ class PatchJudge(nn.Module):
     """Averages the answers for small patches over a mask: images (N, 3, S, S), mask (N, 1, S, S).
 
     At 32 pixels, to which larger images are averaged, a cell sees a patch of 13; the average over
-    the mask forgets how the patches were arranged, hence the outline.
+    the mask loses the order of the patches, and with it the outline.
     """
 
     def __init__(self, n_out: int, width: int):

@@ -6,7 +6,7 @@ The scores take *codes* (what a generator was given, or what an encoder makes of
 =====================  ==========================================================================
 score                  question
 =====================  ==========================================================================
-MIG                    does one code know a factor much better than any other code does?
+MIG                    does one code say much more about a factor than any other code?
 DCI disentanglement    does each code serve one factor only?
 DCI completeness       is each factor served by one code only?
 DCI informativeness    can the factor be told from the codes at all?

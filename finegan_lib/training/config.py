@@ -48,13 +48,13 @@ class LoopConfig:
     )
     precision: str = option(
         "auto",
-        "of convolutions (auto: fp32 on a CPU; bf16, or fp16 before Ampere, on a GPU)",
+        "format of convolutions (auto: fp32 on a CPU; bf16, or fp16 before Ampere, on a GPU)",
         choices=("auto", "fp32", "bf16", "fp16"),
     )
     tf32: str = option("auto", "shorter mantissas on a GPU", choices=("auto", "yes", "no"))
     memory_format: str = option(
         "auto",
-        "of images (auto: channels_last on a GPU)",
+        "layout of images (auto: channels_last on a GPU)",
         choices=("auto", "contiguous", "channels_last"),
     )
     compile: bool = option(False, "fuse the networks with torch.compile; takes minutes at first")

@@ -341,7 +341,7 @@ def _floats(report: dict) -> dict[str, float]:
 
 
 def _check_same_run(saved: RunConfig, wanted: RunConfig) -> None:
-    """A run may be resumed for longer, elsewhere or with other bookkeeping, but not changed."""
+    """A resumed run may have more steps, another device or other bookkeeping, but nothing else."""
     free = ("steps", "hard_steps", "minutes", "device", "workers", "log_every")
     free += ("sample_every", "checkpoint_every", "keep")
     free += ("tf32", "memory_format", "compile", "prefetch", "cuda_graphs")
