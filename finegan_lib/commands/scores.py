@@ -29,7 +29,7 @@ def _add_evaluate(commands) -> None:
         nargs="+",
         default=["own", "pretrained"],
         metavar="NAME|FILE",
-        help="photographs only: whose features; own is the folder's own classifier, pretrained "
+        help="photographs only: feature networks; own is the folder's own classifier, pretrained "
         "knows ImageNet's labels, inception is the standard network",
     )
     parser.add_argument(
@@ -116,7 +116,7 @@ def _add_quality(commands) -> None:
         "--network",
         default="toy",
         metavar="NAME|FILE",
-        help='whose features: "toy", "inception", or a file that classifier wrote',
+        help='network of the features: "toy", "inception", or a file that classifier wrote',
     )
     parser.add_argument(
         "--inception-weights", metavar="FILE", help="local copy of the standard network's weights"
