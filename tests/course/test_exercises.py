@@ -22,7 +22,7 @@ from finegan_lib.course.engine.exercises import (
     lesson_exercises,
     lesson_hints,
 )
-from finegan_lib.course.engine.folders import find_lesson, lesson_names
+from finegan_lib.course.engine.folders import lesson_names
 from finegan_lib.course.engine.observe import observe
 from finegan_lib.course.engine.source import make_notebook
 
@@ -63,14 +63,9 @@ def test_every_mistake_gets_its_hint(exercise):
         assert mistake.hint in verdict.message
 
 
-# Lessons that are still to get as many.
-FEW = {"discovery", "gallery", "real_birds"}
-
-
 @each
 def test_there_are_eight_wrong_answers_a_predictions_options_apart(exercise):
-    name = find_lesson(exercise.key[:2])[3:]
-    if not isinstance(exercise, Choice) and name not in FEW:
+    if not isinstance(exercise, Choice):
         assert len(exercise.mistakes) >= 8
 
 
@@ -88,12 +83,7 @@ def test_a_lesson_has_exercises_of_every_kind(name):
     assert list(exercises) == [f"{name[:2]}.{i + 1}" for i in range(len(exercises))]
 
 
-# Lessons that are still to get exercises that keep to the two rules below.
-PENDING = {"image_quality"}
-BUILT = [name for name in lesson_names() if name[3:] not in PENDING]
-
-
-@pytest.mark.parametrize("name", BUILT)
+@pytest.mark.parametrize("name", lesson_names())
 def test_what_an_exploration_starts_from_is_not_its_answer(name):
     for exercise in lesson_exercises(name[:2]).values():
         if isinstance(exercise, Exploration):
@@ -129,7 +119,7 @@ def literals_like(answer, name):
 
 @pytest.mark.parametrize("name", lesson_names())
 def test_there_are_two_bugs_to_find_in_a_lesson_on_finegan(name):
-    if name[3:] in PENDING | {"start_here", "gan", "vector_to_picture", "infogan"}:
+    if name[3:] in {"start_here", "gan", "vector_to_picture", "infogan"}:
         return
     kinds = [type(e).__name__ for e in lesson_exercises(name[:2]).values()]
     assert kinds.count("Debug") >= 2

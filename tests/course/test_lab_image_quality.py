@@ -11,7 +11,7 @@ from torch import nn
 from finegan_lib import course
 from finegan_lib.experiments.paper import paper_tables, toy_table
 from finegan_lib.metrics.reading import Reading
-from finegan_lib.scoring.quality import FeatureSums, fid
+from finegan_lib.scoring.quality import FeatureSums, fid, kid
 
 lab = course.lab("image_quality")
 
@@ -53,9 +53,25 @@ def test_scores_of_the_example_opinions():
 
 def test_unshuffled_splits_of_sorted_pictures_score_low():
     logits = 100 * torch.eye(10).repeat_interleave(20, 0)
-    assert lab.score_in_order(logits, splits=10) == pytest.approx(1)
-    assert lab.score_in_order(logits, splits=5) == pytest.approx(2)
-    assert lab.score_in_order(logits, splits=1) == pytest.approx(10)
+    p = logits.softmax(1)
+    assert lab.mean_of_parts(p, splits=10) == pytest.approx(1)
+    assert lab.mean_of_parts(p, splits=5) == pytest.approx(2)
+    assert lab.mean_of_parts(p, splits=1) == pytest.approx(10)
+    assert lab.score_in_parts(logits, splits=5) > 8
+
+
+def test_kid_of_all_pairs_is_the_librarys():
+    rng = torch.Generator().manual_seed(0)
+    real, fake = (torch.randn(50, 6, generator=rng) + shift for shift in (0, 0.5))
+    whole = kid(real, fake, subsets=1, subset_size=50)[0]
+    assert lab.kid_by_hand(real, fake) == pytest.approx(whole, rel=1e-6)
+
+
+def test_kid_is_right_on_average_for_any_n():
+    rng = torch.Generator().manual_seed(0)
+    real, other = torch.randn(2, 1000, 8, generator=rng)
+    mean, sd = lab.score_against_n(lab.kid_by_hand, real, other, [20, 500], repeats=40)
+    assert (abs(mean) < 0.02).all() and sd[0] > sd[1]
 
 
 def test_the_two_terms_of_the_distance():
@@ -71,7 +87,7 @@ def test_fid_falls_with_n():
     rng = torch.Generator().manual_seed(0)
     features = torch.randn(1200, 8, generator=rng)
     real = FeatureSums.of(torch.randn(5000, 8, generator=rng))
-    mean, sd = lab.fid_against_n(real, features, [20, 100, 1000], repeats=3)
+    mean, sd = lab.score_against_n(fid, real, features, [20, 100, 1000], repeats=3)
     assert mean[0] > mean[1] > mean[2] > 0
     assert sd.shape == (3,) and sd[0] > 0
 
@@ -212,7 +228,8 @@ def test_figures_are_drawn_with_and_without_our_tables():
     lab.opinions_figure(lab.example_opinions())
     changes = {"a": 1e-9, "b": 2.0, "c": 30.0, "d": 1.0}
     curve = np.ones(2), np.zeros(2)
-    lab.bias_figure([100, 1000], {"x": curve, "y": curve}, changes, 0.5)
+    both = {"x": curve, "y": curve}
+    assert len(lab.bias_figure([100, 1000], both, both, changes, 0.5).axes) == 3
     sets = {"right": pictures(12), "wrong": pictures(12)}
     lab.eyes_figure(sets, {"one": [1, 3.0], "two": [1, 9.0]})
     images, labels = pictures(40), torch.arange(40) % 4

@@ -7,7 +7,7 @@ import torch
 from scipy import linalg
 
 from ....scoring.quality import fid, inception_score
-from ...engine.exercises import Choice, Exploration, Fill, Mistake
+from ...engine.exercises import Choice, Debug, Exploration, Fill, Mistake
 from . import lab, wrong
 
 
@@ -25,6 +25,21 @@ def _features():
     a = torch.randn(60, 4, generator=rng) @ turn
     b = torch.randn(45, 4, generator=rng) * 1.5 + torch.tensor([1.0, 0.0, -0.5, 0.2])
     return [(a, b), (b, a), (a, a[:30] + 2)]
+
+
+def _near_features():
+    """As above, and two sets so much alike that their KID is below 0."""
+    cases, rng = _features(), torch.Generator().manual_seed(1)
+    x = torch.randn(40, 4, generator=rng)
+    return [*cases, (x, torch.cat([-x, x])[:50])]
+
+
+def _kid_by_mask(real, fake):
+    def inside(x):
+        return lab.kernel(x, x)[~torch.eye(len(x), dtype=torch.bool)].mean()
+
+    real, fake = real.double(), fake.double()
+    return (inside(real) + inside(fake) - 2 * lab.kernel(real, fake).mean()).item()
 
 
 def _parts(real, fake):
@@ -139,8 +154,20 @@ EXERCISES = (
         alternative="B",
         praise="Sure on every card, flat on the whole: the formula is delighted.",
     ),
-    Fill(
+    Debug(
         "3",
+        "find the mistake: a score in ten parts",
+        "my_score",
+        lab.score_in_parts,
+        broken=wrong.unshuffled,
+        probe="probe_score",
+        inputs=lambda: [(torch.tensor(0),)],
+        mistakes=wrong.IN_PARTS,
+        alternative=lambda logits, splits: inception_score(logits, splits)[0],
+        praise="A part must look like the whole: shuffle before you cut.",
+    ),
+    Fill(
+        "4",
         "fill in: the Fréchet distance",
         "my_fid",
         fid,
@@ -194,7 +221,7 @@ EXERCISES = (
         inputs=_features,
     ),
     Choice(
-        "4",
+        "5",
         "predict: FID with few pictures",
         "my_bias",
         "c",
@@ -205,8 +232,19 @@ EXERCISES = (
         alternative="(c)",
         praise="The error goes like 1/N, and always upwards: compare equal N, or use KID.",
     ),
+    Debug(
+        "6",
+        "find the mistake: a KID that falls with N",
+        "my_kid",
+        lab.kid_by_hand,
+        broken=wrong.with_itself,
+        mistakes=wrong.PAIRS,
+        alternative=_kid_by_mask,
+        praise="A picture is always like itself. Without these pairs the mean is right for any N.",
+        inputs=_near_features,
+    ),
     Choice(
-        "5",
+        "7",
         "predict: the FID of a perfect copyist",
         "my_copyist",
         "c",
@@ -218,7 +256,7 @@ EXERCISES = (
         praise="FID measures likeness, and nothing is more alike than a copy.",
     ),
     Exploration(
-        "6",
+        "8",
         "explore: forge an exhibition",
         "my_forgery",
         {"per_species": 1, "blur": 0.0},

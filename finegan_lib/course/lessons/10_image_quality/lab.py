@@ -63,9 +63,61 @@ def example_opinions(n: int = 40, classes: int = 5) -> dict[str, Tensor]:
     }
 
 
-def score_in_order(logits: Tensor, splits: int) -> float:
-    """The Inception Score of splits that are cut off the list as it comes, unshuffled."""
-    return float(np.mean([inception_score(part, splits=1)[0] for part in logits.chunk(splits)]))
+def mean_of_parts(probabilities: Tensor, splits: int) -> float:
+    """Mean Inception Score of parts that are cut off the list as it comes, unshuffled."""
+    return float(np.mean([score_of_probabilities(p) for p in probabilities.chunk(splits)]))
+
+
+def score_in_parts(logits: Tensor, splits: int) -> float:
+    """Mean Inception Score of ``splits`` parts of shuffled (N, K) logits (exercise 3)."""
+    probabilities = logits.softmax(1)
+    return mean_of_parts(probabilities[torch.randperm(len(probabilities))], splits)
+
+
+def probe_score(answer, seed: int):
+    """What a score in parts makes of sure pictures, from the coarse to the fine (exercise 3)."""
+    torch.manual_seed(int(seed))
+
+    def told(classes, splits, good):
+        score = float(answer(30 * torch.eye(max(classes) + 1)[classes], splits))
+        return "as it should be" if good[0] <= score <= good[1] else f"{score:.2g}"
+
+    first = answer(30 * torch.eye(10), 1)
+    if first is ...:
+        return ...
+    if isinstance(first, list | tuple) or np.size(first) != 1:
+        return {"what it returns": "no single number"}
+    ten, two = torch.arange(400) * 10 // 400, torch.arange(160) * 2 // 160
+    return {
+        "what it returns": "a number",
+        "the score of one picture of each of ten classes, in one part": told(
+            list(range(10)), 1, (9.9, 10.1)
+        ),
+        "the score of 400 pictures in class order, in five parts": told(ten.tolist(), 5, (8.8, 10)),
+        "the score of 400 pictures, class after class in turn, in five parts": told(
+            (torch.arange(400) % 10).tolist(), 5, (8.8, 10)
+        ),
+        "the score of pictures of ten classes, two in a part": told(
+            (torch.arange(160) % 10).sort().values.tolist(), 80, (1.3, 2.1)
+        ),
+        "the score of pictures of two classes, two in a part": told(two.tolist(), 80, (1.3, 1.7)),
+    }
+
+
+def kid_by_hand(real: Tensor, fake: Tensor) -> float:
+    """KID of all (N, D) and (M, D) features at once, no picture paired with itself (exercise 6)."""
+    real, fake = real.double(), fake.double()
+
+    def inside(x):
+        pairs = kernel(x, x)
+        return (pairs.sum() - pairs.trace()) / (len(x) * (len(x) - 1))
+
+    return float(inside(real) + inside(fake) - 2 * kernel(real, fake).mean())
+
+
+def kernel(x: Tensor, y: Tensor) -> Tensor:
+    """KID's (x · y / D + 1)³ for all pairs of (N, D) and (M, D) features: (N, M)."""
+    return (x @ y.T / x.shape[1] + 1) ** 3
 
 
 # ------------------------------------------------------------------------------------- pictures
@@ -145,7 +197,7 @@ def copies(pictures: Tensor, labels, per_species: int) -> Tensor:
 
 
 def forged(pictures: Tensor, labels, per_species: int, blur: float = 0.0) -> Tensor:
-    """Exercise 08.6: few different pictures of each species, shown again and again, blurred."""
+    """Few different pictures of each species, shown again and again, blurred."""
     return blurred(copies(pictures, labels, per_species), blur)
 
 
@@ -215,8 +267,14 @@ class PlumageEyes(nn.Module):
         return Reading(features, self.judges.appearance.head(features))
 
 
-def fid_against_n(real: FeatureSums, features: Tensor, counts, repeats: int = 5, seed: int = 0):
-    """FID of random subsets of N rows, for growing N.
+def score_against_n(score, real, features: Tensor, counts, repeats: int = 5, seed: int = 0):
+    """FID or KID of random subsets of N rows, for growing N.
+
+    Args:
+        score: (real, rows of the features) → a number.
+        real: what the rows are compared with, as the score wants it.
+        features: (N, D) of the pictures to draw the subsets from.
+        counts: the numbers of rows.
 
     Returns:
         mean and standard deviation over the repeats, an array each, one value for every count.
@@ -224,7 +282,7 @@ def fid_against_n(real: FeatureSums, features: Tensor, counts, repeats: int = 5,
     rng = torch.Generator().manual_seed(seed)
     values = [
         [
-            fid(real, features[torch.randperm(len(features), generator=rng)[:n]])
+            score(real, features[torch.randperm(len(features), generator=rng)[:n]])
             for _ in range(repeats)
         ]
         for n in counts
@@ -482,21 +540,28 @@ def ladder_figure(pictures: Tensor, labels, strengths, found: dict, floor: float
     return figure
 
 
-def bias_figure(counts, curves: dict, changes: dict, floor: float):
-    """FID against the number of pictures, and what preparation alone does.
+def bias_figure(counts, curves: dict, kids: dict, changes: dict, floor: float):
+    """FID and KID against the number of pictures, and what preparation alone does.
 
     Args:
-        curves: name → (mean, sd) for every count, from `fid_against_n`.
+        curves: name → (mean, sd) of the FID for every count, from `score_against_n`.
+        kids: name → (mean, sd) of the KID of real birds, likewise.
         changes: from `preparation_distances`; ``floor``: FID of other real pictures.
     """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.4, 3.5), layout="constrained")
-    for (name, (mean, sd)), colour in zip(curves.items(), (style.REAL, style.FAKE), strict=True):
-        left.errorbar(counts, mean, sd, marker="o", ms=4, color=colour, label=name)
-    left.set(xscale="log", yscale="log", xlabel="N, number of pictures", ylabel="FID (logarithmic)")
-    left.set_title("FID falls as N grows")
-    left.set_xticks([100, 250, 1000], labels=["100", "250", "1000"])
-    left.tick_params(axis="x", which="minor", labelbottom=False)
-    left.legend(fontsize=8)
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12, 3.9), layout="constrained")
+    for axis, found, colours in (
+        (left, curves, ((style.REAL, 1.5), (style.FAKE, 1.5))),
+        (middle, kids, (("#BBBBBB", 6), (style.PURPLE, 1.5))),  # the second may hide the first
+    ):
+        for (name, (mean, sd)), (colour, width) in zip(found.items(), colours, strict=True):
+            axis.errorbar(counts, mean, sd, marker="o", ms=4, lw=width, color=colour, label=name)
+        axis.set(xscale="log", xlabel="N, number of pictures")
+        axis.set_xticks([100, 250, 1000], labels=["100", "250", "1000"])
+        axis.tick_params(axis="x", which="minor", labelbottom=False)
+        axis.legend(fontsize=8)
+    left.set(yscale="log", ylabel="FID (logarithmic)", title="FID falls as N grows")
+    middle.axhline(0, color="black", lw=0.8)
+    middle.set(ylabel="KID", title="KID of other real birds")
     names, least = list(changes)[::-1], 1e-3
     bars = right.barh(names, [max(changes[n], 2 * least) for n in names], color=style.SKY)
     right.bar_label(bars, [f" {changes[n]:.3g}" for n in names], fontsize=8)
