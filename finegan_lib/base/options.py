@@ -48,9 +48,12 @@ OF_FILES = {
 
 
 def folder_of(text: str) -> Path:
-    """A type for argparse: the path of an output that is a folder, not named like a file."""
+    """A type for argparse: the path of an output that is a folder, not named like a file.
+
+    What exists already is left to the command: a folder may have any name, a file it refuses.
+    """
     ending = Path(text).suffix.lower()
-    if ending in OF_FILES and not Path(text).is_dir():
+    if ending in OF_FILES and not Path(text).exists():
         raise argparse.ArgumentTypeError(
             f"what is written is a folder of files, no {ending} file; got {text}. "
             f"Name a folder, such as {Path(text).with_suffix('')}."
