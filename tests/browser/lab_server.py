@@ -1,6 +1,5 @@
 """JupyterLab for the browser's tests: a server with one notebook, and what is looked at in it."""
 
-import importlib.util
 import os
 import secrets
 import socket
@@ -10,21 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
-import pytest
-from chromium import find_chromium, stop, wait
+from chromium import stop, wait
 from nbformat.v4 import new_code_cell, new_notebook
+from on_demand import on_demand
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = ROOT / "runs" / "browser"
-MISSING = [p for p in ("jupyterlab", "ipywidgets", "websocket") if not importlib.util.find_spec(p)]
-if not find_chromium():
-    MISSING.append("chromium")
-ON_DEMAND = [
-    # Minutes on a busy machine, and nothing but a browser's start to wait for: on demand.
-    pytest.mark.skipif(not os.environ.get("FINEGAN_BROWSER"), reason="set FINEGAN_BROWSER=1"),
-    pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
-    pytest.mark.xdist_group("browser"),
-]
+ON_DEMAND = on_demand(("jupyterlab", "ipywidgets", "websocket"))
 # Of the notebook, whether or not it has the focus: without a window system it may have none.
 CONNECTED = """typeof jupyterapp !== 'undefined' && [...jupyterapp.shell.widgets('main')].some(
 widget => widget.sessionContext?.session?.kernel?.connectionStatus === 'connected')"""

@@ -4,32 +4,22 @@ Needs what test_page.py needs, and Sphinx; run only with FINEGAN_BROWSER=1. Scre
 runs/browser/. FINEGAN_BOOK names a book that is built already.
 """
 
-import importlib.util
 import os
-import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from chromium import Page, find_chromium, static_files
+from chromium import Page, static_files
+from on_demand import on_demand
 
 from finegan_lib.course.engine.book import PACKAGES, build_book
 from finegan_lib.course.engine.contents import lesson_facts
 from finegan_lib.course.engine.folders import lesson_names
 
 SHOTS = Path(__file__).resolve().parents[2] / "runs" / "browser"
-missing = [p for p in ("websocket", "onnxscript", *PACKAGES) if not importlib.util.find_spec(p)]
-missing += [p for p in ("npm",) if not shutil.which(p)]
-if not find_chromium():
-    missing.append("chromium")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not os.environ.get("FINEGAN_BROWSER"), reason="set FINEGAN_BROWSER=1"),
-    pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}"),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = [pytest.mark.slow, *on_demand(("websocket", "onnxscript", *PACKAGES), ("npm",))]
 FIGURES = {lesson: lesson_facts(lesson).get("play") for lesson in lesson_names()}
 READY = "document.readyState === 'complete'"
 # What sticks out at the right, unless a part of the page around it can be scrolled.

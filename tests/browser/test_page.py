@@ -7,10 +7,8 @@ already.
 """
 
 import base64
-import importlib.util
 import json
 import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -19,7 +17,8 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
-from chromium import Page, find_chromium, static_files
+from chromium import Page, static_files
+from on_demand import on_demand
 
 from finegan_lib.course.page import build, build_page
 from finegan_lib.figures import draw
@@ -27,16 +26,7 @@ from finegan_lib.training.pretrained import load_finegan
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = ROOT / "runs" / "browser"
-missing = [p for p in ("websocket", "onnxscript") if not importlib.util.find_spec(p)]
-missing += [p for p in ("npm",) if not shutil.which(p)]
-if not find_chromium():
-    missing.append("chromium")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not os.environ.get("FINEGAN_BROWSER"), reason="set FINEGAN_BROWSER=1"),
-    pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}"),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = [pytest.mark.slow, *on_demand(("websocket", "onnxscript"), ("npm",))]
 BOX = "document.querySelector('.playground')"
 DRAWN = f"{BOX}?.dataset.milliseconds"
 STATUS = "document.querySelector('.fg-status').textContent"
