@@ -1,6 +1,7 @@
 """What commands share: how one is made, and the arguments that recur."""
 
 import argparse
+from dataclasses import replace
 
 from ..base.options import file_of, folder_of
 
@@ -32,6 +33,37 @@ def weights_file(parser: argparse.ArgumentParser, help: str = ".safetensors file
     """Add ``--out`` of a command that writes weights."""
     kind = file_of(".safetensors")
     recurring(parser, "--out", type=kind, required=True, metavar="FILE", help=help)
+
+
+def readers_options(parser: argparse.ArgumentParser, when: str, whiten: int, help: str) -> None:
+    """Add the options of the classifiers that read codes, and of the k-means on their features.
+
+    Args:
+        when: a word for when they are used, the first of each help.
+        whiten: components of the whitening, unless the user says otherwise.
+        help: what ``--whiten`` does in this command.
+    """
+    from ..metrics.code_classifiers import DiscoveryConfig
+
+    known, more = DiscoveryConfig(), {"type": int, "metavar": "N"}
+    parser.add_argument("--whiten", default=whiten, help=f"{when}: {help}", **more)
+    parser.add_argument(
+        "--reader-images",
+        help=f"{when}: generated images that the classifiers of codes learn from (none: "
+        f"{known.n_images})",
+        **more,
+    )
+    parser.add_argument(
+        "--reader-width",
+        help=f"{when}: channels of these classifiers' first layer (none: {known.width})",
+        **more,
+    )
+
+
+def readers_of(parsed: argparse.Namespace, config):
+    """A `DiscoveryConfig` with what the user asked for by :func:`readers_options`."""
+    asked = {"n_images": parsed.reader_images, "width": parsed.reader_width}
+    return replace(config, **{name: value for name, value in asked.items() if value is not None})
 
 
 def command(

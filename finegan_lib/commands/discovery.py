@@ -1,6 +1,7 @@
 """Categories without labels."""
 
-from .arguments import command, recurring, weights_file
+from ..base.errors import InputError
+from .arguments import command, readers_of, readers_options, recurring, weights_file
 
 
 def add(commands) -> None:
@@ -33,11 +34,26 @@ def _add_cluster(commands) -> None:
     recurring(parser, "--n-images", default=2000, help="number of toybirds")
     recurring(parser, "--seed")
     recurring(parser, "--device")
+    readers_options(
+        parser,
+        "finegan only",
+        0,
+        "principal components of the whitened features (0: as in the paper, not whitened)",
+    )
 
 
 def _cluster(parsed) -> dict:
     from ..discovery.cluster import cluster
+    from ..metrics.code_classifiers import DiscoveryConfig
 
+    config = readers_of(parsed, DiscoveryConfig())
+    changed = config != DiscoveryConfig()
+    if changed and parsed.method != "finegan":
+        raise InputError(
+            "only finegan sorts by classifiers of codes",
+            seen=f"--reader-images or --reader-width with {parsed.method}",
+            cure="Leave these options out, or take --method finegan.",
+        )
     result = cluster(
         parsed.source,
         parsed.method,
@@ -48,6 +64,8 @@ def _cluster(parsed) -> dict:
         n_images=parsed.n_images,
         seed=parsed.seed,
         device=parsed.device,
+        config=config if changed else None,
+        whiten=parsed.whiten,
         progress=not parsed.no_progress,
     )
     found = sum(n > 0 for n in result["sizes"])

@@ -1,6 +1,6 @@
 """Score a network, and train the networks that the scores need."""
 
-from .arguments import command, is_first, recurring, weights_file
+from .arguments import command, is_first, readers_of, readers_options, recurring, weights_file
 
 
 def add(commands) -> None:
@@ -38,6 +38,13 @@ def _add_evaluate(commands) -> None:
         help="photographs only: share that the training did not see (none: as the run says)",
     )
     recurring(parser, "--device", help="photographs only: auto, cpu, cuda, mps, …")
+    readers_options(
+        parser,
+        "photographs only",
+        48,
+        "principal components of the whitened features, whose scores stand beside those of the "
+        "paper's route (0: no such scores)",
+    )
 
 
 def _evaluate(parsed) -> dict:
@@ -56,15 +63,25 @@ def _evaluate(parsed) -> dict:
 
 
 def _evaluate_photographs(parsed) -> dict:
-    from ..scoring.photographs import check_folder_given, evaluate_photographs, summary
+    from dataclasses import replace
+
+    from ..scoring.photographs import (
+        PhotoConfig,
+        check_folder_given,
+        evaluate_photographs,
+        summary,
+    )
 
     check_folder_given(parsed.data)
+    config = PhotoConfig()
+    readers = readers_of(parsed, config.discovery)
     scores = evaluate_photographs(
         parsed.checkpoint,
         parsed.data,
         networks=tuple(parsed.networks),
         keep_out=parsed.keep_out,
         seeds=tuple(parsed.seeds),
+        config=replace(config, discovery=readers, whiten=parsed.whiten),
         device=parsed.device,
         progress=not parsed.no_progress,
     )

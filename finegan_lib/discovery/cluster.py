@@ -12,7 +12,7 @@ from torch import Tensor
 from ..base.errors import InputError
 from ..data import BirdsFolder, ToyBirds
 from ..data.pictures import middle_square, need_pictures, read_rgb
-from ..metrics.clustering import agreement, kmeans_labels, raw_pixels
+from ..metrics.clustering import agreement, kmeans_labels, raw_pixels, whitening
 from ..speed.devices import pick_device
 from ..training.pretrained import load_finegan
 from .code_classifiers import code_readers, reader_features
@@ -35,6 +35,7 @@ def cluster_images(
     seed: int = 0,
     folder=None,
     device: str = "auto",
+    whiten: int = 0,
     progress: bool = True,
 ) -> np.ndarray:
     """(N,) int64 clusters of uint8 images (N, 3, S, S) by one of `METHODS`.
@@ -43,10 +44,19 @@ def cluster_images(
         config: a `JULEConfig`, `DEPICTConfig` or `DiscoveryConfig` in place of the method's own.
         checkpoint: of the FineGAN, for "finegan".
         folder: where JULE and DEPICT keep their state, to go on after a stop.
+        whiten: for "finegan": components of the features' `whitening` (0: the features as they
+            are, as in the paper).
 
     Raises:
-        InputError: for an unknown method, or images that it cannot use.
+        InputError: for an unknown method, images that it cannot use, or ``whiten`` with a method
+            that has no features of classifiers.
     """
+    if whiten and method != "finegan":
+        raise InputError(
+            "only the features of finegan's classifiers can be whitened",
+            seen=f"--whiten {whiten} with {method}",
+            cure="Leave --whiten out, or take --method finegan.",
+        )
     device = str(pick_device(device))
     long_run = {"seed": seed, "progress": progress, "folder": folder, "device": device}
     if method in ("jule", "jule_resnet50"):
@@ -59,6 +69,8 @@ def cluster_images(
         features = finegan_features(
             images, load_finegan(checkpoint), config, seed=seed, progress=progress
         )
+        if whiten:
+            features = whitening(features, whiten, seed).transform(features)
         return kmeans_labels(features, n_clusters, seed).astype(np.int64)
     if method == "kmeans":
         return kmeans_labels(raw_pixels(images), n_clusters, seed).astype(np.int64)
@@ -158,6 +170,7 @@ def cluster(
     seed: int = 0,
     device: str = "auto",
     config=None,
+    whiten: int = 0,
     progress: bool = True,
 ) -> dict:
     """Sort a folder of images, and write what was found.
@@ -167,6 +180,7 @@ def cluster(
 
     Args:
         n_clusters: None: as many as the checkpoint has children, for "finegan" alone.
+        config, whiten: as in `cluster_images`.
 
     Returns:
         What was done, the size of every cluster, and, where the truth is known, how well the
@@ -191,6 +205,7 @@ def cluster(
         seed=seed,
         folder=out / "state",
         device=device,
+        whiten=whiten,
         progress=progress,
     )
     out.mkdir(parents=True, exist_ok=True)
@@ -210,6 +225,7 @@ def cluster(
         "images": len(images),
         "image_size": image_size,
         "config": asdict(config) if config else None,
+        "whiten": whiten,
         "sizes": np.bincount(labels, minlength=n_clusters).tolist(),
     }
     return result | ({} if truth is None else {"agreement": agreement(truth, labels)})

@@ -8,9 +8,10 @@ table  rows                                            scores
                                                        it finds in real images
 2      FineGAN with other numbers of parents           the same
 3      JULE, DEPICT, each in two sizes, FineGAN, and   agreement with the true categories
-       ours: sorting by the crop's middle, FineGAN
-       with a contrastive child head; on photographs
-       k-means on pretrained features
+       ours: sorting by the crop's middle, FineGAN's
+       features whitened, FineGAN with a contrastive
+       child head; on photographs k-means on
+       pretrained features
 =====  ==============================================  ===========================================
 
 Every table has a row of labels by dice, and beside NMI the AMI, which is 0 on average for dice.
@@ -231,12 +232,14 @@ def sort_images(
     progress=True,
     centre: bool = False,
     side: int = 0,
+    whiten: int = 0,
 ) -> dict:
     """Sort real images with one method and one seed, and compare with the truth.
 
     The clustering methods learn from the very images that they sort, FineGAN's classifiers from
     generated ones. With ``centre`` the method sees the middle half of each image; ``side`` is the
-    images' in pixels (0: the generators').
+    images' in pixels (0: the generators'); ``whiten`` as in
+    :func:`~finegan_lib.discovery.cluster.cluster_images`.
     """
     started = time.monotonic()
     images, truth = real_images(settings, **({"side": side} if side else {}))
@@ -265,6 +268,7 @@ def sort_images(
             seed=seed,
             folder=folder,
             device=settings.device,
+            whiten=whiten,
             progress=progress,
         )
     return {
@@ -342,17 +346,18 @@ def run_row(row: Row, settings: Settings, seed: int, folder, progress=True) -> d
     if progress:
         print(f"{row.name}, seed {seed}", flush=True)
     config = row.config and replace(row.config, loop=replace(row.config.loop, seed=seed))
-    run = Path(folder) / "runs" / f"{row.files}_seed{seed}"
+    run = Path(folder) / "runs" / f"{row.run or row.files}_seed{seed}"
     if row.method:
         newest = config and train(config, run, resume=True, progress=progress)
         sorting = run / "sorting"
-        options = {"centre": row.centre, "side": row.side}
+        options = {"centre": row.centre, "side": row.side, "whiten": row.whiten}
         result = sort_images(row.method, settings, seed, sorting, newest, progress, **options)
         if config:
             result |= {
                 "training": portable(config.to_dict(), settings),
                 "parameters": parameter_counts(config),
-                "seconds_training": read_metadata(newest)["seconds"],
+                # that of another row is counted there
+                "seconds_training": 0 if row.run else read_metadata(newest)["seconds"],
             }
     else:
         result = generate(config, settings, run, progress)
@@ -376,6 +381,8 @@ def describe(row: Row, settings: Settings, seed: int) -> dict:
         asked["centre"] = True
     if row.side:
         asked["side"] = row.side
+    if row.whiten:
+        asked["whiten"] = row.whiten
     if not row.config and settings.image_size != Settings.image_size:
         asked["image_size"] = settings.image_size  # else it is the model's
     if not row.method:

@@ -8,12 +8,15 @@ and accuracy are above 0 for random labels, more so for more clusters
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
 from sklearn.metrics import (
     adjusted_mutual_info_score,
     adjusted_rand_score,
     normalized_mutual_info_score,
 )
 from sklearn.metrics.cluster import contingency_matrix
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import Normalizer
 from torch import Tensor
 
 from ..base.errors import InputError
@@ -99,6 +102,33 @@ def kmeans_labels(features, k: int, seed: int, n_init: int = 4) -> np.ndarray:
             cure="Lower k or give more images.",
         )
     return KMeans(k, n_init=n_init, random_state=seed).fit_predict(features)
+
+
+def whitening(features, components: int, seed: int = 0) -> Pipeline:
+    """A map of features, fitted to these: principal components of equal variance, then length 1.
+
+    k-means adds up squared differences, so it mostly follows the few directions in which features
+    vary most. After the map all kept directions count alike (Caron et al., Deep Clustering for
+    Unsupervised Learning of Visual Features, ECCV 2018, implementation details).
+
+    Args:
+        features: (N, D).
+        components: of the PCA; at most N and D of them are kept.
+
+    Returns:
+        Its ``transform`` takes features (M, D) to (M, components).
+
+    Raises:
+        InputError: for less than one component.
+    """
+    features = np.asarray(features, dtype=np.float64).reshape(len(features), -1)
+    if components < 1:
+        raise InputError(
+            "whitening needs at least one component", seen=components, cure="Give 48, for instance."
+        )
+    kept = min(components, *features.shape)
+    whole = make_pipeline(PCA(kept, whiten=True, random_state=seed), Normalizer())
+    return whole.fit(features)
 
 
 def raw_pixels(crops: Tensor) -> np.ndarray:

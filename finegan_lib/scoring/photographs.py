@@ -10,7 +10,7 @@ part                  question
                       own classifier and through a pretrained network
 ``discovery``         do the photographs fall into the true categories? The paper's route:
                       classifiers that learnt to read codes from generated images, k-means on their
-                      features
+                      features; ``discovery_whitened``: the same on whitened features
 ``background``        how often does a named category stay when the background is swapped?
 ``variety``           how many children, how many parents differ from each other? which are twins?
 ``masks``             how large are the masks, how sure, in one piece?
@@ -22,7 +22,7 @@ on the trained photographs. They are compared with an equal number of trained ph
 few images score differently from many.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +40,7 @@ from ..data.memory import PictureSet
 from ..discovery.cluster import folder_labels
 from ..discovery.code_classifiers import code_readers, reader_features
 from ..metrics.chance import dice_labels
-from ..metrics.clustering import agreement, kmeans_labels
+from ..metrics.clustering import agreement, kmeans_labels, whitening
 from ..metrics.code_classifiers import DiscoveryConfig, real_inputs
 from ..metrics.feature_networks import SmallClassifier, load_network, network_digest, save_network
 from ..metrics.image_quality import compare_statistics, further_metrics, kid
@@ -74,6 +74,7 @@ class PhotoConfig:
     splits: int = 10  # of the Inception Score
     draws: int = 10  # of as many trained photographs as are kept out
     discovery: DiscoveryConfig = field(default_factory=DiscoveryConfig)
+    whiten: int = 48  # components of the whitened features (0: no scores of these)
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,8 @@ def evaluate_photographs(
         "kept_out_images": int(photos.kept_out.sum()),
         "trained_on": run.loop.data,
         "seeds": list(seeds),
+        "readers": asdict(config.discovery),
+        "whiten": config.whiten,
         "left_out": _left_out(generator, photos, networks),
     }
     scores["quality"] = _quality(generator, photos, networks, config, device, progress)
@@ -295,9 +298,13 @@ def _readers_scores(generator, photos, seeds, config, progress) -> dict:
         run["told_apart"] = {"children_told_apart": told_apart(answers, codes, n_codes)}
         if photos.labels is not None:
             features = reader_features(readers, photos.crops, config.discovery).numpy()
-            run["discovery"] = discovery_scores(
-                features, photos.labels, photos.kept_out, seed=seed, draws=config.draws
-            )
+            facts = (features, photos.labels, photos.kept_out)
+            options = {"seed": seed, "draws": config.draws}
+            run["discovery"] = discovery_scores(*facts, **options)
+            if config.whiten:
+                found = discovery_scores(*facts, **options, whiten=config.whiten)
+                found.pop("dice")  # the same as above
+                run["discovery_whitened"] = found
         runs.append(run)
     return _mean(runs) | {"per_seed": runs}
 
@@ -316,7 +323,9 @@ def _background(generator, photos, reader, made, config, seed) -> dict:
     return found
 
 
-def discovery_scores(features, labels, kept_out, *, seed: int = 0, draws: int = 10) -> dict:
+def discovery_scores(
+    features, labels, kept_out, *, seed: int = 0, draws: int = 10, whiten: int = 0
+) -> dict:
     """How well k-means on features of photographs agrees with their classes.
 
     Args:
@@ -325,6 +334,9 @@ def discovery_scores(features, labels, kept_out, *, seed: int = 0, draws: int = 
         kept_out: (N,) which photographs the generator was not trained on.
         seed: of k-means.
         draws: of as many trained photographs.
+        whiten: components of the features'
+            :func:`~finegan_lib.metrics.clustering.whitening`, fitted to the same photographs as
+            the k-means (0: the features as they are).
 
     Returns:
         :func:`~finegan_lib.metrics.clustering.agreement` under ``all`` (k-means on all
@@ -334,12 +346,17 @@ def discovery_scores(features, labels, kept_out, *, seed: int = 0, draws: int = 
     """
     features, labels = np.asarray(features, dtype=np.float32), np.asarray(labels)
     kept_out, k = np.asarray(kept_out), len(np.unique(labels))
-    scores = {"all": agreement(labels, kmeans_labels(features, k, seed))}
+
+    def prepared(fitted_to, used):
+        return whitening(fitted_to, whiten, seed).transform(used) if whiten else used
+
+    scores = {"all": agreement(labels, kmeans_labels(prepared(features, features), k, seed))}
     trained = ~kept_out
     if kept_out.any() and trained.sum() >= max(k, kept_out.sum()):
-        means = KMeans(k, n_init=4, random_state=seed).fit(features[trained])
+        seen = prepared(features[trained], features)
+        means = KMeans(k, n_init=4, random_state=seed).fit(seen[trained])
         scores["trained"] = agreement(labels[trained], means.labels_)
-        scores["kept_out"] = agreement(labels[kept_out], means.predict(features[kept_out]))
+        scores["kept_out"] = agreement(labels[kept_out], means.predict(seen[kept_out]))
         rng, runs = np.random.default_rng(seed), []
         for _ in range(draws):
             rows = rng.choice(int(trained.sum()), int(kept_out.sum()), replace=False)
@@ -380,21 +397,7 @@ def summary(scores: dict) -> str:
             *(f"  {m.title} {q[m.key]:.{m.digits}f}" for m in further_metrics() if m.key in q),
         ]
     if "discovery" in scores:
-        lines.append("categories of the photographs      AMI    NMI    ARI    accuracy")
-        names = {
-            "all": "all",
-            "trained": "trained on",
-            "trained_as_many": "as many of these",
-            "kept_out": "kept out",
-            "dice": "labels by dice (all)",
-        }
-        for key, title in names.items():
-            if key in scores["discovery"]:
-                s = scores["discovery"][key]
-                lines.append(
-                    f"  {title:32} {s['ami']:.3f}  {s['nmi_arithmetic']:.3f}  {s['ari']:.3f}  "
-                    f"{s['accuracy']:.3f}"
-                )
+        lines += _discovery_lines(scores)
     lines += _background_lines(scores.get("background", {}))
     if "told_apart" in scores:
         lines.append(
@@ -404,6 +407,25 @@ def summary(scores: dict) -> str:
         lines += _variety_lines(scores["variety"], scores["masks"])
     lines += [f"left out: {name} ({why})" for name, why in scores["left_out"].items()]
     return "\n".join(lines)
+
+
+def _discovery_lines(scores: dict) -> list[str]:
+    names = {
+        "all": "all",
+        "trained": "trained on",
+        "trained_as_many": "as many of these",
+        "kept_out": "kept out",
+        "dice": "labels by dice (all)",
+    }
+    lines = ["categories of the photographs      AMI    NMI    ARI    accuracy"]
+    for part, more in (("discovery", ""), ("discovery_whitened", ", whitened features")):
+        for key, title in names.items():
+            if s := scores.get(part, {}).get(key):
+                lines.append(
+                    f"  {title + more:32} {s['ami']:.3f}  {s['nmi_arithmetic']:.3f}  "
+                    f"{s['ari']:.3f}  {s['accuracy']:.3f}"
+                )
+    return lines
 
 
 def _background_lines(found: dict) -> list[str]:

@@ -21,6 +21,7 @@ from finegan_lib.discovery.cluster import (
 )
 from finegan_lib.discovery.depict import DEPICTConfig
 from finegan_lib.discovery.jule import JULEConfig
+from finegan_lib.metrics.clustering import whitening
 from finegan_lib.metrics.code_classifiers import DiscoveryConfig
 from finegan_lib.models import FineGANConfig, FineGANGenerator
 
@@ -141,6 +142,43 @@ def test_features_of_both_classifiers_stand_side_by_side():
     features = finegan_features(images, generator, QUICK["finegan"])
     assert features.shape == (6, 2 * 4 * 2)
     assert features.equal(finegan_features(images, generator, QUICK["finegan"]))
+
+
+def test_whitened_features_are_what_is_sorted(colours, tmp_path, monkeypatch):
+    seen = []
+
+    def watch(features, k, seed):
+        seen.append(np.asarray(features))
+        return np.arange(len(features)) % k
+
+    monkeypatch.setattr("finegan_lib.discovery.cluster.kmeans_labels", watch)
+    options = {"image_size": 32, "config": QUICK["finegan"], "progress": False}
+    plain = cluster(colours, "finegan", 3, tmp_path / "a", **options)
+    whitened = cluster(colours, "finegan", 3, tmp_path / "b", whiten=5, **options)
+    assert (plain["whiten"], whitened["whiten"]) == (0, 5)
+    assert seen[1].shape == (24, 5)
+    np.testing.assert_allclose(np.linalg.norm(seen[1], axis=1), 1, rtol=1e-4)
+    np.testing.assert_allclose(seen[1], whitening(seen[0], 5).transform(seen[0]), atol=1e-4)
+    with pytest.raises(InputError, match="--whiten 5 with kmeans"):
+        cluster(colours, "kmeans", 3, tmp_path / "c", image_size=32, whiten=5)
+
+
+def test_options_of_the_classifiers(colours, tmp_path, capsys, monkeypatch):
+    asked = {}
+
+    def watch(*_, **options):
+        asked.update(options)
+        return {"images": 1, "sizes": [1]}
+
+    monkeypatch.setattr("finegan_lib.discovery.cluster.cluster", watch)
+    words = ["cluster", str(colours), "--out", str(tmp_path / "out"), "--no-progress"]
+    assert main(words) == 0
+    assert asked["config"] is None and asked["whiten"] == 0
+    words += ["--reader-images", "90", "--reader-width", "3"]
+    assert main([*words, "--whiten", "7"]) == 0
+    assert asked["config"] == DiscoveryConfig(n_images=90, width=3) and asked["whiten"] == 7
+    assert main([*words, "--method", "kmeans"]) == 2
+    assert "only finegan sorts by classifiers" in capsys.readouterr().err
 
 
 def test_agreement_by_hand():

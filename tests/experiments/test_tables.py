@@ -207,7 +207,7 @@ def test_tables_1_and_2_share_the_usual_finegan(small, tmp_path, monkeypatch):
 
 def test_table_3_sorts(small, tmp_path):
     only = ("k-means on pixels", "JULE", "DEPICT", "FineGAN", "FineGAN, contrastive")
-    only += ("JULE, middle of the crop",)
+    only += ("JULE, middle of the crop", "FineGAN, whitened features")
     summary = tables.run_table(3, QUICK, tmp_path, seeds=(0,), only=only, progress=False)
     assert set(summary["systems"]) == set(only)
     for scores in summary["systems"].values():
@@ -221,6 +221,13 @@ def test_table_3_sorts(small, tmp_path):
         for part in ("", "__middle_of_the_crop")
     )
     assert "centre" not in whole["asked"] and middle["asked"]["centre"]
+    own, whitened = (
+        json.loads((tmp_path / "results" / f"sorting_finegan{part}_seed0.json").read_text())
+        for part in ("", "__whitened_features")
+    )
+    assert "whiten" not in own["asked"] and whitened["asked"]["whiten"] == 48
+    assert own["seconds_training"] > 0 == whitened["seconds_training"]  # one run for both
+    assert not (tmp_path / "runs/finegan__whitened_features_seed0").exists()
     contrastive = tmp_path / "results/sorting_finegan_contrastive_seed0.json"
     contrastive = json.loads(contrastive.read_text())
     assert contrastive["training"]["recipe"]["contrastive_child"] == 1

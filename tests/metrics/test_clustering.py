@@ -10,6 +10,7 @@ from finegan_lib.metrics.clustering import (
     kmeans_labels,
     majority_matches,
     nmi,
+    whitening,
 )
 
 
@@ -76,3 +77,17 @@ def test_bad_input_is_named():
         kmeans_labels(np.zeros((2, 1)), 3, seed=0)
     with pytest.raises(InputError, match="colour"):
         control_features(torch.zeros(1, 3, 8, 8), "colour")
+
+
+def test_whitened_directions_vary_alike():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(500, 3)) * [100, 1, 0.01] + 7
+    fitted = whitening(features, 3)
+    components = fitted[0].transform(features)
+    np.testing.assert_allclose(components.std(0, ddof=1), 1, rtol=1e-3)
+    whitened = fitted.transform(features)
+    np.testing.assert_allclose(np.linalg.norm(whitened, axis=1), 1, rtol=1e-4)
+    assert whitening(features, 48).transform(features[:5]).shape == (5, 3)  # no more than D
+    assert whitening(features[:2], 48).transform(features).shape == (500, 2)  # nor than N
+    with pytest.raises(InputError, match="at least one component; got 0"):
+        whitening(features, 0)

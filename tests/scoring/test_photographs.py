@@ -91,6 +91,8 @@ def test_every_part_of_a_finegan(folder, finegan):
     assert np.isfinite([quality["kid"], quality["fid"], quality["kid_kept_out"]]).all()
     parts = ("all", "trained", "trained_as_many", "kept_out", "dice")
     assert set(scores["discovery"]) == set(parts)
+    assert set(scores["discovery_whitened"]) == set(parts) - {"dice"}
+    assert scores["whiten"] == 48 and scores["readers"]["n_images"] == 50
     assert abs(scores["discovery"]["dice"]["ami"]) < 0.2
     assert set(scores["background"]) == {
         "code_generated",
@@ -100,7 +102,14 @@ def test_every_part_of_a_finegan(folder, finegan):
     assert scores["variety"]["children"] == 4 and scores["variety"]["parents"] == 2
     assert len(scores["masks"]["per_parent"]) == 2
     text = summary(scores)
-    for said in ("KID", "kept out", "labels by dice", "other surroundings", "masks: area"):
+    for said in (
+        "KID",
+        "kept out",
+        "labels by dice",
+        "other surroundings",
+        "masks: area",
+        "whitened",
+    ):
         assert said in text
 
 
@@ -195,6 +204,20 @@ def test_discovery_by_hand():
     assert set(whole) == {"all", "dice"}
 
 
+def test_whitening_is_fitted_to_what_is_clustered():
+    """Two classes differ in a direction of small variance; a direction without meaning is large."""
+    rng = np.random.default_rng(0)
+    labels, kept = np.arange(200) % 2, np.arange(200) % 10 == 0
+    features = np.stack([np.zeros(200), labels - 0.5], 1) + rng.normal(size=(200, 2)) * [9, 0.1]
+    plain = discovery_scores(features, labels, kept)
+    whitened = discovery_scores(features, labels, kept, whiten=2)
+    assert plain["all"]["ami"] < 0.1 and plain["kept_out"]["ami"] < 0.2
+    assert whitened["all"]["ami"] > 0.8 and whitened["kept_out"]["ami"] > 0.5
+    features[kept] *= 1000  # must not enter the map that the others are seen by
+    again = discovery_scores(features, labels, kept, whiten=2)
+    assert again["trained"] == whitened["trained"]
+
+
 def test_the_command(folder, finegan, monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(photographs, "PhotoConfig", lambda: QUICK)
     arguments = ["evaluate", "--checkpoint", str(finegan), "--data", str(folder), "--seeds", "0"]
@@ -202,6 +225,11 @@ def test_the_command(folder, finegan, monkeypatch, capsys, tmp_path):
     assert main(arguments) == 0
     assert "categories of the photographs" in capsys.readouterr().out
     assert json.loads((tmp_path / "scores.json").read_text())["keep_out"] == 0.2
+    more = ["--whiten", "0", "--reader-images", "40", "--reader-width", "3"]
+    assert main([*arguments, *more]) == 0
+    found = json.loads((tmp_path / "scores.json").read_text())
+    assert "discovery_whitened" not in found and "whitened" not in capsys.readouterr().out
+    assert (found["readers"]["n_images"], found["readers"]["width"]) == (40, 3)
     assert main(["evaluate", "--checkpoint", str(finegan), "--data", str(tmp_path)]) == 2
     assert "need a folder in CUB's layout" in capsys.readouterr().err
 
