@@ -144,7 +144,7 @@ for name, joint in tables.items():
 # "the posterior of $P(c|x)$"; $P(c|x)$ itself is the posterior.)
 #
 # So let a second network **guess**: $Q(c|x)$, any distribution over codes for each picture. The
-# slides need four lines for what follows; we go through them in three cells, and try each on the
+# slides need four lines for what follows; we go through them in four cells, and try each on the
 # second table above (*a slip now and then*), where all terms can be computed.
 #
 # "$x \sim G(z, c)$" is short for: draw $c \sim P(c)$, draw $z$, paint $x = G(z, c)$. (The slides
@@ -172,7 +172,7 @@ mean_log = (p_x * (posterior * posterior.log()).sum(0)).sum()
 print(f"H(c) − H(c|x): {lab.mutual_information(joint):.4f}   line 2: {h_c + mean_log:.4f}")
 
 # %% [markdown]
-# ### Lines 3 and 4: put Q in the place of P, and see what is lost
+# ### Line 3: put Q in the place of P
 #
 # Nothing but $\log P = \log \frac{P}{Q} + \log Q$. The mean of the first under $P$ **is**
 # $D_\mathrm{KL}(P \| Q)$, by its definition:
@@ -180,6 +180,9 @@ print(f"H(c) − H(c|x): {lab.mutual_information(joint):.4f}   line 2: {h_c + me
 # $$I(c; G(z,c)) = H(c) + \mathbb{E}_{x \sim G(z,c)}\bigl[
 # \underbrace{D_\mathrm{KL}(P(\cdot|x) \,\|\, Q(\cdot|x))}_{\ge 0}
 # + \mathbb{E}_{c' \sim P(c|x)}[\log Q(c'|x)]\bigr].$$
+
+# %% [markdown]
+# ### Line 4: leave out what is not negative, and see what is lost
 #
 # $D_\mathrm{KL} \ge 0$, since by Jensen's inequality
 # $-\mathbb{E}_P[\log \tfrac{Q}{P}] \ge -\log \mathbb{E}_P[\tfrac{Q}{P}] \ge -\log 1$. (The mean of

@@ -236,7 +236,8 @@ print("another b changes it:", moved["b"] > 0)
 # ## One code at a time
 #
 # The paper's Figure 4: groups of rows share a parent; each row has its own child; each column its
-# own $z$. $b$ is the same everywhere. What changes down a column? What along a row?
+# own $z$. In our figure $b$ is the same everywhere; in the paper's, backgrounds vary. What changes
+# down a column? What along a row?
 
 # %%
 figures.parent_child_noise(generator, 2, columns=6, parents=3, children=2, size=0.6)
