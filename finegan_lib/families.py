@@ -11,7 +11,7 @@ configuration
     A frozen dataclass of plain values with ``image_size`` and ``z_dim``; its fields are options of
     ``train``.
 generator
-    ``Generator(config)``: ``config``; ``draw_codes(n, rng)``, the random input for n images, a
+    ``Generator(config)``: ``config``; ``sample_codes(n, rng)``, the random input for n images, a
     tuple; ``forward(*inputs)``, which returns the image, (N, 3, S, S) in [-1, 1], a list of images
     that ends in it, or an object with the attribute ``image``. ``inputs``, one of
     :mod:`finegan_lib.models.inputs`, if there is more than noise.

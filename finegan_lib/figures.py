@@ -29,7 +29,7 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6
 
 
 @torch.no_grad()
-def draw(generator: FineGANGenerator, codes: Codes) -> FineGANOutput:
+def generate(generator: FineGANGenerator, codes: Codes) -> FineGANOutput:
     """The generator's output for some codes, in evaluation mode. Its own mode does not change."""
     training = generator.training
     generator.eval()
@@ -60,7 +60,7 @@ def stagewise(
     """
     children = spread(generator.config.n_children, columns)
     codes = generator.config.hierarchy().codes(noise(generator, len(children), seed), children)
-    out = draw(generator, codes)
+    out = generate(generator, codes)
     rows = {
         "background\n$B$": out.background.image,
         "parent mask\n$M_p$": out.parent.mask,
@@ -95,7 +95,7 @@ def parent_child_noise(
     ]
     z = noise(generator, columns, seed).repeat(len(rows), 1)
     c = torch.tensor([c for _, c in rows]).repeat_interleave(columns)
-    images = draw(generator, hierarchy.codes(z, c, b_index=0)).child.image
+    images = generate(generator, hierarchy.codes(z, c, b_index=0)).child.image
     grid = [list(row) for row in images.split(columns)]
     names = [f"p={p}, c={c}" for p, c in rows]
     columns = [f"$z_{{{i}}}$" for i in range(columns)]
@@ -121,7 +121,7 @@ def parent_by_child(
     z = noise(generator, 1, seed).expand(len(p) * len(c), -1)
     p_index, c_index = p.repeat_interleave(len(c)), c.repeat(len(p))
     codes = hierarchy.codes(z, c_index, p_index=p_index, b_index=0)
-    images = draw(generator, codes).child.image
+    images = generate(generator, codes).child.image
     grid = [list(row) for row in images.split(len(c))]
     title = "Any shape with any appearance: parent codes (rows) × child codes (columns)"
     names = [f"p={i}" for i in p.tolist()], [f"c={i}" for i in c.tolist()]
@@ -142,7 +142,7 @@ def background_swap(
     }
     for c in spread(hierarchy.n_children, 4)[1:3]:
         rows[f"c={c} fixed,\nb varies"] = hierarchy.codes(z, same + c, b_index=some)
-    grid = [list(draw(generator, codes).child.image) for codes in rows.values()]
+    grid = [list(generate(generator, codes).child.image) for codes in rows.values()]
     return image_figure(grid, list(rows), None, "The bird and its background come apart", size)
 
 

@@ -19,8 +19,8 @@ RECIPE = dataclasses.replace(TOY.recipe, code_colour=0.1, pose_info=0.1, pose_di
 class DoubleSystem(FineGANSystem):
     """In float64: Adam's first steps are as long for a gradient of rounding noise as for any."""
 
-    def draw_codes(self, n, generator):
-        return Codes(*(code.double() for code in super().draw_codes(n, generator)))
+    def sample_codes(self, n, generator):
+        return Codes(*(code.double() for code in super().sample_codes(n, generator)))
 
 
 def double_system():

@@ -20,7 +20,7 @@ from finegan_lib.systems import FineGANSystem
 
 def steps(folder):
     with distributed.joined():
-        distributed.check_batch(8, system := double_system())
+        distributed.validate_batch(8, system := double_system())
         distributed.synchronise_batch_norms(system)
         two_steps(system)
         if distributed.is_first():

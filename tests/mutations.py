@@ -185,8 +185,8 @@ MUTATIONS = (
     Mutation(
         "views-are-never-mirrored",
         VIEWS,
-        "mirror = draw_signs(n, rng=",
-        "mirror = 1 + 0 * draw_signs(n, rng=",
+        "mirror = sample_signs(n, rng=",
+        "mirror = 1 + 0 * sample_signs(n, rng=",
         ("parent",),
     ),
     Mutation(
@@ -204,10 +204,10 @@ MUTATIONS = (
         ("child",),
     ),
     Mutation(
-        "free-children-are-judged-real-or-fake",
+        "free-children-are-seen-as-real-or-fake",
         ADDITIONS,
-        "torch.cat([codes.p[:judged], any_p])",
-        "torch.cat([any_p, codes.p[n - judged :]])",
+        "torch.cat([codes.p[:first], any_p])",
+        "torch.cat([any_p, codes.p[n - first :]])",
         ("child",),
     ),
     Mutation(
@@ -386,8 +386,8 @@ MUTATIONS = (
     Mutation(
         "mixture-keeps-the-background-of-the-shape",
         "applications/mixing.py",
-        "draw(generator, background))",
-        "draw(generator, shape))",
+        "generate(generator, background))",
+        "generate(generator, shape))",
         ("gallery",),
     ),
     Mutation(

@@ -102,12 +102,12 @@ def test_free_sampling_covers_every_combination():
 def test_sampling_is_determined_by_the_generator(tied):
     hierarchy = CodeHierarchy.equal(3, 7)
 
-    def draw(seed):
+    def sample(seed):
         return hierarchy.sample(20, 2, tied=tied, rng=torch.Generator().manual_seed(seed))
 
-    assert all(torch.equal(a, b) for a, b in zip(draw(1), draw(1), strict=True))
-    assert not torch.equal(draw(1).c, draw(2).c)
-    assert not torch.equal(draw(1).z, draw(2).z)
+    assert all(torch.equal(a, b) for a, b in zip(sample(1), sample(1), strict=True))
+    assert not torch.equal(sample(1).c, sample(2).c)
+    assert not torch.equal(sample(1).z, sample(2).z)
 
 
 def test_chosen_codes():

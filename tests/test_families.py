@@ -39,7 +39,7 @@ class LinearGenerator(nn.Module):
         self.config = config
         self.linear = nn.Linear(config.z_dim, 3 * config.image_size**2)
 
-    def draw_codes(self, n: int, rng: torch.Generator):
+    def sample_codes(self, n: int, rng: torch.Generator):
         return (torch.randn(n, self.config.z_dim, generator=rng),)
 
     def forward(self, z):
@@ -66,7 +66,7 @@ class LinearSystem(System):
 
     def step(self, batch, rng, hard=False):
         real = batch.child_crop
-        (z,) = self.generator.draw_codes(len(real), rng)
+        (z,) = self.generator.sample_codes(len(real), rng)
         fake = self.generator(z.to(real))
         d = (self.real_logits(real) - 1).square().mean() + self.real_logits(
             fake.detach()

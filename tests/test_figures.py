@@ -104,7 +104,7 @@ def test_drawing_uses_evaluation_mode_and_restores_the_mode(generator):
         generator.eval()
     assert np.array_equal(np.array(expected[-1]), np.array(found[-1]))
     assert all(statistics[k].equal(v) for k, v in generator.named_buffers())
-    figures.draw(generator, generator.config.hierarchy().sample(2, 3))
+    figures.generate(generator, generator.config.hierarchy().sample(2, 3))
     assert not generator.training
 
 
@@ -113,7 +113,7 @@ def test_the_mode_is_restored_after_an_error(generator):
     generator.train()
     try:
         with pytest.raises(ValueError, match="code z"):
-            figures.draw(generator, codes)
+            figures.generate(generator, codes)
         assert generator.training
     finally:
         generator.eval()
@@ -151,7 +151,7 @@ def test_stagewise_stitches_what_it_shows(generator):
 def redrawn(generator, z, c, p, b):
     """One child image, (H, W, 3) in [0, 1]."""
     codes = generator.config.hierarchy().codes(z, c, p_index=p, b_index=b)
-    return figures.draw(generator, codes).child.image[0].permute(1, 2, 0).numpy() / 2 + 0.5
+    return figures.generate(generator, codes).child.image[0].permute(1, 2, 0).numpy() / 2 + 0.5
 
 
 def test_parent_by_child_has_parents_in_rows(generator):

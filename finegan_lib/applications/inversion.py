@@ -134,7 +134,7 @@ def _descend(generator, bird, behind, images: Tensor, steps: int, prior: float, 
     for step in tqdm(range(steps + 1), "codes", disable=not progress, leave=False):
         z_bird, z_behind = z.chunk(2, 1)
         front = generator(bird._replace(z=z_bird))
-        back = front._replace(background=generator.draw_background(z_behind, behind.b))
+        back = front._replace(background=generator.generate_background(z_behind, behind.b))
         losses = inversion_loss(lay(front, back).child.image, targets, z, prior)
         lower = losses.detach() < lowest
         lowest[lower], best_z[lower] = losses.detach()[lower], z.detach()[lower]

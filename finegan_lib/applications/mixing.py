@@ -7,7 +7,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..codes import Codes
-from ..figures import draw
+from ..figures import generate
 from ..models import FineGANGenerator, FineGANOutput
 from ..models.finegan import Stage, stitch
 
@@ -26,7 +26,7 @@ def mix(
     Returns:
         The three stages of the N mixtures.
     """
-    return lay(draw(generator, shape._replace(c=appearance.c)), draw(generator, background))
+    return lay(generate(generator, shape._replace(c=appearance.c)), generate(generator, background))
 
 
 def lay(front: FineGANOutput, back: FineGANOutput) -> FineGANOutput:
@@ -43,7 +43,7 @@ def repaint(generator: FineGANGenerator, codes: Codes, images: Tensor) -> Stage:
         codes: of N birds, for instance :func:`~finegan_lib.applications.invert`'s with another c.
         images: (N, 3, S, S) in [-1, 1].
     """
-    child = draw(generator, codes).child
+    child = generate(generator, codes).child
     return stitch(child.foreground, child.mask, images)
 
 
@@ -85,7 +85,7 @@ def layers(
     parts = []
     starts = range(0, len(codes.z), batch_size)
     for start in tqdm(starts, "drawing", disable=not progress, leave=False):
-        output = draw(generator, codes.select(slice(start, start + batch_size)))
+        output = generate(generator, codes.select(slice(start, start + batch_size)))
         parent, child = output.parent, output.child
         paint = child.masked_foreground + (1 - child.mask) * parent.masked_foreground
         gap = (1 - child.mask) * (1 - parent.mask)

@@ -74,7 +74,7 @@ def _ablate(parsed) -> dict:
     options = {"steps": parsed.steps, "only": tuple(parsed.only)}
     options["progress"] = not parsed.no_progress
     if parsed.data:
-        _check_photo_preset(parsed.preset)
+        _validate_photo_preset(parsed.preset)
         found = ablate_photographs(
             parsed.out or Path("runs/ablation") / Path(parsed.data).name,
             parsed.data,
@@ -91,7 +91,7 @@ def _ablate(parsed) -> dict:
     return {"steps": parsed.steps, "results": results}
 
 
-def _check_photo_preset(name: str) -> None:
+def _validate_photo_preset(name: str) -> None:
     from ..training.presets import PRESETS
 
     known = [key for key, run in PRESETS.items() if run.family == "finegan"]

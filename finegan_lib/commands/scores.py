@@ -67,12 +67,12 @@ def _evaluate_photographs(parsed) -> dict:
 
     from ..scoring.photographs import (
         PhotoConfig,
-        check_folder_given,
         evaluate_photographs,
         summary,
+        validate_folder_given,
     )
 
-    check_folder_given(parsed.data)
+    validate_folder_given(parsed.data)
     config = PhotoConfig()
     readers = readers_of(parsed, config.discovery)
     scores = evaluate_photographs(

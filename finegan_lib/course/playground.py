@@ -22,7 +22,7 @@ from torch import Tensor
 
 from ..applications import mix
 from ..codes import Codes
-from ..figures import draw, image_figure, noise, spread
+from ..figures import generate, image_figure, noise, spread
 from ..models import FineGANGenerator, FineGANOutput
 
 TILE = 160  # side of an enlarged image, in screen pixels, or the next whole multiple of its own
@@ -119,7 +119,7 @@ class CodePanel:
         self.new_z = _button("new z", "Draw another z at random")
         self.image, self.words = widgets.Image(format="png"), _words()
         self._quiet = False
-        self._draw_z()
+        self._sample_z()
         for control in (self.c, self.p, self.b, self.p_follows, self.b_follows, *self.sliders):
             control.observe(self._changed, "value")
         self.new_z.on_click(self._another_z)
@@ -145,7 +145,7 @@ class CodePanel:
             if tie.value:
                 code.value = index
         self._quiet = False
-        self.image.value = picture(stage_tiles(draw(self.generator, self.codes())))
+        self.image.value = picture(stage_tiles(generate(self.generator, self.codes())))
         z = ", ".join(f"{slider.value:.1f}" for slider in self.sliders)
         _say(
             self.words,
@@ -157,7 +157,7 @@ class CodePanel:
         if not self._quiet:
             self.update()
 
-    def _draw_z(self) -> None:
+    def _sample_z(self) -> None:
         self.z = noise(self.generator, 1, self.seed).clamp(-3, 3)
         for slider, number in zip(self.sliders, self.z[0].tolist(), strict=False):
             slider.value = round(number, 1)
@@ -165,7 +165,7 @@ class CodePanel:
     def _another_z(self, _) -> None:
         self.seed += 1
         self._quiet = True
-        self._draw_z()
+        self._sample_z()
         self.update()
 
 
@@ -207,8 +207,8 @@ class MixPanel:
         behind = first if self.background.value == "first" else second
         mixture = mix(self.generator, first, second, behind).child.image[0]
         tiles = {
-            "first: gives the shape": draw(self.generator, first).child.image[0],
-            "second: the appearance": draw(self.generator, second).child.image[0],
+            "first: gives the shape": generate(self.generator, first).child.image[0],
+            "second: the appearance": generate(self.generator, second).child.image[0],
             "their mixture": mixture,
         }
         self.image.value = picture(tiles)
@@ -306,7 +306,7 @@ def static_figure(generator: FineGANGenerator, seed: int = 0) -> Figure:
         f"b={first}": hierarchy.codes(z, last, p_index=parent, b_index=first),
         "new z": hierarchy.codes(another, last, p_index=parent, b_index=first),
     }
-    tiles = [stage_tiles(draw(generator, codes)) for codes in moves.values()]
+    tiles = [stage_tiles(generate(generator, codes)) for codes in moves.values()]
     captions = [caption.partition("  ")[2].partition(":")[0] for caption in tiles[0]]
     title = "The playground standing still: one move from row to row"
     return image_figure([list(t.values()) for t in tiles], list(moves), captions, title)

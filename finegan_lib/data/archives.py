@@ -118,10 +118,10 @@ def _tar_members(file, archive, most_bytes):
                 yield member.name, lambda member=member: tar.extractfile(member)
             else:
                 raise _refused(archive, "a link, device, pipe or sparse file", member.name)
-        _check_end(tar, most_bytes)
+        _validate_end(tar, most_bytes)
 
 
-def _check_end(tar, most_bytes):
+def _validate_end(tar, most_bytes):
     """A tar ends in a block of zeros. tarfile accepts any end, even that of an archive cut between
     two files.
 

@@ -30,7 +30,7 @@ CROP_AT, WHOLE_AT, CROP, WHOLE, PHOTOGRAPH = 0, 1, slice(2, 4), slice(4, 6), sli
 class CachedBirds(BirdsFolder):
     """A :class:`BirdsFolder` that decodes every photograph once, and then never again.
 
-    ``dataset[i, draw]`` is the same to the last bit. The cache lies in a folder whose name is a
+    ``dataset[i, view]`` is the same to the last bit. The cache lies in a folder whose name is a
     digest of every photograph's bytes, the boxes and the sizes, so that a cache is never out of
     date: a changed photograph gets another cache. It is built in a temporary folder and renamed
     when it is complete. It takes 3 bytes a pixel: at 128 pixels about 70 kB for a crop (152 pixels
@@ -80,8 +80,8 @@ class CachedBirds(BirdsFolder):
     # ------------------------------------------------------------------ reading
 
     def __getitem__(self, key) -> TrainingExample:
-        index, draw = key if isinstance(key, tuple) else (key, 0)
-        batch = self.batch([(range(len(self))[index], draw)])
+        index, view = key if isinstance(key, tuple) else (key, 0)
+        batch = self.batch([(range(len(self))[index], view)])
         return TrainingExample(*(field[0] for field in batch[:3]), int(batch.index[0]))
 
     def __getitems__(self, keys) -> list[TrainingExample]:
@@ -90,17 +90,17 @@ class CachedBirds(BirdsFolder):
         return [TrainingExample(a, b, c, int(i)) for a, b, c, i in zip(*batch, strict=True)]
 
     def batch(self, keys) -> TrainingExample:
-        """The examples of some keys, ``i`` or ``(i, draw)``: every field has a leading N."""
-        indices, draws = split_keys(keys)
+        """The examples of some keys, ``i`` or ``(i, view)``: every field has a leading N."""
+        indices, views = split_keys(keys)
         s, s_b = self.image_size, self.background_size
         crops = np.empty((len(indices), 3, s, s), np.uint8)
         windows = np.empty((len(indices), 3, s_b, s_b), np.uint8)
         boxes = np.empty((len(indices), 4), np.float32)
         flips = np.empty((2, len(indices)), bool)
-        for row, (index, draw) in enumerate(zip(indices, draws, strict=True)):
+        for row, (index, view) in enumerate(zip(indices, views, strict=True)):
             entry = self._table[index]
             # The random numbers of BirdsFolder.__getitem__, in its order.
-            rng = np.random.default_rng((self.seed, index, draw))
+            rng = np.random.default_rng((self.seed, index, view))
             x, y, _ = random_window(entry[CROP], s, rng)
             flips[0, row] = rng.random() < 0.5
             crops[row] = self._image(entry[CROP_AT], entry[CROP])[:, y : y + s, x : x + s]

@@ -51,11 +51,11 @@ from ..base.errors import InputError
 from .files import printable
 from .lists import (
     Report,
-    check_folder_files,
     read_boxes,
     read_classes,
     read_headers,
     read_images,
+    validate_folder_files,
 )
 from .pictures import is_hidden, read_rgb
 from .plausible import MARGIN, TOLD_SIZES, background_shares, background_text, background_warning
@@ -92,7 +92,7 @@ def check_folder(
     """
     root, report = Path(root), Report(stop=False)
     rows, names, labels, boxes, headers = {}, None, None, {}, {}
-    if check_folder_files(root, report):
+    if validate_folder_files(root, report):
         rows = read_images(root, report)
         headers = read_headers(rows, report)
         boxes = read_boxes(root, rows, headers, report)

@@ -21,7 +21,7 @@ from ..base.files import empty_folder, write_text
 from .annotations import PERCENT, SHARES
 from .files import new_folder, printable
 from .layouts import CENTRE, Collection, area
-from .lists import Report, check_box, read_boxes, read_classes, read_headers, read_images
+from .lists import Report, read_boxes, read_classes, read_headers, read_images, validate_box
 from .pictures import read_header, read_rgb, told_unused, upright_box
 from .plausible import (
     background_shares,
@@ -150,7 +150,7 @@ def _best_box(photo, header, centre):
         try:
             box = upright(candidate, header, centre)
             _refuse_the_suspicious(candidate, box, header)
-            good.append((candidate, *check_box(box, header, candidate.where)))
+            good.append((candidate, *validate_box(box, header, candidate.where)))
         except InputError as error:
             errors.append(error)
     if not good:

@@ -170,11 +170,11 @@ def _attempt(url, part, size, patience, bar):
         request = urllib.request.Request(url, headers=headers)
         with urllib.request.urlopen(request, timeout=patience.timeout) as response:
             start, total = _where(response, have)
-            _check_total(url, total, size)
+            _validate_total(url, total, size)
             if start and known["total"] not in (None, total):
                 _forget(part)
                 raise _Interrupted("the server's file has changed")
-            _check_room(part, (total or size or 0) - start)
+            _require_room(part, (total or size or 0) - start)
             with open(part, "r+b" if start else "wb") as file:
                 file.truncate(start)
                 file.seek(start)
@@ -252,7 +252,7 @@ def _raise_for_status(url, error):
     ) from error
 
 
-def _check_total(url, total, size):
+def _validate_total(url, total, size):
     if size is not None and total is not None and total != size:
         raise InputError(
             f"{url} is not the published file",
@@ -261,7 +261,7 @@ def _check_total(url, total, size):
         )
 
 
-def _check_room(part, needed):
+def _require_room(part, needed):
     free = shutil.disk_usage(part.parent).free
     if needed > free:
         raise InputError(

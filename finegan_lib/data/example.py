@@ -62,7 +62,7 @@ class PatchGeometry(NamedTuple):
         return cls(field, jump, cells)
 
 
-def check_image_size(image_size: int) -> None:
+def validate_image_size(image_size: int) -> None:
     """Raise :class:`InputError` unless ``image_size`` is one of ``IMAGE_SIZES``, 32 to 512."""
     if image_size not in IMAGE_SIZES:
         near = min(IMAGE_SIZES, key=lambda size: abs(size - image_size))
@@ -84,7 +84,7 @@ def background_layers(image_size: int) -> tuple[tuple[int, int], ...]:
     Raises:
         InputError: for an image size that the networks are not built for.
     """
-    check_image_size(image_size)
+    validate_image_size(image_size)
     halvings, side = 0, image_size
     while side > 128:
         halvings, side = halvings + 1, side / 2
@@ -114,9 +114,9 @@ def patch_geometry(image_size: int) -> PatchGeometry:
 
 
 def split_keys(keys) -> tuple[list[int], list[int]]:
-    """Keys ``i`` or ``(i, draw)`` as two lists, indices and draws."""
+    """Keys ``i`` or ``(i, view)`` as two lists, indices and views."""
     pairs = [key if isinstance(key, tuple) else (key, 0) for key in keys]
-    return [int(i) for i, _ in pairs], [int(draw) for _, draw in pairs]
+    return [int(i) for i, _ in pairs], [int(view) for _, view in pairs]
 
 
 def to_float(images: np.ndarray) -> Tensor:

@@ -33,12 +33,12 @@ from ..codes import CodeHierarchy
 from .example import TrainingExample, background_size
 from .lists import (
     Report,
-    check_folder_files,
     index_classes,
     read_boxes,
     read_classes,
     read_headers,
     read_images,
+    validate_folder_files,
 )
 from .pictures import read_rgb, resize_shorter_side
 from .plausible import (
@@ -54,7 +54,7 @@ from .plausible import (
 class Photographs(Dataset):
     """Photographs with one bounding box each, cut into training examples.
 
-    ``dataset[i]`` or ``dataset[i, draw]`` is a :class:`TrainingExample`, made as the authors of
+    ``dataset[i]`` or ``dataset[i, view]`` is a :class:`TrainingExample`, made as the authors of
     FineGAN make it:
 
     - child crop: the square of side ``crop_scale`` · max(width, height) round the box's centre,
@@ -64,7 +64,7 @@ class Photographs(Dataset):
       S_b × S_b window, mirrored half the time by a coin of its own. The box moves along and is
       clipped to the window: where the window misses the object, the box is empty.
 
-    Both are drawn from a generator seeded by (seed, i, draw) alone, so they do not depend on the
+    Both are drawn from a generator seeded by (seed, i, view) alone, so they do not depend on the
     worker or on the order of the calls. A subclass fills in ``sizes`` and ``boxes``, and says in
     :meth:`photograph` what the pixels are.
 
@@ -82,9 +82,11 @@ class Photographs(Dataset):
 
     def __init__(self, image_size: int, seed: int, crop_scale: float, full_scale: float):
         self.background_size = background_size(image_size)
-        _check_option("crop_scale", crop_scale, 0 < crop_scale < math.inf, "Give a number above 0.")
-        _check_option("full_scale", full_scale, 1 <= full_scale < math.inf, "Give at least 1.")
-        _check_option("seed", seed, seed >= 0, "Give a whole number, 0 or more.")
+        _validate_option(
+            "crop_scale", crop_scale, 0 < crop_scale < math.inf, "Give a number above 0."
+        )
+        _validate_option("full_scale", full_scale, 1 <= full_scale < math.inf, "Give at least 1.")
+        _validate_option("seed", seed, seed >= 0, "Give a whole number, 0 or more.")
         self.image_size, self.seed = image_size, seed
         self.crop_scale, self.full_scale = crop_scale, full_scale
 
@@ -96,9 +98,9 @@ class Photographs(Dataset):
         return len(self.sizes)
 
     def __getitem__(self, key) -> TrainingExample:
-        index, draw = key if isinstance(key, tuple) else (key, 0)
+        index, view = key if isinstance(key, tuple) else (key, 0)
         index = range(len(self))[index]
-        rng = np.random.default_rng((self.seed, index, int(draw)))
+        rng = np.random.default_rng((self.seed, index, int(view)))
         image, box = self.photograph(index), self.boxes[index]
 
         crop = self._child_crop(image, box)
@@ -221,7 +223,7 @@ class BirdsFolder(Photographs):
         self.root, self.hierarchy = Path(root), hierarchy
 
         report = Report(stop=True)
-        check_folder_files(self.root, report)
+        validate_folder_files(self.root, report)
         rows = read_images(self.root, report)
         headers = read_headers(rows, report)
         boxes = read_boxes(self.root, rows, headers, report)
@@ -271,6 +273,6 @@ def _to_tensor(image) -> Tensor:
     return _pixels(image).contiguous().float() / 127.5 - 1
 
 
-def _check_option(name, value, good, cure):
+def _validate_option(name, value, good, cure):
     if not good:
         raise InputError(f"{name} is out of range", seen=value, cure=cure)

@@ -36,11 +36,11 @@ class FolderPart(Dataset):
         return len(self.rows)
 
     def __getitem__(self, key):
-        index, draw = key if isinstance(key, tuple) else (key, 0)
-        return self.folder[self.rows[index], draw]
+        index, view = key if isinstance(key, tuple) else (key, 0)
+        return self.folder[self.rows[index], view]
 
     def __getitems__(self, keys):
-        return self.folder.__getitems__([(self.rows[i], draw) for i, draw in keys])
+        return self.folder.__getitems__([(self.rows[i], view) for i, view in keys])
 
 
 def split(folder, share: float) -> tuple[FolderPart, FolderPart]:

@@ -78,7 +78,7 @@ class Report:
 # -------------------------------------------------------------------------------- annotation files
 
 
-def check_folder_files(root, report) -> bool:
+def validate_folder_files(root, report) -> bool:
     """Whether the folder and its two necessary files are there."""
     if not root.is_dir():
         raise InputError(
@@ -298,7 +298,7 @@ def read_boxes(root, rows, headers, report) -> dict:
             report.repair("boxes are shares of their image, and are multiplied by its size", where)
             box = scaled(box, headers[id_].size)
         try:
-            boxes[id_], clipped = check_box(box, headers[id_], where)
+            boxes[id_], clipped = validate_box(box, headers[id_], where)
         except InputError as error:
             report.refuse("boxes cannot be used", where, error)
             continue
@@ -318,7 +318,7 @@ def scaled(box, factors):
     return x1 * across, y1 * down, x2 * across, y2 * down
 
 
-def check_box(box, header: Header, where: str):
+def validate_box(box, header: Header, where: str):
     """The box clipped to its upright image, and whether that changed it.
 
     Args:

@@ -12,8 +12,8 @@ from tqdm.auto import tqdm
 from ..base.errors import InputError
 from .folder import Photographs
 from .layouts import CENTRE
-from .lists import check_box, scaled
-from .pictures import Header, check_size_and_mode
+from .lists import scaled, validate_box
+from .pictures import Header, validate_size_and_mode
 from .plausible import MARGIN, are_shares, suspicion
 
 
@@ -73,7 +73,7 @@ class PictureSet(Photographs):
     ):
         super().__init__(image_size, seed, crop_scale, full_scale)
         self.source, self.where = source, (image, box, label)
-        _check_source(source)
+        _validate_source(source)
         class_names = _names_of(source, label) if class_names is None else class_names
         found = [
             self._look(index, centre)
@@ -111,7 +111,7 @@ class PictureSet(Photographs):
         for index, (box, size) in enumerate(zip(boxes, self.sizes, strict=True)):
             box = scaled(box, size) if shares else box
             header = Header(size, "RGB", 1, False, False)
-            checked.append(check_box(box, header, f"item {index}")[0])
+            checked.append(validate_box(box, header, f"item {index}")[0])
         return np.array(checked, dtype=float)
 
     def _name_classes(self, labels, class_names):
@@ -139,7 +139,7 @@ class PictureSet(Photographs):
         return f"{len(self)} pictures" + (f", {len(counts)} classes" if counts else "")
 
 
-def _check_source(source):
+def _validate_source(source):
     """Refuse what has no items by number: a dictionary of splits, or a stream."""
     numbered = hasattr(source, "__getitem__") and hasattr(source, "__len__")
     if isinstance(source, dict | str | bytes) or not numbered:
@@ -178,7 +178,7 @@ def as_picture(value, index=0) -> Image.Image:
         InputError: for anything else.
     """
     if isinstance(value, Image.Image):
-        check_size_and_mode(f"of item {index}", value)
+        validate_size_and_mode(f"of item {index}", value)
         return ImageOps.exif_transpose(value).convert("RGB")
     if isinstance(value, Tensor):
         value = value.detach().cpu().numpy()
@@ -197,7 +197,7 @@ def as_picture(value, index=0) -> Image.Image:
             "from 0 to 1.",
         )
     picture = Image.fromarray(array.astype(np.uint8)).convert("RGB")
-    check_size_and_mode(f"of item {index}", picture)
+    validate_size_and_mode(f"of item {index}", picture)
     return picture
 
 

@@ -317,7 +317,7 @@ def _open(path):
 
 def _header(path, image, where):
     # This check comes first: to find EXIF data, Pillow decodes some kinds of file whole.
-    check_size_and_mode(path, image, where)
+    validate_size_and_mode(path, image, where)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # damaged EXIF data: the image counts as upright
         mode, (width, height) = image.mode, image.size
@@ -334,7 +334,7 @@ def _placed(path, where):
     return f"{path} ({where})" if where and where != str(path) else path
 
 
-def check_size_and_mode(path, image, where=""):
+def validate_size_and_mode(path, image, where=""):
     """Refuse an image of Pillow's from which nothing can be learnt; ``path`` is what it is called.
 
     Raises:

@@ -102,17 +102,17 @@ def has_background(box, geometry) -> bool:
 
 
 def background_share(
-    sizes, boxes, image_size: int, full_scale: float = MARGIN, *, most: int = 400, draws: int = 8
+    sizes, boxes, image_size: int, full_scale: float = MARGIN, *, most: int = 400, windows: int = 8
 ) -> float:
     """The share of training windows with at least one background patch, from 0 to 1.
 
     Where there is none, the background discriminator learns nothing from a photograph. Measured on
-    windows drawn as in training, of at most ``most`` photographs evenly spread; no pixel is read.
+    windows sampled as in training, of at most ``most`` photographs evenly spread; no pixel is read.
 
     Args:
         sizes, boxes: of the upright photographs, in pixels, as in :class:`BirdsFolder`.
         image_size, full_scale: of the training.
-        draws: windows of each photograph.
+        windows: of each photograph.
     """
     from .example import background_size, patch_geometry  # PyTorch: slow to import
 
@@ -122,7 +122,7 @@ def background_share(
     for k in np.unique(np.linspace(0, len(sizes) - 1, min(most, len(sizes))).astype(int)):
         least = min(sizes[k])
         resized = tuple(short * length // least for length in sizes[k])
-        for _ in range(draws):
+        for _ in range(windows):
             window = random_window(resized, side, rng)
             box = box_in_window(np.asarray(boxes[k]), sizes[k], resized, window, flip=False)
             found.append(has_background(box, geometry))

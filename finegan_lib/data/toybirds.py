@@ -59,8 +59,8 @@ def stored_crop_size(image_size):
 class ToyBirds(Dataset):
     """A data set of drawn birds.
 
-    ``dataset[i]`` or ``dataset[i, draw]`` is a ``TrainingExample``; ``draw`` (int >= 0, default 0)
-    picks the random crops and flips, and the same ``(i, draw)`` always gives the same example.
+    ``dataset[i]`` or ``dataset[i, view]`` is a ``TrainingExample``; ``view`` (int >= 0, default 0)
+    picks the random crops and flips, and the same ``(i, view)`` always gives the same example.
 
     Args:
         n_images: how many pictures. Picture i does not depend on it.
@@ -308,18 +308,18 @@ class ToyBirds(Dataset):
         batch = self.batch(*split_keys(keys))
         return [TrainingExample(a, b, c, int(i)) for a, b, c, i in zip(*batch, strict=True)]
 
-    def batch(self, indices, draws=0):
+    def batch(self, indices, views=0):
         """A batch of examples at once: a ``TrainingExample`` whose fields have a leading N.
 
         Args:
             indices: (N,) ints in [0, len(self)).
-            draws: (N,) ints >= 0 or one for all, which random crops and flips to take.
+            views: (N,) ints >= 0 or one for all, which random crops and flips to take.
 
         Raises:
             IndexError: for an index outside the data set.
         """
         indices = np.atleast_1d(indices)
-        draws = np.broadcast_to(draws, indices.shape)
+        views = np.broadcast_to(views, indices.shape)
         outside = indices[(indices < 0) | (indices >= len(self))]
         if len(outside):
             raise IndexError(f"index {outside[0]} is outside of 0..{len(self) - 1}")
@@ -327,8 +327,8 @@ class ToyBirds(Dataset):
         crops = np.empty((len(indices), 3, s, s), np.uint8)
         windows = np.empty((len(indices), 3, s_b, s_b), np.uint8)
         boxes = np.empty((len(indices), 4), np.float32)
-        for k, (i, draw) in enumerate(zip(indices.tolist(), draws.tolist(), strict=True)):
-            (cx, cy), crop_flip, (wx, wy), window_flip = self.random_view(i, draw)
+        for k, (i, view) in enumerate(zip(indices.tolist(), views.tolist(), strict=True)):
+            (cx, cy), crop_flip, (wx, wy), window_flip = self.random_view(i, view)
             crop = self._crops[i, :, cy : cy + s, cx : cx + s]
             window = self._scenes[i, :, wy : wy + s_b, wx : wx + s_b]
             crops[k] = crop[:, :, ::-1] if crop_flip else crop
@@ -338,14 +338,14 @@ class ToyBirds(Dataset):
             to_float(crops), to_float(windows), torch.from_numpy(boxes), torch.from_numpy(indices)
         )
 
-    def random_view(self, index, draw=0):
+    def random_view(self, index, view=0):
         """The random choices of one example, in the order in which they are drawn.
 
         Returns:
             (x, y) of the crop in the stored crop, its flip, (x, y) of the window in the scene, its
             flip; whole pixels and bools.
         """
-        rng = np.random.default_rng((self.seed, 3, index, draw))
+        rng = np.random.default_rng((self.seed, 3, index, view))
         crop = rng.integers(2 * self._margin, size=2, endpoint=True).tolist()
         slack = scene_size(self.image_size) - self.background_size
         window = rng.integers(slack, size=2, endpoint=True).tolist()

@@ -73,9 +73,9 @@ def clustering(method: str, config, images: Tensor, n_clusters: int, seed: int, 
         The :class:`Bookmark`.
 
     Raises:
-        InputError: as :func:`check_images`.
+        InputError: as :func:`validate_images`.
     """
-    check_images(images, n_clusters)
+    validate_images(images, n_clusters)
     bookmark = Bookmark(folder, method, config, images, seed=seed, n_clusters=n_clusters)
     with torch.random.fork_rng(devices=[]):
         yield bookmark
@@ -113,7 +113,7 @@ def seed_epoch(seed: int, *place: int) -> None:
     torch.manual_seed(int.from_bytes(words[:7], "little"))
 
 
-def check_images(images: Tensor, n_clusters: int) -> None:
+def validate_images(images: Tensor, n_clusters: int) -> None:
     """Refuse what cannot be clustered.
 
     Raises:

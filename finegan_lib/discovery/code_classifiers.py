@@ -34,7 +34,7 @@ def as_finegan(generator, seed: int = 0):
     """A generator with one child code, called as a FineGAN is: p and b are ignored.
 
     Returns:
-        ``draw``, from :class:`~finegan_lib.codes.Codes` to a `FineGANOutput` whose three stages
+        ``generate``, from :class:`~finegan_lib.codes.Codes` to a `FineGANOutput` whose three stages
         are the one image (a FineGAN is returned as it is); and the hierarchy of its codes, one
         parent of all children. InfoGAN's continuous codes are drawn at random, from ``seed``.
     """
@@ -45,12 +45,12 @@ def as_finegan(generator, seed: int = 0):
     n_children, n_continuous = kind.n_children(config), kind.n_continuous(config)
     rng = torch.Generator().manual_seed(seed)
 
-    def draw(codes):
+    def generate(codes):
         continuous = torch.rand(len(codes.z), n_continuous, generator=rng) * 2 - 1
         images = final_image(generator(codes.z, torch.cat([codes.c, continuous], 1)))
         return FineGANOutput(*[whole_image(images)] * 3)
 
-    return draw, CodeHierarchy.equal(1, n_children)
+    return generate, CodeHierarchy.equal(1, n_children)
 
 
 def child_images(generator, config=None, *, seed=0):
@@ -60,9 +60,9 @@ def child_images(generator, config=None, *, seed=0):
     Returns:
         images (N, 3, s, s) in [-1, 1], codes (N,) int64, and how many codes there are.
     """
-    draw, hierarchy = as_finegan(generator, seed)
+    generate, hierarchy = as_finegan(generator, seed)
     images, codes, _ = generate_labelled_images(
-        draw, hierarchy, generator.config.z_dim, config, seed=seed
+        generate, hierarchy, generator.config.z_dim, config, seed=seed
     )
     return images, codes, hierarchy.n_children
 
@@ -79,9 +79,9 @@ def code_readers(generator, config=None, *, seed=0, progress=False) -> dict:
         that has no parent code.
     """
     config = config or DiscoveryConfig()
-    draw, hierarchy = as_finegan(generator, seed)
+    generate, hierarchy = as_finegan(generator, seed)
     images, child, parent = generate_labelled_images(
-        draw, hierarchy, generator.config.z_dim, config, seed=seed, progress=progress
+        generate, hierarchy, generator.config.z_dim, config, seed=seed, progress=progress
     )
     levels = {"child": (child, hierarchy.n_children)}
     if inputs_of(generator).hierarchical:

@@ -47,7 +47,7 @@ def dice_at_the_papers_sizes(unequal: bool = False) -> dict[str, dict[str, float
 
     Returns:
         ``{"birds": {"nmi_arithmetic": …, "accuracy": …}, "dogs": …, "cars": …}``, means over
-        three draws.
+        three repeats.
     """
     found = {}
     for name, facts in paper_tables()["datasets"].items():
@@ -56,7 +56,7 @@ def dice_at_the_papers_sizes(unequal: bool = False) -> dict[str, dict[str, float
         if unequal:
             sizes = json.loads(JULES_CLUSTERS.read_text(encoding="utf-8"))["sizes"]
             clusters = shared_out(n, resampled(sizes, k))
-        found[name] = chance_scores(equal_sizes(n, k), clusters, draws=3, full=False)
+        found[name] = chance_scores(equal_sizes(n, k), clusters, repeats=3, full=False)
     return found
 
 

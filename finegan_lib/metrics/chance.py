@@ -46,15 +46,15 @@ def resampled(sizes, k: int) -> list[float]:
 
 
 def chance_scores(
-    class_sizes, cluster_sizes=None, *, draws: int = 5, seed: int = 0, full: bool = True
+    class_sizes, cluster_sizes=None, *, repeats: int = 5, seed: int = 0, full: bool = True
 ) -> dict[str, float]:
-    """Scores of random labels, mean over some draws.
+    """Scores of random labels, mean over some repeats.
 
     Args:
         class_sizes: images of every true class.
         cluster_sizes: images of every cluster, shuffled over the images; None: every image gets one
             of as many labels as there are classes, each with the same probability.
-        draws: how often.
+        repeats: how often.
         full: every score of :func:`agreement`; False: ``nmi_arithmetic`` and ``accuracy`` alone,
             much quicker for many classes.
 
@@ -69,12 +69,12 @@ def chance_scores(
             cure="Share the same number out: shared_out(n, shares).",
         )
     runs = []
-    for draw in range(draws):
+    for repeat in range(repeats):
         if cluster_sizes is None:
-            labels = dice_labels(len(truth), len(class_sizes), seed + draw)
+            labels = dice_labels(len(truth), len(class_sizes), seed + repeat)
         else:
             labels = np.repeat(np.arange(len(cluster_sizes)), cluster_sizes)
-            labels = np.random.default_rng(seed + draw).permutation(labels)
+            labels = np.random.default_rng(seed + repeat).permutation(labels)
         runs.append(
             agreement(truth, labels)
             if full

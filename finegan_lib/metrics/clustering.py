@@ -36,7 +36,7 @@ def nmi(labels_a, labels_b, average_method: str = "arithmetic") -> float:
     Raises:
         InputError: for labels of different length or an unknown mean.
     """
-    _check_mean(average_method)
+    _validate_mean(average_method)
     labels_a, labels_b = _label_pair(labels_a, labels_b)
     return float(normalized_mutual_info_score(labels_a, labels_b, average_method=average_method))
 
@@ -47,12 +47,12 @@ def ami(labels_a, labels_b, average_method: str = "arithmetic") -> float:
     ``(I(A; B) − E[I]) / (mean(H(A), H(B)) − E[I])``, with E[I] the mean over all orders of one of
     the two labellings (Vinh, Epps and Bailey, JMLR 2010).
     """
-    _check_mean(average_method)
+    _validate_mean(average_method)
     labels_a, labels_b = _label_pair(labels_a, labels_b)
     return float(adjusted_mutual_info_score(labels_a, labels_b, average_method=average_method))
 
 
-def _check_mean(average_method: str) -> None:
+def _validate_mean(average_method: str) -> None:
     if average_method not in AVERAGE_METHODS:
         raise InputError(
             "unknown mean for the NMI",

@@ -15,7 +15,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from ..base.errors import InputError
 from ..data.example import PatchGeometry as PatchGeometry  # its users look for it here
-from ..data.example import check_image_size as check_image_size
+from ..data.example import validate_image_size as validate_image_size
 from .convolutions import Conv2d, convolve, innermost, outermost, plain_forms, up_conv
 
 
@@ -245,7 +245,7 @@ def smallest_map(image_size: int) -> tuple[int, int]:
     while side >= 8 and side % 2 == 0:
         doublings, side = doublings + 1, side // 2
     if not 4 <= side < 8 or not doublings:
-        check_image_size(image_size)
+        validate_image_size(image_size)
     return side, doublings
 
 

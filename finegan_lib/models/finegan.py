@@ -26,8 +26,8 @@ from ..data.example import (
     SIZES,
     background_layers,
     background_size,
-    check_image_size,
     patch_geometry,
+    validate_image_size,
 )
 from .blocks import (
     BatchNorm2d,
@@ -76,7 +76,7 @@ class FineGANConfig:
     )
 
     def __post_init__(self):
-        check_image_size(self.image_size)
+        validate_image_size(self.image_size)
         if self.view and self.z_dim < VIEW_DIMS:
             raise InputError(
                 f"a view takes the first {VIEW_DIMS} numbers of z, so z_dim must be at least that",
@@ -258,14 +258,14 @@ class FineGANGenerator(nn.Module):
             InputError: if a code's length is not the one the generator was built for.
         """
         self._check(codes)
-        background = self.draw_background(codes.z, codes.b)
-        return FineGANOutput(background, *self.draw_foregrounds(codes, background.image))
+        background = self.generate_background(codes.z, codes.b)
+        return FineGANOutput(background, *self.generate_foregrounds(codes, background.image))
 
-    def draw_codes(self, n: int, rng: torch.Generator) -> tuple[Codes]:
+    def sample_codes(self, n: int, rng: torch.Generator) -> tuple[Codes]:
         """Random input of :meth:`forward`, on the CPU: n tied codes."""
         return (self.config.hierarchy().sample(n, self.config.z_dim, rng=rng),)
 
-    def draw_foregrounds(self, codes: Codes, behind: Tensor) -> tuple[Stage, Stage]:
+    def generate_foregrounds(self, codes: Codes, behind: Tensor) -> tuple[Stage, Stage]:
         """The parent and child stages alone, on top of images (N, 3, S, S); b is not used."""
         view, z = None, codes.z
         if self.config.view:
@@ -280,7 +280,7 @@ class FineGANGenerator(nn.Module):
         parent = self._lay(p_heads, behind)
         return parent, self._lay(c_heads, parent.image)
 
-    def draw_background(self, z: Tensor, b: Tensor) -> Stage:
+    def generate_background(self, z: Tensor, b: Tensor) -> Stage:
         """The background stage alone: z (N, z_dim), b (N, N_c)."""
         features = self.background_stem(self.config.background_gain * b, z)
         image = torch.tanh(self.background_image(features))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ..base.options import option
-from ..data.example import SIZES, check_image_size
+from ..data.example import SIZES, validate_image_size
 from .blocks import Encoder, WholeConv, conv3x3, initialise
 from .finegan import Side, Stem
 
@@ -23,7 +23,7 @@ class GANConfig:
     norm: str = option("batch", "normalisation of the discriminator", choices=("batch", "spectral"))
 
     def __post_init__(self):
-        check_image_size(self.image_size)
+        validate_image_size(self.image_size)
 
 
 class GANGenerator(nn.Module):
@@ -47,7 +47,7 @@ class GANGenerator(nn.Module):
         code = z[:, :0] if code is None else code
         return torch.tanh(self.image(self.stem(code, z)))
 
-    def draw_codes(self, n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
+    def sample_codes(self, n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
         """Random input of :meth:`forward`, on the CPU: z (n, z_dim)."""
         return (torch.randn(n, self.config.z_dim, generator=rng),)
 

@@ -20,11 +20,11 @@ def random_codes(generator: nn.Module, n: int, rng: torch.Generator) -> tuple:
         What to call the generator with: a FineGAN's tied :class:`~finegan_lib.codes.Codes`,
         or the noise and, where there is one, the code.
     """
-    draw_codes: Any = generator.draw_codes  # of every family's generator
-    return tuple(draw_codes(n, rng))
+    sample_codes: Any = generator.sample_codes  # of every family's generator
+    return tuple(sample_codes(n, rng))
 
 
-def draw_freely(generator: nn.Module, n: int, rng: torch.Generator) -> tuple[tuple, dict]:
+def sample_freely(generator: nn.Module, n: int, rng: torch.Generator) -> tuple[tuple, dict]:
     """Independent codes for n images of a family that has a categorical code.
 
     Returns:

@@ -34,16 +34,16 @@ class InfoGANGenerator(GANGenerator):
     def __init__(self, config: InfoGANConfig):
         super().__init__(config, config.code_dim)
 
-    def draw_parts(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def sample_parts(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """z (n, z_dim), category indices (n,), continuous codes (n, n_continuous) in [-1, 1]."""
         z = torch.randn(n, self.config.z_dim, generator=rng)
         index = torch.randint(self.config.n_categories, (n,), generator=rng)
         continuous = torch.rand(n, self.config.n_continuous, generator=rng) * 2 - 1
         return z, index, continuous
 
-    def draw_codes(self, n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
+    def sample_codes(self, n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
         """Random input of :meth:`forward`, on the CPU: z (n, z_dim), code (n, code_dim)."""
-        z, index, continuous = self.draw_parts(n, rng)
+        z, index, continuous = self.sample_parts(n, rng)
         return z, torch.cat([one_hot(index, self.config.n_categories), continuous], 1)
 
 

@@ -46,7 +46,7 @@ class Noise:
 
     def free(self, generator: Any, n: int, rng: torch.Generator) -> tuple:
         """Inputs for n images, every code drawn by itself."""
-        return tuple(generator.draw_codes(n, rng))
+        return tuple(generator.sample_codes(n, rng))
 
     def named(self, config: Any, inputs: tuple) -> dict[str, Tensor]:
         """The codes by name, (n,): ``c``, …, ``z0``, ``z1``, …
@@ -79,7 +79,7 @@ class Noise:
                 seen=f"{min(unknown)} for a {type(generator).__name__}",
                 cure="Leave the option out, or give a FineGAN's checkpoint.",
             )
-        inputs = tuple(generator.draw_codes(n, rng))
+        inputs = tuple(generator.sample_codes(n, rng))
         if "c" in values:
             index = torch.full((n,), values["c"])
             code = one_hot(index, self.n_children(generator.config), "child (c)")

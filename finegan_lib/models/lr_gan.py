@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ..base.errors import InputError
 from ..base.options import option
-from ..data.example import SIZES, check_image_size
+from ..data.example import SIZES, validate_image_size
 from .blocks import conv3x3, initialise
 from .finegan import Stage, Stem, stitch
 
@@ -47,7 +47,7 @@ class LRGANConfig:
     norm: str = option("batch", "normalisation of the discriminator", choices=("batch", "spectral"))
 
     def __post_init__(self):
-        check_image_size(self.image_size)
+        validate_image_size(self.image_size)
         if self.layers < 2:
             raise InputError(
                 "layers must be at least 2",
@@ -159,7 +159,7 @@ class LRGANGenerator(nn.Module):
     Example::
 
         >>> generator = LRGANGenerator(LRGANConfig(image_size=32))
-        >>> output = generator(*generator.draw_codes(4, torch.Generator()))
+        >>> output = generator(*generator.sample_codes(4, torch.Generator()))
         >>> output.objects[0].pasted.mask.shape
         torch.Size([4, 1, 32, 32])
     """
@@ -189,7 +189,7 @@ class LRGANGenerator(nn.Module):
             raise InputError(
                 f"z must have shape (N, {expected[0]}, {expected[1]})",
                 seen=tuple(z.shape),
-                cure="Draw it with generator.draw_codes.",
+                cure="Draw it with generator.sample_codes.",
             )
         no_code = z[:, 0, :0]
         # The background reads z_1 itself, the objects the state that remembers all z so far.
@@ -208,7 +208,7 @@ class LRGANGenerator(nn.Module):
             objects.append(PastedObject(foreground, mask, theta, pasted))
         return LRGANOutput(background, tuple(objects), image)
 
-    def draw_codes(self, n: int, rng: torch.Generator) -> tuple[Tensor]:
+    def sample_codes(self, n: int, rng: torch.Generator) -> tuple[Tensor]:
         """Random input of :meth:`forward`, on the CPU: z (n, T, z_dim)."""
         shape = (n, self.config.layers, self.config.z_dim)
         return (torch.randn(shape, generator=rng),)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..base.options import option
 from ..codes import one_hot
-from ..data.example import SIZES, check_image_size
+from ..data.example import SIZES, validate_image_size
 from .blocks import conv3x3, initialise
 from .finegan import CodeStage, Stem
 from .inputs import Child
@@ -37,7 +37,7 @@ class SimpleGANConfig:
     norm: str = option("batch", "normalisation of the discriminator", choices=("batch", "spectral"))
 
     def __post_init__(self):
-        check_image_size(self.image_size)
+        validate_image_size(self.image_size)
 
     @property
     def code_dim(self) -> int:
@@ -84,7 +84,7 @@ class SimpleGANGenerator(nn.Module):
         features = self.second_stage(both, self.first_stage(both, self.stem(code, z)))
         return torch.tanh(self.image(features))
 
-    def draw_codes(self, n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
+    def sample_codes(self, n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
         """Random input of :meth:`forward`, on the CPU: z (n, z_dim)."""
         return (torch.randn(n, self.config.z_dim, generator=rng),)
 
@@ -95,7 +95,7 @@ class InfoGANBaselineGenerator(SimpleGANGenerator):
     config: InfoGANBaselineConfig
     inputs = Child()
 
-    def draw_codes(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def sample_codes(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Random input of :meth:`forward`, on the CPU: z (n, z_dim), c (n, N_c) one-hot."""
         z = torch.randn(n, self.config.z_dim, generator=rng)
         c_index = torch.randint(self.config.n_children, (n,), generator=rng)

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from ..base.errors import InputError
 from ..base.options import option
-from ..data.example import SIZES, check_image_size
+from ..data.example import SIZES, validate_image_size
 from .blocks import UpBlock, conv3x3, initialise
 from .finegan import CodeStage, Stem
 
@@ -43,7 +43,7 @@ class StackGANConfig:
     )
 
     def __post_init__(self):
-        check_image_size(self.image_size)
+        validate_image_size(self.image_size)
         if not 1 <= self.scales < 10 or self.sizes[0] < 8:  # no list of any length is made
             raise InputError(
                 "scales must be at least 1, and the coarsest image 8 pixels or more",
@@ -91,7 +91,7 @@ class StackGANGenerator(nn.Module):
             pyramid.append(torch.tanh(image(features)))
         return pyramid
 
-    def draw_codes(self, n: int, rng: torch.Generator) -> tuple[Tensor]:
+    def sample_codes(self, n: int, rng: torch.Generator) -> tuple[Tensor]:
         """Random input of :meth:`forward`, on the CPU: z (n, z_dim)."""
         return (torch.randn(n, self.config.z_dim, generator=rng),)
 

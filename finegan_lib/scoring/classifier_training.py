@@ -110,7 +110,7 @@ def train_toy_classifier(network, birds: ToyBirds, steps, batch_size=64, progres
 
     def loss(step: int) -> Tensor:
         rows = rng.integers(len(birds), size=batch_size)
-        images, targets = views_with_truth(birds, rows, draws=step)
+        images, targets = views_with_truth(birds, rows, views=step)
         features = network.embed(images.to(device))
         child, background, pose = (target.to(device) for target in targets)
         named = F.cross_entropy(network.child(features), child)
@@ -121,18 +121,18 @@ def train_toy_classifier(network, birds: ToyBirds, steps, batch_size=64, progres
     network.eval().cpu()
 
 
-def views_with_truth(birds: ToyBirds, rows, draws: int):
+def views_with_truth(birds: ToyBirds, rows, views: int):
     """Training views of ToyBirds and what they show.
 
     Returns:
         images (N, 3, S, S) in [-1, 1], and (child (N,), background (N,), pose (N, 4)): flip, x, y
         and tilt of the bird *in the view*, in standard deviations (as the judges have them).
     """
-    images = birds.batch(rows, draws).child_crop
+    images = birds.batch(rows, views).child_crop
     margin = (stored_crop_size(birds.image_size) - birds.image_size) / 2
     pose = np.empty((len(rows), 4), np.float32)
     for k, row in enumerate(rows.tolist()):
-        corner, flipped, _, _ = birds.random_view(row, draws)
+        corner, flipped, _, _ = birds.random_view(row, views)
         side = -1.0 if flipped else 1.0
         facing = -1.0 if birds.pose["flip"][row] else 1.0
         # A window further to the right shows the bird further to the left; a flip swaps sides.
@@ -148,7 +148,7 @@ def measure_toy_classifier(network, birds: ToyBirds, batch_size=200) -> dict:
     """Accuracies of child and background, and the share of the pose's variance that is read."""
     right, background_right, error = 0, 0, torch.zeros(4)
     for rows in np.array_split(np.arange(len(birds)), -(-len(birds) // batch_size)):
-        images, (child, background, pose) = views_with_truth(birds, rows, draws=0)
+        images, (child, background, pose) = views_with_truth(birds, rows, views=0)
         features = network.embed(images)
         right += int((network.child(features).argmax(1) == child).sum())
         background_right += int((network.background(features).argmax(1) == background).sum())

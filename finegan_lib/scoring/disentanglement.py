@@ -41,7 +41,7 @@ from ..data import ToyBirds
 from ..discovery.code_classifiers import child_images, untrained_classifier
 from ..metrics.code_classifiers import DiscoveryConfig, classify, real_inputs, train_code_classifier
 from ..metrics.judges import POSE_NAMES, Judges
-from ..models.generators import draw_freely, final_image, inputs_of
+from ..models.generators import final_image, inputs_of, sample_freely
 from ..training.pretrained import load_generator, need_toybirds
 from .scores import mask_iou
 
@@ -269,7 +269,7 @@ def judged_codes(generator, judges: Judges, n: int, seed: int = 0, batch_size: i
     rng = torch.Generator().manual_seed(seed)
     codes, factors = [], []
     for start in range(0, n, batch_size):
-        inputs, named = draw_freely(generator, min(batch_size, n - start), rng)
+        inputs, named = sample_freely(generator, min(batch_size, n - start), rng)
         readings = judges.readings(final_image(generator(*inputs)))
         pose = dict(zip(POSE_NAMES, readings["pose"].T, strict=True))
         seen = {k: readings[k].argmax(1) for k in ("background", "shape", "appearance")}
@@ -329,7 +329,7 @@ def evaluate_disentanglement(
     config = config or DisentanglementConfig()
     need_toybirds(checkpoint, "disentanglement")
     generator = load_generator(checkpoint)
-    draw_freely(generator, 2, torch.Generator().manual_seed(0))  # refuses other families
+    sample_freely(generator, 2, torch.Generator().manual_seed(0))  # refuses other families
     size = generator.config.image_size
     judges = Judges.load("toy", size)
     known = {"n_parents": judges.config.n_parents, "n_children": judges.config.n_children}

@@ -65,14 +65,14 @@ OWN_VERSION = 1  # of the set's own classifier: another number, another training
 
 @dataclass(frozen=True)
 class PhotoConfig:
-    """How many images are drawn and scored."""
+    """How many images are generated and scored."""
 
     n_generated: int | None = None  # pictures of the quality (None: as many as photographs)
     n_swapped: int = 1000  # generated images whose backgrounds are swapped, and that readers name
     n_masks: int = 500  # generated images whose masks are looked at
     classifier_steps: int = 400  # of the set's own classifier
     splits: int = 10  # of the Inception Score
-    draws: int = 10  # of as many trained photographs as are kept out
+    subsets: int = 10  # of as many trained photographs as are kept out
     discovery: DiscoveryConfig = field(default_factory=DiscoveryConfig)
     whiten: int = 48  # components of the whitened features (0: no scores of these)
 
@@ -299,7 +299,7 @@ def _readers_scores(generator, photos, seeds, config, progress) -> dict:
         if photos.labels is not None:
             features = reader_features(readers, photos.crops, config.discovery).numpy()
             facts = (features, photos.labels, photos.kept_out)
-            options = {"seed": seed, "draws": config.draws}
+            options = {"seed": seed, "subsets": config.subsets}
             run["discovery"] = discovery_scores(*facts, **options)
             if config.whiten:
                 found = discovery_scores(*facts, **options, whiten=config.whiten)
@@ -324,7 +324,7 @@ def _background(generator, photos, reader, made, config, seed) -> dict:
 
 
 def discovery_scores(
-    features, labels, kept_out, *, seed: int = 0, draws: int = 10, whiten: int = 0
+    features, labels, kept_out, *, seed: int = 0, subsets: int = 10, whiten: int = 0
 ) -> dict:
     """How well k-means on features of photographs agrees with their classes.
 
@@ -333,7 +333,7 @@ def discovery_scores(
         labels: (N,) classes, used for scoring only; k is their number.
         kept_out: (N,) which photographs the generator was not trained on.
         seed: of k-means.
-        draws: of as many trained photographs.
+        subsets: of as many trained photographs.
         whiten: components of the features'
             :func:`~finegan_lib.metrics.clustering.whitening`, fitted to the same photographs as
             the k-means (0: the features as they are).
@@ -342,7 +342,7 @@ def discovery_scores(
         :func:`~finegan_lib.metrics.clustering.agreement` under ``all`` (k-means on all
         photographs) and ``dice`` (labels by dice on all); and where some are kept out, under
         ``trained`` (k-means on these alone), ``kept_out`` (each with the nearest of those centres)
-        and ``trained_as_many`` (the first's labels on as many photographs; mean over the draws).
+        and ``trained_as_many`` (the first's labels on as many photographs; mean over the subsets).
     """
     features, labels = np.asarray(features, dtype=np.float32), np.asarray(labels)
     kept_out, k = np.asarray(kept_out), len(np.unique(labels))
@@ -358,7 +358,7 @@ def discovery_scores(
         scores["trained"] = agreement(labels[trained], means.labels_)
         scores["kept_out"] = agreement(labels[kept_out], means.predict(seen[kept_out]))
         rng, runs = np.random.default_rng(seed), []
-        for _ in range(draws):
+        for _ in range(subsets):
             rows = rng.choice(int(trained.sum()), int(kept_out.sum()), replace=False)
             runs.append(agreement(labels[trained][rows], means.labels_[rows]))
         scores["trained_as_many"] = _mean(runs)
@@ -462,7 +462,7 @@ def _variety_lines(v: dict, masks: dict) -> list[str]:
     ]
 
 
-def check_folder_given(data) -> None:
+def validate_folder_given(data) -> None:
     """Refuse "toybirds", and a folder that is not in CUB's layout, before anything is computed."""
     if hasattr(data, "evaluation_crops"):
         return

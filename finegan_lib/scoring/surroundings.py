@@ -127,10 +127,12 @@ def fresh_images(generator, n: int, *, seed: int = 0, batch_size: int = 50):
     Returns:
         images (n, 3, S, S) in [-1, 1], their child codes (n,), and how many codes there are.
     """
-    draw, hierarchy = as_finegan(generator, seed + 1)
+    generate, hierarchy = as_finegan(generator, seed + 1)
     rng, images = torch.Generator().manual_seed(1_000_003 + seed), []
     c = torch.arange(n) % hierarchy.n_children
     for part in c.split(batch_size):
         free = hierarchy.sample(len(part), generator.config.z_dim, tied=False, rng=rng)
-        images.append(draw(hierarchy.codes(free.z, part, b_index=free.b_index)).child.image.cpu())
+        images.append(
+            generate(hierarchy.codes(free.z, part, b_index=free.b_index)).child.image.cpu()
+        )
     return torch.cat(images), c.numpy(), hierarchy.n_children

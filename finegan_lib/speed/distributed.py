@@ -23,7 +23,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from ..base.errors import InputError, WorkerLost
-from .recording import Redrawn
+from .recording import RecordedNumbers
 
 PATIENCE = timedelta(minutes=10)  # how long a process waits for the others in a step
 MEETING = timedelta(minutes=3)  # how long the processes have to find each other at the start
@@ -116,7 +116,7 @@ def _is_of_the_connection(error: RuntimeError) -> bool:
     return isinstance(error, dist.DistError) or "connection" in text or "gloo" in text
 
 
-def check_batch(batch_size: int, system: nn.Module) -> None:
+def validate_batch(batch_size: int, system: nn.Module) -> None:
     """Refuse a training that cannot be shared out evenly.
 
     Raises:
@@ -125,11 +125,11 @@ def check_batch(batch_size: int, system: nn.Module) -> None:
     n = size()
     if n == 1:
         return
-    n_judged = getattr(system, "n_judged", lambda batch: batch)
-    if batch_size % n or n_judged(batch_size) != n * n_judged(batch_size // n):
+    n_real_fake = getattr(system, "n_real_fake", lambda batch: batch)
+    if batch_size % n or n_real_fake(batch_size) != n * n_real_fake(batch_size // n):
         raise InputError(
-            "batch_size, and the part of it that D_c judges, must split evenly",
-            seen=f"{n_judged(batch_size)} of {batch_size} images judged, {n} processes",
+            "batch_size, and the part of it that D_c sees as real or fake, must split evenly",
+            seen=f"{n_real_fake(batch_size)} of {batch_size} images, {n} processes",
             cure="Choose another batch_size or free_child, or another number of processes.",
         )
 
@@ -139,40 +139,40 @@ def own(rows):
     return rows[rank() :: size()]
 
 
-def own_codes(draw_codes, n: int, rng: torch.Generator):
-    """This process's n codes, out of those that ``draw_codes`` draws for the whole batch."""
-    return draw_codes(n * size(), rng).select(slice(rank(), None, size()))
+def own_codes(sample_codes, n: int, rng: torch.Generator):
+    """This process's n codes, out of those that ``sample_codes`` draws for the whole batch."""
+    return sample_codes(n * size(), rng).select(slice(rank(), None, size()))
 
 
-def own_parts(draw_codes, n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
-    """This process's n rows of each tensor that ``draw_codes`` draws for the whole batch."""
-    return tuple(map(own, draw_codes(n * size(), rng)))
+def own_parts(sample_codes, n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
+    """This process's n rows of each tensor that ``sample_codes`` draws for the whole batch."""
+    return tuple(map(own, sample_codes(n * size(), rng)))
 
 
-def draw(function, *shape: int, rng: torch.Generator, batch_dim: int = 0) -> Tensor:
+def sample(function, *shape: int, rng: torch.Generator, batch_dim: int = 0) -> Tensor:
     """Random numbers for this process's rows, out of those drawn for the whole batch.
 
     Args:
         function: ``torch.rand`` or ``torch.randn``.
         shape: of what is returned.
-        rng: in the same state in every process; or :class:`.recording.Redrawn`.
+        rng: in the same state in every process; or :class:`.recording.RecordedNumbers`.
         batch_dim: which dimension counts the images.
     """
     shape = list(shape)
     shape[batch_dim] *= size()
-    if isinstance(rng, Redrawn):
+    if isinstance(rng, RecordedNumbers):
         return rng.place(function, shape)
     numbers = function(shape, generator=rng)
     return own(numbers.transpose(0, batch_dim)).transpose(0, batch_dim)
 
 
-def draw_signs(*shape: int, rng: torch.Generator) -> Tensor:
-    """:func:`draw` of −1 and 1, int64, equally likely."""
+def sample_signs(*shape: int, rng: torch.Generator) -> Tensor:
+    """:func:`sample` of −1 and 1, int64, equally likely."""
 
     def signs(shape, generator):  # called as torch.rand is
         return torch.randint(2, shape, generator=generator) * 2 - 1
 
-    return draw(signs, *shape, rng=rng)
+    return sample(signs, *shape, rng=rng)
 
 
 @torch.no_grad()

@@ -44,10 +44,10 @@ class RecordedUpdates:
         given = [*batch, *codes]
         if self.graph is None or [t.shape for t in given] != [t.shape for t in self.given]:
             if self.steps == self.WARM_UP:
-                self.random = rng = Redrawn(self.device, rng)
+                self.random = rng = RecordedNumbers(self.device, rng)
             return self.as_ever(batch, codes, rng)
         torch._foreach_copy_(self.given, given)
-        self.random.redraw(rng)
+        self.random.refill(rng)
         self.noise_sd.fill_(self.system.noise_sd)
         for rate, group in zip(self.rates, self.groups, strict=True):
             rate.fill_(group["lr"])
@@ -109,7 +109,7 @@ class RecordedUpdates:
         self.names, self.graph = list(report), graph
 
 
-class Redrawn:
+class RecordedNumbers:
     """Stands for the generator of a step's random numbers, so that the step can be recorded.
 
     In the first step it returns random numbers and keeps the tensors on the device that hold them.
@@ -132,12 +132,12 @@ class Redrawn:
         self.kept.append((function, shape, numbers))
         return numbers
 
-    def rewind(self) -> "Redrawn":
+    def rewind(self) -> "RecordedNumbers":
         """From now on, hand out the existing places again, beginning with the first."""
         self.again = iter([place for _, _, place in self.kept])
         return self
 
-    def redraw(self, rng: torch.Generator) -> None:
+    def refill(self, rng: torch.Generator) -> None:
         """Fill all places, in the order in which they were handed out."""
         for function, shape, place in self.kept:
             numbers = function(shape, generator=rng)

@@ -33,23 +33,23 @@ class FreeCodes(FineGANNetworks):
     """
 
     def freed(self, codes: Codes, rng: torch.Generator) -> Codes:
-        """With ``free_background`` any b; with ``free_child`` any p for all but the judged ones."""
+        """With ``free_background`` any b; with ``free_child`` any p for the last images."""
         n = len(codes.z)
         if self.recipe.free_background:
             codes = codes._replace(b=codes.b[torch.randperm(n, generator=rng)])
-        judged = self.n_judged(n)
-        if judged < n:
-            any_p = torch.randint(self.hierarchy.n_parents, (n - judged,), generator=rng)
+        first = self.n_real_fake(n)
+        if first < n:
+            any_p = torch.randint(self.hierarchy.n_parents, (n - first,), generator=rng)
             any_p = one_hot(any_p, self.hierarchy.n_parents).to(codes.p)
-            codes = codes._replace(p=torch.cat([codes.p[:judged], any_p]))
+            codes = codes._replace(p=torch.cat([codes.p[:first], any_p]))
         return codes
 
-    def judged(self, images: Tensor) -> Tensor:
-        """The images that D_c judges real or fake: the first :meth:`n_judged`."""
-        return images[: self.n_judged(len(images))]
+    def for_real_fake(self, images: Tensor) -> Tensor:
+        """The images that D_c's real/fake head sees: the first :meth:`n_real_fake`."""
+        return images[: self.n_real_fake(len(images))]
 
-    def n_judged(self, n: int) -> int:
-        """How many images of n, the first, D_c judges real or fake: all, unless ``free_child``.
+    def n_real_fake(self, n: int) -> int:
+        """How many images of n, the first, D_c's real/fake head sees: all, unless ``free_child``.
 
         A child with another child's parent is not a species, so no real image looks like it. But
         the readers must see it; otherwise G draws its plumage only on its own parent's shape.
@@ -196,11 +196,11 @@ class Additions(FreeCodes, Contrast, Masks, Poses, Repairs):
     def more_heads(self) -> tuple[list[nn.Module], list[nn.Module]]:
         """Networks beyond the paper's: those that learn with D_c, and those with the readers."""
         recipe = self.recipe
-        judging: list[nn.Module] = []
-        reading: list[nn.Module] = []
+        real_fake: list[nn.Module] = []
+        readers: list[nn.Module] = []
         if recipe.contrastive_child:
             self.contrastive = ContrastiveHead(self.config, self.d_child.trunk.out_channels)
-            judging.append(self.contrastive)
+            real_fake.append(self.contrastive)
         if recipe.pose_info:
             if recipe.pose_dims > self.config.z_dim:
                 raise InputError(
@@ -209,8 +209,8 @@ class Additions(FreeCodes, Contrast, Masks, Poses, Repairs):
                     cure="Lower pose_dims, or lengthen z.",
                 )
             self.pose_reader = PoseReader(self.config, recipe.pose_dims)
-            reading.append(self.pose_reader)
-        return judging, reading
+            readers.append(self.pose_reader)
+        return real_fake, readers
 
     def more_updates(
         self, batch: TrainingExample, fake: FineGANOutput, codes: Codes, rng: torch.Generator

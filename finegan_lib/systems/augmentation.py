@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..speed.distributed import draw
+from ..speed.distributed import sample
 
 SHIFT = 1 / 8  # largest shift, as a fraction of the side (DiffAugment's translation)
 HOLE = 1 / 2  # side of the square that is cut out, as a fraction of the side (its cutout)
@@ -39,7 +39,7 @@ def augment(
         (N, 3, S, S), differentiable by ``images``.
     """
     for name in policies:
-        chosen = draw(torch.rand, len(images), rng=rng).to(images) < strength
+        chosen = sample(torch.rand, len(images), rng=rng).to(images) < strength
         changed = POLICIES[name](images, rng)
         images = torch.where(chosen[:, None, None, None], changed, images)
     return images
@@ -51,7 +51,7 @@ def colour(images: Tensor, rng: torch.Generator) -> Tensor:
     DiffAugment: brightness + U(−0.5, 0.5), saturation × U(0, 2) around the pixel's grey, contrast
     × U(0.5, 1.5) around the image's mean.
     """
-    numbers = draw(torch.rand, 3, len(images), 1, 1, 1, rng=rng, batch_dim=1)
+    numbers = sample(torch.rand, 3, len(images), 1, 1, 1, rng=rng, batch_dim=1)
     brightness, saturation, contrast = numbers.to(images)
     images = images + (brightness - 0.5)
     grey = images.mean(1, keepdim=True)
@@ -64,7 +64,7 @@ def translation(images: Tensor, rng: torch.Generator) -> Tensor:
     """Shift each image by whole pixels, up to :data:`SHIFT` of its side; what enters is grey, 0."""
     n, side = len(images), images.shape[-1]
     largest = round(side * SHIFT)
-    numbers = draw(torch.rand, 2, n, rng=rng, batch_dim=1).to(images.device)
+    numbers = sample(torch.rand, 2, n, rng=rng, batch_dim=1).to(images.device)
     pixels = (numbers * (2 * largest + 1)).floor().clamp(max=2 * largest) - largest
     theta = torch.zeros(n, 2, 3, device=images.device)
     theta[:, 0, 0] = theta[:, 1, 1] = 1
@@ -77,7 +77,7 @@ def cutout(images: Tensor, rng: torch.Generator) -> Tensor:
     """Set a square of side :data:`HOLE` · S to 0 (grey); it may reach over the border."""
     n, side = len(images), images.shape[-1]
     hole = round(side * HOLE)
-    numbers = draw(torch.rand, 2, n, rng=rng, batch_dim=1).to(images.device)
+    numbers = sample(torch.rand, 2, n, rng=rng, batch_dim=1).to(images.device)
     first = (numbers * (side + 1)).floor() - hole // 2
     pixel = torch.arange(side, device=images.device)
     inside = (pixel >= first[..., None]) & (pixel < first[..., None] + hole)  # (2, N, side)

@@ -40,13 +40,13 @@ class FineGANSystem(HardNegatives, Additions):
         self.generator = FineGANGenerator(config)
         self.d_background, self.d_parent, self.d_child = build_discriminators(config)
         self.average = average_of(self.generator)
-        judging, reading = self.more_heads()  # +
+        real_fake, readers = self.more_heads()  # +
         d_p, d_c, slower = self.d_parent, self.d_child, recipe.slower_d
         self.optimisers = {
             "G": adam(weights_of(self.generator), recipe),
             "D_b": adam(weights_of(self.d_background), recipe, slower),
-            "D_c": adam(weights_of(d_c.trunk, d_c.real_fake, *judging), recipe, slower),
-            "info": adam(weights_of(d_p.trunk, d_p.code, *reading, d_c.code), recipe),
+            "D_c": adam(weights_of(d_c.trunk, d_c.real_fake, *real_fake), recipe, slower),
+            "info": adam(weights_of(d_p.trunk, d_p.code, *readers, d_c.code), recipe),
         }
 
     def step(self, batch: TrainingExample, rng: torch.Generator, hard: bool = False) -> dict:
@@ -55,13 +55,13 @@ class FineGANSystem(HardNegatives, Additions):
         Args:
             batch: of real images.
             rng: numbers, on the CPU.
-            hard: draw the hardest codes of a larger pool (see :meth:`hard_codes`).
+            hard: sample the hardest codes of a larger pool (see :meth:`hard_codes`).
 
         Returns:
             The losses and mean mask areas, scalars.
         """
         n, device = len(batch.child_crop), batch.child_crop.device
-        codes = distributed.own_codes(self.drawn_by(hard), n, rng).to(device)
+        codes = distributed.own_codes(self.sampler(hard), n, rng).to(device)
         report = self.learn(batch, codes, rng)
         follow(self)
         self.restart_children(rng)  # +
@@ -75,7 +75,7 @@ class FineGANSystem(HardNegatives, Additions):
         report |= self.more_updates(batch, fake, codes, rng)  # +
         return report | self.update_generator(fake, codes, rng, batch.child_crop)
 
-    def draw_codes(self, n: int, rng: torch.Generator) -> Codes:
+    def sample_codes(self, n: int, rng: torch.Generator) -> Codes:
         """n codes, tied: p the parent of c, and b = c."""
         codes = self.hierarchy.sample(n, self.config.z_dim, rng=rng)
         return self.freed(codes, rng)  # +
@@ -83,8 +83,8 @@ class FineGANSystem(HardNegatives, Additions):
     def update_d_background(self, batch: TrainingExample, fake: FineGANOutput) -> Tensor:
         """D_b: real and fake background patches, and which real patches are background."""
         weights = losses.background_patch_weights(batch.box, self.d_background.geometry)
-        drawn = self.d_background.fit(fake.background.image.detach())
-        aux, logits = self.d_background(torch.cat([batch.full_image, drawn]))
+        generated = self.d_background.fit(fake.background.image.detach())
+        aux, logits = self.d_background(torch.cat([batch.full_image, generated]))
         (real_aux, _), (real_logits, fake_logits) = aux.chunk(2), logits.chunk(2)
         loss = losses.background_discriminator_loss(
             real_aux,
@@ -102,8 +102,8 @@ class FineGANSystem(HardNegatives, Additions):
         self, batch: TrainingExample, fake: FineGANOutput, rng: torch.Generator
     ) -> Tensor:
         """D_c: child crops of real images against finished images C."""
-        drawn = self.judged(fake.child.image)  # +
-        seen = discriminate(self, self.child_logits, batch.child_crop, drawn, rng)
+        generated = self.for_real_fake(fake.child.image)  # +
+        seen = discriminate(self, self.child_logits, batch.child_crop, generated, rng)
         descend(self.optimisers["D_c"], seen.loss)
         adapt_strength(self, seen)  # +
         return seen.loss
@@ -121,10 +121,10 @@ class FineGANSystem(HardNegatives, Additions):
         with frozen(self.d_background, d_child.trunk, d_child.real_fake):
             aux, background_logits = self.d_background(fake.background.image)
             parent_view = code_view(fake.parent, recipe, rng, recipe.silhouette)  # +
-            judged = shown_to_d(self, self.judged(fake.child.image), rng)  # +
+            shown = shown_to_d(self, self.for_real_fake(fake.child.image), rng)  # +
             child_view = code_view(fake.child, recipe, rng)  # +
-            judged_features, code_features = d_child.trunk.each(judged, child_view)
-            fake_logits = d_child.real_fake(judged_features).flatten()
+            shown_features, code_features = d_child.trunk.each(shown, child_view)
+            fake_logits = d_child.real_fake(shown_features).flatten()
             terms = losses.finegan_generator_loss(
                 aux,
                 background_logits,

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from .. import losses
 from ..data.example import TrainingExample
 from ..models.gan import GANConfig, GANDiscriminator, GANGenerator
-from ..speed.distributed import draw
+from ..speed.distributed import sample
 from .adversarial import refuse_additions
 from .parts import System, adam, average_of, descend, follow, frozen
 from .recipe import Recipe
@@ -37,7 +37,7 @@ class GANSystem(System):
         """One update of D, then of G. Returns the losses, scalars."""
         real = batch.child_crop
         d_loss, g_loss = losses.adversarial_losses(self.recipe.adversarial)
-        z = draw(torch.randn, len(real), self.config.z_dim, rng=rng).to(real)
+        z = sample(torch.randn, len(real), self.config.z_dim, rng=rng).to(real)
         fake = self.generator(z)
         loss_d = d_loss(self.discriminator(real), self.discriminator(fake.detach()))
         descend(self.optimisers["D"], loss_d)

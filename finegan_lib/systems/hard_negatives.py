@@ -14,9 +14,9 @@ from .parts import image_grid
 class HardNegatives(FineGANNetworks):
     """The paper's own second phase (supplementary 7.2): codes that D_c reads badly."""
 
-    def drawn_by(self, hard: bool) -> Callable[[int, torch.Generator], Codes]:
-        """The function that draws the codes of a step: :meth:`hard_codes`, or ``draw_codes``."""
-        return self.hard_codes if hard else self.draw_codes
+    def sampler(self, hard: bool) -> Callable[[int, torch.Generator], Codes]:
+        """The function that draws the codes of a step: :meth:`hard_codes`, or ``sample_codes``."""
+        return self.hard_codes if hard else self.sample_codes
 
     @torch.no_grad()
     @distributed.all_have_the_whole_batch()
@@ -30,16 +30,16 @@ class HardNegatives(FineGANNetworks):
         drawn: list[Codes] = []
         confidence: list[Tensor] = []
         for _ in range(self.recipe.hard_pool):
-            codes = self.draw_codes(n, rng)
+            codes = self.sample_codes(n, rng)
             on_device = codes.to(device)
-            _, child = self.generator.draw_foregrounds(on_device, on_device.z.new_zeros(1))
+            _, child = self.generator.generate_foregrounds(on_device, on_device.z.new_zeros(1))
             log_q = self.d_child.code_logits(child.masked_foreground).float().log_softmax(1)
             confidence.append(log_q.gather(1, on_device.c_index[:, None])[:, 0].cpu())
             drawn.append(codes)
         pool = Codes(*(torch.cat(parts) for parts in zip(*drawn, strict=True)))
-        hardest, judged = torch.cat(confidence).argsort(stable=True), self.n_judged(n)
-        last = hardest % n >= judged  # stay last: D_c's real/fake head does not see them
-        return pool.select(torch.cat([hardest[~last][:judged], hardest[last][: n - judged]]))
+        hardest, first = torch.cat(confidence).argsort(stable=True), self.n_real_fake(n)
+        last = hardest % n >= first  # stay last: D_c's real/fake head does not see them
+        return pool.select(torch.cat([hardest[~last][:first], hardest[last][: n - first]]))
 
     def real_logits(self, images: Tensor) -> Tensor:
         """D_c's logits of images, (N, 3, S, S) → (N,)."""

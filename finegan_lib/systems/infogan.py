@@ -36,16 +36,17 @@ class InfoGANSystem(System):
             "D": adam(trunk, recipe, recipe.slower_d),
         }
 
-    def draw_codes(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def sample_codes(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """z (n, z_dim), category indices (n,), continuous codes (n, n_continuous) in [-1, 1]."""
-        return self.generator.draw_parts(n, rng)
+        return self.generator.sample_parts(n, rng)
 
     def step(self, batch: TrainingExample, rng: torch.Generator, hard: bool = False) -> dict:
         """One update of D, then of G and Q together. Returns the losses, scalars."""
         real = batch.child_crop
         d_loss, g_loss = losses.adversarial_losses(self.recipe.adversarial)
         z, index, continuous = (
-            code.to(real.device) for code in distributed.own_parts(self.draw_codes, len(real), rng)
+            code.to(real.device)
+            for code in distributed.own_parts(self.sample_codes, len(real), rng)
         )
         code = torch.cat([one_hot(index, self.config.n_categories).to(z), continuous], 1)
         fake = self.generator(z, code)
@@ -76,7 +77,7 @@ class InfoGANSystem(System):
         """One column per category, one z per row, (3, H, W) in [0, 1]."""
         config, rows = self.config, 6
         device = next(self.average.parameters()).device
-        z, _, continuous = self.draw_codes(rows, torch.Generator().manual_seed(seed))
+        z, _, continuous = self.sample_codes(rows, torch.Generator().manual_seed(seed))
         k = config.n_categories
         code = torch.cat([torch.eye(k).repeat(rows, 1), continuous.repeat_interleave(k, 0)], 1)
         z = z.repeat_interleave(k, 0)

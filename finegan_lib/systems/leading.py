@@ -80,7 +80,7 @@ class Painter:
         self.weight = generator.get_parameter(COLUMNS).detach()
         self.columns = self.weight[:, : self.hierarchy.n_children]
 
-    def draw(self, column: Tensor, n: int) -> Tensor:
+    def generate(self, column: Tensor, n: int) -> Tensor:
         """n images (n, 3, S, S) of the child, p its parent and b drawn freely."""
         codes = self.codes(torch.full((n,), self.child))
         weight = self.weight.index_copy(1, torch.tensor([self.child]), column[:, None])
@@ -114,7 +114,7 @@ class FamilyPainter(Painter):
         children = self.hierarchy.children_of(parent)
         return columns | {COLUMNS: self.weight[:, children].clone()}
 
-    def draw_family(self, columns: dict[str, Tensor], children: Tensor) -> Tensor:
+    def generate_family(self, columns: dict[str, Tensor], children: Tensor) -> Tensor:
         """Images (n, 3, S, S) of some of the children (n,), b drawn freely."""
         index = {name: torch.tensor([self.parent]) for name in PARENT_COLUMNS}
         index[COLUMNS] = torch.tensor(self.children)
@@ -153,7 +153,7 @@ def lead(
     columns = painter.columns
 
     def loss_of(column: Tensor) -> Tensor:
-        images = painter.draw(column, config.batch_size)
+        images = painter.generate(column, config.batch_size)
         return _distance(images, target, classifier, real_fake, config)
 
     with torch.random.fork_rng(devices=[]):  # the augmentation draws from torch's own numbers
@@ -196,7 +196,7 @@ def lead_family(
     drawn = torch.tensor(children)[rows]
 
     def loss_of(columns: dict) -> Tensor:
-        images = painter.draw_family(columns, drawn)
+        images = painter.generate_family(columns, drawn)
         return _distance(images, target, classifier, real_fake, config)
 
     with torch.random.fork_rng(devices=[]):
@@ -248,7 +248,7 @@ def share(
     one is given."""
     painter = Painter(generator, child, seed=1)
     column = painter.columns[:, child] if column is None else column
-    return _share(painter.draw(column, 64), torch.full((64,), kind), classifier, config)
+    return _share(painter.generate(column, 64), torch.full((64,), kind), classifier, config)
 
 
 @torch.no_grad()
@@ -264,7 +264,7 @@ def family_share(
     parent = int(generator.config.hierarchy().parent_of[children[0]])
     painter, rows = FamilyPainter(generator, parent, seed=1), torch.arange(64) % len(children)
     columns = columns or painter.columns_of(parent)
-    images = painter.draw_family(columns, torch.tensor(children)[rows])
+    images = painter.generate_family(columns, torch.tensor(children)[rows])
     target = torch.tensor([kinds[c] for c in children])[rows]
     return _share(images, target, classifier, config)
 

@@ -31,12 +31,12 @@ class FineGANNetworks(System):
     contrastive: ContrastiveHead
     pose_reader: PoseReader
 
-    def draw_codes(self, n: int, rng: torch.Generator) -> Codes:
+    def sample_codes(self, n: int, rng: torch.Generator) -> Codes:
         """The codes of a step."""
         raise NotImplementedError
 
-    def n_judged(self, n: int) -> int:
-        """How many images of n D_c judges real or fake."""
+    def n_real_fake(self, n: int) -> int:
+        """How many images of n D_c's real/fake head sees."""
         raise NotImplementedError
 
     def child_logits(self, *batches: Tensor) -> tuple[Tensor, ...]:

@@ -47,7 +47,7 @@ class SimpleGANSystem(GANSystem):
     def step(self, batch: TrainingExample, rng: torch.Generator, hard: bool = False) -> dict:
         """One update of D, then of G. Returns the losses, scalars."""
         real = batch.child_crop
-        (z,) = distributed.own_parts(self.generator.draw_codes, len(real), rng)
+        (z,) = distributed.own_parts(self.generator.sample_codes, len(real), rng)
         output = self.generator(z.to(real))
         fake = self.finished(output)
         loss_d = update_d(self, "D", self.discriminator, real, fake, rng)
@@ -94,7 +94,7 @@ class InfoGANBaselineSystem(System):
     def step(self, batch: TrainingExample, rng: torch.Generator, hard: bool = False) -> dict:
         """One update of D, then of G and the code head together. Returns the losses, scalars."""
         real, recipe, discriminator = batch.child_crop, self.recipe, self.discriminator
-        codes = distributed.own_parts(self.generator.draw_codes, len(real), rng)
+        codes = distributed.own_parts(self.generator.sample_codes, len(real), rng)
         z, c = (code.to(real) for code in codes)
         fake = self.generator(z, c)
         loss_d = update_d(self, "D", discriminator.real_fake_logits, real, fake, rng)

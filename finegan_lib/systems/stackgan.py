@@ -39,7 +39,7 @@ class StackGANSystem(System):
         sizes = self.config.sizes
         real = image_pyramid(batch.child_crop, sizes)
         n = len(batch.child_crop)
-        (z,) = distributed.own_parts(self.generator.draw_codes, n, rng)
+        (z,) = distributed.own_parts(self.generator.sample_codes, n, rng)
         fake = self.generator(z.to(batch.child_crop))
         report, terms = {}, {}
         for i, size in enumerate(sizes):
@@ -64,7 +64,7 @@ class StackGANSystem(System):
     def picture(self, seed: int = 0) -> Tensor:
         """Every scale of 12 images, coarse to fine from top to bottom, (3, H, W) in [0, 1]."""
         device = next(self.average.parameters()).device
-        (z,) = self.average.draw_codes(12, torch.Generator().manual_seed(seed))
+        (z,) = self.average.sample_codes(12, torch.Generator().manual_seed(seed))
         side = self.config.image_size
         pyramid = [F.interpolate(images, (side, side)) for images in self.average(z.to(device))]
         return image_grid(torch.cat(pyramid), columns=12)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..models.finegan import Stage
-from ..speed.distributed import draw, draw_signs
+from ..speed.distributed import sample, sample_signs
 from .recipe import Recipe
 
 
@@ -35,11 +35,11 @@ def code_view(
     images, n = stage.masked_foreground, len(stage.mask)
     device = images.device
     if silhouette > 0:
-        flat = (draw(torch.rand, n, rng=rng) < silhouette).to(device)
-        colour = draw_signs(n, 3, 1, 1, rng=rng).to(images)
+        flat = (sample(torch.rand, n, rng=rng) < silhouette).to(device)
+        colour = sample_signs(n, 3, 1, 1, rng=rng).to(images)
         images = torch.where(flat[:, None, None, None], stage.mask * colour, images)
     if recipe.code_colour > 0:
-        tint = draw(torch.randn, n, 3, 1, 1, rng=rng).to(images)
+        tint = sample(torch.randn, n, 3, 1, 1, rng=rng).to(images)
         images = images + recipe.code_colour * tint * stage.mask
     if recipe.code_affine > 0 or recipe.code_flip:
         images = random_affine(images, recipe.code_affine, recipe.code_flip, rng)
@@ -50,16 +50,16 @@ def noisy(images: Tensor, sd: float | Tensor, rng: torch.Generator) -> Tensor:
     """Images with Gaussian noise of standard deviation ``sd`` added; at 0 the images themselves."""
     if not isinstance(sd, Tensor) and sd == 0:
         return images
-    return images + sd * draw(torch.randn, *images.shape, rng=rng).to(images)
+    return images + sd * sample(torch.randn, *images.shape, rng=rng).to(images)
 
 
 def random_affine(images: Tensor, size: float, flip: bool, rng: torch.Generator) -> Tensor:
     n = len(images)
-    mirror = draw_signs(n, rng=rng).float()
+    mirror = sample_signs(n, rng=rng).float()
     if size == 0:
         mirrored = (mirror < 0).to(images.device)[:, None, None, None]
         return torch.where(mirrored, images.flip(3), images)
-    scale, angle, dx, dy = (draw(torch.rand, 4, n, rng=rng, batch_dim=1) * 2 - 1) * size
+    scale, angle, dx, dy = (sample(torch.rand, 4, n, rng=rng, batch_dim=1) * 2 - 1) * size
     mirror = mirror if flip else torch.ones_like(dx)
     scale = 1 + scale
     rows = [mirror * scale * angle.cos(), -scale * angle.sin(), dx / 2]

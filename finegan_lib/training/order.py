@@ -7,9 +7,9 @@ from ..speed import distributed
 
 
 class StepSampler:
-    """For every step from ``start`` on, the (index, draw) pairs of its batch.
+    """For every step from ``start`` on, the (index, view) pairs of its batch.
 
-    Each epoch is one random order of all images, without the last incomplete batch; ``draw`` is
+    Each epoch is one random order of all images, without the last incomplete batch; ``view`` is
     the epoch's number, so an image is cropped anew each time.
     """
 

@@ -29,7 +29,7 @@ def load_generator(name_or_file):
     weights = averaged_weights(state)
     build = families.of(config.model).generator
     try:
-        _check_stated_sizes(config.model, weights)
+        _validate_stated_sizes(config.model, weights)
         with torch.device("meta"):  # a file that states huge sizes must not fill the memory
             build(config.model).load_state_dict(weights, assign=True)
         generator = build(config.model)
@@ -44,7 +44,7 @@ def load_generator(name_or_file):
     return generator.eval().requires_grad_(False)
 
 
-def _check_stated_sizes(model, weights: dict) -> None:
+def _validate_stated_sizes(model, weights: dict) -> None:
     """Every layer has weights of its own, and every size is the length of some weight. A network
     that is larger than the file would only cost time to build.
     """

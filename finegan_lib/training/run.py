@@ -47,7 +47,7 @@ class Run:
         options = {name: getattr(config.loop, name) for name in speed}
         self.execution = devices.choose(self.device, **options)
         self.execution.prepare(self.system)
-        distributed.check_batch(config.loop.batch_size, self.system)
+        distributed.validate_batch(config.loop.batch_size, self.system)
         distributed.synchronise_batch_norms(self.system)
         checkpoints, kept = self.folder / "checkpoints", None
         if resume:  # the first process sets damaged ones aside
@@ -192,7 +192,7 @@ class Run:
                 cure="Choose another folder, or resume the run with --resume.",
             )
         if held:
-            _check_same_run(RunConfig.load(self.folder), self.config)
+            _validate_same_run(RunConfig.load(self.folder), self.config)
 
     def _resume(self, path: Path, state, metadata: dict) -> None:
         try:
@@ -340,7 +340,7 @@ def _floats(report: dict) -> dict[str, float]:
     return dict(zip(report, stacked.tolist(), strict=True))
 
 
-def _check_same_run(saved: RunConfig, wanted: RunConfig) -> None:
+def _validate_same_run(saved: RunConfig, wanted: RunConfig) -> None:
     """A resumed run may have more steps, another device or other bookkeeping, but nothing else."""
     free = ("steps", "hard_steps", "minutes", "device", "workers", "log_every")
     free += ("sample_every", "checkpoint_every", "keep")

@@ -14,7 +14,7 @@ from finegan_lib.applications.interpolate import (
     slerp,
 )
 from finegan_lib.base.errors import InputError
-from finegan_lib.figures import draw
+from finegan_lib.figures import generate
 from tests.applications.small import QUICK
 
 
@@ -46,8 +46,8 @@ def test_a_walk_begins_and_ends_at_its_ends(generator):
     for even in (True, False):
         walk = interpolate_images(generator, a, b, 7, even=even)
         assert walk.images.shape == (7, 3, 32, 32)
-        torch.testing.assert_close(walk.images[:1], draw(generator, a.bird).child.image)
-        torch.testing.assert_close(walk.images[-1:], draw(generator, b.bird).child.image)
+        torch.testing.assert_close(walk.images[:1], generate(generator, a.bird).child.image)
+        torch.testing.assert_close(walk.images[-1:], generate(generator, b.bird).child.image)
         assert walk.t[0] == 0 and walk.t[-1] == 1 and walk.evenness >= 1
     evenly = interpolate_images(generator, a, b, 7)
     assert evenly.evenness < walk.evenness

@@ -3,7 +3,7 @@ import torch
 
 from finegan_lib.applications import inversion_loss, invert, mix, repaint
 from finegan_lib.base.errors import InputError
-from finegan_lib.figures import draw
+from finegan_lib.figures import generate
 from tests.applications.small import CONFIG
 
 
@@ -16,11 +16,11 @@ def birds():
 def test_a_mixture_takes_each_part_from_its_bird(generator, birds):
     shape, appearance, background = birds
     mixture = mix(generator, shape, appearance, background)
-    assert torch.equal(mixture.background.image, draw(generator, background).background.image)
-    parent = draw(generator, shape).parent
+    assert torch.equal(mixture.background.image, generate(generator, background).background.image)
+    parent = generate(generator, shape).parent
     assert torch.equal(mixture.parent.mask, parent.mask)
     assert torch.equal(mixture.parent.foreground, parent.foreground)
-    child = draw(generator, shape._replace(c=appearance.c)).child
+    child = generate(generator, shape._replace(c=appearance.c)).child
     assert torch.equal(mixture.child.mask, child.mask)
     assert torch.equal(mixture.child.foreground, child.foreground)
     by_hand = parent.mask * parent.foreground + (1 - parent.mask) * mixture.background.image
@@ -31,12 +31,12 @@ def test_a_mixture_takes_each_part_from_its_bird(generator, birds):
 def test_a_bird_mixed_with_itself_is_itself(generator, birds):
     one = birds[0]
     same = mix(generator, one, one, one)
-    torch.testing.assert_close(same.child.image, draw(generator, one).child.image)
+    torch.testing.assert_close(same.child.image, generate(generator, one).child.image)
 
 
 def test_repainting_lays_the_child_over_the_picture(generator, birds):
     images = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(2)) * 2 - 1
-    child = draw(generator, birds[0]).child
+    child = generate(generator, birds[0]).child
     painted = repaint(generator, birds[0], images)
     expected = child.mask * child.foreground + (1 - child.mask) * images
     torch.testing.assert_close(painted.image, expected)
@@ -64,13 +64,13 @@ def test_gradient_descent_comes_closer_than_the_search(generator, birds):
 def test_the_search_finds_what_is_in_the_pool(generator):
     rng = torch.Generator().manual_seed(7)
     pool = CONFIG.hierarchy().sample(50, 4, tied=False, rng=rng)
-    images = draw(generator, pool.select(slice(10, 14))).child.image
+    images = generate(generator, pool.select(slice(10, 14))).child.image
     bird, _ = invert(generator, images, steps=0, seed=7, pool=50, candidates=1)
     assert torch.equal(bird.z, pool.z[10:14]) and torch.equal(bird.c, pool.c[10:14])
 
 
 def test_known_indices_are_kept(generator, birds):
-    images = draw(generator, birds[0]).child.image
+    images = generate(generator, birds[0]).child.image
     p_index, c_index = torch.tensor([0, 1, 1]), torch.tensor([3, 0, 2])
     options = {"steps": 2, "pool": 200, "candidates": 2}
     bird, _ = invert(generator, images, p_index=p_index, c_index=c_index, **options)
@@ -86,7 +86,7 @@ def test_the_prior_keeps_z_small(generator, birds):
 
 
 def test_the_same_seed_gives_the_same_codes_and_the_generator_is_left_alone(generator, birds):
-    images = draw(generator, birds[0]).child.image
+    images = generate(generator, birds[0]).child.image
     before = {name: value.clone() for name, value in generator.state_dict().items()}
     generator.train()
     options = {"steps": 3, "pool": 30, "candidates": 2}

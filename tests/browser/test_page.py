@@ -21,7 +21,7 @@ from chromium import Page, static_files
 from on_demand import on_demand
 
 from finegan_lib.course.page import build, build_page
-from finegan_lib.figures import draw
+from finegan_lib.figures import generate
 from finegan_lib.training.pretrained import load_finegan
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,7 +96,7 @@ def drawn_by_pytorch(page):
     codes = generator.config.hierarchy().codes(
         torch.tensor([bird["z"]]), bird["c"], p_index=bird["p"], b_index=bird["b"]
     )
-    return draw(generator, codes)
+    return generate(generator, codes)
 
 
 def as_pixels(image):

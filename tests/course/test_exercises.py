@@ -38,27 +38,27 @@ def fresh(monkeypatch):
 
 @each
 def test_the_reference_passes(exercise):
-    assert checks.judge(exercise.key, exercise.solution).state == SOLVED
+    assert checks.grade(exercise.key, exercise.solution).state == SOLVED
 
 
 @each
 def test_another_right_answer_passes(exercise):
     assert exercise.alternative is not exercise.solution
-    verdict = checks.judge(exercise.key, exercise.alternative)
+    verdict = checks.grade(exercise.key, exercise.alternative)
     assert verdict.state == SOLVED, verdict.message
 
 
 @each
 def test_a_stub_is_open(exercise):
     stub = (lambda *arguments, **more: ...) if isinstance(exercise, Fill) else ...
-    assert checks.judge(exercise.key, stub).state == OPEN
+    assert checks.grade(exercise.key, stub).state == OPEN
 
 
 @each
 def test_every_mistake_gets_its_hint(exercise):
     assert len(exercise.mistakes) >= 2
     for mistake in exercise.mistakes:
-        verdict = checks.judge(exercise.key, mistake.answer)
+        verdict = checks.grade(exercise.key, mistake.answer)
         assert verdict.state == WRONG
         assert mistake.hint in verdict.message
 
@@ -89,7 +89,7 @@ def test_what_an_exploration_starts_from_is_not_its_answer(name):
         if isinstance(exercise, Exploration):
             assert exercise.starts, exercise.key
             for start in (*exercise.starts, *literals_like(exercise.solution, name)):
-                verdict = checks.judge(exercise.key, start)
+                verdict = checks.grade(exercise.key, start)
                 assert verdict.state == WRONG, f"{exercise.key} accepts {start}"
 
 
@@ -256,7 +256,7 @@ def test_other_forms_are_not_bent_until_they_fit(got, want):
 
 
 def test_an_exploration_takes_arrays_and_numbers_in_brackets():
-    exercise = Exploration("99.2", "find", "n", 3, (), None, judge=lambda n: None if n == 3 else "")
+    exercise = Exploration("99.2", "find", "n", 3, (), None, grade=lambda n: None if n == 3 else "")
     for answer in (3, torch.tensor([3]), np.int64(3), np.array([3.0])):
         assert exercise.problem(exercise.observe(answer)) is None
 

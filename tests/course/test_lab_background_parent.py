@@ -131,7 +131,7 @@ def test_background_training_is_seeded_and_each_switch_matters(birds):
     torch.manual_seed(5)
     before = torch.get_rng_state()
     runs = [
-        background_lab.train_background(birds, steps=3, config=TINY, **changes).draw(6)
+        background_lab.train_background(birds, steps=3, config=TINY, **changes).generate(6)
         for changes in ({}, {}, {"with_aux": False}, {"seed": 1})
     ]
     assert torch.equal(torch.get_rng_state(), before)
@@ -146,7 +146,7 @@ def test_background_training_is_seeded_and_each_switch_matters(birds):
 def test_d_p_learns_to_read_the_parent():
     run = parent_lab.train_parent(steps=80)
     codes = parent_lab.codes_for_parents(run.generator, 20, seed=1)
-    right = run.read(run.draw(codes)) == codes.p_index
+    right = run.read(run.generate(codes)) == codes.p_index
     assert right.float().mean() > 0.5  # 0.2 by chance
 
 
@@ -162,7 +162,7 @@ def test_codes_for_parents_are_tied_and_share_their_noise():
 
 def test_a_reader_of_masks_sees_nothing_else():
     run = parent_lab.train_parent(steps=2)
-    stage = run.draw(parent_lab.codes_for_parents(run.generator, 4))
+    stage = run.generate(parent_lab.codes_for_parents(run.generator, 4))
     other = stitch(-stage.foreground, stage.mask, -stage.image)
     logits = [run.discriminator.code_logits(s.masked_foreground) for s in (stage, other)]
     assert not torch.allclose(*logits)
@@ -199,7 +199,7 @@ def test_the_area_term_pulls_the_masks_into_its_range():
         for weight in (0.0, 20.0)
     )
     areas = [
-        run.draw(parent_lab.codes_for_parents(run.generator, 8)).mask.mean().item()
+        run.generate(parent_lab.codes_for_parents(run.generator, 8)).mask.mean().item()
         for run in (wide, narrow)
     ]
     assert areas[1] < 0.4 < areas[0]

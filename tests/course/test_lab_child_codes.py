@@ -13,7 +13,7 @@ from finegan_lib.codes import CodeHierarchy
 from finegan_lib.course.engine.folders import lesson_module
 from finegan_lib.data import ToyBirds
 from finegan_lib.data.example import TrainingExample, background_size
-from finegan_lib.figures import draw
+from finegan_lib.figures import generate
 from finegan_lib.metrics.factors import factor_matrix
 from finegan_lib.models.finegan import FineGANConfig, FineGANGenerator, stitch
 from finegan_lib.systems import FineGANSystem, Recipe
@@ -119,7 +119,7 @@ def test_the_routes_say_what_a_real_update_moves(system):
         np.logical_or, [learns[t] for t in ("background", "parent_info", "child", "child_info")]
     )
     batch, rng = a_batch(), torch.Generator().manual_seed(0)
-    codes = system.draw_codes(4, rng)
+    codes = system.sample_codes(4, rng)
     fake = system.generator(codes)
 
     def moved_by(update):
@@ -137,7 +137,7 @@ def test_the_routes_say_what_a_real_update_moves(system):
 
 def test_the_losses_written_down_are_those_of_the_systems_step(system):
     batch, rng = a_batch(), torch.Generator().manual_seed(0)
-    codes = system.draw_codes(4, rng)
+    codes = system.sample_codes(4, rng)
     found = child_lab.all_losses(system, batch, codes)
     fake = system.generator(codes)
     for optimiser in system.optimisers.values():
@@ -191,9 +191,9 @@ def test_train_briefly_is_the_real_step_and_looks_when_told():
     assert list(looks) == [0, 1, 2]
     assert system.updates.item() == 2
     assert not torch.equal(looks[0].child.image, looks[2].child.image)
-    last = draw(system.average, codes).child.image
+    last = generate(system.average, codes).child.image
     assert torch.equal(looks[2].child.image, last)
-    assert torch.equal(last, draw(again.average, codes).child.image)
+    assert torch.equal(last, generate(again.average, codes).child.image)
     assert system.noise_sd == pytest.approx(TOY.recipe.d_noise / 2)  # annealed in step 1 of 2
 
 
@@ -314,7 +314,7 @@ def test_the_riddle_shows_every_value_and_the_bird(large):
     figure = codes_lab.riddle_figure(large)
     shown = [axes for axes in figure.axes if axes.get_images()]
     assert len(shown) == 20 + 5 + 20 + 1
-    target = draw(large, codes_lab.riddle_codes(large, **codes_lab.HIDDEN)).child.image[0]
+    target = generate(large, codes_lab.riddle_codes(large, **codes_lab.HIDDEN)).child.image[0]
     picture = shown[-1].get_images()[0].get_array()
     wanted = (target / 2 + 0.5).clamp(0, 1).permute(1, 2, 0)
     np.testing.assert_allclose(picture, wanted, atol=1e-6)

@@ -3,7 +3,7 @@ import torch
 
 from finegan_lib import course
 from finegan_lib.codes import CodeHierarchy
-from finegan_lib.figures import draw, noise
+from finegan_lib.figures import generate, noise
 from finegan_lib.metrics import Judges
 from finegan_lib.metrics.judges import JudgesConfig
 from finegan_lib.models import (
@@ -47,7 +47,7 @@ def test_every_category_of_an_infogan_is_drawn_in_turn():
 def test_the_backgrounds_of_a_child_are_drawn_freely(generator, monkeypatch):
     drawn = []
     monkeypatch.setattr(
-        lab, "draw", lambda generator, codes: drawn.append(codes) or draw(generator, codes)
+        lab, "generate", lambda generator, codes: drawn.append(codes) or generate(generator, codes)
     )
     images, index = lab.finegan_pictures(generator, per_code=30)
     assert images.shape == (120, 3, 32, 32)
@@ -60,13 +60,13 @@ def test_the_backgrounds_of_a_child_are_drawn_freely(generator, monkeypatch):
 def test_luck_is_in_every_best_guess():
     assert lab.luck(3, 1, 4) == 1  # one picture a code: its guess is always right
     assert 0.27 < lab.luck(20, 20, 6) < 0.34
-    assert lab.luck(2, 5000, 4, draws=2) == pytest.approx(0.25, abs=0.02)
+    assert lab.luck(2, 5000, 4, repeats=2) == pytest.approx(0.25, abs=0.02)
 
 
 def test_the_backgrounds_of_a_child_can_be_tied(generator):
     tied, index = lab.finegan_pictures(generator, per_code=1, tied=True)
     codes = CONFIG.hierarchy().codes(noise(generator, 4, 0), index, b_index=index)
-    assert torch.equal(tied, draw(generator, codes).child.image)
+    assert torch.equal(tied, generate(generator, codes).child.image)
 
 
 def test_a_search_goes_downhill(generator):

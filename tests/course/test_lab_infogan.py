@@ -85,7 +85,7 @@ def test_the_identity_holds_for_any_q_and_samples_agree():
     q = lab.train_q(line, steps=20)[20]
     terms = lab.exact_terms(line, q)
     assert terms["information"] == pytest.approx(terms["bound"] + terms["gap"], abs=1e-9)
-    x, c = line.draw(100_000, torch.Generator().manual_seed(0))
+    x, c = line.sample(100_000, torch.Generator().manual_seed(0))
     with torch.no_grad():
         sampled = categorical_information_bound(q(x), c).item()
     assert sampled == pytest.approx(terms["bound"], abs=0.02)
@@ -104,7 +104,7 @@ def test_q_learns_and_a_linear_one_never_closes_the_gap():
 
 def test_a_layout_joins_what_it_splits():
     layout = lab.CodeLayout(z_dim=3, n_categories=4, n_continuous=2)
-    inputs = layout.draw(50, torch.Generator().manual_seed(0))
+    inputs = layout.sample(50, torch.Generator().manual_seed(0))
     assert inputs.shape == (50, layout.length) == (50, 9)
     z, index, continuous = layout.split(inputs)
     assert layout.join(z, index, continuous).equal(inputs)
@@ -114,7 +114,7 @@ def test_a_layout_joins_what_it_splits():
 
 def test_the_information_term_is_lower_for_a_reader_who_knows():
     layout = lab.CodeLayout(z_dim=2, n_categories=3, n_continuous=1)
-    inputs = layout.draw(64, torch.Generator().manual_seed(0))
+    inputs = layout.sample(64, torch.Generator().manual_seed(0))
     _, index, continuous = layout.split(inputs)
     term = lab.Information(layout, pixels=4, weight=2.0)
     term.q = nn.Identity()
@@ -138,7 +138,7 @@ def test_infogan_makes_the_code_readable_and_a_gan_does_not():
 
 
 def test_a_term_that_says_nothing_leaves_the_game_as_it_was():
-    """`extra` and `draw_input` are additions: with none of their own they change no weight."""
+    """`extra` and `sample_input` are additions: with none of their own they change no weight."""
 
     class Nothing(nn.Module):
         def forward(self, images, inputs):
@@ -151,10 +151,10 @@ def test_a_term_that_says_nothing_leaves_the_game_as_it_was():
         shared_lab.train_gan(gan_lab.ring_points, *players, 2, steps=5, noise=0.1, **more)
         return torch.cat([p.flatten() for p in generator.parameters()])
 
-    def draw(n, rng):
+    def sample(n, rng):
         return torch.randn(n, 2, generator=rng)
 
-    assert played().equal(played(draw_input=draw, extra=Nothing()))
+    assert played().equal(played(sample_input=sample, extra=Nothing()))
 
 
 # ------------------------------------------------------------------------------------- looking

@@ -6,7 +6,7 @@ from finegan_lib import course
 from finegan_lib.applications.mixing import mix
 from finegan_lib.applications.segment import iou
 from finegan_lib.base.files import read_json
-from finegan_lib.figures import draw
+from finegan_lib.figures import generate
 from finegan_lib.training.pretrained import load_finegan
 
 lab = course.lab("real_birds")
@@ -16,7 +16,7 @@ def test_a_bird_over_another_background_is_the_mixture():
     toy = load_finegan("toy")
     rng = torch.Generator().manual_seed(0)
     birds, behind = (toy.config.hierarchy().sample(2, 8, rng=rng) for _ in range(2))
-    front, back = draw(toy, birds), draw(toy, behind)
+    front, back = generate(toy, birds), generate(toy, behind)
     parent, child = front.parent, front.child
     found = lab.over_any_background(
         parent.masked_foreground,

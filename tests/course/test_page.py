@@ -18,7 +18,7 @@ from PIL import Image
 from finegan_lib.base.errors import InputError
 from finegan_lib.course.__main__ import main
 from finegan_lib.course.page import build, runtime
-from finegan_lib.figures import draw
+from finegan_lib.figures import generate
 from finegan_lib.losses import background_patch_weights
 from finegan_lib.models.blocks import PatchGeometry
 from finegan_lib.models.finegan import BACKGROUND_LAYERS
@@ -78,7 +78,7 @@ def test_the_pictures_of_the_codes_are_the_network_s(stand_in, tmp_path):
     folder = build.build_page(tmp_path / "page")[0].parent
     generator = build.load_finegan("toy")
     z = build.noise(generator, 1, build.SEEDS["toy"])
-    output = draw(generator, generator.config.hierarchy().codes(z, torch.tensor([7])))
+    output = generate(generator, generator.config.hierarchy().codes(z, torch.tensor([7])))
     with Image.open(folder / "toy_c.png") as sheet:
         found = np.asarray(sheet)[:, 7 * 64 : 8 * 64]
     expected = (output.child.image[0].permute(1, 2, 0).numpy() / 2 + 0.5) * 255

@@ -434,7 +434,7 @@ def test_the_share_is_that_of_the_training_windows(tmp_path):
     _, birds = made(tmp_path, centre=0.6)
     geometry = patch_geometry(32)
     seen = [has_background(birds[k, d].box.tolist(), geometry) for k in (0, 1) for d in range(300)]
-    found = background_share(birds.sizes, birds.boxes, 32, draws=300)
+    found = background_share(birds.sizes, birds.boxes, 32, windows=300)
     assert found == pytest.approx(np.mean(seen), abs=0.08)
     sizes = [(96, 96)] * 3
     assert background_share(sizes, [(0, 0, 96, 96)] * 3, 64) == 0

@@ -84,7 +84,7 @@ def test_leading_goes_where_the_classifier_says(system, kind):
     own, painter = [], leading.Painter(generator, 1, seed=3)
     with torch.no_grad():
         for weights in (*painter.columns.unbind(1), column):
-            images = painter.draw(weights, 64)
+            images = painter.generate(weights, 64)
             own.append(classifier(images).softmax(1)[:, kind].mean().item())
     assert own[-1] > max(own[:-1]) + 0.1  # better than any column there was
 
@@ -112,7 +112,9 @@ def test_realism_listens_to_the_judge(system):
         config = replace(QUICK, steps=40, realism=realism)
         column = leading.lead(system.average, dark, Redness(), 1, 1, config)
         with torch.no_grad():
-            return dark(leading.Painter(system.average, 1, seed=3).draw(column, 64)).mean().item()
+            return (
+                dark(leading.Painter(system.average, 1, seed=3).generate(column, 64)).mean().item()
+            )
 
     assert judged(5.0) > judged(0.0)
 
@@ -128,7 +130,7 @@ def test_a_child_that_drew_what_its_sibling_draws_is_led_to_what_it_drew_before(
         painter = leading.Painter(generator, lost, seed=9)
         column = painter.columns[:, lost] if column is None else column
         with torch.no_grad():
-            return classifier(shrink(painter.draw(column, 32), 32)).softmax(1).mean(0)
+            return classifier(shrink(painter.generate(column, 32), 32)).softmax(1).mean(0)
 
     kind = int(seen().argmax())
     with torch.no_grad():

@@ -301,7 +301,7 @@ def photographs(small, tmp_path, monkeypatch):
     monkeypatch.setitem(presets.PRESETS, "birds32", birds)
     monkeypatch.setattr(table_systems, "PARENTS_OF", {"cub50": (2, 3)})
     quick = DiscoveryConfig(n_images=60, epochs=1, width=2)
-    config = {"n_swapped": 20, "n_masks": 12, "classifier_steps": 2, "splits": 2, "draws": 2}
+    config = {"n_swapped": 20, "n_masks": 12, "classifier_steps": 2, "splits": 2, "subsets": 2}
     monkeypatch.setattr(tables, "PHOTOS", tables.PhotoConfig(**config, discovery=quick))
     monkeypatch.setattr(tables, "PHOTO_SORTING", tables.TOY_SORTING)
     folder = tmp_path / "birds_of_mine"

@@ -16,13 +16,13 @@ from finegan_lib.metrics.clustering import agreement, ami
 
 def test_dice_at_the_size_of_cub():
     """With 200 classes of 11,788 images, random labels get an NMI of about .26."""
-    found = chance_scores(equal_sizes(11788, 200), draws=1, full=False)
+    found = chance_scores(equal_sizes(11788, 200), repeats=1, full=False)
     assert found["nmi_arithmetic"] == pytest.approx(0.265, abs=0.005)
     assert found["accuracy"] == pytest.approx(0.042, abs=0.003)
 
 
 def test_chance_is_subtracted_from_ami_and_ari():
-    found = chance_scores([40] * 20, draws=3)
+    found = chance_scores([40] * 20, repeats=3)
     assert abs(found["ami"]) < 0.01 and abs(found["ari"]) < 0.01
     assert found["nmi_arithmetic"] > 0.08
     truth = np.repeat(np.arange(5), 20)
@@ -32,11 +32,11 @@ def test_chance_is_subtracted_from_ami_and_ari():
 def test_unequal_clusters_get_less_by_chance():
     classes = equal_sizes(2000, 50)
     unequal = shared_out(2000, [2.0**-i for i in range(50)])
-    equal = chance_scores(classes, draws=2, full=False)
-    lopsided = chance_scores(classes, unequal, draws=2, full=False)
+    equal = chance_scores(classes, repeats=2, full=False)
+    lopsided = chance_scores(classes, unequal, repeats=2, full=False)
     assert lopsided["nmi_arithmetic"] < 0.7 * equal["nmi_arithmetic"]
     with pytest.raises(InputError, match="2000 and 1999"):
-        chance_scores(classes, [*unequal[:-1], unequal[-1] - 1], draws=1)
+        chance_scores(classes, [*unequal[:-1], unequal[-1] - 1], repeats=1)
 
 
 def test_sharing_out():

@@ -20,9 +20,9 @@ from finegan_lib.models.blocks import (
     UpBlock,
     Upsample,
     WholeConv,
-    check_image_size,
     glu,
     initialise,
+    validate_image_size,
 )
 from finegan_lib.models.convolutions import conv_together, up_conv
 from finegan_lib.models.finegan import BackgroundDiscriminator, FineGANConfig
@@ -277,7 +277,7 @@ def test_encoder_norms():
 def test_encoder_rejects_other_norms_and_sizes():
     with pytest.raises(InputError, match="got layer"):
         Encoder(32, 4, "layer")
-    for build in (check_image_size, lambda size: Encoder(size, 4), background_size):
+    for build in (validate_image_size, lambda size: Encoder(size, 4), background_size):
         with pytest.raises(InputError, match=r"got 100\. The nearest size is 96"):
             build(100)
 

@@ -27,7 +27,7 @@ def build(image_size=32, **changes):
     return config, FineGANGenerator(config)
 
 
-def draw(config, n=4, seed=0):
+def sample(config, n=4, seed=0):
     rng = torch.Generator().manual_seed(seed)
     return config.hierarchy().sample(n, config.z_dim, tied=False, rng=rng)
 
@@ -35,7 +35,7 @@ def draw(config, n=4, seed=0):
 @pytest.mark.parametrize("image_size", [32, 64, 128])
 def test_generator_shapes_ranges_and_stitching(image_size):
     config, generator = build(image_size)
-    output = generator(draw(config))
+    output = generator(sample(config))
     shape = (4, 3, image_size, image_size)
     behind = output.background.image
     assert behind.shape == shape
@@ -67,7 +67,7 @@ def test_stitch_by_hand():
 def test_every_code_reaches_its_own_stages_only():
     config, generator = build()
     generator.eval()
-    codes = draw(config)
+    codes = sample(config)
     before = generator(codes)
 
     def changed(**new):
@@ -90,15 +90,15 @@ def test_every_code_reaches_its_own_stages_only():
 
 def test_background_can_be_drawn_alone():
     config, generator = build()
-    codes = draw(config)
-    alone = generator.draw_background(codes.z, codes.b).image
+    codes = sample(config)
+    alone = generator.generate_background(codes.z, codes.b).image
     assert torch.equal(alone, generator(codes).background.image)
 
 
 def test_mask_bias_shifts_the_logits():
     config, plain = build()
     _, biased = build(mask_bias=-0.5)
-    codes = draw(config)
+    codes = sample(config)
     for stage in ("parent", "child"):
         a, b = getattr(plain(codes), stage).mask, getattr(biased(codes), stage).mask
         torch.testing.assert_close(b.logit(), a.logit() - 0.5, atol=1e-4, rtol=0)
@@ -113,7 +113,7 @@ def seen(generator, codes, *view):
 def test_view_mirrors_and_shifts_the_foreground_and_does_only_that():
     config, generator = build(view=True)
     generator.eval()
-    codes = draw(config)
+    codes = sample(config)
     # Φ(0.5244) = 0.7, of ±3 pixels at 32: 1.2, rounded to one pixel, to the right or down.
     one = 0.5244
     views = [(1.0, 0.0, 0.0), (-0.1, 0.0, 0.0), (2.0, one, 0.0), (2.0, 0.0, one), (-2.0, one, 0.0)]
@@ -149,7 +149,7 @@ def test_a_view_needs_three_numbers():
 
 def test_a_shift_has_a_gradient():
     config, generator = build(view=True)
-    codes = draw(config)
+    codes = sample(config)
     z = codes.z.clone().requires_grad_()
     generator.eval()(codes._replace(z=z)).child.mask.square().sum().backward()
     assert (z.grad[:, 1:3].abs() > 0).all()
@@ -158,7 +158,7 @@ def test_a_shift_has_a_gradient():
 def test_without_a_view_those_numbers_are_like_any_others():
     config, generator = build()
     generator.eval()
-    codes = draw(config)
+    codes = sample(config)
     plain = seen(generator, codes, 0.3, 0.0, 0.0)
     turned = seen(generator, codes, -0.3, 0.0, 0.0)
     assert (turned.parent.mask - plain.parent.mask.flip(3)).abs().max() > 1e-3
@@ -169,7 +169,7 @@ def test_least_head_channels(least, widths):
     config, generator = build(g_dim=16, min_head_channels=least)
     heads = (generator.parent_image, generator.child_image)
     assert tuple(head.in_channels for head in heads) == widths
-    assert generator(draw(config)).child.image.shape == (4, 3, 32, 32)
+    assert generator(sample(config)).child.image.shape == (4, 3, 32, 32)
 
 
 def test_residual_blocks():
@@ -182,7 +182,7 @@ def test_residual_blocks():
 @pytest.mark.parametrize("name", ["z", "b", "p", "c"])
 def test_code_of_a_wrong_length_is_named(name):
     config, generator = build()
-    codes = draw(config)
+    codes = sample(config)
     longer = torch.cat([getattr(codes, name)] * 2, 1)
     with pytest.raises(InputError, match=rf"code {name} must have shape \(N, "):
         generator(codes._replace(**{name: longer}))

@@ -80,7 +80,7 @@ def test_the_pose_moves_and_shrinks_the_pasted_object():
     config = dataclasses.replace(TINY, smallest_scale=1.0)
     generator = LRGANGenerator(config).eval()
     torch.nn.init.zeros_(generator.foreground_mask.weight)
-    codes = generator.draw_codes(1, random())
+    codes = generator.sample_codes(1, random())
 
     def pasted(scale, shift):
         with torch.no_grad():
@@ -160,7 +160,7 @@ def test_shapes(image_size, layers):
     torch.manual_seed(0)
     config = dataclasses.replace(TINY, image_size=image_size, layers=layers, g_dim=2)
     generator = LRGANGenerator(config)
-    output = generator(*generator.draw_codes(2, random()))
+    output = generator(*generator.sample_codes(2, random()))
     assert output.image.shape == output.background.shape == (2, 3, image_size, image_size)
     assert len(output.objects) == layers - 1
     for drawn in output.objects:
@@ -173,7 +173,7 @@ def test_layers_are_laid_over_one_another():
     """x_t = m̂·f̂ + (1 − m̂)·x_{t−1}, with both warped by the same θ."""
     torch.manual_seed(0)
     generator = LRGANGenerator(dataclasses.replace(TINY, layers=3)).eval()
-    output = generator(*generator.draw_codes(2, random()))
+    output = generator(*generator.sample_codes(2, random()))
     image = output.background
     for drawn in output.objects:
         mask, foreground = warp(drawn.mask, drawn.theta), warp(drawn.foreground, drawn.theta)
@@ -188,7 +188,7 @@ def test_nothing_is_pasted_outside_the_object_frame():
     generator = LRGANGenerator(TINY).eval()
     with torch.no_grad():
         generator.pose.linear.bias.copy_(torch.tensor([2.0, 0, 0, 0, 2.0, 0]))
-        output = generator(*generator.draw_codes(2, random()))
+        output = generator(*generator.sample_codes(2, random()))
     changed = (output.image != output.background).any(1)
     assert changed[:, 8:24, 8:24].all()
     changed[:, 7:25, 7:25] = False
@@ -199,7 +199,7 @@ def test_who_reads_which_noise():
     """The background reads z_1 alone; an object remembers every z up to its own."""
     torch.manual_seed(0)
     generator = LRGANGenerator(dataclasses.replace(TINY, layers=3)).eval()
-    (z,) = generator.draw_codes(2, random())
+    (z,) = generator.sample_codes(2, random())
     z.requires_grad_()
     output = generator(z)
     readers = {"background": output.background} | {

@@ -28,7 +28,7 @@ def test_images_of_every_size(image_size):
         SimpleGANGenerator(SimpleGANConfig(**sizes)),
         InfoGANBaselineGenerator(InfoGANBaselineConfig(**sizes, n_children=3)),
     ):
-        images = generator(*generator.draw_codes(2, random()))
+        images = generator(*generator.sample_codes(2, random()))
         assert images.shape == (2, 3, image_size, image_size)
         assert images.abs().max() <= 1
 
@@ -60,7 +60,7 @@ def test_the_bricks_are_finegans():
 def test_noise_and_code_reach_the_image_at_every_stage():
     torch.manual_seed(0)
     generator = InfoGANBaselineGenerator(InfoGANBaselineConfig(**TINY, n_children=3)).eval()
-    z, c = (code.requires_grad_() for code in generator.draw_codes(1, random()))
+    z, c = (code.requires_grad_() for code in generator.sample_codes(1, random()))
     generator(z, c).sum().backward()
     assert (z.grad != 0).all() and (c.grad != 0).all()
     # With the stem's output held fixed the stages alone still carry both.
@@ -75,9 +75,9 @@ def test_noise_and_code_reach_the_image_at_every_stage():
 
 def test_codes_are_one_hot_and_uniform():
     generator = InfoGANBaselineGenerator(InfoGANBaselineConfig(**TINY, n_children=4))
-    z, c = generator.draw_codes(4000, random())
+    z, c = generator.sample_codes(4000, random())
     assert z.shape == (4000, 5) and z.std().item() == pytest.approx(1, abs=0.05)
     assert (c.sum(1) == 1).all() and set(c.unique().tolist()) == {0, 1}
     assert torch.allclose(c.mean(0), torch.full((4,), 0.25), atol=0.03)
-    (alone,) = SimpleGANGenerator(SimpleGANConfig(**TINY)).draw_codes(2, random())
+    (alone,) = SimpleGANGenerator(SimpleGANConfig(**TINY)).sample_codes(2, random())
     assert alone.shape == (2, 5)

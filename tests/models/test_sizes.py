@@ -15,7 +15,7 @@ from finegan_lib.data.example import (
     PatchGeometry,
     background_layers,
     background_size,
-    check_image_size,
+    validate_image_size,
 )
 from finegan_lib.models import FineGANConfig
 from finegan_lib.models.blocks import Encoder, smallest_map
@@ -104,4 +104,4 @@ def test_the_rule_of_the_patches():
 @pytest.mark.parametrize(("image_size", "near"), [(100, 96), (33, 32), (31, 32), (1000, 512)])
 def test_the_nearest_size_is_named(image_size, near):
     with pytest.raises(InputError, match=f"got {image_size}. The nearest size is {near}"):
-        check_image_size(image_size)
+        validate_image_size(image_size)

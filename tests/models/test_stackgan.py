@@ -19,7 +19,7 @@ def test_the_pyramid(image_size, scales, sizes):
     config = StackGANConfig(image_size=image_size, scales=scales, **TINY)
     assert config.sizes == sizes
     generator = StackGANGenerator(config)
-    pyramid = generator(*generator.draw_codes(2, torch.Generator().manual_seed(0)))
+    pyramid = generator(*generator.sample_codes(2, torch.Generator().manual_seed(0)))
     assert [tuple(images.shape) for images in pyramid] == [(2, 3, s, s) for s in sizes]
     assert all(images.abs().max() <= 1 for images in pyramid)
 
@@ -57,7 +57,7 @@ def test_finer_images_see_what_coarser_ones_saw():
     """The gradient of the finest image reaches the stem."""
     torch.manual_seed(0)
     generator = StackGANGenerator(StackGANConfig(image_size=32, **TINY))
-    pyramid = generator(*generator.draw_codes(2, torch.Generator().manual_seed(0)))
+    pyramid = generator(*generator.sample_codes(2, torch.Generator().manual_seed(0)))
     pyramid[-1].square().sum().backward()
     assert generator.stem.linear.weight.grad.abs().max() > 0
     assert generator.images[0].weight.grad is None  # but not through the coarse image itself

@@ -65,9 +65,9 @@ def plain_step(
     d_b, d_p, d_c = system.d_background, system.d_parent, system.d_child
     with plain_forms():
         n = len(batch.child_crop)
-        codes = system.draw_codes(n, rng).to(batch.child_crop.device)
+        codes = system.sample_codes(n, rng).to(batch.child_crop.device)
         fake = system.generator(codes)
-        judged = system.n_judged(n)
+        judged = system.n_real_fake(n)
 
         weights = losses.background_patch_weights(batch.box, d_b.geometry)
         real_aux, real_logits = d_b(batch.full_image)

@@ -21,7 +21,7 @@ from finegan_lib.models import (
     InfoGANConfig,
     InfoGANGenerator,
 )
-from finegan_lib.models.generators import draw_freely
+from finegan_lib.models.generators import sample_freely
 from finegan_lib.scoring import disentanglement as d
 
 U, V = np.divmod(np.arange(400), 20)  # two independent factors, 20 values each, every pair once
@@ -201,7 +201,7 @@ INFOGAN = InfoGANConfig(image_size=32, n_categories=20, n_continuous=2, g_dim=4,
 )
 def test_every_family_with_a_code(generator_class, config, names):
     generator = tiny(generator_class, config)
-    inputs, named = draw_freely(generator, 50, torch.Generator().manual_seed(0))
+    inputs, named = sample_freely(generator, 50, torch.Generator().manual_seed(0))
     assert set(named) == names | {"z0", "z1", "z2"}
     c = inputs[0].c if len(inputs) == 1 else inputs[1][:, :20]
     assert c.argmax(1).equal(named["c"]) and named["c"].unique().numel() > 10
@@ -210,16 +210,16 @@ def test_every_family_with_a_code(generator_class, config, names):
     assert images.shape == (60, 3, 32, 32) and codes.shape == (60,) and n_codes == 20
     again = child_images(generator, small, seed=3)
     assert again[0].equal(images) and again[1].equal(codes)
-    draw, hierarchy = as_finegan(generator)
+    generate, hierarchy = as_finegan(generator)
     assert hierarchy.n_children == 20
     codes = hierarchy.codes(torch.randn(2, 3), torch.tensor([1, 2]))
-    assert draw(codes).child.image.shape == (2, 3, 32, 32)
+    assert generate(codes).child.image.shape == (2, 3, 32, 32)
 
 
 def test_a_family_without_codes_is_refused():
     generator = tiny(GANGenerator, GANConfig(image_size=32, g_dim=4, d_dim=4, z_dim=3))
     with pytest.raises(InputError, match="no categorical code; got GAN"):
-        draw_freely(generator, 2, torch.Generator())
+        sample_freely(generator, 2, torch.Generator())
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ QUICK = PhotoConfig(
     n_masks=20,
     classifier_steps=2,
     splits=2,
-    draws=2,
+    subsets=2,
     discovery=DiscoveryConfig(n_images=50, epochs=1, width=2),
 )
 

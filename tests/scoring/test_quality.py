@@ -310,7 +310,7 @@ def test_real_toybirds_are_training_views(birds, tmp_path, monkeypatch):
 def test_the_shipped_classifier_knows_its_birds(size, tmp_path):
     network = load_network("toy", size)
     birds = ToyBirds(100, image_size=size, seed=123, cache_dir=tmp_path, progress=False)
-    images, (child, background, pose) = views_with_truth(birds, np.arange(100), draws=1)
+    images, (child, background, pose) = views_with_truth(birds, np.arange(100), views=1)
     reading = network(to_uint8(images))
     assert reading.features.shape == (100, 64) and reading.logits.shape == (100, 20)
     assert (reading.logits.argmax(1) == child).float().mean() > 0.95
@@ -324,7 +324,7 @@ def test_the_shipped_classifier_knows_its_birds(size, tmp_path):
 
 def test_pose_targets_follow_the_bird(birds):
     rows = np.arange(120)
-    _, (_, _, pose) = views_with_truth(birds, rows, draws=2)
+    _, (_, _, pose) = views_with_truth(birds, rows, views=2)
     centre = birds.masks(rows).float().sum(1) @ ((torch.arange(32) + 0.5) / 32 - 0.5)
     mean = centre / birds.masks(rows).sum((1, 2))  # of the unmoved bird, small
     shift = pose[:, 1].abs().max() * 12 / 128 / 3**0.5

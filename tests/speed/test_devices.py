@@ -166,25 +166,25 @@ def test_random_numbers_of_a_recorded_step_are_those_of_the_step(monkeypatch):
     recipe = dataclasses.replace(TOY.recipe, silhouette=0.3, code_colour=0.1, code_affine=0.2)
     made, drawn = FineGANSystem(MODEL, recipe), []
 
-    def draw(*arguments, **options):
-        drawn.append(distributed.draw(*arguments, **options))
+    def sample(*arguments, **options):
+        drawn.append(distributed.sample(*arguments, **options))
         return drawn[-1]
 
-    monkeypatch.setattr(views, "draw", draw)
-    batch, codes = random_batch(32, 4, "cpu"), made.draw_codes(4, torch.Generator())
+    monkeypatch.setattr(views, "sample", sample)
+    batch, codes = random_batch(32, 4, "cpu"), made.sample_codes(4, torch.Generator())
     for seed in (1, 2):
         drawn.clear()
         rng = torch.Generator().manual_seed(seed)
         made.learn(batch, codes, rng)
         expected = [numbers.clone() for numbers in drawn]
         drawn.clear()
-        redrawn = recording.Redrawn(CPU, torch.Generator().manual_seed(3))
+        redrawn = recording.RecordedNumbers(CPU, torch.Generator().manual_seed(3))
         made.learn(batch, codes, redrawn)
         assert not any(map(torch.equal, expected, drawn))
         drawn.clear()
         made.learn(batch, codes, redrawn.rewind())
         again = torch.Generator().manual_seed(seed)
-        redrawn.redraw(again)
+        redrawn.refill(again)
         assert len(redrawn.kept) >= len(expected) > 5
         assert all(map(torch.equal, expected, drawn))
         assert torch.equal(again.get_state(), rng.get_state())

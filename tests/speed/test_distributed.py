@@ -224,23 +224,23 @@ def second_of_two(monkeypatch):
 
 def test_each_process_takes_its_rows_of_one_draw(second_of_two):
     whole = torch.rand(6, 2, generator=torch.Generator().manual_seed(0))
-    own = distributed.draw(torch.rand, 3, 2, rng=torch.Generator().manual_seed(0))
+    own = distributed.sample(torch.rand, 3, 2, rng=torch.Generator().manual_seed(0))
     assert torch.equal(own, whole[1::2])
     whole = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
-    own = distributed.draw(torch.randn, 4, 3, rng=torch.Generator().manual_seed(0), batch_dim=1)
+    own = distributed.sample(torch.randn, 4, 3, rng=torch.Generator().manual_seed(0), batch_dim=1)
     assert torch.equal(own, whole[:, 1::2])
 
 
 def test_uneven_shares_and_other_families_are_refused(second_of_two):
     system = FineGANSystem(MODEL, Recipe(free_child=0.25))
-    distributed.check_batch(8, system)  # 6 of 8 are judged, 3 of each 4
+    distributed.validate_batch(8, system)  # 6 of 8 are judged, 3 of each 4
     for batch_size in (7, 12):  # 9 of 12 are judged
         with pytest.raises(InputError, match="must split evenly"):
-            distributed.check_batch(batch_size, system)
+            distributed.validate_batch(batch_size, system)
     gan = GANSystem(GANConfig(image_size=32, z_dim=3, g_dim=4, d_dim=4), Recipe())
-    distributed.check_batch(8, gan)
+    distributed.validate_batch(8, gan)
     with pytest.raises(InputError, match="must split evenly"):
-        distributed.check_batch(7, gan)
+        distributed.validate_batch(7, gan)
 
 
 # ------------------------------------------------------------------------ how processes meet

@@ -220,14 +220,14 @@ def test_a_code_can_be_learnt():
     optimisers = [system.optimisers["G"], system.optimisers["info"]]
     rng = torch.Generator().manual_seed(0)
     for _ in range(40):
-        z, c = system.generator.draw_codes(16, rng)
+        z, c = system.generator.sample_codes(16, rng)
         logits = system.discriminator.code_logits(system.generator(z, c))
         for optimiser in optimisers:
             optimiser.zero_grad()
         losses.information_loss(logits, c.argmax(1)).backward()
         for optimiser in optimisers:
             optimiser.step()
-    z, c = system.generator.draw_codes(64, rng)
+    z, c = system.generator.sample_codes(64, rng)
     with torch.no_grad():
         read = system.discriminator.code_logits(system.generator(z, c)).argmax(1)
     assert (read == c.argmax(1)).float().mean() > 0.9

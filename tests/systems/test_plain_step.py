@@ -25,8 +25,8 @@ class DoubleSystem(FineGANSystem):
         super().__init__(config, recipe)
         self.double()
 
-    def draw_codes(self, n, generator):
-        return Codes(*(code.double() for code in super().draw_codes(n, generator)))
+    def sample_codes(self, n, generator):
+        return Codes(*(code.double() for code in super().sample_codes(n, generator)))
 
 
 @pytest.mark.parametrize(("config", "recipe"), [(PAPER, CUB.recipe), (TOY_SMALL, TOY.recipe)])

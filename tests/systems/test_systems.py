@@ -65,7 +65,7 @@ def parameters_of(system, *prefixes):
 def test_every_update_changes_its_own_weights_only(child_norm):
     system = finegan(child_norm=child_norm)
     batch = real_batch()
-    codes = system.draw_codes(4, seeded())
+    codes = system.sample_codes(4, seeded())
     fake = system.generator(codes)
 
     before = snapshot(system)
@@ -95,7 +95,7 @@ def test_the_contrastive_head_is_there_when_asked_for_only():
 
 def test_contrast_teaches_the_trunk_and_its_head_and_then_the_generator():
     system = finegan(Recipe(contrastive_child=1.0), child_norm="spectral")
-    batch, codes = real_batch(), system.draw_codes(4, seeded())
+    batch, codes = real_batch(), system.sample_codes(4, seeded())
     fake = system.generator(codes)
     before = snapshot(system)
     first = system.update_contrast(batch, fake, codes, seeded())
@@ -155,7 +155,7 @@ def test_information_about_the_pose():
     report = system.step(real_batch(), seeded())
     assert parameters_of(system, "pose_reader.") <= changed(system, before)
     assert torch.isfinite(report["pose_info"])
-    codes = system.draw_codes(4, seeded())
+    codes = system.sample_codes(4, seeded())
     fake = system.generator(codes)
     loss = system.pose_loss(fake, codes, seeded())
     mean, log_variance = system.pose_reader(fake.parent.mask)
@@ -169,7 +169,7 @@ def test_information_about_the_pose():
 
 def test_discriminators_do_not_train_the_generator():
     system = finegan()
-    fake = system.generator(system.draw_codes(4, seeded()))
+    fake = system.generator(system.sample_codes(4, seeded()))
     system.update_d_background(real_batch(), fake)
     system.update_d_child(real_batch(), fake, seeded())
     assert all(parameter.grad is None for parameter in system.generator.parameters())
@@ -182,7 +182,7 @@ def test_every_network_is_shown_its_own_pictures(norm):
     In as few passes as there can be; but no BatchNorm sees two batches as one.
     """
     system = finegan(child_norm=norm)
-    batch, codes = real_batch(), system.draw_codes(4, seeded())
+    batch, codes = real_batch(), system.sample_codes(4, seeded())
     fake = system.generator(codes)
     seen = {}
 
@@ -218,7 +218,7 @@ def test_every_network_is_shown_its_own_pictures(norm):
 def test_training_moves_the_logits_the_right_way(adversarial):
     """D_b and D_c learn to tell real from fake; then G, alone, learns to undo it."""
     system = finegan(Recipe(adversarial=adversarial, learning_rate=2e-3))
-    batch, codes = real_batch(), system.draw_codes(4, seeded())
+    batch, codes = real_batch(), system.sample_codes(4, seeded())
 
     def margins():
         with torch.no_grad():
@@ -248,7 +248,7 @@ def test_training_moves_the_logits_the_right_way(adversarial):
 def test_covered_patches_are_the_columns_of_the_box():
     """D_b's loss with the weights written by hand: rows are y, columns x."""
     system = finegan(Recipe(background_weight=3.0))
-    batch, codes = real_batch(), system.draw_codes(4, seeded())
+    batch, codes = real_batch(), system.sample_codes(4, seeded())
     fake = system.generator(codes)
     weights = torch.ones(4, 10, 10)
     weights[:, :, :3] = 0
@@ -266,7 +266,7 @@ def test_aux_head_learns_the_box():
     system = finegan(Recipe(learning_rate=2e-3))
     batch = real_batch()
     batch.full_image[:, :, :, :4] = -1
-    fake = system.generator(system.draw_codes(4, seeded()))
+    fake = system.generator(system.sample_codes(4, seeded()))
 
     def contrast():
         aux = system.d_background(batch.full_image)[0]
@@ -292,7 +292,7 @@ def test_mask_terms_by_hand():
     system = finegan(MASKED)
     images = torch.zeros(2, 3, 4, 4)
     stages = [Stage(images, torch.full((2, 1, 4, 4), m), images, images) for m in (1.0, 0.8, 0.6)]
-    codes = system.draw_codes(2, seeded())
+    codes = system.sample_codes(2, seeded())
     fake = type(system.generator(codes))(*stages)
     terms = {name: term.item() for name, term in system.mask_terms(fake, codes).items()}
     assert terms == pytest.approx(
@@ -311,7 +311,7 @@ def test_masks_pull_each_other_apart_from_nothing_else():
             for name, value in (("background", 1.0), ("parent", 0.8), ("child", 0.6))
         }
         stages = {name: Stage(images, mask, images, images) for name, mask in masks.items()}
-        codes = system.draw_codes(2, seeded())
+        codes = system.sample_codes(2, seeded())
         (term,) = system.mask_terms(FineGANOutput(**stages), codes).values()
         term.backward()
         assert {name for name, mask in masks.items() if mask.grad is not None} == {moved}
@@ -321,7 +321,7 @@ def test_masks_pull_each_other_apart_from_nothing_else():
 
 def test_lean_goes_with_the_sign_of_the_first_number():
     system = finegan(Recipe(mask_lean=2.0))
-    codes = system.draw_codes(2, seeded())
+    codes = system.sample_codes(2, seeded())
     z = codes.z.clone()
     z[:, 0] = torch.tensor([0.3, -0.3])
     images, mask = torch.zeros(2, 3, 8, 8), torch.eye(8).flip(1).expand(2, 1, 8, 8)
@@ -353,7 +353,7 @@ def test_steps_are_determined_by_the_generator():
 
 def test_drawn_codes_are_tied():
     system = finegan(children_per_parent=(1, 5))
-    codes = system.draw_codes(50, seeded())
+    codes = system.sample_codes(50, seeded())
     parent_of = CodeHierarchy.of_sizes([1, 5]).parent_of
     assert torch.equal(codes.p_index, parent_of[codes.c_index])
     assert torch.equal(codes.b, codes.c)
@@ -364,7 +364,7 @@ def test_hard_codes_are_the_ones_read_worst():
     system = finegan(Recipe(hard_pool=5)).eval()
     hard = system.hard_codes(3, seeded(1))
     generator = seeded(1)
-    pool = [system.draw_codes(3, generator) for _ in range(5)]
+    pool = [system.sample_codes(3, generator) for _ in range(5)]
     pool = Codes(*(torch.cat(parts) for parts in zip(*pool, strict=True)))
     with torch.no_grad():
         seen = system.generator(pool).child.masked_foreground
@@ -380,10 +380,10 @@ FREE = Recipe(free_child=0.25, hard_pool=5)
 
 def test_free_children_come_last():
     system = finegan(FREE)
-    assert [system.n_judged(n) for n in (16, 4, 2)] == [12, 3, 2]
+    assert [system.n_real_fake(n) for n in (16, 4, 2)] == [12, 3, 2]
     own = []
     for seed in range(20):
-        codes = system.draw_codes(16, seeded(seed))
+        codes = system.sample_codes(16, seeded(seed))
         own.append(codes.p_index == system.hierarchy.parent_of[codes.c_index])
     own = torch.stack(own)
     assert own[:, :12].all()
@@ -391,9 +391,9 @@ def test_free_children_come_last():
 
 
 def test_free_children_are_for_the_code_readers_only():
-    """Rows past n_judged change neither D_c's loss nor get a gradient from its real/fake head."""
+    """Rows past the first change neither D_c's loss nor get a gradient from its real/fake head."""
     system = finegan(FREE)
-    batch, codes = real_batch(4), system.draw_codes(4, seeded())
+    batch, codes = real_batch(4), system.sample_codes(4, seeded())
     fake = system.generator(codes)
     image = fake.child.image.detach().clone()
     image[3] = 1.0
@@ -481,7 +481,7 @@ def test_posterior_never_trains_the_trunk():
 
 
 def test_infogan_codes():
-    z, index, continuous = infogan(n_continuous=2).draw_codes(300, seeded())
+    z, index, continuous = infogan(n_continuous=2).sample_codes(300, seeded())
     assert z.shape == (300, 4)
     assert set(index.tolist()) == {0, 1, 2}
     assert continuous.shape == (300, 2)
@@ -553,10 +553,10 @@ def test_a_warmed_up_average_starts_short():
 
 
 def test_a_freed_background_is_independent_of_the_child():
-    tied = finegan(Recipe()).draw_codes(64, seeded())
+    tied = finegan(Recipe()).sample_codes(64, seeded())
     assert torch.equal(tied.b_index, tied.c_index)
     system = finegan(Recipe(free_background=True))
-    free = system.draw_codes(64, seeded())
+    free = system.sample_codes(64, seeded())
     assert not torch.equal(free.b_index, free.c_index)
     assert torch.equal(free.b_index.sort()[0], free.c_index.sort()[0])
     assert torch.equal(free.p_index, system.hierarchy.parent_of[free.c_index])

@@ -155,7 +155,7 @@ def test_samples_are_written_with_their_codes(runs, tmp_path):
     assert all(row["p"] == hierarchy.parent_of[row["c"]] for row in rows)
     # The image on the disk is the one of the codes in its row.
     codes = hierarchy.sample(5, FINEGAN.z_dim, rng=torch.Generator().manual_seed(3))
-    images = figures.draw(load_finegan(runs["finegan"]), codes).child.image
+    images = figures.generate(load_finegan(runs["finegan"]), codes).child.image
     for i, row in enumerate(rows):
         found = np.asarray(Image.open(tmp_path / "a" / row["file"]))
         expected = (images[i].permute(1, 2, 0).numpy() / 2 + 0.5) * 255

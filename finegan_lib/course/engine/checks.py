@@ -19,7 +19,7 @@ _states: dict[str, str] = {}  # key → the last verdict's state in this session
 _hints_given: dict[str, int] = {}
 
 
-def judge(key: str, answer) -> Verdict:
+def grade(key: str, answer) -> Verdict:
     """The verdict on an answer: a function, or a value."""
     exercise = find_exercise(key)
     try:
@@ -30,7 +30,7 @@ def judge(key: str, answer) -> Verdict:
 
 def check(key: str, answer) -> None:
     """Check an answer to exercise ``key`` and print one line: · not solved yet, ✗ what, or ✓."""
-    verdict = judge(key, answer)
+    verdict = grade(key, answer)
     _states[key] = verdict.state
     print(line(key, verdict))
 

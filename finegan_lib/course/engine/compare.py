@@ -3,7 +3,7 @@
 Answers are found by name, wherever their cell stands. Each runs in a process of its own that knows
 neither the exercises nor their answers, fenced in (`observe`), with a time limit and without this
 process's environment. Its result is treated as data only. It is read only if it is a small ordinary
-file of plain values, and judged here against answers that the process never saw.
+file of plain values, and graded here against answers that the process never saw.
 """
 
 import io

@@ -44,7 +44,7 @@ def draw_stages(checkpoints=None, columns: int | None = None) -> plt.Figure:
         generator = load_finegan(name)
         children = figures.spread(generator.config.n_children, columns)
         z = figures.noise(generator, len(children), 0)
-        out = figures.draw(generator, generator.config.hierarchy().codes(z, children))
+        out = figures.generate(generator, generator.config.hierarchy().codes(z, children))
         rows["background"] += out.background.image
         rows["shape"] += out.parent.mask
         rows["appearance"] += out.child.image

@@ -1,4 +1,4 @@
-"""What an exercise is, and how an answer to it is judged.
+"""What an exercise is, and how an answer to it is graded.
 
 Five kinds: `Choice` (predict before you see), `Fill` (write a function), `Build` (write a network
 or a training step), `Debug` (find the wrong line) and `Exploration` (find values that do
@@ -68,7 +68,7 @@ class Exercise:
         return observe(answer, self.cases, self.gradients, self.probe_path)
 
     def verdict(self, seen: list[dict]) -> Verdict:
-        """Judge what :func:`observe` wrote down."""
+        """Grade what :func:`observe` wrote down."""
         if all(s["status"] == STUB for s in seen):
             return Verdict(OPEN, "not solved yet")
         for s in seen:
@@ -236,17 +236,17 @@ class Exploration(Exercise):
     """A value to find.
 
     Args:
-        judge: value → what is wrong with it, or None. It may compute for a few seconds.
+        grade: value → what is wrong with it, or None. It may compute for a few seconds.
         starts: what the student starts from: the defaults, and what the lesson's own code cells
             use. None of it may be right, or there is nothing to explore.
     """
 
-    judge: Callable[[object], str | None] = lambda value: None
+    grade: Callable[[object], str | None] = lambda value: None
     starts: tuple = ()
 
     def problem(self, seen):
         try:
-            return self.judge(_numbers(seen[0]["value"]))
+            return self.grade(_numbers(seen[0]["value"]))
         except (TypeError, ValueError, KeyError, AttributeError, RuntimeError) as error:
             return f"this cannot be used ({error})"
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ...base.errors import InputError
-from .checks import judge
+from .checks import grade
 from .exercises import SOLVED, Exercise, lesson_exercises
 from .folders import find_lesson
 from .observe import define
@@ -27,7 +27,7 @@ def use(lesson: str, name: str, answer=None):
     here = answer is not None
     if not here:
         answer = from_notebook(Path(f"{lesson}.ipynb"), name)
-    if judge(exercise.key, answer).state == SOLVED:
+    if grade(exercise.key, answer).state == SOLVED:
         print(f"{name}: yours" + ("" if here else f", out of {lesson}.ipynb"))
         return answer
     print(f"{name}: the library's, until yours passes" + ("" if here else f" in {lesson}.ipynb"))

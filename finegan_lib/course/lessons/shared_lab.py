@@ -86,7 +86,7 @@ def seeded_batches(
 
 
 def train_gan(
-    draw_real,
+    sample_real,
     generator: nn.Module,
     discriminator: nn.Module,
     z_dim: int,
@@ -101,20 +101,20 @@ def train_gan(
     g_steps: int = 1,
     noise: float = 0.0,
     watch=None,
-    draw_input=None,
+    sample_input=None,
     extra: nn.Module | None = None,
 ) -> None:
     """The two-player game, played in place: ``d_steps`` moves of D, ``g_steps`` of G, and again.
 
     Args:
-        draw_real: (n, random generator) → n real points.
+        sample_real: (n, random generator) → n real points.
         z_dim: length of the Gaussian noise.
         loss: the generator's, "minimax" or "non-saturating".
         g_rate, d_rate: Adam's learning rates, with betas (0.5, 0.999).
         noise: standard deviation of the Gaussian noise on all that D sees, real or fake.
         watch: called as ``watch(step, fake)`` with every step's last fake batch; step counts
             from 1.
-        draw_input: (n, random generator) → n inputs of the generator, in place of the noise alone.
+        sample_input: (n, random generator) → n inputs of the generator, in place of noise alone.
         extra: a further term of the generator's loss, ``extra(what D sees of the fakes, inputs)``;
             its weights learn together with the generator's.
     """
@@ -127,14 +127,14 @@ def train_gan(
         return points + noise * torch.randn(points.shape, generator=rng)
 
     def inputs():
-        if draw_input:
-            return draw_input(batch, rng)
+        if sample_input:
+            return sample_input(batch, rng)
         return torch.randn(batch, z_dim, generator=rng)
 
     for step in range(1, steps + 1):
         for _ in range(d_steps):
             fake = generator(inputs()).detach()
-            real = draw_real(batch, rng)
+            real = sample_real(batch, rng)
             move_d.zero_grad()
             discriminator_loss(discriminator(blur(real)), discriminator(blur(fake))).backward()
             move_d.step()

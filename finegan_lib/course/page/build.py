@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ...base.checkpoints import WEIGHTS
 from ...base.errors import InputError
-from ...figures import draw, noise, spread
+from ...figures import generate, noise, spread
 from ...models import FineGANGenerator
 from ...training.export import export
 from ...training.pretrained import load_finegan
@@ -176,12 +176,12 @@ def pictures_of_codes(generator: FineGANGenerator, z: Tensor) -> dict[str, Tenso
     """
     hierarchy = generator.config.hierarchy()
     tied = [
-        draw(generator, hierarchy.codes(z.expand(len(some), -1), some))
+        generate(generator, hierarchy.codes(z.expand(len(some), -1), some))
         for some in torch.arange(hierarchy.n_children).split(20)
     ]
     parents = torch.arange(hierarchy.n_parents)
     first = torch.tensor([hierarchy.children_of(int(parent))[0] for parent in parents])
-    masks = draw(generator, hierarchy.codes(z.expand(len(first), -1), first)).parent.mask
+    masks = generate(generator, hierarchy.codes(z.expand(len(first), -1), first)).parent.mask
     return {
         "p": (2 * masks - 1).expand(-1, 3, -1, -1),
         "c": torch.cat([output.child.image for output in tied]),
@@ -194,7 +194,7 @@ def grid_picture(generator: FineGANGenerator, z: Tensor, most: int = 10) -> Imag
     hierarchy = generator.config.hierarchy()
     children = torch.tensor(spread(hierarchy.n_children, most))
     rows = [
-        draw(
+        generate(
             generator,
             hierarchy.codes(z.expand(len(children), -1), children, p_index=parent),
         ).child.image

@@ -202,7 +202,7 @@ EXERCISES = (
         ),
         alternative={"species": [12, 12, 8], "background": [24, 0, 8]},
         praise="But who told the window where the bird is? The box did: a human drew it.",
-        judge=_windows,
+        grade=_windows,
         starts=tuple(
             {"species": centred, "background": centred}
             for centred in ((14, 14, 4), (13, 13, 6), (12, 12, 8), (11, 11, 10))

@@ -399,7 +399,7 @@ EXERCISES = (
         ),
         alternative={"g_rate": 2e-4},
         praise="A discriminator that keeps up is what keeps a generator honest.",
-        judge=_modes,
+        grade=_modes,
         starts=({}, {"d_steps": 1, "g_rate": 1e-3, "d_rate": 1e-3}),
     ),
     Build(

@@ -192,7 +192,7 @@ EXERCISES = (
         ),
         alternative={"kernel": 6, "padding": 2},
         praise="DCGAN's own layers have a kernel of 4, for this reason.",
-        judge=_enlarger,
+        grade=_enlarger,
         starts=({"kernel": 3, "padding": 0}, {"kernel": 3, "padding": 1}),
     ),
     Build(

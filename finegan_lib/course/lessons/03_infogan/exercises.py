@@ -220,7 +220,7 @@ EXERCISES = (
         ),
         alternative={"hidden": 8, "steps": 2000, "rate": 0.1},
         praise="The bound now is the information, to a hundredth of a nat.",
-        judge=_closes_the_gap,
+        grade=_closes_the_gap,
         starts=({"hidden": 32}, {"hidden": 8, "steps": 1500, "rate": 0.03}),
     ),
     Fill(

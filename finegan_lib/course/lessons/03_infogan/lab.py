@@ -75,7 +75,7 @@ class LineGenerator:
     means: tuple[float, ...] = (-2.2, -0.9, 0.7, 2.2)
     widths: tuple[float, ...] = (0.5, 0.3, 1.1, 0.4)
 
-    def draw(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def sample(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """n points (n, 1) and the codes (n,) that they were made of."""
         c = torch.randint(len(self.means), (n,), generator=rng)
         z = torch.randn(n, generator=rng)
@@ -153,7 +153,7 @@ def train_q(
     fall = torch.optim.lr_scheduler.CosineAnnealingLR(move, max(1, steps))
     kept = {0: copy.deepcopy(q)} if 0 in keep or steps == 0 else {}
     for step in range(1, steps + 1):
-        x, c = line.draw(batch, rng)
+        x, c = line.sample(batch, rng)
         move.zero_grad()
         information_loss(q(x), c).backward()
         move.step()
@@ -189,7 +189,7 @@ class CodeLayout:
         z, one_hot, continuous = inputs.split(sizes, 1)
         return z, one_hot.argmax(1), continuous
 
-    def draw(self, n: int, rng: torch.Generator) -> Tensor:
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
         """n random inputs: z normal, the category uniform, the rest uniform on [-1, 1]."""
         z = torch.randn(n, self.z_dim, generator=rng)
         index = torch.randint(self.n_categories, (n,), generator=rng)
@@ -260,11 +260,11 @@ def train_infogan(
         discriminator = mlp(pixels, width, width, 1)
         information = Information(layout, pixels, weight, width)
 
-    def draw_real(n, rng):
+    def sample_real(n, rng):
         return images[torch.randint(len(images), (n,), generator=rng)]
 
     train_gan(
-        draw_real,
+        sample_real,
         generator,
         discriminator,
         layout.z_dim,
@@ -274,7 +274,7 @@ def train_infogan(
         g_rate=rate,
         d_rate=rate,
         noise=noise,
-        draw_input=layout.draw,
+        sample_input=layout.sample,
         extra=information if weight else None,
     )
     return generator, information
@@ -290,7 +290,7 @@ def measured_bound(
     """
     rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        pixels = generator(layout.draw(1, rng)).shape[1]
+        pixels = generator(layout.sample(1, rng)).shape[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         q = mlp(pixels, width, layout.n_categories)
@@ -307,7 +307,7 @@ def measured_bound(
 
 @torch.no_grad()
 def _painted(generator, layout, n, rng):
-    inputs = layout.draw(n, rng)
+    inputs = layout.sample(n, rng)
     return generator(inputs), layout.split(inputs)[1]
 
 
@@ -318,7 +318,7 @@ def _painted(generator, layout, n, rng):
 def code_grid(generator: nn.Module, layout: CodeLayout, columns: int, seed: int = 3) -> Tensor:
     """(categories, columns, pixels): rows share a category, columns all the rest of the input."""
     rng = torch.Generator().manual_seed(seed)
-    z, _, continuous = layout.split(layout.draw(columns, rng))
+    z, _, continuous = layout.split(layout.sample(columns, rng))
     k = layout.n_categories
     index = torch.arange(k).repeat_interleave(columns)
     images = generator(layout.join(z.repeat(k, 1), index, continuous.repeat(k, 1)))

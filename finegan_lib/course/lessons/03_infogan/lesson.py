@@ -299,7 +299,7 @@ plt.show()
 print("I − L_I = E KL(P‖Q) at every step:", np.allclose(information - bound, gap, atol=1e-9))
 print("the bound never overstates:", bool((bound <= information).all()))
 print("the gap shrinks a hundredfold:", bool(gap[-1] < gap[0] / 100))
-points, codes = line.draw(200_000, torch.Generator().manual_seed(1))
+points, codes = line.sample(200_000, torch.Generator().manual_seed(1))
 other = line.posterior(points[:, 0]).multinomial(1, generator=torch.Generator().manual_seed(2))
 with torch.no_grad():
     logits = learnt[50](points)
@@ -500,7 +500,7 @@ figure.suptitle("Continuous codes (columns) for every category (rows), one z")
 plt.show()
 
 # %% tags=["nbval-check-output"]
-inputs = layout.draw(2000, torch.Generator().manual_seed(4))
+inputs = layout.sample(2000, torch.Generator().manual_seed(4))
 with torch.no_grad():
     _, mean, log_variance = reader.read(painter(inputs))
 code = layout.split(inputs)[2]

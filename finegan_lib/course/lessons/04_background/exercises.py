@@ -439,7 +439,7 @@ EXERCISES = (
         ),
         alternative=((6, 2), (7, 1)),
         praise="Large enough for a wave, small enough to find room beside the bird.",
-        judge=_critic,
+        grade=_critic,
         starts=(BACKGROUND_LAYERS[32],),
     ),
     Debug(

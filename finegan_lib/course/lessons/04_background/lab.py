@@ -215,7 +215,7 @@ class BackgroundRun(NamedTuple):
     curves: dict[str, list[float]]
 
     @torch.no_grad()
-    def draw(self, n: int, seed: int = 0) -> Tensor:
+    def generate(self, n: int, seed: int = 0) -> Tensor:
         """(n, 3, S, S) backgrounds in [-1, 1]: the codes b in order, each with a z of its own."""
         config = self.generator.config
         b = F.one_hot(torch.arange(n) % config.n_children, config.n_children).float()
@@ -254,10 +254,10 @@ def train_background(
     step = step or partial(background_step, aux=with_aux)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        stage, judge = BackgroundStage(config, stem), initialised(critic(config))
+        stage, d_b = BackgroundStage(config, stem), initialised(critic(config))
         geometry = BackgroundDiscriminator(config).geometry
     average, curves = copy.deepcopy(stage), {"D_b": [], "G": []}
-    players = {"G": stage, "D_b": judge}
+    players = {"G": stage, "D_b": d_b}
     move = {k: torch.optim.Adam(v.parameters(), rate, (0.5, 0.999)) for k, v in players.items()}
     hierarchy, rng = config.hierarchy(), torch.Generator().manual_seed(seed)
     for now in range(steps):
@@ -267,11 +267,11 @@ def train_background(
             weights = torch.ones_like(weights)
         codes = hierarchy.sample(batch, config.z_dim, rng=rng)
         for name, loss in step(
-            stage, judge, move, real.full_image, weights, codes.b, codes.z, **HINGE
+            stage, d_b, move, real.full_image, weights, codes.b, codes.z, **HINGE
         ).items():
             curves[name].append(loss.item())
         update_average(average, stage, 0.98, buffers=True)
-    return BackgroundRun(average.eval(), judge.eval(), curves)
+    return BackgroundRun(average.eval(), d_b.eval(), curves)
 
 
 def initialised(module: nn.Module) -> nn.Module:
@@ -331,7 +331,9 @@ def out_of_order_figure(sound: BackgroundRun, deaf: BackgroundRun, windows) -> F
     curves.set(xlabel="step", ylabel="loss, mean of 10 steps", title="Both losses")
     curves.legend(fontsize=7)
     for axis, (name, run) in zip(pictures, (("sound", sound), ("out of order", deaf)), strict=True):
-        drawn = run.draw(12).unflatten(0, (2, 6)).permute(2, 0, 3, 1, 4).flatten(3).flatten(1, 2)
+        drawn = (
+            run.generate(12).unflatten(0, (2, 6)).permute(2, 0, 3, 1, 4).flatten(3).flatten(1, 2)
+        )
         show(axis, drawn)
         axis.set(xticks=[], yticks=[], title=f"$B$, {name}")
     above.suptitle("Case 1: a training step")

@@ -40,7 +40,7 @@ from torch import nn
 from finegan_lib import losses
 from finegan_lib.course import sliders, style
 from finegan_lib.data import ToyBirds
-from finegan_lib.figures import draw, image_figure, show
+from finegan_lib.figures import generate, image_figure, show
 from finegan_lib.metrics.judges import Judges
 from finegan_lib.models.blocks import PatchGeometry, UpBlock
 from finegan_lib.models.finegan import BACKGROUND_LAYERS, BackgroundDiscriminator, FineGANConfig
@@ -469,7 +469,10 @@ course.check("{{number}}.8", my_painting)
 # %%
 outside = lab.train_background(birds, **mine)
 anywhere = lab.train_background(birds, outside_only=False, **mine)
-painted = {"outside of\nthe box only": outside.draw(120), "all\npatches": anywhere.draw(120)}
+painted = {
+    "outside of\nthe box only": outside.generate(120),
+    "all\npatches": anywhere.generate(120),
+}
 grid = [list(images[i : i + 12]) for images in painted.values() for i in (0, 12)]
 names = [name for name in painted for _ in range(2)]  # each fills two rows
 title = "What two generators paint (six b, four times each), by the real patches shown to $D_b$"
@@ -689,7 +692,7 @@ config = trained.config
 hierarchy, n_codes = config.hierarchy(), min(10, config.n_children)
 z = torch.randn(3, config.z_dim, generator=torch.Generator().manual_seed(0))
 codes = hierarchy.codes(z.repeat_interleave(n_codes, 0), torch.arange(n_codes).repeat(3))
-empty_scenes = draw(trained, codes).background.image
+empty_scenes = generate(trained, codes).background.image
 rows = [list(images) for images in empty_scenes.split(n_codes)]
 names, columns = [f"$z_{i}$" for i in range(3)], [f"b={b}" for b in range(n_codes)]
 image_figure(

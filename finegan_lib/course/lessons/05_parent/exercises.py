@@ -47,7 +47,7 @@ def _orderly(values: tuple):
     run = lab.train_parent(Recipe(**dict(values)), steps=200, seed=1)
     hierarchy, z_dim = run.generator.config.hierarchy(), run.generator.config.z_dim
     codes = hierarchy.sample(400, z_dim, tied=False, rng=torch.Generator().manual_seed(1))
-    stage = run.draw(codes)
+    stage = run.generate(codes)
     area, crisp = stage.mask.mean((1, 2, 3)), lab.crispness(stage.mask)
     read = (run.read(stage, mask_only=True) == codes.p_index).float().mean().item()
     if area.min() < 0.05 or area.max() > 0.35:
@@ -331,7 +331,7 @@ EXERCISES = (
         ),
         alternative={"mask_area": 15, "mask_binary": 2, "silhouette": 0.5, "mask_largest": 0.25},
         praise="Still no birds: information makes signs; it takes a critic of birds to make birds.",
-        judge=_recipe,
+        grade=_recipe,
         starts=({"mask_binary": 2, "silhouette": 0.5},),
     ),
     Debug(

@@ -13,7 +13,7 @@ from torch import Tensor
 from .... import losses
 from ....base.errors import InputError
 from ....codes import Codes
-from ....figures import draw, image_figure, noise
+from ....figures import generate, image_figure, noise
 from ....models import FineGANConfig, FineGANGenerator
 from ....models.blocks import initialise
 from ....models.finegan import CodeDiscriminator, CodeStage, Stage, Stem, stitch
@@ -33,9 +33,9 @@ class ParentRun(NamedTuple):
     discriminator: CodeDiscriminator
     shown: str
 
-    def draw(self, codes: Codes) -> Stage:
+    def generate(self, codes: Codes) -> Stage:
         """The parent stage of some codes."""
-        return draw(self.generator, codes).parent
+        return generate(self.generator, codes).parent
 
     @torch.no_grad()
     def read(self, stage: Stage, mask_only: bool = False) -> Tensor:
@@ -205,8 +205,8 @@ def out_of_order_figure(
     broken = stitch(*crossed, behind)
     n = len(shapes.z)
     rows = {
-        "1: masks,\nsound": sound.draw(shapes).mask,
-        "1: masks,\nout of order": numb.draw(shapes).mask,
+        "1: masks,\nsound": sound.generate(shapes).mask,
+        "1: masks,\nout of order": numb.generate(shapes).mask,
         "2: $F_p$": broken.foreground.repeat_interleave(2, 0)[:n],
         "2: $M_p$": (broken.mask.repeat_interleave(2, 0)[:n] + 1) / 2,
         "2: $P$": broken.image.repeat_interleave(2, 0)[:n].clamp(-1, 1),

@@ -40,7 +40,7 @@ from torch import nn
 
 from finegan_lib import losses
 from finegan_lib.course import sliders, style
-from finegan_lib.figures import draw, image_figure, noise
+from finegan_lib.figures import generate, image_figure, noise
 from finegan_lib.models.blocks import ResidualBlock, SameBlock
 from finegan_lib.models.finegan import stitch
 from finegan_lib.systems import Recipe, code_view
@@ -90,7 +90,7 @@ course.check("{{number}}.1", my_stitch)
 # %%
 codes = lab.codes_for_parents(generator, 1, seed=3)
 codes = codes._replace(z=noise(generator, n_parents, seed=5))
-output = draw(generator, codes)
+output = generate(generator, codes)
 stage, behind = output.parent, output.background.image
 rows = {
     "$B$": behind,
@@ -115,9 +115,9 @@ print(
 )
 masked = stage.mask * stage.foreground
 print("what D_p is shown is M_p F_p:", torch.equal(stage.masked_foreground, masked))
-other = draw(generator, codes._replace(c=codes.c.roll(1, 0), b=codes.b.roll(1, 0)))
+other = generate(generator, codes._replace(c=codes.c.roll(1, 0), b=codes.b.roll(1, 0)))
 print("another c and another b leave the mask alone:", torch.equal(other.parent.mask, stage.mask))
-other = draw(generator, codes._replace(p=codes.p.roll(1, 0)))
+other = generate(generator, codes._replace(p=codes.p.roll(1, 0)))
 print("another p does not:", (other.parent.mask - stage.mask).abs().max().item() > 0.5)
 
 # %% [markdown]
@@ -230,7 +230,7 @@ tiny = small.hierarchy()
 free = tiny.sample(400, small.z_dim, tied=False, rng=torch.Generator().manual_seed(1))
 follows = {}
 for name, run in readers.items():
-    named = run.read(run.draw(free))
+    named = run.read(run.generate(free))
     follows[name] = [
         (named == index).float().mean().item()
         for index in (free.p_index, tiny.parent_of[free.b_index])
@@ -348,7 +348,7 @@ course.check("{{number}}.5", my_expectation)
 # %%
 plain = lab.train_parent(seed=1, **mine)
 shapes = lab.codes_for_parents(plain.generator, 2)
-stage = plain.draw(shapes)
+stage = plain.generate(shapes)
 rows = {"$F_p$": stage.foreground, "$M_p$": stage.mask, "$M_p F_p$": stage.masked_foreground}
 columns = [f"p={p}" for p in shapes.p_index.tolist()]
 title = "The parent stage on $L_p$ alone: five codes, two z each"
@@ -357,7 +357,7 @@ plt.show()
 
 # %% tags=["nbval-check-output"]
 right = plain.read(stage) == shapes.p_index
-blind = plain.read(plain.draw(free), mask_only=True) == free.p_index
+blind = plain.read(plain.generate(free), mask_only=True) == free.p_index
 print("D_p reads the code off M·F:", right.float().mean().item() >= 0.8)
 print("and off the mask alone:", blind.float().mean().item() > 0.7)
 print("masks crisp:", lab.crispness(stage.mask) > 0.4)
@@ -423,7 +423,7 @@ views = {
 }
 rng = torch.Generator().manual_seed(4)
 codes = lab.codes_for_parents(generator, 1)._replace(z=noise(generator, n_parents, seed=2))
-stage = draw(generator, codes).parent
+stage = generate(generator, codes).parent
 rows = [list(code_view(stage, r, rng, r.silhouette).clamp(-1, 1)) for r in views.values()]
 columns = [f"p={p}" for p in range(n_parents)]
 image_figure(rows, list(views), columns, "What $D_p$ is shown", size=0.8)
@@ -456,20 +456,20 @@ runs = {"paper": plain}
 for name, recipe in recipes.items():
     if recipe:
         runs[name] = lab.train_parent(recipe, seed=1, **mine)
-rows = [list(run.draw(shapes).mask) for run in runs.values()]
+rows = [list(run.generate(shapes).mask) for run in runs.values()]
 columns = [f"p={p}" for p in shapes.p_index.tolist()]
 title = "Masks of a parent stage trained on its own: help arrives row by row"
 image_figure(rows, list(runs), columns, title, size=0.6)
 plt.show()
 
 # %% tags=["nbval-check-output"]
-masks = {name: run.draw(free).mask for name, run in runs.items()}
+masks = {name: run.generate(free).mask for name, run in runs.items()}
 areas = {name: mask.mean((1, 2, 3)) for name, mask in masks.items()}
 binary, area, both = areas["mask_binary"], areas["+ mask_area"], runs["+ silhouette"]
 print("mask_binary alone, some masks nearly empty:", (binary < 0.15).any().item())
 print("and some nearly full:", (binary > 0.85).any().item())
 print("with mask_area, all between 5 % and 65 %:", ((area > 0.05) & (area < 0.65)).all().item())
-blind = both.read(both.draw(free), mask_only=True) == free.p_index
+blind = both.read(both.generate(free), mask_only=True) == free.p_index
 print("with silhouette, D_p reads p off the mask alone:", blind.float().mean().item() > 0.9)
 
 # %% [markdown]
@@ -574,7 +574,7 @@ course.check("{{number}}.9", my_mended_heads)
 
 # %%
 codes = lab.codes_for_parents(generator, 6, seed=1)
-output = draw(generator, codes)
+output = generate(generator, codes)
 rows, names = [], []
 for p in range(n_parents):
     chosen = codes.p_index == p
@@ -586,7 +586,7 @@ image_figure(rows, names, columns, title, size=0.7)
 plt.show()
 
 # %% tags=["nbval-check-output"]
-many = draw(generator, lab.codes_for_parents(generator, 40, seed=1)).parent.mask
+many = generate(generator, lab.codes_for_parents(generator, 40, seed=1)).parent.mask
 side = noise(generator, 40, seed=1)[:, 0].sign().repeat(n_parents)
 right_way = (losses.mask_lean(many) * side > 0).float().mean().item()
 print("birds look to the side that z's first number says:", right_way > 0.8)

@@ -287,7 +287,7 @@ EXERCISES = (
                 "D's losses went back into G: detach B and C for the first two updates",
             ),
             Mistake(
-                wrong.step(judged=lambda fake: fake.parent.image),
+                wrong.step(shown=lambda fake: fake.parent.image),
                 "P is judged real or fake: that is the place of C, the finished image",
             ),
             Mistake(
@@ -318,7 +318,7 @@ EXERCISES = (
                 "pass **recipe on to both of FineGAN's losses, or they are BCE",
             ),
             Mistake(
-                wrong.step(judge=losses.discriminator_loss),
+                wrong.step(d_loss=losses.discriminator_loss),
                 "D_c's loss is BCE here; losses.adversarial_losses(...)[0] follows the recipe",
             ),
             Mistake(
@@ -374,7 +374,7 @@ EXERCISES = (
             "child_info": {"p", "c"},
         },
         praise="Every term pulls at exactly what its discriminator can see, and at what that saw.",
-        judge=_routes,
+        grade=_routes,
         starts=(dict.fromkeys(TERMS, "bpc"),),
     ),
     Choice(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from .... import losses
 from ....codes import Codes
 from ....data.example import TrainingExample, background_size
-from ....figures import draw
+from ....figures import generate
 from ....models.finegan import (
     CodeDiscriminator,
     FineGANConfig,
@@ -375,12 +375,12 @@ def train_briefly(
     config = replace(config, loop=replace(config.loop, steps=steps))
     with torch.random.fork_rng(devices=[]):
         system = build_system(config)
-    looks = {0: draw(system.average, codes)} if 0 in keep else {}
+    looks = {0: generate(system.average, codes)} if 0 in keep else {}
     for step, batch, rng in seeded_batches(birds, config.loop, steps):
         anneal(system, step, steps)
         system.step(batch, rng)
         if step + 1 in keep:
-            looks[step + 1] = draw(system.average, codes)
+            looks[step + 1] = generate(system.average, codes)
     return system, looks
 
 

@@ -171,7 +171,7 @@ course.check("{{number}}.2", my_mask_pull)
 
 # %% tags=["nbval-check-output"]
 system = FineGANSystem(TOY.model, TOY.recipe)
-drawn = system.draw_codes(16, torch.Generator().manual_seed(0))
+drawn = system.sample_codes(16, torch.Generator().manual_seed(0))
 masks = torch.rand(2, 16, 1, 32, 32, generator=torch.Generator().manual_seed(0)).requires_grad_()
 layers = [stitch(torch.zeros(16, 3, 32, 32), mask, torch.zeros(())) for mask in masks]
 terms = system.mask_terms(FineGANOutput(layers[0], *layers), drawn)
@@ -386,7 +386,7 @@ print("generator     ", f"{sum(list(paper.values())[:3]):>15,}{sum(list(small.va
 # Write it, with everything that you have met. `systems.descend(optimiser, loss)` is what you wrote
 # out in lesson {{background}}, `zero_grad`, `backward` and `step`; it takes a list of optimisers,
 # too. As there, `**recipe` goes to the losses of the background and of the generator; $D_c$'s is
-# given as `judge`. `additions(fake, codes)`, if there is such a function, is a dictionary of
+# given as `d_loss`. `additions(fake, codes)`, if there is such a function, is a dictionary of
 # further terms of the generator's loss, those on the masks for example.
 
 
@@ -395,7 +395,7 @@ def my_step(generator, critics, move, batch, codes, additions=None, **recipe) ->
     """FineGAN's three updates; returns the losses "D_b", "D_c" and the generator's terms."""
     d_b, d_p, d_c = critics
     weights = losses.background_patch_weights(batch.box, d_b.geometry)
-    judge = losses.adversarial_losses(recipe.get("adversarial", "bce"))[0]
+    d_loss = losses.adversarial_losses(recipe.get("adversarial", "bce"))[0]
     ### HINT Draw once: fake = generator(codes). Detach B for D_b's update and C for D_c's.
     ### HINT d_c.real_fake_logits(images) and d_c.code_logits(images) are D_c's two heads.
     ### HINT terms = losses.finegan_generator_loss(*d_b(B), D_c on C, D_p on M_p·F_p, D_c's code
@@ -406,7 +406,7 @@ def my_step(generator, critics, move, batch, codes, additions=None, **recipe) ->
     d_inputs = *d_b(real), d_b(b.detach())[1], weights
     made = {"D_b": losses.background_discriminator_loss(*d_inputs, **recipe)}
     descend(move["D_b"], made["D_b"])
-    made["D_c"] = judge(d_c.real_fake_logits(batch.child_crop), d_c.real_fake_logits(c.detach()))
+    made["D_c"] = d_loss(d_c.real_fake_logits(batch.child_crop), d_c.real_fake_logits(c.detach()))
     descend(move["D_c"], made["D_c"])
     read_p = d_p.code_logits(fake.parent.masked_foreground)
     read_c = d_c.code_logits(fake.child.masked_foreground)
@@ -586,11 +586,11 @@ print("training steps of each run:", measured["steps"])
 # One addition deserves a closer look, because it changes which codes are drawn. With `free_child`
 # the last quarter of a batch has a $p$ that is not the parent of its $c$. No real bird is like
 # these, so $D_c$ must not judge them real or fake; it judges the first three quarters only
-# (`FineGANSystem.n_judged`).
+# (`FineGANSystem.n_real_fake`).
 
 # %% tags=["nbval-check-output"]
 tied = hierarchy.parent_of[drawn.c_index] == drawn.p_index
-judged = system.n_judged(16)
+judged = system.n_real_fake(16)
 print("D_c judges the first", judged, "of 16")
 print("those have their own parent's p:", bool(tied[:judged].all()))
 print("of the others, with another p:", int((~tied[judged:]).sum()))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from .... import losses
 from ....codes import Codes
 from ....data.example import TrainingExample
-from ....figures import draw, show
+from ....figures import generate, show
 from ....models.blocks import conv3x3
 from ....models.finegan import (
     CodeStage,
@@ -131,9 +131,9 @@ def step(
         )
     }
     descend(move["D_b"], made["D_b"])
-    judge = losses.adversarial_losses(recipe.get("adversarial", "bce"))[0]
+    d_loss = losses.adversarial_losses(recipe.get("adversarial", "bce"))[0]
     real, drawn = batch.child_crop, fake.child.image.detach()
-    made["D_c"] = judge(d_c.real_fake_logits(real), d_c.real_fake_logits(drawn))
+    made["D_c"] = d_loss(d_c.real_fake_logits(real), d_c.real_fake_logits(drawn))
     descend(move["D_c"], made["D_c"])
     terms = losses.finegan_generator_loss(
         *d_b(fake.background.image),
@@ -234,7 +234,7 @@ def _play(update, average, birds, steps, codes, keep, config) -> OwnRun:
         for name, loss in update(batch, drawn, rng).items():
             curves.setdefault(name, []).append(loss.item())
         if now + 1 in keep:
-            looks[now + 1] = draw(average, codes)
+            looks[now + 1] = generate(average, codes)
     return OwnRun(average, curves, looks)
 
 

@@ -118,7 +118,7 @@ def for_steps():
 def step(
     *,
     detach=lambda image: image.detach(),
-    judged=lambda fake: fake.child.image,
+    shown=lambda fake: fake.child.image,
     seen_p=lambda fake: fake.parent.masked_foreground,
     seen_c=lambda fake: fake.child.masked_foreground,
     kept=lambda weights: weights,
@@ -126,7 +126,7 @@ def step(
     last=("G", "info"),
     with_additions=True,
     recipe=None,
-    judge=losses.hinge_discriminator_loss,
+    d_loss=losses.hinge_discriminator_loss,
     returned=True,
 ):
     """FineGAN's step with something changed."""
@@ -139,12 +139,12 @@ def step(
         verdicts = *d_b(batch.full_image), d_b(detach(fake.background.image))[1]
         made = {"D_b": losses.background_discriminator_loss(*verdicts, weights, **given)}
         descend(move["D_b"], made["D_b"])
-        pair = real(batch), detach(judged(fake))
-        made["D_c"] = judge(*map(d_c.real_fake_logits, pair))
+        pair = real(batch), detach(shown(fake))
+        made["D_c"] = d_loss(*map(d_c.real_fake_logits, pair))
         descend(move["D_c"], made["D_c"])
         terms = finegan_generator_loss(
             *d_b(fake.background.image),
-            d_c.real_fake_logits(judged(fake)),
+            d_c.real_fake_logits(shown(fake)),
             d_p.code_logits(seen_p(fake)),
             d_c.code_logits(seen_c(fake)),
             codes,

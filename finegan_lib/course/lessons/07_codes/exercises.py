@@ -251,7 +251,7 @@ EXERCISES = (
         ),
         alternative=list(lab.HIDDEN.values()),
         praise="You have just inverted the generator, by eye.",
-        judge=_riddle,
+        grade=_riddle,
         starts=({"b": 0, "p": 0, "c": 0},),
     ),
     Choice(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ....codes import CodeHierarchy, Codes, one_hot
 from ....data import ToyBirds
-from ....figures import draw, image_figure, noise
+from ....figures import generate, image_figure, noise
 from ....metrics.code_classifiers import DiscoveryConfig, generate_labelled_images
 from ....metrics.factors import CODE_NAMES, FACTOR_NAMES
 from ....models.finegan import (
@@ -240,12 +240,12 @@ def riddle_codes(generator: FineGANGenerator, b, p, c) -> Codes:
 def riddle_figure(generator: FineGANGenerator) -> Figure:
     """A bird drawn from hidden b, p and c, and below it what each value of each code looks like."""
     config, hidden = generator.config, HIDDEN
-    target = draw(generator, riddle_codes(generator, **hidden)).child.image
+    target = generate(generator, riddle_codes(generator, **hidden)).child.image
     rows, names = [], []
     sweeps = {"b": config.n_children, "p": config.n_parents, "c": config.n_children}
     for name, count in sweeps.items():
         chosen = {"b": 0, "p": 0, "c": 0} | {name: torch.arange(count)}
-        out = draw(generator, riddle_codes(generator, **chosen))
+        out = generate(generator, riddle_codes(generator, **chosen))
         pictures = {"b": out.background.image, "p": out.child.mask}
         pictures = list(pictures.get(name, out.child.masked_foreground))
         for first in range(0, count, 10):
@@ -267,7 +267,7 @@ def riddle_differences(generator: FineGANGenerator, answer: dict[str, int]) -> d
     config, found = generator.config, {}
     counts = {"b": config.n_children, "p": config.n_parents, "c": config.n_children}
     for name, count in counts.items():
-        out = draw(generator, riddle_codes(generator, **HIDDEN | {name: torch.arange(count)}))
+        out = generate(generator, riddle_codes(generator, **HIDDEN | {name: torch.arange(count)}))
         pictures = {
             "b": out.background.image,
             "p": out.child.mask,

@@ -179,7 +179,7 @@ print(f"bits, tied: {np.log2(n_c):.2f}, and free: {2 * np.log2(n_c) + np.log2(n_
 # tie would then teach a dependence that is not there, and lessons {{parent}} and {{child}} showed
 # what a reader makes of such a tie if it gets the chance. So our preset sets
 # `Recipe.free_background`: each batch draws tied codes and then *shuffles* its $b$ among the images
-# (`FineGANSystem.draw_codes`). Every value comes up as often as before; only the company changes.
+# (`FineGANSystem.sample_codes`). Every value comes up as often as before; only the company changes.
 #
 # **And a free $p$, a little.** For the last quarter of each batch our preset draws $p$ apart from
 # $c$, too (`Recipe.free_child`). $D_c$'s real/fake head is not shown these hybrids: nothing real is
@@ -216,9 +216,9 @@ plt.show()
 # %% tags=["nbval-check-output"]
 picks = torch.Generator().manual_seed(0)
 a, b = (hierarchy.sample(300, config.z_dim, tied=False, rng=picks) for _ in range(2))
-masks = figures.draw(generator, a).child.mask
+masks = figures.generate(generator, a).child.mask
 moved = {
-    name: (figures.draw(generator, a._replace(**{name: getattr(b, name)})).child.mask - masks)
+    name: (figures.generate(generator, a._replace(**{name: getattr(b, name)})).child.mask - masks)
     .abs()
     .mean()
     .item()
@@ -248,12 +248,12 @@ plt.show()
 # and $c$ change, and the reverse; here is the exact statement.
 
 # %% tags=["nbval-check-output"]
-out, swapped = figures.draw(generator, a), figures.draw(generator, a._replace(b=b.b))
+out, swapped = figures.generate(generator, a), figures.generate(generator, a._replace(b=b.b))
 print(
     "b leaves M_c·F_c alone:",
     torch.equal(out.child.masked_foreground, swapped.child.masked_foreground),
 )
-rest = figures.draw(generator, a._replace(p=b.p, c=b.c))
+rest = figures.generate(generator, a._replace(p=b.p, c=b.c))
 print("p and c leave B alone:", torch.equal(out.background.image, rest.background.image))
 
 # %% [markdown]
@@ -426,14 +426,14 @@ print("the code whose row leaks most:", CODE_NAMES[off_diagonal.max(1).argmax()]
 # %% tags=["nbval-check-output"]
 z, facing = figures.noise(generator, 24, 2), []
 for p in range(n_p):
-    out = figures.draw(generator, hierarchy.codes(z, 1, p_index=p, b_index=1))
+    out = figures.generate(generator, hierarchy.codes(z, 1, p_index=p, b_index=1))
     facing.append(judges.readings(out.child.image)["pose"][:, 0])  # −1: left, 1: right
 turned = [p for p, row in enumerate(torch.corrcoef(torch.stack(facing))) if row.sum() < 0]
 print("parents that look the other way than most, with the same z:", turned)
 hybrids = a.select(slice(80))
 own = hybrids._replace(p=hierarchy.codes(hybrids.z, hybrids.c_index).p)
 sure = [
-    judges.readings(figures.draw(generator, codes).child.image)["appearance"].amax(1).mean()
+    judges.readings(figures.generate(generator, codes).child.image)["appearance"].amax(1).mean()
     for codes in (own, hybrids)
 ]
 print("a plumage is read less surely on a foreign shape:", bool(sure[1] < sure[0] - 0.1))
@@ -471,7 +471,7 @@ start, end = at(1, 1, 3), at(hierarchy.children_of(n_p - 1)[-1], 18, 4)
 names = {"c": "child $c$", "p": "parent $p$", "b": "background $b$", "z": "noise $z$"}
 names["bpcz"] = "all four"
 paths = [lab.between(start, end, which, 6) for which in names]
-rows = [list(figures.draw(generator, path).child.image) for path in paths]
+rows = [list(figures.generate(generator, path).child.image) for path in paths]
 steps = [f"t = {t:.1f}" for t in torch.linspace(0, 1, 6).tolist()]
 title = "From one bird to another, code by code"
 figures.image_figure(rows, list(names.values()), steps, title, size=0.6)

@@ -69,14 +69,14 @@ def drawn_one_by_one(hierarchy, n, rng):
 
 
 def _drawn(c=lambda h, f: f.c_index, p=lambda h, f: f.p_index, b=lambda h, f: f.b_index, z=None):
-    def draw(hierarchy, n, rng):
+    def sample(hierarchy, n, rng):
         free = hierarchy.sample(n, 2, tied=False, rng=rng)
         noise = z(free.z) if z else free.z
         return hierarchy.codes(
             noise, c(hierarchy, free), p_index=p(hierarchy, free), b_index=b(hierarchy, free)
         )
 
-    return draw
+    return sample
 
 
 LABELLED = (

@@ -131,7 +131,7 @@ EXERCISES = (
         ),
         alternative={"mask_bias": 0.0, "mask_area": 20},
         praise="Masks stay near where they start, so let them start small, but not too small.",
-        judge=_masks_saved,
+        grade=_masks_saved,
         starts=({}, dict(lab.FAILURES[0].model), lab.FAILURES[0].recipe | {"mask_pull": 2.0}),
     ),
     Fill(

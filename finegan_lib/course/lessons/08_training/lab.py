@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ....codes import Codes
 from ....data import TrainingExample
-from ....figures import draw, image_figure
+from ....figures import generate, image_figure
 from ....models import FineGANGenerator
 from ....models.blocks import Encoder
 from ....systems import FineGANSystem, Recipe, System, follow, update_average
@@ -105,7 +105,7 @@ def who_moves(
         update → part → whether any weight of the part is another than before the update.
     """
     rng = torch.Generator().manual_seed(seed)
-    codes = system.draw_codes(len(batch.child_crop), rng)
+    codes = system.sample_codes(len(batch.child_crop), rng)
     fake = system.generator(codes)
     updates = {
         "1  D_b": lambda: system.update_d_background(batch, fake),
@@ -152,7 +152,7 @@ def one_pass(d_child, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
     return logits[: len(real)], logits[len(real) :]
 
 
-def _judge(seed: int = 0) -> nn.Module:
+def _discriminator(seed: int = 0) -> nn.Module:
     """A small critic with BatchNorm: (N, 3, 32, 32) → (N,)."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -162,8 +162,8 @@ def _judge(seed: int = 0) -> nn.Module:
 
 def probe_verdicts(answer, real: Tensor, fake: Tensor) -> dict:
     """What a function like :func:`two_passes` says of two batches, and what learns from it."""
-    judge, fake = _judge(), fake.requires_grad_()
-    verdicts = answer(judge, real, fake)
+    d_child, fake = _discriminator(), fake.requires_grad_()
+    verdicts = answer(d_child, real, fake)
     if verdicts is ...:
         return ...
     first, second = verdicts
@@ -174,7 +174,7 @@ def probe_verdicts(answer, real: Tensor, fake: Tensor) -> dict:
         "the gradient that reaches the drawn pictures": learns.abs().sum()
         if isinstance(learns, Tensor)
         else 0.0,
-        "the mode of D_c": "training" if judge.training else "evaluation",
+        "the mode of D_c": "training" if d_child.training else "evaluation",
     }
 
 
@@ -183,9 +183,9 @@ def company_figure(verdicts) -> Figure:
     """D_c's mean verdict on the same eight photographs, beside ever brighter drawn pictures."""
     rng = torch.Generator().manual_seed(0)
     real = build_dataset(tiny_run(1), progress=False).batch(range(8)).child_crop
-    drawn, judge = torch.rand(real.shape, generator=rng) - 0.5, _judge()
+    generated, d_child = torch.rand(real.shape, generator=rng) - 0.5, _discriminator()
     shades = torch.linspace(-1, 1, 21)
-    means = [verdicts(judge, real, (drawn + s).clamp(-1, 1))[0].mean().item() for s in shades]
+    means = [verdicts(d_child, real, (generated + s).clamp(-1, 1))[0].mean().item() for s in shades]
     figure, axis = plt.subplots(figsize=(5, 2.6), layout="constrained")
     axis.plot(shades, means, color=style.FAKE)
     axis.set(xlabel="how much brighter the drawn pictures are", ylabel="mean logit")
@@ -240,7 +240,7 @@ def forgotten_buffers_figure(system: FineGANSystem, codes: Codes) -> Figure:
         if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
             layer.reset_running_stats()
     networks = {"live": system.generator, "its average": forgetful}
-    rows = [list(draw(network, codes).child.image) for network in networks.values()]
+    rows = [list(generate(network, codes).child.image) for network in networks.values()]
     columns = [f"code {i + 1}" for i in range(len(rows[0]))]
     title = "What is trained, and what is kept"
     return image_figure(rows, list(networks), columns, title, 0.9)
@@ -278,8 +278,8 @@ class Album:
 
     def __call__(self, step: int, system: FineGANSystem) -> None:
         if step in self.steps:
-            self.live[step] = draw(system.generator, self.codes).child.image
-            self.average[step] = draw(system.average, self.codes).child.image
+            self.live[step] = generate(system.generator, self.codes).child.image
+            self.average[step] = generate(system.average, self.codes).child.image
 
 
 def restlessness(album: dict[int, Tensor]) -> float:
@@ -381,7 +381,7 @@ def variety(generator: FineGANGenerator, n: int = 48, seed: int = 0) -> float:
     """How much the mean colour of a picture varies: its standard deviation over n random images."""
     rng = torch.Generator().manual_seed(seed)
     codes = generator.config.hierarchy().sample(n, generator.config.z_dim, rng=rng)
-    return draw(generator, codes).child.image.mean((2, 3)).std(0).mean().item()
+    return generate(generator, codes).child.image.mean((2, 3)).std(0).mean().item()
 
 
 def portrait(generator: FineGANGenerator, seed: int = 0) -> list[Tensor]:
@@ -395,7 +395,7 @@ def portrait(generator: FineGANGenerator, seed: int = 0) -> list[Tensor]:
     rng = torch.Generator().manual_seed(seed)
     z = torch.randn(2, generator.config.z_dim, generator=rng).repeat(len(children), 1)
     b = torch.arange(len(c)) % hierarchy.n_children
-    out = draw(generator, hierarchy.codes(z, c, b_index=b))
+    out = generate(generator, hierarchy.codes(z, c, b_index=b))
     stages = [out.background.image, out.parent.mask, out.parent.image, out.child.mask]
     return [stage[0] for stage in stages] + list(out.child.image)
 
@@ -443,7 +443,7 @@ def hard_pool(system: FineGANSystem, n: int, seed: int = 0) -> Pool:
     system, rng = copy.deepcopy(system), torch.Generator().manual_seed(seed)
     codes, log_q, images = [], [], []
     for _ in range(system.recipe.hard_pool):
-        drawn = system.draw_codes(n, rng)
+        drawn = system.sample_codes(n, rng)
         seen = system.generator(drawn).child.masked_foreground
         q = system.d_child.code_logits(seen).log_softmax(1)
         log_q.append(q.gather(1, drawn.c_index[:, None])[:, 0])

@@ -92,7 +92,7 @@ EXERCISES = (
         ),
         alternative={"g_dim": torch.tensor([32]), "d_dim": 64},
         praise="Halving a width saves three quarters; halving the pixels' side, three fifths.",
-        judge=_night,
+        grade=_night,
         starts=({"g_dim": 64, "d_dim": 64}, {"g_dim": 32, "d_dim": 32}),
     ),
 )

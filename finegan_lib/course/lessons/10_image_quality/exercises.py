@@ -272,7 +272,7 @@ EXERCISES = (
         ),
         alternative={"blur": 0, "per_species": 2},
         praise="The Inception Score is blind to variety within a class. The FID is not.",
-        judge=_forgery,
+        grade=_forgery,
         starts=({"per_species": 75, "blur": 0},),
     ),
 )

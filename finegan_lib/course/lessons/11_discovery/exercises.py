@@ -189,7 +189,7 @@ EXERCISES = (
         ),
         alternative=[torch.tensor(wrong.CRUMBS), torch.tensor(wrong.BLURRED)],
         praise="NMI forgives clusters that are too small, accuracy does not: print both.",
-        judge=lab.disagreement,
+        grade=lab.disagreement,
     ),
     Debug(
         "6",

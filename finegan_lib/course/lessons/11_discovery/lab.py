@@ -59,10 +59,12 @@ def free_backgrounds(hierarchy: CodeHierarchy, n: int, z_dim: int, rng) -> Codes
 
 
 @torch.no_grad()
-def pictures_of(draw_codes, generator, n: int, seed: int = 0, size: int = 32) -> dict[str, Tensor]:
+def pictures_of(
+    sample_codes, generator, n: int, seed: int = 0, size: int = 32
+) -> dict[str, Tensor]:
     """The pictures ``final`` of codes that a function draws, and their ``child`` codes."""
     hierarchy, rng = generator.config.hierarchy(), torch.Generator().manual_seed(seed)
-    codes = draw_codes(hierarchy, n, generator.config.z_dim, rng)
+    codes = sample_codes(hierarchy, n, generator.config.z_dim, rng)
     parts = [generator(codes.select(slice(i, i + 50))).child.image for i in range(0, n, 50)]
     return {"final": torch.cat([shrink(part, size) for part in parts]), "child": codes.c_index}
 

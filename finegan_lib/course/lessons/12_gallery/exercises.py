@@ -252,6 +252,6 @@ EXERCISES = (
         ),
         alternative=torch.tensor([(3, 4, 16), (3, 0, 16), (8, 0, 16), (8, 0, 2)]),
         praise="No picture that the network was trained on shows the birds in the middle.",
-        judge=_walk,
+        grade=_walk,
     ),
 )

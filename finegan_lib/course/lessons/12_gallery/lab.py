@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ....applications import inversion_loss, mix
 from ....codes import CodeHierarchy, Codes
-from ....figures import draw, noise
+from ....figures import generate, noise
 from ....metrics import Judges
 from ....models import FineGANGenerator, InfoGANGenerator
 
@@ -32,7 +32,7 @@ def guessed_share(counts: Tensor) -> Tensor:
     return counts.max(1).values.sum() / counts.sum()
 
 
-def luck(codes: int, per_code: int, kinds: int, draws: int = 200, seed: int = 0) -> float:
+def luck(codes: int, per_code: int, kinds: int, repeats: int = 200, seed: int = 0) -> float:
     """`guessed_share` of codes that know nothing: the pictures show equally likely kinds."""
     rng = torch.Generator().manual_seed(seed)
     index = torch.arange(codes).repeat_interleave(per_code)
@@ -40,7 +40,7 @@ def luck(codes: int, per_code: int, kinds: int, draws: int = 200, seed: int = 0)
         guessed_share(
             counts_of(index, torch.randint(kinds, index.shape, generator=rng), codes, kinds)
         )
-        for _ in range(draws)
+        for _ in range(repeats)
     ]
     return float(torch.stack(shares).mean())
 
@@ -64,7 +64,7 @@ def finegan_pictures(
     b_index = torch.randint(hierarchy.n_children, (len(index),), generator=rng)
     b_index = index if tied else b_index
     codes = hierarchy.codes(noise(generator, len(index), seed), index, b_index=b_index)
-    return draw(generator, codes).child.image, index
+    return generate(generator, codes).child.image, index
 
 
 def seen_in(judges: Judges, images: Tensor) -> dict[str, Tensor]:
@@ -90,7 +90,7 @@ def mixture_scores(generator: FineGANGenerator, judges: Judges, n: int = 200, se
     mixed = seen_in(judges, mix(generator, *givers).child.image)
     scores, chance = {}, {}
     for factor, giver in zip(("shape", "appearance", "background"), givers, strict=True):
-        seen = seen_in(judges, draw(generator, giver).child.image)[factor]
+        seen = seen_in(judges, generate(generator, giver).child.image)[factor]
         scores[factor] = float((mixed[factor] == seen).float().mean())
         chance[factor] = float((mixed[factor] == seen.roll(1)).float().mean())
     return scores | {"chance": chance}
@@ -126,7 +126,7 @@ def probe_transfer(answer, n: int):
     return seen
 
 
-def descent(draw, images: Tensor, z: Tensor, steps: int, rate: float, prior: float) -> Tensor:
+def descent(generate, images: Tensor, z: Tensor, steps: int, rate: float, prior: float) -> Tensor:
     """z (N, D) after some steps of plain gradient descent on `inversion_loss`, one for each image.
 
     Args:
@@ -137,7 +137,7 @@ def descent(draw, images: Tensor, z: Tensor, steps: int, rate: float, prior: flo
     z = z.clone().requires_grad_()
     mover = torch.optim.SGD([z], rate)
     for _ in range(steps):
-        losses = inversion_loss(draw(z), images, z, prior)
+        losses = inversion_loss(generate(z), images, z, prior)
         mover.zero_grad()
         losses.sum().backward()
         mover.step()
@@ -150,13 +150,13 @@ def probe_descent(answer, steps: int):
     z, to_pixels = torch.randn(3, 5, generator=rng), torch.randn(5, 48, generator=rng)
     images = torch.rand(3, 3, 4, 4, generator=rng)
 
-    def draw(z):
+    def generate(z):
         return (z @ to_pixels / 2).view(-1, 3, 4, 4)
 
     seen = {}
     for name, many in (("one step", 1), (f"{steps} steps", steps)):
         given = z.clone()
-        found = answer(draw, images, given, many, 0.3, 0.1)
+        found = answer(generate, images, given, many, 0.3, 0.1)
         if found is ...:
             return ...
         seen[f"z after {name}"] = found
@@ -169,7 +169,7 @@ def error_on_the_way(search, generator: FineGANGenerator, moments=(0, 2, 5, 10, 
     hierarchy, z_dim = generator.config.hierarchy(), generator.config.z_dim
     rng = torch.Generator().manual_seed(1)
     codes = hierarchy.sample(2, z_dim, rng=rng)
-    images, z = draw(generator, codes).child.image, torch.randn(2, z_dim, generator=rng)
+    images, z = generate(generator, codes).child.image, torch.randn(2, z_dim, generator=rng)
 
     def paint(z):
         return generator(codes._replace(z=z)).child.image
@@ -188,7 +188,8 @@ def mixtures(generator: FineGANGenerator, n: int = 6, seed: int = 4) -> dict[str
     givers = [hierarchy.sample(n, generator.config.z_dim, rng=rng) for _ in range(3)]
     names = ("gives shape\nand pose", "gives its\nappearance", "gives its\nbackground")
     rows = {
-        name: draw(generator, codes).child.image for name, codes in zip(names, givers, strict=True)
+        name: generate(generator, codes).child.image
+        for name, codes in zip(names, givers, strict=True)
     }
     return rows | {"mixture": mix(generator, *givers).child.image}
 
@@ -239,4 +240,4 @@ def walk_pictures(walk, generator: FineGANGenerator, seed: int = 0) -> Tensor:
     b, p, c = torch.tensor(walk).T
     z = noise(generator, 1, seed).expand(len(walk), -1)
     codes = generator.config.hierarchy().codes(z, c, p_index=p, b_index=b)
-    return draw(generator, codes).child.image
+    return generate(generator, codes).child.image

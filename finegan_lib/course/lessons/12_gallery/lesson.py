@@ -293,15 +293,15 @@ course.check("{{number}}.5", my_inversion_loss)
 
 
 # %% exercise="6"
-def my_descent(draw, images, z, steps: int, rate: float, prior: float):
-    """Start z (N, D), `draw`: z → pictures; → z after some steps of gradient descent."""
+def my_descent(generate, images, z, steps: int, rate: float, prior: float):
+    """Start z (N, D), `generate`: z → pictures; → z after some steps of gradient descent."""
     ### HINT PyTorch adds a new gradient to the one that is already there.
     ### HINT Compare with your training step of lesson {{gan}}: what stands before backward()?
     ### BEGIN SOLUTION
     z = z.clone().requires_grad_()
     mover = torch.optim.SGD([z], rate)
     for _ in range(steps):
-        losses = inversion_loss(draw(z), images, z, prior)
+        losses = inversion_loss(generate(z), images, z, prior)
         mover.zero_grad()
         losses.sum().backward()
         mover.step()
@@ -310,7 +310,7 @@ def my_descent(draw, images, z, steps: int, rate: float, prior: float):
     z = z.clone().requires_grad_()
     mover = torch.optim.SGD([z], rate)
     for _ in range(steps):
-        losses = inversion_loss(draw(z), images, z, prior)
+        losses = inversion_loss(generate(z), images, z, prior)
         losses.sum().backward()
         mover.step()
     return z.detach()

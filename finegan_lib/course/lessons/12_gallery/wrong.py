@@ -81,10 +81,10 @@ def descent(
 ):
     """Gradient descent on z; the options make it wrong."""
 
-    def answer(draw, images, z, steps, rate, prior):
+    def answer(generate, images, z, steps, rate, prior):
         first, z = z, (z.clone() if copy else z).requires_grad_()
         for _ in range(steps + more):
-            total(inversion_loss(draw(z), images, z, prior_share * prior)).backward()
+            total(inversion_loss(generate(z), images, z, prior_share * prior)).backward()
             if clear == "too early":
                 z.grad.zero_()
             with torch.no_grad():
@@ -96,10 +96,10 @@ def descent(
     return answer
 
 
-def drawn_once(draw, images, z, steps, rate, prior):
+def drawn_once(generate, images, z, steps, rate, prior):
     z = z.clone().requires_grad_()
     mover = torch.optim.SGD([z], rate)
-    losses = inversion_loss(draw(z), images, z, prior)
+    losses = inversion_loss(generate(z), images, z, prior)
     for _ in range(steps):
         mover.zero_grad()
         losses.sum().backward()
@@ -107,13 +107,13 @@ def drawn_once(draw, images, z, steps, rate, prior):
     return z.detach()
 
 
-def after_one_step(draw, images, z, steps, rate, prior):
-    return descent()(draw, images, z, min(steps, 1), rate, prior)
+def after_one_step(generate, images, z, steps, rate, prior):
+    return descent()(generate, images, z, min(steps, 1), rate, prior)
 
 
-def by_autograd(draw, images, z, steps, rate, prior):
+def by_autograd(generate, images, z, steps, rate, prior):
     for _ in range(steps):
         z = z.detach().requires_grad_()
-        losses = inversion_loss(draw(z), images, z, prior)
+        losses = inversion_loss(generate(z), images, z, prior)
         z = z - rate * torch.autograd.grad(losses.sum(), z)[0]
     return z.detach()

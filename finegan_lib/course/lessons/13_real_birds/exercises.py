@@ -97,7 +97,7 @@ EXERCISES = (
         alternative={"c": torch.tensor([43]), "p": torch.tensor(6)},
         praise="No loss asked for this outline, and few of the 450 hybrids have it.",
         starts=({"p": 0, "c": 0}, {"p": 0, "c": 16}),
-        judge=lab.outline_problem,
+        grade=lab.outline_problem,
     ),
     Fill(
         "5",

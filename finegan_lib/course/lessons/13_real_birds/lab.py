@@ -13,7 +13,7 @@ from ....applications.segment import iou
 from ....base.files import RESULTS, read_json
 from ....experiments.paper import TABLES
 from ....experiments.table_text import table_text
-from ....figures import draw, noise
+from ....figures import generate, noise
 from ....metrics.clustering import ami, nmi
 from ....models import FineGANGenerator
 from ....scoring.photographs import summary
@@ -132,7 +132,7 @@ def outline(generator: FineGANGenerator, p: int, c: int, n: int = 6, seed: int =
         cut at 0.5.
     """
     codes = generator.config.hierarchy().codes(noise(generator, n, seed), c, p_index=p)
-    mask = draw(generator, codes).child.mask
+    mask = generate(generator, codes).child.mask
     pieces, rims = zip(*[shape_of(one[0].numpy() >= 0.5) for one in mask], strict=True)
     return {
         "one_piece": min(pieces),
@@ -183,7 +183,7 @@ def parents_figure(generator: FineGANGenerator, seed: int = 0, columns: int = 3)
     z = noise(generator, columns, seed)
     grid, names = [], []
     for p, fact in enumerate(facts):
-        out = draw(generator, hierarchy.codes(z, hierarchy.children_of(p)[0]))
+        out = generate(generator, hierarchy.codes(z, hierarchy.children_of(p)[0]))
         pairs = zip(out.parent.mask, out.child.image, strict=True)
         grid.append([image for pair in pairs for image in pair])
         names.append(f"p={p}: one piece {fact['one_piece']:.0%},\nrim {fact['rim']:.0%}")

@@ -161,7 +161,7 @@ figures.image_figure(rows, names, None, "Two birds, each over six backgrounds")
 plt.show()
 
 # %% tags=["nbval-check-output"]
-own, painted = drawn.over(range(6), range(6)), figures.draw(generator, codes).child.image
+own, painted = drawn.over(range(6), range(6)), figures.generate(generator, codes).child.image
 print("over its own background each bird is as it was:", torch.allclose(own, painted, atol=1e-4))
 print("over another one it is not:", not torch.allclose(own[:5], drawn.over(range(5), range(1, 6))))
 
