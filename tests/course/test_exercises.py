@@ -1,6 +1,7 @@
 """The checkers are themselves checked, exercise by exercise, and the engine with odd answers."""
 
 import ast
+import re
 from contextlib import suppress
 
 import numpy as np
@@ -14,6 +15,7 @@ from finegan_lib.course.engine.exercises import (
     OPEN,
     SOLVED,
     WRONG,
+    Build,
     Choice,
     Exploration,
     Fill,
@@ -123,6 +125,37 @@ def test_there_are_two_bugs_to_find_in_a_lesson_on_finegan(name):
         return
     kinds = [type(e).__name__ for e in lesson_exercises(name[:2]).values()]
     assert kinds.count("Debug") >= 2
+
+
+def students_own_code():
+    """Networks and training functions that the worked copies define in exercises to build."""
+    found = []
+    for name in lesson_names():
+        exercises = lesson_exercises(name[:2])
+        for cell in make_notebook(name, solved=True).cells:
+            if type(exercises.get(cell.metadata.get("exercise"))) is Build:
+                found += [f"{name[:2]} {node.name}" for node in networks_and_trainings(cell.source)]
+    return found
+
+
+def networks_and_trainings(code):
+    """Classes derived from nn.Module, and functions that take a step of an optimiser."""
+    for node in ast.parse(code).body:
+        bases = [ast.unparse(base) for base in getattr(node, "bases", [])]
+        network = any(base.endswith("nn.Module") for base in bases)
+        moves = re.search(r"\.step\(\)|\bdescend\(", ast.unparse(node))
+        if network or (isinstance(node, ast.FunctionDef) and moves):
+            yield node
+
+
+def test_students_write_a_dozen_networks_and_training_functions():
+    assert len(set(students_own_code())) >= 12
+
+
+def test_what_is_only_called_or_computed_is_no_training_function():
+    code = "class A(nn.Module):\n    pass\nclass B:\n    pass\ndef f(x):\n    return x\n"
+    code += "def g(o, loss):\n    descend(o, loss)\nx = f(1)\n"
+    assert [node.name for node in networks_and_trainings(code)] == ["A", "g"]
 
 
 # ------------------------------------------------------------------------------- odd answers

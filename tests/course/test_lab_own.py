@@ -7,6 +7,9 @@ import pytest
 import torch
 
 from finegan_lib import course
+from finegan_lib.course.engine.folders import find_lesson
+from finegan_lib.course.engine.notebooks import notebook_path
+from finegan_lib.course.engine.parts import from_notebook
 from finegan_lib.data import ToyBirds
 from finegan_lib.models.finegan import FineGANGenerator
 
@@ -48,3 +51,21 @@ def test_its_losses_are_the_librarys_and_a_mute_readers_are_not(birds, codes):
     titles = [axis.get_title() for axis in lab.own_figure(own, library).axes]
     assert titles[:3] == ["loss of $D_c$", "$L_p$", "$L_{c\\_info}$"]
     plt.close("all")
+
+
+def of_the_worked_copy(lesson, name):
+    """What a student defines under a name in the worked copy of a lesson."""
+    part = from_notebook(notebook_path(find_lesson(lesson), solved=True), name)
+    assert part is not ..., f"{name} of lesson {lesson} cannot be used by itself"
+    return part
+
+
+def test_the_students_finegan_reaches_the_librarys_losses_from_the_same_seed(birds, codes):
+    parts = of_the_worked_copy("background", "MyStem"), of_the_worked_copy("parent", "MyCodeStage")
+    parts += (of_the_worked_copy("child", "MyLayer"),)
+    whole, step = (of_the_worked_copy("child", name) for name in ("MyGenerator", "my_step"))
+    own = lab.train_own(lambda config: whole(config, *parts), step, birds, 4, codes, [], SMALL)
+    library = lab.train_library(birds, 4, codes, [], SMALL)
+    for term in TERMS:  # from the second step on Adam magnifies what rounding decides
+        assert own.curves[term][0] == pytest.approx(library.curves[term][0], abs=1e-3), term
+        assert own.curves[term] == pytest.approx(library.curves[term], abs=0.1), term
