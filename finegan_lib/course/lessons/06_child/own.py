@@ -36,16 +36,19 @@ from ..shared_lab import seeded_batches
 OWN = replace(
     TOY,
     model=replace(TOY.model, view=False, background_gain=1.0, child_norm="batch", d_dim=24),
-    recipe=Recipe(
-        learning_rate=2e-3,
-        adversarial="hinge",
-        background_weight=1.0,
+    recipe=replace(
+        TOY.recipe,
+        final_decay=Recipe.final_decay,
         ema_decay=0.98,
-        ema_buffers=True,
-        mask_pull=4.0,
-        mask_pull_back=1.0,
-        mask_binary=1.0,
-        mask_area=5.0,
+        ema_warmup=False,
+        d_noise=0.0,
+        free_background=False,
+        free_child=0.0,
+        mask_lean=0.0,
+        code_noise=0.0,
+        code_flip=False,
+        code_affine=0.0,
+        silhouette=0.0,
     ),
 )
 HINGE = {"adversarial": "hinge", "background_weight": 1.0}
