@@ -1,4 +1,4 @@
-"""The exercises of this lesson, with answers that must be told apart."""
+"""The exercises of this lesson, with right answers and typical mistakes."""
 
 from functools import cache
 
@@ -144,11 +144,12 @@ EXERCISES = (
             ),
             Mistake(
                 lambda a, b: float(_parts(a, b)[0] / (_parts(a, b)[1] + _parts(a, b)[2])),
-                "this is half of it: divide by the mean of the two entropies, not by their sum",
+                "this is half of the right value: divide by the mean of the two entropies, not "
+                "by their sum",
             ),
             Mistake(
                 lambda a, b: float(-_parts(a, b)[0] / ((_parts(a, b)[1] + _parts(a, b)[2]) / 2)),
-                "the sign: information is never negative",
+                "your sign is wrong: information is never negative",
             ),
             Mistake(
                 lambda a, b: float(_parts(a, b)[0] / max(_parts(a, b)[1], _parts(a, b)[2])),
@@ -160,7 +161,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda a, b: float(np.mean(np.asarray(a) == np.asarray(b))),
-                "this counts equal numbers; groups have no names, so their numbers mean nothing",
+                "this counts equal numbers, but the numbers of groups are arbitrary",
             ),
             Mistake(
                 lambda a, b: float(_parts(a, b)[0] / _parts(a, b)[3]),
@@ -168,7 +169,7 @@ EXERCISES = (
             ),
         ),
         alternative=_nmi_from_entropies,
-        praise="1 for the same groups under other numbers, 0 for groups that tell nothing.",
+        praise="NMI is 1 for the same groups with other numbers, and 0 for independent groups.",
         inputs=_labels,
     ),
     Choice(
@@ -177,8 +178,8 @@ EXERCISES = (
         "my_prediction",
         "c",
         mistakes=(
-            Mistake("a", "a species fills a fifth of the picture; what fills the rest?"),
-            Mistake("b", "the same silhouette in another place shares few pixels with itself"),
+            Mistake("a", "the bird fills a fifth of the picture; what fills the rest?"),
+            Mistake("b", "two pictures of one silhouette in different places agree in few pixels"),
         ),
         alternative="(C)",
         praise="The distance between two pictures adds up pixels, and most are background.",
@@ -201,7 +202,7 @@ EXERCISES = (
             Mistake(6, "a dictionary"),
         ),
         alternative={"species": [12, 12, 8], "background": [24, 0, 8]},
-        praise="But who told the window where the bird is? The box did: a human drew it.",
+        praise="But how do we know where the bird is? From the box, and a human drew it.",
         grade=_windows,
         starts=tuple(
             {"species": centred, "background": centred}

@@ -15,17 +15,18 @@
 # %% [markdown]
 # # {{number}} · Start here: can a network find species that nobody named?
 #
-# Show a child twenty photographs of birds and it will soon say *that one again!*, without knowing a
-# single name. Can a network do the same? It would be worth having: to label two hundred species of
-# birds takes experts, and experts are expensive. FineGAN (Singh, Ojha and Lee, CVPR 2019) does
-# without them, in a surprising way: it learns to **paint** birds. To paint many of them
-# convincingly with a handful of switches, it must find out which switches nature uses: what stands
-# behind, which shape, which plumage. This course builds that network, piece by piece.
+# Show twenty photographs of birds to a child. The child will soon say *that one again!* and does
+# not know a single name. Can a network do the same? Such a network would be useful: only experts
+# can label two hundred species of birds, and experts are expensive. FineGAN (Singh, Ojha and Lee,
+# CVPR 2019) needs no labels, and its way is surprising: it learns to **paint** birds. It has a few
+# switches, and with these it must paint many birds that look real. To do this, it must find the
+# switches that real birds have: the background, the shape, the plumage. This course builds that
+# network, piece by piece.
 #
-# **You need** Python and a first acquaintance with PyTorch tensors. No GPU, no download.
+# **You need** Python and a little experience with PyTorch tensors. You need no GPU and no download.
 #
 # **Afterwards you can** say what ToyBirds is made of, measure how well a grouping agrees with the
-# truth, and explain why simple features fail here, and when they do not.
+# truth, and explain when simple features fail here and when they work.
 #
 # {{runtime}}.
 
@@ -49,24 +50,25 @@ large = ToyBirds(20, image_size=64, seed=7, progress=False)  # to look at
 # %% [markdown]
 # ## How to work with these notebooks
 #
-# Run the cells from top to bottom. Where a cell says `...`, it is your turn: predict before you
-# look, or write a few lines. `course.check` compares your answer with the library's and tells you
-# what differs; `course.hint` gives a nudge first and more when you ask again. Nothing breaks if you
-# leave an exercise open: the notebook goes on with the library's own function.
+# Run the cells from top to bottom. Where a cell contains `...`, you do something: you predict
+# before you look, or you write a few lines. `course.check` compares your answer with the library's
+# and tells you what differs. `course.hint` gives a small hint first, and a larger one when you ask
+# again. You may leave an exercise open: then the notebook continues with the library's own
+# function.
 #
 # ## A world whose truth is known
 #
-# Real bird photographs come without the truth: who can say where *exactly* the shape ends and the
-# plumage begins? So the course has a world of its own, drawn by code:
+# For real photographs of birds, the truth is not known: nobody can say *exactly* where the shape
+# ends and the plumage begins. For this reason, the course has a world of its own, drawn by code:
 # `finegan_lib.data.ToyBirds`. Each bird has
 #
 # * a **parent**: its silhouette, one of 5;
 # * a **child**: its plumage, one of 20. Every child belongs to one parent;
-# * a **background**, of one of 6 families, independent of the bird;
-# * a **pose**: where it is, how large, which way it looks.
+# * a **background** from one of 6 families, independent of the bird;
+# * a **pose**: its place, its size, and the direction in which it looks.
 #
-# "Parent" and "child" are the paper's words: a child is a fine category (the species) within a
-# coarse one. Here is the whole family, all in one pose before one background.
+# "Parent" and "child" are the paper's words: a parent is a coarse category, and a child is a fine
+# category (a species) within it. The figure shows all children in one pose before one background.
 
 # %%
 # `redraw` picture 0 twenty times, each time with another child (and the parent it belongs to).
@@ -77,16 +79,16 @@ image_figure(rows, large.parent_names, None, "5 parents (rows), 4 children each"
 plt.show()
 
 # %% [markdown]
-# Look at neighbours in a row: children come in pairs that wear **the same two main colours in
-# swapped places**. And all colours occur in the backgrounds, too. Whoever wants to tell the species
-# apart must see *where* a colour is. The toy was made nasty on purpose.
+# Look at neighbours in a row: two children form a pair. They have **the same two main colours in
+# swapped places**. All colours occur in the backgrounds, too. To tell the species apart, one must
+# see *where* a colour is. We made the toy difficult on purpose.
 #
 # ## One factor at a time
 #
 # `redraw` paints a picture again with one factor replaced and all others kept. No data set of
-# photographs can do this, and it is exactly what FineGAN will have learnt to do in the end: one
-# code for one factor. The literature calls such codes **disentangled**. (In the last row the reeds
-# differ, too: every picture has its own random numbers for them.)
+# photographs can do this. FineGAN will learn exactly this: one code for one factor. The literature
+# calls such codes **disentangled**. (In the last row, the reeds differ, too: each picture has its
+# own random numbers for them.)
 
 # %%
 start, n = 2, 5
@@ -105,11 +107,11 @@ plt.show()
 # %% [markdown]
 # ## What the network is given: pictures and boxes
 #
-# The **whole picture** shows more than the bird. A **box** says where the bird is; real data sets
-# have such boxes, drawn by people, and they are all the help that FineGAN gets. They tell it which
-# patches are *surely background*, and where to cut: the **crop** round the box is what the last
-# stage learns to paint. The **mask** is the exact truth, which only a toy has; we keep it for
-# scoring and never train on it.
+# The **whole picture** shows more than the bird. A **box** says where the bird is; people have
+# drawn such boxes for real data sets. FineGAN gets no other help. A box tells which patches are
+# *surely background*. It also tells where to cut: the last stage learns to paint the **crop** round
+# the box. The **mask** is the exact truth, and only a toy has it. We use it for scores and never
+# train on it.
 
 # %%
 some = [0, 1, 4]
@@ -133,15 +135,15 @@ plt.show()
 # %% [markdown]
 # ## The question
 #
-# Take the names away. Someone hands you 600 crops and says: *there are twenty kinds; sort them*.
-# The plainest way: describe each picture by some numbers (**features**) and let **k-means** form
-# twenty groups of neighbours. Everything depends on the features. The shortest description of a
-# bird is its mean colour.
+# Take the names away. Someone gives you 600 crops and says: *there are twenty kinds; sort them*.
+# The simplest way has two steps: describe each picture by some numbers (**features**), then form
+# twenty groups of neighbours with **k-means**. The result depends on the features. The shortest
+# description of a bird is its mean colour.
 #
 # ### Exercise {{number}}.1 (fill in): the mean colour
 #
-# With $x_{nkij}$ the pixel of picture $n$, channel $k$, row $i$ and column $j$, in 0 … 255, and
-# $S$ the side of a picture in pixels:
+# Let $x_{nkij}$ be the pixel of picture $n$, channel $k$, row $i$ and column $j$, in 0 … 255. Let
+# $S$ be the side of a picture in pixels. Then
 #
 # $$f_{nk} = \frac{1}{255\,S^2} \sum_{i=1}^{S} \sum_{j=1}^{S} x_{nkij}$$
 #
@@ -151,8 +153,9 @@ plt.show()
 # %% exercise="1"
 def my_mean_colour(crops: torch.Tensor) -> torch.Tensor:
     """(N, 3, S, S) uint8 pictures → (N, 3) float32, the mean of each channel in [0, 1]."""
-    ### HINT Which of the four dimensions shall still be there in the end?
-    ### HINT uint8 has no mean: make it float first. `mean` takes a tuple of dimensions.
+    ### HINT Which of the four dimensions does the result still have?
+    ### HINT PyTorch computes no mean of uint8: convert to float first. `mean` takes a tuple of
+    ###      dimensions.
     ### HINT Average over dimensions 2 and 3, then divide by 255.
     ### BEGIN SOLUTION
     return crops.float().mean((2, 3)) / 255
@@ -165,26 +168,26 @@ course.check("{{number}}.1", my_mean_colour)
 # %% [markdown]
 # ## How good is a sorting?
 #
-# Group 7 of k-means has no name, so we cannot simply count hits. We ask instead how much the group
-# $B$ of a picture tells about its true kind $A$: the **mutual information**
+# The groups of k-means have no names, so we cannot count right answers. Instead we measure how much
+# the group $B$ of a picture tells about its true kind $A$. This is the **mutual information**
 #
 # $$I(A; B) = \sum_{a,b} p(a, b) \log \frac{p(a, b)}{p(a)\,p(b)}.$$
 #
-# It is 0 if the two are independent. How large it can get depends on the number of kinds, so it is
-# divided by the mean of the **entropies** $H(A) = -\sum_a p(a) \log p(a)$ (how unsure one is of the
-# kind beforehand) and $H(B)$:
+# It is 0 if $A$ and $B$ are independent. Its largest value depends on the number of kinds. For this
+# reason we divide it by the mean of the **entropies** $H(A)$ and $H(B)$. The entropy $H(A) =
+# -\sum_a p(a) \log p(a)$ says how uncertain the kind is before one knows the group.
 #
 # $$\mathrm{NMI}(A, B) = \frac{I(A; B)}{\tfrac12 \left(H(A) + H(B)\right)} \in [0, 1].$$
 #
 # This is the score of the paper's Table 3. (There FineGAN reaches 0.403 on 200 species of birds.
-# Other means than the arithmetic one are in use, and the paper does not say which it took: more in
-# lesson {{discovery}}.) Mutual information comes back in lesson {{infogan}}, in the loss itself.
-# The library's version is `finegan_lib.metrics.nmi`.
+# Some people divide by another mean than the arithmetic one, and the paper does not say which one
+# it used: see lesson {{discovery}}.) In lesson {{infogan}}, mutual information is a part of the
+# loss. The library's version is `finegan_lib.metrics.nmi`.
 #
 # ### Exercise {{number}}.2 (fill in): NMI
 #
-# The table of joint shares `joint[a, b]` $= p(a, b)$ is made for you. Beware of empty cells:
-# $0 \log 0$ counts as 0.
+# The first lines make the table `joint[a, b]` $= p(a, b)$ for you. Take care with empty cells: $0
+# \log 0$ counts as 0.
 
 
 # %% exercise="2"
@@ -211,18 +214,18 @@ course.check("{{number}}.2", my_nmi)
 # %% [markdown]
 # ## Predict before you look
 #
-# Now k-means gets the **raw pixels**: 3 · 32 · 32 = 3072 numbers a picture, nothing left out.
-# What will its twenty groups have in common?
+# Now k-means gets the **raw pixels**: all 3 · 32 · 32 = 3072 numbers of each picture. What will the
+# pictures of one group have in common?
 #
-# * **(a)** the species: all pixels are there, so the plumage is, too
-# * **(b)** the silhouette: large outlines come before small patterns
+# * **(a)** the species: all pixels are there, so the plumage is there, too
+# * **(b)** the silhouette: a large outline counts more than a small pattern
 # * **(c)** the background
 #
 # ### Exercise {{number}}.3 (predict)
 
 # %% exercise="3"
 ### HINT Two pictures are neighbours if the sum of all squared pixel differences is small.
-### HINT The bird covers a fifth of the crop or so. What do the other pixels show?
+### HINT The bird covers about a fifth of the crop. What do the other pixels show?
 ### BEGIN SOLUTION
 my_prediction = "c"
 ### END SOLUTION
@@ -231,9 +234,9 @@ my_prediction = "c"
 course.check("{{number}}.3", my_prediction)
 
 # %% [markdown]
-# Now look. Each row shows members of one group. Below, every sorting is scored against the three
-# truths; for each, k-means may form as many groups as there really are: 20 species, 5 silhouettes,
-# 6 backgrounds.
+# Now look. Each row shows pictures of one group. The next figure compares the groups with the three
+# truths. For each truth, k-means forms the true number of groups: 20 for the species, 5 for the
+# silhouettes, 6 for the backgrounds.
 
 # %%
 crops = birds.evaluation_crops()
@@ -271,16 +274,16 @@ print("groups follow the background:", scores["raw pixels", "background"] > 0.6)
 print("groups follow the species:", scores["raw pixels", "species"] > 0.6)
 
 # %% [markdown]
-# Both descriptions sort the pictures by **what stands behind the bird**. It is a good sorting, of
-# the wrong thing. Nothing in the pixels says that a wing matters more than a wave.
+# With both features, k-means sorts the pictures **by their backgrounds**. It sorts well, but by the
+# wrong thing. The pixels do not say that a wing is more important than a wave of the water.
 #
 # ## A way out, and its price
 #
-# Could one look at the middle of the crop only? The box has put the bird there.
+# What happens if we use only the middle of the crop? The box puts the bird there.
 #
-# The figure shows NMI for square windows in the middle of the 32-pixel crop, from 2 pixels wide to
-# all of it. The groups are twenty throughout. (So several of them share a background, and the grey
-# curve ends lower than the bar above.)
+# The figure shows NMI for square windows in the middle of the 32-pixel crop. The widths go from 2
+# pixels to the whole crop. There are always twenty groups. (For this reason several groups share a
+# background, and the grey curve ends lower than the bar above.)
 
 # %%
 widths = np.array([2, 4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32])
@@ -308,14 +311,15 @@ sliders.slide(lambda width: lab.window_figure(birds, width), "width, pixels", wi
 # %% [markdown]
 # ### Exercise {{number}}.4 (explore): two windows
 #
-# Now move the window, too. Find **two** windows of 4 to 10 pixels: one at which the groups follow
-# the species (NMI with the species at least 0.7, with the background at most 0.2), and one at which
-# they follow the background (at least 0.5) and hardly the species (at most 0.3). A window is
-# `(left, top, width)` in pixels, counted from the upper left corner of the 32-pixel crop.
-# `lab.window_scores(birds, (left, top, width))` returns both NMIs, species first: try some.
+# Now move the window, too. Find **two** windows of 4 to 10 pixels. In the first, the groups follow
+# the species: NMI is at least 0.7 with the species and at most 0.2 with the background. In the
+# second, they follow the background: NMI is at least 0.5 with the background and at most 0.3 with
+# the species. A window is `(left, top, width)` in pixels, counted from the upper left corner of the
+# 32-pixel crop. `lab.window_scores(birds, (left, top, width))` returns both NMIs, species first:
+# try some.
 
 # %% exercise="4"
-### HINT The box has put the bird in the middle. Where is no bird?
+### HINT The box has put the bird in the middle. Which places show no bird?
 ### HINT A window in the middle that is w wide begins at (32 − w) / 2.
 ### HINT A corner of the crop shows the background alone.
 ### BEGIN SOLUTION
@@ -326,68 +330,70 @@ my_windows = {"species": (13, 13, 6), "background": (0, 0, 8)}
 course.check("{{number}}.4", my_windows)
 
 # %% [markdown]
-# A narrow window does well: better than one would like. The colours in the very middle of the bird
-# nearly give a *toy* species away, once someone has said where the bird is. Two lessons follow.
+# A narrow window scores well, perhaps too well. When the place of the bird is known, the colours in
+# its middle nearly determine a *toy* species. We learn two things from this.
 #
 # * **Print the control beside the score.** When lesson {{discovery}} reports a high NMI on
-#   ToyBirds, the fair question is what this window scores. The library therefore never prints one
-#   without the other (`finegan_lib.metrics.clustering.centre_crop`).
-# * **Separating the bird from its background is most of the work.** The window did it with a box
-#   that a person drew round every bird. But a window four pixels wide cannot see an outline, let
-#   alone paint one. (The orange curve is only borrowed light: whoever knows the species knows the
-#   silhouette, and twenty perfect groups would score $2 \ln 5 / (\ln 5 + \ln 20) = 0.70$ on it.)
-#   FineGAN starts from the same boxes and learns which pixels are the bird, its shape and its
-#   plumage. It never hears a name.
+#   ToyBirds, compare it with the NMI of this window. The library always prints both
+#   (`finegan_lib.metrics.clustering.centre_crop`).
+# * **Separating the bird from its background is most of the work.** Here a person drew a box round
+#   every bird, and the window used it. But a window four pixels wide contains no outline and cannot
+#   paint one. (The orange curve for the silhouette follows from the curve for the species: each
+#   species has one silhouette. Twenty perfect groups would score $2 \ln 5 / (\ln 5 + \ln 20) =
+#   0.70$ on the silhouette.) FineGAN starts from the same boxes. It learns which pixels are the
+#   bird, its shape and its plumage. It gets no names.
 #
 # ## Words and letters
 #
-# A picture of $S \times S$ pixels is a point in a space of $3S^2$ dimensions, and most points of
-# that space look like noise. Birds fill a tiny part of it, and few numbers would do to name a bird
-# in it: its kind, its pose, its plumage, its background. A **latent** variable is such a number: it
-# is not in the picture, yet it decides what the picture is (*latent* is Latin for hidden). All its
-# values together are the **latent space**. A generator is a map from the latent space to pictures,
-# $x = G(z)$; here its input is a vector $z$ of random numbers, and codes. A **latent code** is an
-# input that shall *mean* something: this one the plumage, that one the background.
+# A picture of $S \times S$ pixels is a point in a space of $3S^2$ dimensions. Most points of that
+# space look like noise. Pictures of birds fill a tiny part of it. Within this part, a few numbers
+# describe a picture: the bird's kind, its pose, its plumage, the background. Such a number is
+# called a **latent** variable: the picture does not show it, but it decides how the picture looks
+# (*latent* means hidden). All possible values of the latent variables form the **latent space**. A
+# generator maps the latent space to pictures, $x = G(z)$. Here its input is a vector $z$ of random
+# numbers, together with codes. A **latent code** is an input with a *meaning*: one code for the
+# plumage, another code for the background.
 #
 # These letters and words are the same in all lessons.
 #
 # | letter | meaning |
 # | --- | --- |
-# | $x$ | a picture, real or drawn; $\tilde{x}$ a drawn one, where the difference matters |
-# | $z$ | noise: random numbers of the generator's input that no loss gives a meaning |
+# | $x$ | a picture, real or drawn; $\tilde{x}$ only a drawn picture |
+# | $z$ | noise: random numbers in the generator's input; no loss gives them a meaning |
 # | $b, p, c$ | the codes of background, parent (shape) and child (appearance), each one-hot |
 # | $N_b, N_p, N_c$ | how many values each code has |
 # | $G$; $G_b, G_p, G_c$ | the generator; its stages for background, parent and child |
-# | $D$; $D_b, D_c$ | a discriminator: real or fake? Of patches; of finished pictures |
+# | $D$; $D_b, D_c$ | a discriminator (real or fake?); $D_b$ for patches, $D_c$ for finished pictures |
 # | $D_\text{aux}$ | a head of $D_b$: background, or not? |
 # | $D_p$, $D_c$'s code head | the readers of $p$ and of $c$; InfoGAN's reader is $Q$ |
-# | $s$, $\sigma(s)$ | a logit; the probability made of it |
+# | $s$, $\sigma(s)$ | a logit; the probability computed from it |
 # | $F$, $M$ | a stage's foreground (colours) and mask (opacity, 0 to 1) |
 # | $B, P, C$ | the pictures after the three stages |
 # | $p_\text{data}(x)$, $q(x)$ | densities of real and of drawn data; $P(\cdot)$ a probability |
 # | $\mathbb{E}$, $H$, $I$ | a mean; entropy; mutual information (in nats) |
 # | $\mathcal{L}$, $\lambda$ | a loss, to be minimised; the weight of a term |
 #
-# A bare $p$ before a bracket, as in $p(x)$, is a density, and $p$ without one the parent code.
+# A $p$ before a bracket, as in $p(x)$, is a density. A $p$ without a bracket is the parent code.
 #
 # | word | meaning |
 # | --- | --- |
-# | generator, discriminator | the network that draws; the one that judges what is drawn |
+# | generator, discriminator | the network that draws pictures; the network that classifies pictures as real or fake |
 # | fake | drawn by a generator (only as the opposite of *real*) |
-# | parent, child | a shape shared by several children; an appearance, of one parent |
-# | tied, free codes | $p$ is the parent of $c$ and $b = c$; each code is drawn independently |
+# | parent, child | a shape that several children share; an appearance that belongs to one parent |
+# | tied, free codes | tied: $p$ is the parent of $c$, and $b = c$; free: each code is drawn independently |
 # | stitching | $M \odot F + (1 - M) \odot$ what is behind |
 # | disentangled | one code changes one factor of the picture |
 # | unconditional | drawn without any label as input |
 #
 # ## Where we are going
 #
-# FineGAN paints like a cut-out animator: first a **background** B; then a **parent** P, a shape
-# with a mask, laid upon it; then a **child** C, the plumage, laid upon that. Four codes pull the
-# strings: b (background), p (parent), c (child), and z, the noise, which ends up with the pose.
-# If the library has come with a trained network, here is what it paints. Two things may puzzle you.
-# It numbers its children in its own way: nobody told it ours. And its parents wear odd colours,
-# since no loss ever asks whether a parent looks real (lesson {{parent}}).
+# FineGAN paints in three layers. First it paints a **background** B. Then it puts a **parent** P on
+# it: a shape with a mask. Then it puts a **child** C on that: the plumage. Four inputs control the
+# picture: the codes b (background), p (parent) and c (child), and the noise z. The noise will
+# control the pose. If your library contains a trained network, the next cell shows what it paints.
+# Two things may surprise you. The network numbers its children in its own way: nobody told it our
+# numbers. And its parents have strange colours, because no loss compares a parent with real
+# pictures (lesson {{parent}}).
 
 # %%
 from finegan_lib.base.files import WEIGHTS
@@ -408,10 +414,10 @@ else:
 # * A picture of a bird has independent factors: background, shape, plumage, pose.
 # * NMI says how much a grouping tells about the truth: 1 is all, 0 is nothing.
 # * k-means on whole pictures finds backgrounds, because most pixels are background.
-# * Knowing *where* the bird is changes everything. A box says it roughly; the outline will be the
-#   network's first discovery.
+# * It helps much to know *where* the bird is. A box says it roughly. The network will discover the
+#   outline first.
 #
-# **Go on with** `{{gan}}_gan`: two networks play a game, and one of them learns to paint.
+# **Continue with** `{{gan}}_gan`: two networks play a game, and one of them learns to paint.
 
 # %% tags=["nbval-check-output"]
 course.progress()
