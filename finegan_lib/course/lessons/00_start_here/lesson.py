@@ -363,7 +363,7 @@ course.check("{{number}}.4", my_windows)
 # | $b, p, c$ | the codes of background, parent (shape) and child (appearance), each one-hot |
 # | $N_b, N_p, N_c$ | how many values each code has |
 # | $G$; $G_b, G_p, G_c$ | the generator; its stages for background, parent and child |
-# | $D$; $D_b, D_c$ | a discriminator (real or fake?); $D_b$ for patches, $D_c$ for finished pictures |
+# | $D$; $D_b, D_c$ | a discriminator; for patches of backgrounds; for finished pictures |
 # | $D_\text{aux}$ | a head of $D_b$: background, or not? |
 # | $D_p$, $D_c$'s code head | the readers of $p$ and of $c$; InfoGAN's reader is $Q$ |
 # | $s$, $\sigma(s)$ | a logit; the probability computed from it |
@@ -377,10 +377,10 @@ course.check("{{number}}.4", my_windows)
 #
 # | word | meaning |
 # | --- | --- |
-# | generator, discriminator | the network that draws pictures; the network that classifies pictures as real or fake |
+# | generator, discriminator | the network that draws; the network that says real or fake |
 # | fake | drawn by a generator (only as the opposite of *real*) |
 # | parent, child | a shape that several children share; an appearance that belongs to one parent |
-# | tied, free codes | tied: $p$ is the parent of $c$, and $b = c$; free: each code is drawn independently |
+# | tied, free codes | $p$ is the parent of $c$, and $b = c$; each code is drawn independently |
 # | stitching | $M \odot F + (1 - M) \odot$ what is behind |
 # | disentangled | one code changes one factor of the picture |
 # | unconditional | drawn without any label as input |

@@ -1,4 +1,4 @@
-"""The exercises of this lesson, with answers that must be told apart."""
+"""The exercises of this lesson, with right answers and typical mistakes."""
 
 import itertools
 
@@ -46,12 +46,12 @@ def _modes(settings):
         return f"it finds {found} modes, but {fullest:.0%} of the points lie in one of them"
     return (
         f"after {HANDICAP['steps']} rounds it paints {found} of the 8 modes, and 7 are wanted. "
-        "Who is too fast for whom?"
+        "Which network learns too fast?"
     )
 
 
 def _step(d_loss=discriminator_loss, g_loss=non_saturating_generator_loss, **changes):
-    """A training step with changes, by name; without any it is right."""
+    """A training step with named changes. Without changes it is right."""
 
     def step(generator, discriminator, move_g, move_d, real, z):
         if changes.get("swapped"):
@@ -113,7 +113,7 @@ def _g_first(generator, discriminator, move_g, move_d, real, z):
 
 
 def _network(*layers):
-    """A class whose networks are made of ``layers(first, width)``, whatever they are."""
+    """A class of networks that consist of ``layers(first, width)``."""
 
     class Network(torch.nn.Module):
         def __init__(self, *sizes):
@@ -175,8 +175,9 @@ CUT = Mistake(_step(cut=True), "G gets no gradient: in its own move the fakes mu
 STEP_MISTAKES = (
     Mistake(
         _step(attached=True),
-        "D's loss sends a gradient into G: show D the fakes with .detach(). (The weights come out "
-        "right all the same; it costs time, and with one zero_grad less it is fatal.)",
+        "D's loss sends a gradient into G: show D the fakes with .detach(). (The weights are "
+        "still right here, but it costs time. Without one of the zero_grad, the weights would be "
+        "wrong.)",
     ),
     Mistake(
         _step(keeps_d=True),
@@ -198,11 +199,13 @@ STEP_MISTAKES = (
     Mistake(_step(g_rests=True), "G never moves: move_g.step() is missing"),
     Mistake(
         _step(both_move=True, attached=True),
-        "G moves in D's turn, downhill on D's loss, which helps D: in D's turn only move_d steps",
+        "G takes a step in D's move, and this step lowers D's loss: in D's move, call only "
+        "move_d.step()",
     ),
     Mistake(
         _step(d_again=True),
-        "D moves a second time, in G's turn, towards calling fakes real: only move_g steps there",
+        "D takes a second step in G's move, and then it calls fakes real: in G's move, call only "
+        "move_g.step()",
     ),
     Mistake(
         _step(d_loss=lambda real, fake: discriminator_loss(fake, real)),
@@ -214,14 +217,14 @@ STEP_MISTAKES = (
     ),
     Mistake(
         _step(g_loss=lambda fake: -non_saturating_generator_loss(fake)),
-        "G's loss has the wrong sign: G would learn to be found out",
+        "G's loss has the wrong sign: G would learn to paint what D calls fake",
     ),
     Mistake(
         _summed_step,
-        "one loss for both: then each network also descends the other's loss. Two losses, two "
-        "backward(), two steps",
+        "you use one loss for both, so each network also lowers the loss of the opponent. Use "
+        "two losses, two backward() and two steps",
     ),
-    Mistake(_g_first, "G moves before D; the round begins with D"),
+    Mistake(_g_first, "G moves before D; a round must begin with D"),
 )
 
 
@@ -234,7 +237,8 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 lambda real, fake: -discriminator_loss(real, fake),
-                "this is V itself, which D wants large; a loss is minimised, so change the sign",
+                "this is V itself, and D maximises V; an optimiser minimises a loss, so change "
+                "the sign",
             ),
             Mistake(
                 lambda real, fake: F.softplus(-real).mean() + F.softplus(-fake).mean(),
@@ -251,7 +255,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda real, fake: discriminator_loss(real, fake) / 2,
-                "this is half of it: the two means are added, not averaged",
+                "this is half of the right value: add the two means, do not average them",
             ),
             Mistake(
                 lambda real, fake: F.softplus(torch.cat([-real.flatten(), fake.flatten()])).mean(),
@@ -281,13 +285,13 @@ EXERCISES = (
             ),
             Mistake(
                 lambda real, fake: F.softplus(-real).mean() - (1 + F.softplus(-fake)).log().mean(),
-                "this is the slides' log(1 − log D), a slip: it must be log(1 − D)",
+                "this is log(1 − log D), the writing error of the slides: it must be log(1 − D)",
             ),
             Mistake(
                 lambda real, fake: (
                     -(real.sigmoid().log().mean() + (1 - fake.sigmoid()).log().mean())
                 ),
-                "right for small logits, but for sure ones log meets 0: "
+                "right for small logits, but for large ones log computes log 0: "
                 "use log σ(s) = −softplus(−s)",
             ),
         ),
@@ -301,15 +305,15 @@ EXERCISES = (
     ),
     Choice(
         "2",
-        "predict: how hard the losses pull",
+        "predict: the gradients of two losses",
         "my_ratio",
         "c",
         mistakes=(
-            Mistake("a", "both have the same fixed point, but look at their slopes by the logit"),
-            Mistake("b", "the slopes are D and 1 − D: put in D = 0.001"),
+            Mistake("a", "both have the same aim, but look at their derivatives by the logit"),
+            Mistake("b", "the derivatives are D and 1 − D in size: put in D = 0.001"),
         ),
         alternative=" C ",
-        praise="(1 − D) / D = 999: where the generator is worst, minimax lets go of it.",
+        praise="(1 − D) / D = 999: where the fakes are worst, the minimax loss is nearly flat.",
     ),
     Fill(
         "3",
@@ -323,15 +327,16 @@ EXERCISES = (
             ),
             Mistake(
                 lambda fake: -F.softplus(-fake).mean(),
-                "the sign: E[log D] shall be large, and a loss is minimised",
+                "your sign is wrong: E[log D] must become large, and an optimiser minimises a loss",
             ),
             Mistake(
                 lambda fake: F.softplus(fake).mean(),
-                "this is −log(1 − D): it drives the generator towards being found out",
+                "this is −log(1 − D): with it, the generator learns to paint what D calls fake",
             ),
             Mistake(lambda fake: F.softplus(-fake).sum(), "E[…] is a mean, not a sum"),
             Mistake(
-                lambda fake: F.softplus(-fake).mean() / 2, "this is half of it: one mean, no factor"
+                lambda fake: F.softplus(-fake).mean() / 2,
+                "this is half of the right value: take one mean without a factor",
             ),
             Mistake(
                 lambda fake: F.softplus(-fake.sigmoid()).mean(),
@@ -342,12 +347,12 @@ EXERCISES = (
             ),
             Mistake(
                 lambda fake: -fake.sigmoid().log().mean(),
-                "right for small logits, but for sure ones log meets 0: "
+                "right for small logits, but for large ones log computes log 0: "
                 "use log σ(s) = −softplus(−s)",
             ),
         ),
         alternative=lambda fake: F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake)),
-        praise="The generator simply asks to be called real.",
+        praise="The loss is small when D calls the fakes real.",
         inputs=_logits,
         gradients=True,
     ),
@@ -358,16 +363,18 @@ EXERCISES = (
         lab.optimal_discriminator,
         mistakes=(
             Mistake(lambda p, q: q / (p + q), "this is the probability of being fake: 1 − D*"),
-            Mistake(lambda p, q: p / q, "this is the ratio p/q, which is D/(1 − D), not yet D"),
-            Mistake(lambda p, q: (p > q).float(), "D* is not a verdict but a probability"),
-            Mistake(lambda p, q: p / (p + q) / 2, "this is half of it"),
+            Mistake(lambda p, q: p / q, "this is the ratio p/q; it equals D/(1 − D), not D"),
+            Mistake(
+                lambda p, q: (p > q).float(), "D* is a probability, not a decision between 0 and 1"
+            ),
+            Mistake(lambda p, q: p / (p + q) / 2, "this is half of the right value"),
             Mistake(lambda p, q: p - q, "the difference of two densities is no probability"),
-            Mistake(lambda p, q: p, "p alone does not know how many fakes there are"),
+            Mistake(lambda p, q: p, "p alone contains no information about the fakes"),
             Mistake(lambda p, q: p**2 / (p**2 + q**2), "nothing is squared: solve p (1 − D) = q D"),
             Mistake(lambda p, q: (p - q) / (p + q), "this runs from −1 to 1: it is 2 D* − 1"),
         ),
         alternative=lambda p, q: 1 - q / (q + p),
-        praise="Bayes' rule for a point that was real or fake with even odds.",
+        praise="This is Bayes' rule for a point that is real or fake with equal probability.",
         inputs=_densities,
     ),
     Choice(
@@ -376,11 +383,13 @@ EXERCISES = (
         "my_guess",
         "b",
         mistakes=(
-            Mistake("a", "D sees a heap of fakes in one spot: what will it learn to say there?"),
-            Mistake("c", "nothing in the loss asks two points of one batch to differ"),
+            Mistake("a", "D sees many fakes at one place: what does it learn about this place?"),
+            Mistake("c", "no term of the loss rewards different points in one batch"),
         ),
         alternative="(b)",
-        praise="D learns to distrust the spot, and the generator flees to the next.",
+        praise=(
+            "D learns that this place is fake, and the generator moves its points to another place."
+        ),
     ),
     Exploration(
         "6",
@@ -398,7 +407,7 @@ EXERCISES = (
             Mistake([1e-3], "a dictionary"),
         ),
         alternative={"g_rate": 2e-4},
-        praise="A discriminator that keeps up is what keeps a generator honest.",
+        praise="The generator finds all modes when the discriminator learns fast enough.",
         grade=_modes,
         starts=({}, {"d_steps": 1, "g_rate": 1e-3, "d_rate": 1e-3}),
     ),
@@ -408,7 +417,7 @@ EXERCISES = (
         "MyGenerator",
         lab.DigitGenerator,
         mistakes=(
-            Mistake(_painter(end=False), "nothing brings the pixels into [−1, 1]: end with a Tanh"),
+            Mistake(_painter(end=False), "your pixels can leave [−1, 1]: end with a Tanh"),
             Mistake(
                 _painter(end=torch.nn.Sigmoid()),
                 "a sigmoid ends in [0, 1]; the pixels lie in [−1, 1], so take a Tanh",
@@ -427,7 +436,7 @@ EXERCISES = (
             Mistake(_painter(bias=False), "the layers have no bias; keep nn.Linear's own"),
         ),
         alternative=_OwnPainter,
-        praise="A Tanh at the end: whatever the layers say, the picture has legal pixels.",
+        praise="With the Tanh at the end, every pixel lies in [−1, 1].",
         probe="look_at_generator",
         inputs=lambda: [(16, 32), (3, 8)],
     ),
@@ -439,13 +448,14 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 _critic(end=torch.nn.Sigmoid()),
-                "a sigmoid at the end: the losses take logits and apply σ themselves, so D would "
-                "be squashed twice",
+                "a sigmoid at the end: the losses take logits and apply σ themselves, so σ would "
+                "be applied twice",
             ),
             Mistake(_critic(end=torch.nn.Tanh()), "a Tanh at the end: a logit is any real number"),
             Mistake(
                 _critic(end=torch.nn.LeakyReLU(0.2)),
-                "a LeakyReLU after the last layer bends the logits: end with the linear layer",
+                "a LeakyReLU after the last layer changes the negative logits: end with the "
+                "linear layer",
             ),
             Mistake(_critic(out=2), "two outputs: real or fake needs one logit"),
             Mistake(_critic(hidden=1), "one hidden layer; two are wanted"),
@@ -459,7 +469,7 @@ EXERCISES = (
             ),
         ),
         alternative=_OwnCritic,
-        praise="A plain classifier of real and fake, as its loss has said.",
+        praise="D is a plain classifier of real and fake.",
         probe="look_at_discriminator",
         inputs=lambda: [(32,), (8,)],
     ),
@@ -470,7 +480,10 @@ EXERCISES = (
         lab.gan_step,
         mistakes=STEP_MISTAKES,
         alternative=_separate_fakes,
-        praise="Two losses, two optimisers, one detach: every GAN of this course is trained so.",
+        praise=(
+            "Two losses, two optimisers, one detach: every GAN of this course is trained in this "
+            "way."
+        ),
         probe="play",
         inputs=lambda: [(50,)],
         tolerance=1e-3,
@@ -482,7 +495,10 @@ EXERCISES = (
         _step(),
         mistakes=tuple(m for m in STEP_MISTAKES if m is not CUT),
         alternative=_separate_fakes,
-        praise="The fakes were cut off for both moves; D's needs the cut, G's must not have it.",
+        praise=(
+            "The line detached the fakes in both moves. D's move needs this, G's move must not "
+            "have it."
+        ),
         probe="play",
         inputs=lambda: [(50,)],
         tolerance=1e-3,

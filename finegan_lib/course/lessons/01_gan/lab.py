@@ -1,6 +1,6 @@
-"""The laboratory of the lesson on GANs: a ring of Gaussians, and what two losses pull at.
+"""The laboratory of the lesson on GANs: a ring of Gaussians, and the gradients of two losses.
 
-Everything here is seeded, so that the lesson's pictures can be drawn again.
+Everything here has a seed, so the lesson's pictures come out the same again.
 """
 
 import math
@@ -43,7 +43,8 @@ def modes_found(points: Tensor, *, modes: int = 8, spread: float = 0.1) -> int:
 
 
 def optimal_discriminator(p: Tensor, q: Tensor) -> Tensor:
-    """D*(x) = p(x) / (p(x) + q(x)), the best answer to a fixed generator (2014, proposition 1).
+    """D*(x) = p(x) / (p(x) + q(x)), the best discriminator for a fixed generator (Goodfellow et
+    al., 2014, proposition 1).
 
     Args:
         p, q: densities of the data and of the generator at the same points, of any one shape.
@@ -73,8 +74,8 @@ def ring_gan(
     """Train a GAN of two small networks on the ring of 8 Gaussians.
 
     Args:
-        keep: steps at which 1,000 points of the generator are kept.
-        others: as in :func:`train_gan`; ``width``: hidden units.
+        keep: steps at which 1,000 points of the generator are kept. others: as in
+        :func:`train_gan`; ``width``: hidden units.
 
     Returns:
         (snapshots, generator, discriminator): ``snapshots`` maps a step to (1000, 2) points, the
@@ -105,7 +106,7 @@ def ring_gan(
 def trained_discriminator(
     p, q, *, steps: int = 1500, seed: int = 0, batch: int = 512, width: int = 64
 ) -> nn.Module:
-    """A discriminator on the line, trained against a generator that stands still.
+    """A discriminator of points on a line, trained against a fixed generator.
 
     Args:
         p, q: (mean, width) of the Gaussians that real and fake points come from.
@@ -170,9 +171,9 @@ def gan_step(generator, discriminator, move_g, move_d, real: Tensor, z: Tensor) 
 
 
 class Blurred(nn.Module):
-    """A discriminator that sees everything, real or fake, with Gaussian noise on it.
+    """A discriminator that adds Gaussian noise to all pictures, real or fake.
 
-    Without it, D soon knows a small set of real pictures by heart.
+    Without it, D soon memorises a small set of real pictures.
 
     Args:
         noise: standard deviation.
@@ -204,7 +205,7 @@ def look_at_discriminator(discriminator, width: int):
 
 
 def play(step, rounds: int):
-    """Play rounds of the game with a training step, and write down who was moved by whom.
+    """Play rounds of the game with a training step, and record which network each step changed.
 
     Args:
         step: as :func:`gan_step`.
@@ -296,14 +297,14 @@ def ring_figure(snapshots: dict[int, Tensor], step: int) -> Figure:
 
 
 def pull_by_logit(loss: str, logits: Tensor) -> Tensor:
-    """|∂loss/∂logit| for one fake point at each logit: how hard the loss pulls at the generator."""
+    """|∂loss/∂logit| for one fake point at each logit."""
     logits = logits.detach().clone().requires_grad_()
     total = sum(GENERATOR_LOSSES[loss](logit) for logit in logits)
     return torch.autograd.grad(total, logits)[0].abs()
 
 
 def pull_while_d_learns(moves: int = 400, every: int = 20, seed: int = 0):
-    """How hard both losses pull at an untrained generator while D alone learns to see through it.
+    """The gradients of both losses at an untrained generator, while only D learns.
 
     Returns:
         (counts, fooled, pulls): numbers of moves of D; the mean of D(G(z)) at each; and for each

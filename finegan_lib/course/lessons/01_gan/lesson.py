@@ -15,16 +15,18 @@
 # %% [markdown]
 # # {{number}} · GAN: learning to paint from a critic
 #
-# A painter who never sees a painting, and a critic who never paints. The critic looks at one
-# picture at a time, some from a museum and some from the painter, and says which is which. The
-# painter hears only *how the verdict would change* if a stroke were moved. From this alone a
-# network learns to paint. It is the engine of FineGAN, and of this lesson.
+# Think of a painter who never sees a painting, and a critic who never paints. The critic looks at
+# one picture at a time. Some pictures come from a museum, some from the painter, and the critic
+# says which is which. The painter learns only *how a small change of the picture would change the
+# critic's answer*. This is enough: a network can learn to paint in this way. FineGAN is built on
+# it, and this lesson explains it.
 #
-# **You need** lesson {{start_here}}, derivatives, and to have trained some network in PyTorch.
+# **You need** lesson {{start_here}} and derivatives. You should have trained a network in PyTorch
+# before.
 #
-# **Afterwards you can** write down the two-player game and its losses, say why nobody minimises the
-# loss of the formula, recognise a mode collapse when you see one, and compute the best
-# discriminator there can be.
+# **Afterwards you can** write down the two-player game and its losses, say why people minimise
+# another loss than the formula's, recognise a mode collapse, and compute the best possible
+# discriminator.
 #
 # {{runtime}}.
 
@@ -44,29 +46,30 @@ style.use_style()
 # %% [markdown]
 # ## The game
 #
-# A **generative model** describes how data come about, in terms of probability: it is a
-# distribution $q(x)$ that should be the distribution $p_\text{data}(x)$ of the data. There are two
-# kinds. An **explicit** (probabilistic) model gives $q(x)$ as a formula: a Gaussian, say. You can
-# ask it how probable a picture is, and you train it by making the data probable. An **implicit**
-# model only *draws*: it turns a random $z$ into a picture, and nobody can compute $q(x)$. A GAN is
-# implicit. So the data cannot simply be made more probable, and the training needs another idea:
-# compare what is drawn with what is real.
+# A **generative model** is a probability distribution $q(x)$. It should equal the distribution
+# $p_\text{data}(x)$ of the data. There are two kinds. An **explicit** (probabilistic) model gives
+# $q(x)$ as a formula, for example a Gaussian. It can compute how probable a picture is, and its
+# training makes the data more probable. An **implicit** model only *draws samples*: it turns a
+# random $z$ into a picture, and nobody can compute $q(x)$. A GAN is implicit. Its training cannot
+# use the probability of the data. It needs another idea: compare drawn pictures with real ones.
 #
 # The generator $G$ turns noise $z$ into a point $G(z)$. The discriminator $D$ gives every point a
-# probability $D(x)$ of being real. Both play for one number:
+# probability $D(x)$ of being real. Both networks change the same number: $D$ makes it large, $G$
+# makes it small.
 #
 # $$\min_G \max_D V(D, G) = \mathbb{E}_{x \sim p_\text{data}}[\log D(x)]
 # + \mathbb{E}_{z}[\log(1 - D(G(z)))].$$
 #
 # ($\mathbb{E}$ is the mean over the points that are drawn: $x$ from the data, $z$ from the noise.)
-# Read it from $D$'s side: $\log D(x)$ is large (near 0) if real points are called real, and
-# $\log(1 - D(G(z)))$ is large if fakes are called fake. $D$ wants both, $G$ wants to spoil the
-# second. (One of the slides has $\log(1 - \log D)$ in FineGAN's background loss. That is a slip of
-# the pen: $\log D$ is negative, so $1 - \log D$ is more than 1 and no probability, and the term
-# would grow without bound as $D \to 0$. The formula above is meant; more in lesson {{background}}.)
+# Look at the two terms: $\log D(x)$ is large (near 0) if $D$ calls real points real, and $\log(1 -
+# D(G(z)))$ is large if $D$ calls fakes fake. $D$ makes both terms large, $G$ makes the second term
+# small. (One of the slides has $\log(1 - \log D)$ in FineGAN's background loss. This is a writing
+# error: $\log D$ is negative, so $1 - \log D$ is more than 1 and no probability. The term would
+# grow without limit as $D \to 0$. The formula above is the right one; see lesson {{background}}.)
 #
 # A network gives a **logit** $s$, any real number, and $D = \sigma(s) = 1/(1 + e^{-s})$. All our
-# losses take logits, because $\log \sigma(s) = -\mathrm{softplus}(-s)$ never meets $\log 0$:
+# losses take logits, because the form $\log \sigma(s) = -\mathrm{softplus}(-s)$ never computes
+# $\log 0$:
 
 # %% tags=["nbval-check-output"]
 sure = torch.tensor(-200.0)
@@ -78,9 +81,9 @@ print(f"D's loss if it always says 1/2: {losses.discriminator_loss(unsure, unsur
 # %% [markdown]
 # ### Exercise {{number}}.1 (fill in): D's loss
 #
-# $D$ maximises $V$, an optimiser minimises: so the loss is $-V$. The library's version, which every
-# model of this course uses, is `losses.discriminator_loss`. Your result must have the right
-# gradients, too.
+# $D$ maximises $V$, but an optimiser minimises. Therefore the loss is $-V$. The library's version,
+# which every model of this course uses, is `losses.discriminator_loss`. Your result must have the
+# right gradients, too.
 
 
 # %% exercise="1"
@@ -100,17 +103,18 @@ course.check("{{number}}.1", my_discriminator_loss)
 # %% [markdown]
 # ## Let them play
 #
-# Our museum is a ring of eight Gaussians in the plane, so that every point can be seen. Both
-# players are small networks. One round: $D$ takes a step on its loss, then $G$ on its own. The
-# whole game is a loop of twenty lines, `shared_lab.train_gan`; please read it once, with
-# `shared_lab.train_gan??`. Mind the `.detach()`: in $D$'s step the fakes are mere points, so that
-# no gradient reaches $G$. (`blur` and `extra` do nothing yet.) The real training of FineGAN has the
-# same bones.
+# Our real data form a ring of eight Gaussians in the plane. In this way we can see every point.
+# Both players are small networks. In one round, $D$ takes a step on its loss, and then $G$ takes a
+# step on its loss. The whole game is a loop of twenty lines, `shared_lab.train_gan`. Please read it
+# once, with `shared_lab.train_gan??`. Note the `.detach()`: in $D$'s step, no gradient goes through
+# the fakes to $G$. (`blur` and `extra` do nothing yet.) The real training of FineGAN has the same
+# structure.
 #
-# A mode counts as *found* if at least a quarter of its fair share of the points lie within three
-# widths of its centre (`lab.modes_found`). That says nothing of the points that lie *between* the
-# modes. So each title also says which share of all points lies in one of the modes; of real points
-# nearly all do (`lab.mode_shares`).
+# A **mode** is one of the eight Gaussians. Its fair share is an eighth of the points. A mode counts
+# as *found* if at least a quarter of this share lies within three widths of its centre
+# (`lab.modes_found`). This number says nothing about points *between* the modes. For this reason,
+# each title also gives the share of all points that lie in a mode (`lab.mode_shares`). For real
+# points, this share is nearly 100 %.
 
 # %%
 moments = [100, 300, 700, 1500]
@@ -130,17 +134,17 @@ plt.show()
 sliders.slide(lambda step: lab.ring_figure(snapshots, step), "step", sorted(snapshots), 50)
 
 # %% [markdown]
-# Nobody told the generator that there are eight heaps, nor where. What it knows of the data it
-# learnt through the slope of $D$ at its own points. It has not finished: all eight modes are found,
-# and yet many points lie on the way from one mode to the next, where no real point is.
+# Nobody told the generator the number of the modes or their places. It learnt both from one source:
+# the gradient of $D$ at its own points. It has not finished. It has found all eight modes, but many
+# points lie between two modes, and no real point lies there.
 #
 # ## Two ways to lose
 #
 # By the formula, $G$ minimises $\mathbb{E}[\log(1 - D(G(z)))]$, the **minimax** loss
-# (`losses.minimax_generator_loss`). In practice nearly everybody minimises
-# $-\mathbb{E}[\log D(G(z))]$, the **non-saturating** loss
-# (`losses.non_saturating_generator_loss`). Both fall as $D(G(z))$ rises. But training does not feel
-# the loss, it feels the slope. With respect to the logit $s$ of one fake point, the two slopes are
+# (`losses.minimax_generator_loss`). In practice nearly everybody minimises $-\mathbb{E}[\log
+# D(G(z))]$, the **non-saturating** loss (`losses.non_saturating_generator_loss`). Both losses fall
+# as $D(G(z))$ rises. But a training step depends on the gradient of a loss, not on its value. The
+# derivatives of the two losses by the logit $s$ of one fake point are
 #
 # $$\frac{\partial}{\partial s} \log(1 - \sigma(s)) = -\sigma(s) = -D,
 # \qquad
@@ -148,15 +152,16 @@ sliders.slide(lambda step: lab.ring_figure(snapshots, step), "step", sorted(snap
 #
 # ### Exercise {{number}}.2 (predict)
 #
-# Early in training the fakes are poor and $D$ sees through them: $D(G(z)) = 0.001$. How many times
-# harder does the non-saturating loss pull at the generator?
+# Early in training the fakes are poor, and $D$ recognises them: $D(G(z)) = 0.001$. By how much is
+# the gradient of the non-saturating loss larger than that of the minimax loss?
 #
-# * **(a)** just as hard: both lead to the same end
-# * **(b)** about twice as hard
-# * **(c)** about a thousand times as hard
+# * **(a)** not at all: both are equal, because both losses have the same aim
+# * **(b)** about twice as large
+# * **(c)** about a thousand times as large
 
 # %% exercise="2"
-### HINT The pull is the size of the slope by the logit: D for one, 1 − D for the other.
+### HINT The size of the derivative by the logit is D for the minimax loss and 1 − D for the
+###      non-saturating loss.
 ### HINT Their ratio is (1 − D)/D.
 ### BEGIN SOLUTION
 my_ratio = "c"
@@ -166,13 +171,14 @@ my_ratio = "c"
 course.check("{{number}}.2", my_ratio)
 
 # %% [markdown]
-# ### Exercise {{number}}.3 (fill in): the loss that does not let go
+# ### Exercise {{number}}.3 (fill in): the non-saturating loss
 
 
 # %% exercise="3"
 def my_generator_loss(fake_logits: torch.Tensor) -> torch.Tensor:
     """−E[log D(G(z))] with D = σ(logit); a scalar to be minimised."""
-    ### HINT It is half of exercise {{number}}.1, with the fakes in the place of the real ones.
+    ### HINT It is the first term of exercise {{number}}.1, with the fakes in place of the real
+    ###      points.
     ### HINT −log σ(s) = softplus(−s), then the mean.
     ### BEGIN SOLUTION
     return F.softplus(-fake_logits).mean()
@@ -183,9 +189,10 @@ def my_generator_loss(fake_logits: torch.Tensor) -> torch.Tensor:
 course.check("{{number}}.3", my_generator_loss)
 
 # %% [markdown]
-# Left: the slopes, by autograd, of the library's two losses. Right: the same thing in a real
-# network. The generator stands still, as it was initialised, while $D$ alone learns; after every
-# twenty moves we measure the gradient that would reach the generator's weights.
+# The left figure shows the derivatives of the library's two losses, computed by autograd. The right
+# figure shows the effect in a real network. Here only $D$ learns, and the generator keeps its
+# initial weights. After every twenty steps of $D$ we measure the gradient by the generator's
+# weights.
 
 # %%
 logits = torch.linspace(-8, 8, 81)
@@ -214,18 +221,20 @@ slopes = [torch.autograd.grad(loss(logit), logit)[0].item() for loss in both]
 print("descending either loss raises D(G(z)):", max(slopes) < 0)
 
 # %% [markdown]
-# That is **saturation**: the minimax loss is flat exactly where the generator has most to learn. So
-# from here on $G$ uses the non-saturating loss, in this course as in FineGAN.
+# This is **saturation**: the minimax loss is nearly flat where the fakes are worst, and there the
+# generator must learn most. For this reason, $G$ uses the non-saturating loss in the rest of this
+# course and in FineGAN.
 #
 # ## The best discriminator there is
 #
-# Hold $G$ still. Its points have some density $q$, the data have $p$. The value
+# Keep $G$ fixed. Its points have a density $q$, and the data have the density $p$. We can maximise
+# the value
 #
 # $$V = \int p(x) \log D(x) + q(x) \log(1 - D(x)) \, dx$$
 #
-# can be made largest at each $x$ by itself. There $p$ and $q$ are two fixed numbers; set the
-# derivative by $D$ to zero: $p/D - q/(1 - D) = 0$. Solve this for $D$. (Both terms fall as $D$
-# rises, so it is a maximum.)
+# at each $x$ separately. At one $x$, $p$ and $q$ are two fixed numbers. Set the derivative by $D$
+# to zero: $p/D - q/(1 - D) = 0$. Solve this for $D$. (The derivative falls as $D$ rises, so the
+# solution is a maximum.)
 #
 # ### Exercise {{number}}.4 (fill in): D*
 #
@@ -246,8 +255,9 @@ def my_best_d(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
 course.check("{{number}}.4", my_best_d)
 
 # %% [markdown]
-# Does a *trained* network get there? On a line, with two Gaussians whose densities we know, we can
-# look. No density is ever shown to the network, only points and the question *real or fake?*
+# Does a *trained* network come close to $D^*$? We test this on a line, with two Gaussians whose
+# densities we know. The network never sees a density. It sees only points, and for each point the
+# label *real* or *fake*.
 
 # %%
 x = torch.linspace(-4, 5, 181)
@@ -276,8 +286,8 @@ print("if the fakes are perfect, D* is 1/2:", torch.allclose(same, torch.tensor(
 print(f"and the value of the game is {2 * np.log(0.5):.3f}, minus log 4")
 
 # %% [markdown]
-# In a running notebook, move the generator's mean (both Gaussians are equally wide here). Where
-# they coincide, $D^*$ is 1/2 everywhere: the best discriminator can only toss a coin.
+# In a running notebook, move the generator's mean (both Gaussians have the same width here). When
+# both means are equal, $D^*$ is 1/2 everywhere: the best discriminator can only guess.
 
 # %%
 sliders.slide(lab.best_figure, "mean of the generator", [m / 2 for m in range(-6, 9)], 1.5)
@@ -288,30 +298,30 @@ sliders.slide(lab.best_figure, "mean of the generator", [m / 2 for m in range(-6
 # $$\mathrm{JSD}(p, q) = \tfrac12 \int p \log \frac{p}{m} \, dx
 # + \tfrac12 \int q \log \frac{q}{m} \, dx, \qquad m = \tfrac12 (p + q),$$
 #
-# is the **Jensen–Shannon divergence**, 0 if $q = p$ and positive otherwise. So with a perfect
-# critic the painter would minimise the distance between its pictures and the museum, in this
-# sense, and reach $-\log 4$ only with $q = p$ (Goodfellow et al., 2014, theorem 1). That is the
-# theory of the minimax loss. The non-saturating one comes to rest at $q = p$, too, but on the way
-# there it does not follow this divergence. And note the far right of the figure: where hardly a
-# point ever falls, nothing holds $D$ to $D^*$.
+# is the **Jensen–Shannon divergence**. It is 0 if $q = p$ and positive otherwise. With a perfect
+# discriminator, the generator minimises this divergence between its pictures and the real ones. It
+# reaches $-\log 4$ only with $q = p$ (Goodfellow et al., 2014, theorem 1). This is the theory of
+# the minimax loss. The non-saturating loss also has its equilibrium at $q = p$, but before that
+# point it does not follow this divergence. Look at the right end of the figure, too: there are
+# nearly no points, and $D$ can differ much from $D^*$.
 #
-# ## When the painter knows one trick
+# ## When the generator makes only one kind of point
 #
-# The theorem needs a $D$ that keeps up. Let us break that: $G$ takes five steps for every one of
-# $D$. It soon piles everything on the spot that $D$ currently likes best. This is **mode
-# collapse**.
+# The theorem assumes that $D$ is always the best one. We break this assumption: $G$ takes five
+# steps for each step of $D$. Soon $G$ puts all points at one place: the place with the largest $D$
+# at that time. This is **mode collapse**.
 #
 # ### Exercise {{number}}.5 (predict)
 #
 # The generator has put all its points on one mode. What happens in the next few hundred steps?
 #
-# * **(a)** it stays: the mode is real, so nothing is wrong with it
-# * **(b)** it leaves that mode altogether and turns up elsewhere
-# * **(c)** the heap splits, since $D$ rewards variety
+# * **(a)** they stay: there are real points in this mode, so they look right
+# * **(b)** they all leave this mode and appear at another place
+# * **(c)** they spread over several modes, because $D$ rewards variety
 
 # %% exercise="5"
-### HINT Half of D's batch lies in that spot and is fake. What does D learn about the spot?
-### HINT D judges one point at a time. Can it see that all the others are in the same place?
+### HINT Half of D's batch is fake and lies in this mode. What does D learn about this place?
+### HINT D classifies one point at a time. Can it see that all other points are in the same place?
 ### BEGIN SOLUTION
 my_guess = "b"
 ### END SOLUTION
@@ -330,21 +340,22 @@ figure.suptitle("Mode collapse: G takes five steps for every one of D")
 plt.show()
 
 # %% [markdown]
-# The heap hops: $D$ unlearns the spot, $G$ flees, and the chase goes round. Every single point may
-# be convincing, and yet the painting is hopeless. A loss curve would not tell you; a look at many
-# samples does.
+# All points jump together: $D$ learns that this place is fake, $G$ moves its points to another
+# place, and this repeats. Each single point may look real, but all samples together are far from
+# the data. A loss curve does not show this. Look at many samples.
 #
-# ### Exercise {{number}}.6 (explore): make it honest again
+# ### Exercise {{number}}.6 (explore): bring the modes back
 #
-# Leave the generator its five moves in a round and make the game fair all the same: find settings
-# with which it paints at least 7 of the 8 modes after 600 rounds, with at most a third of the
-# points in one of them. The keys are `d_steps` (moves of $D$ in a round, 1 to 5), `g_rate` and
-# `d_rate` (learning rates, 1e-3 each by default). Try more than one: who is too fast for whom?
+# The generator keeps its five steps in a round. Find settings that balance the game: after 600
+# rounds, the generator finds at least 7 of the 8 modes, and no mode has more than a third of the
+# points. The keys are `d_steps` (steps of $D$ in a round, 1 to 5), `g_rate` and `d_rate` (learning
+# rates, 1e-3 each by default). Try several settings. Which network learns too fast?
 
 # %% exercise="6"
-### HINT G moves five times in a round. D may move more often, or further; or G less far.
-### HINT A learning rate is the length of a move. G's could be a fifth of what it is.
-### HINT Several answers do, for example {"d_steps": 3}.
+### HINT G takes five steps in a round. D may take more steps, or larger ones; or G may take smaller
+###      ones.
+### HINT A learning rate sets the size of a step. Try a fifth of the present rate for G.
+### HINT Several answers are right, for example {"d_steps": 3}.
 ### BEGIN SOLUTION
 my_settings = {"d_steps": 3}
 ### END SOLUTION
@@ -352,23 +363,24 @@ my_settings = {"d_steps": 3}
 # %% tags=["nbval-check-output"]
 course.check("{{number}}.6", my_settings)
 
-# %% tags=["solution"] [markdown]
-# *Discussion.* What counts is how far $D$ gets while $G$ moves: three moves of $D$ bring all eight
-# modes back, and so do longer moves of $D$ (`d_rate` 5e-3) or shorter ones of $G$ (`g_rate` 2e-4).
-# (All this with seed 0.) No setting is best whatever the budget, and so FineGAN's authors, like
-# everybody, had to tune theirs.
+# %% [markdown] tags=["solution"]
+# *Discussion.* The ratio of both speeds decides. Three steps of $D$ bring all eight modes back.
+# Larger steps of $D$ (`d_rate` 5e-3) or smaller steps of $G$ (`g_rate` 2e-4) do this, too. (All
+# this with seed 0.) No setting is best for every data set and every length of training. FineGAN's
+# authors had to tune their settings, too.
 
 # %% [markdown]
 # ## Now you build it: digits
 #
-# So far the laboratory has played for you. Now write the three pieces of a GAN: the two networks,
-# and the step that trains them. The points have 64 coordinates from here on: the pixels of the 8 ×
-# 8 handwritten digits that come with scikit-learn, black $-1$ and white $+1$.
+# Until now, functions of `lab` did the work. Now write the three parts of a GAN: the two networks,
+# and the step that trains them. From here on, a point has 64 coordinates: the pixels of a
+# handwritten digit. scikit-learn contains these digits of 8 × 8 pixels. Black is $-1$, and white is
+# $+1$.
 #
 # ### Exercise {{number}}.7 (build): the generator
 #
-# Two hidden layers of `width` units, LeakyReLU(0.2) after each, and a last layer with 64 outputs.
-# The pixels lie in $[-1, 1]$: which function brings any number there?
+# Build two hidden layers of `width` units with LeakyReLU(0.2) after each, and a last layer with 64
+# outputs. The pixels lie in $[-1, 1]$: which function maps every number to this range?
 
 
 # %% exercise="7"
@@ -402,8 +414,8 @@ course.check("{{number}}.7", MyGenerator)
 # %% [markdown]
 # ### Exercise {{number}}.8 (build): the discriminator
 #
-# The mirror image: 64 pixels in, two hidden layers, **one logit** out. No sigmoid: the losses take
-# logits.
+# This network has the opposite direction: 64 pixels in, two hidden layers, **one logit** out. Use
+# no sigmoid, because the losses take logits.
 
 
 # %% exercise="8"
@@ -436,10 +448,10 @@ course.check("{{number}}.8", MyDiscriminator)
 # %% [markdown]
 # ### Exercise {{number}}.9 (build): the training step
 #
-# One round of the game: first $D$ moves, then $G$, each with an optimiser of its own. A move has
-# three parts: `zero_grad` (PyTorch *adds* new gradients to old ones), `backward` and `step`.
-# `course.check` plays 50 rounds with your step and looks whether $G$ is untouched by $D$'s move,
-# and $D$ by $G$'s.
+# Write one round of the game: first $D$ moves, then $G$. Each network has an optimiser of its own.
+# A move has three parts: `zero_grad` (PyTorch *adds* new gradients to old ones), `backward` and
+# `step`. `course.check` plays 50 rounds with your step. It tests that $D$'s move leaves $G$
+# unchanged, and that $G$'s move leaves $D$ unchanged.
 
 
 # %% exercise="9"
@@ -452,7 +464,7 @@ def my_step(generator, discriminator, move_g, move_d, real, z) -> None:
     """
     ### HINT D's move: the loss of D(real) and D(fake), with fake = generator(z).detach().
     ### HINT Without .detach() D's loss would send a gradient into G as well.
-    ### HINT G's move: no .detach() now, since the gradient has to reach G through D. Only move_g
+    ### HINT G's move: no .detach() now, because the gradient must go through D to G. Only move_g
     ###      takes a step, so D stays as it is.
     ### BEGIN SOLUTION
     move_d.zero_grad()
@@ -469,10 +481,10 @@ def my_step(generator, discriminator, move_g, move_d, real, z) -> None:
 course.check("{{number}}.9", my_step)
 
 # %% [markdown]
-# Each of the three that passes its check is used from here on; in place of the others stands the
-# library's, until you have solved the exercise and run the cell again. One trick is new: everything
-# that $D$ sees, real or fake, gets a little noise (`lab.Blurred`), or $D$ would soon know its 1,797
-# real pictures by heart.
+# The next cell uses each of your three parts if it has passed its check. Otherwise it uses the
+# library's part. Solve the exercise and run the cell again to use yours. One thing is new: we add a
+# little noise to all pictures that $D$ sees, real or fake (`lab.Blurred`). Without it, $D$ would
+# soon memorise its 1,797 real pictures.
 
 # %%
 Painter = course.use("gan", "MyGenerator", MyGenerator)
@@ -492,9 +504,9 @@ for i in range(1, 2501):
         album[i] = generator(fixed).detach()
 
 # %% [markdown]
-# The rows are the same fourteen $z$ at four moments. Under the last one stands, for each painted
-# digit, the real one that is nearest to it. If the pairs were equal, the generator would have
-# learnt its museum by heart.
+# Each row shows the digits of the same fourteen $z$, at four steps of the training. Below each
+# painted digit of the last step you see the nearest real digit. If these pairs were equal, the
+# generator would only have memorised the real digits.
 
 # %%
 nearest = images[torch.cdist(album[2500], images).argmin(1)]
@@ -511,16 +523,16 @@ plt.show()
 # %% [markdown]
 # ### Exercise {{number}}.10 (debug): a step that learns nothing
 #
-# A colleague's step runs without an error. After 2,500 rounds her digits still look like the first
-# row above: noise. Her $D$ has a loss near 0 and is sure of everything. **One line is wrong.** Find
-# it and mend it.
+# A colleague's step runs without an error. After 2,500 rounds, her digits are still noise, as in
+# the first row above. The loss of her $D$ is near 0: it is sure about every picture. **One line is
+# wrong.** Find it and correct it.
 
 
 # %% exercise="10"
 def mended_step(generator, discriminator, move_g, move_d, real, z) -> None:
     """One round of the game, as in the exercise before."""
-    ### HINT D learns. So look at G's move: what reaches G's weights?
-    ### HINT A network that is told nothing stays as it is. Where is the gradient cut off?
+    ### HINT D learns. Look at G's move: which gradient do G's weights get?
+    ### HINT Without a gradient, a network does not change. Which line cuts the gradient off?
     ### BEGIN SOLUTION
     move_d.zero_grad()
     fake = generator(z)
@@ -546,27 +558,30 @@ course.check("{{number}}.10", mended_step)
 # %% [markdown]
 # ## What the digits do not show
 #
-# Your networks join every input to every output. For 64 pixels that is no trouble. A bird has
-# 32 × 32 pixels in three colours: a fully connected last layer would need 48 times as many weights,
-# and it would have to learn the same feather anew at every place. The next lesson builds networks
-# for pictures.
+# Your layers connect every input with every output. For 64 pixels this works well. A picture of a
+# bird has 32 × 32 pixels in three colours. A fully connected last layer would need 48 times as many
+# weights, and it would have to learn the same feather again at every place. The next lesson builds
+# networks for pictures.
 #
-# And which digit will the next $z$ give? We cannot choose: somewhere in sixteen numbers of noise
-# lies the *which*, mixed with slant and thickness. To give **one** number **one** meaning is the
-# subject of lesson {{infogan}}.
+# And we cannot choose the digit that the next $z$ gives. The sixteen numbers of noise determine the
+# digit, its slant and its thickness together. Lesson {{infogan}} shows how **one** number gets
+# **one** meaning.
 #
 # ## Recap
 #
-# * $D$ is a classifier of real and fake; $G$ learns through $D$'s slope at its own points.
-# * The minimax loss pulls with $D$, the non-saturating one with $1 - D$: use the latter.
+# * $D$ is a classifier of real and fake; $G$ learns from $D$'s gradient at its own points.
+# * The gradient is $D$ for the minimax loss and $1 - D$ for the non-saturating loss. Use the
+#   non-saturating loss.
 # * The best $D$ is $p/(p + q)$; trained networks come close where there are points.
-# * A generator that outruns its critic collapses, and no loss curve says so. Look at samples.
-# * A training step: `zero_grad`, `backward`, `step`, twice, with two optimisers and one `detach`.
+# * A generator that learns too fast for its discriminator collapses. No loss curve shows this. Look
+#   at samples.
+# * A training step does `zero_grad`, `backward` and `step` twice, with two optimisers and one
+#   `detach`.
 #
-# In FineGAN the same two losses judge the finished child image as a whole, and the background
-# patch by patch (`losses.background_discriminator_loss`, lesson {{background}}).
+# FineGAN uses the same two losses for the whole child image and for each patch of the background
+# (`losses.background_discriminator_loss`, lesson {{background}}).
 #
-# **Go on with** `{{vector_to_picture}}_vector_to_picture`: networks that paint birds.
+# **Continue with** `{{vector_to_picture}}_vector_to_picture`: networks that paint birds.
 
 # %% tags=["nbval-check-output"]
 course.progress()

@@ -1,4 +1,4 @@
-"""The exercises of this lesson, with answers that must be told apart."""
+"""The exercises of this lesson, with right answers and typical mistakes."""
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +17,10 @@ def _enlarger(settings):
     kernel, padding = settings["kernel"], settings["padding"]
     whole = all(isinstance(v, int) and not isinstance(v, bool) for v in settings.values())
     if not whole or not 1 <= kernel <= 16 or not 0 <= padding < kernel:
-        return "kernel is a whole number from 1 to 16, padding one from 0 to less than the kernel"
+        return (
+            "kernel is a whole number from 1 to 16, and padding is a whole number from 0 to "
+            "kernel − 1"
+        )
     side = 7 * 2 + kernel - 2 * padding
     if side != 16:
         return f"a side of 8 becomes {side}, and 16 is wanted"
@@ -26,7 +29,10 @@ def _enlarger(settings):
         counts = ", ".join(f"{v:.0f}" for v in middle.unique())
         return f"the pixels away from the border are painted {counts} times: a checkerboard"
     if kernel < 3:
-        return "it is even, but the stamps do not overlap: every 2 × 2 square knows one pixel only"
+        return (
+            "it is even, but the copies of the kernel do not overlap: each 2 × 2 square comes "
+            "from one pixel only"
+        )
     return None
 
 
@@ -169,11 +175,13 @@ EXERCISES = (
         "my_prediction",
         "b",
         mistakes=(
-            Mistake("a", "count the stamps that cover a pixel: is it the same number everywhere?"),
-            Mistake("c", "equal weights make steps, no waves: count the stamps that cover a pixel"),
+            Mistake("a", "count the copies of the kernel that cover a pixel: is it the same number "
+                "everywhere?"),
+            Mistake("c", "equal weights make steps, no waves: count the copies of the kernel that cover a "
+                "pixel"),
         ),
         alternative=" B",
-        praise="Stamps of 3 at every second pixel overlap at every second pixel.",
+        praise="Copies of 3 pixels at every second pixel overlap at every second pixel.",
     ),
     Exploration(
         "2",
@@ -191,7 +199,7 @@ EXERCISES = (
             Mistake({"kernel": 4.0, "padding": 1}, "a whole number"),
         ),
         alternative={"kernel": 6, "padding": 2},
-        praise="DCGAN's own layers have a kernel of 4, for this reason.",
+        praise="DCGAN's layers have a kernel of 4 and stride 2, for this reason.",
         grade=_enlarger,
         starts=({"kernel": 3, "padding": 0}, {"kernel": 3, "padding": 1}),
     ),
@@ -209,14 +217,14 @@ EXERCISES = (
                 _block(enlarge="bilinear"), "this blurs: enlarge by the nearest pixel, the default"
             ),
             Mistake(
-                _block(enlarge="none"), "nothing makes the map larger: F.interpolate is missing"
+                _block(enlarge="none"), "the map does not become larger: F.interpolate is missing"
             ),
             Mistake(_block(bias=True), "the convolution has a bias, which BatchNorm removes again"),
             Mistake(_block(norm=False), "BatchNorm is missing"),
             Mistake(
                 _block(twice=False),
-                "half the channels come out: a GLU halves them, so the convolution must make "
-                "2 · out_channels",
+                "your block returns half the channels: a GLU halves them, so the convolution "
+                "must make 2 · out_channels",
             ),
             Mistake(
                 _block(gate="relu", twice=False), "this is a ReLU; a GLU is half · σ(other half)"
@@ -227,11 +235,11 @@ EXERCISES = (
             ),
             Mistake(_block(kernel=5), "the kernel is 5 × 5; 3 × 3 is wanted"),
             Mistake(
-                _block(gate="none"), "the GLU is missing: twice as many channels as wanted come out"
+                _block(gate="none"), "the GLU is missing: your block returns twice as many channels as wanted"
             ),
         ),
         alternative=_OwnBlock,
-        praise="Twice the side, half the channels: as many up-blocks as the picture needs.",
+        praise="Each up-block doubles the side, so a larger picture needs more up-blocks.",
         probe="look_at_block",
         inputs=lambda: [(4, 3), (8, 2)],
         tolerance=1e-3,
@@ -249,7 +257,7 @@ EXERCISES = (
             ),
             Mistake(
                 _stem(order="pixels"),
-                "the numbers are read as pixels with channels; read them as channels with pixels: "
+                "your order is pixels, then channels; it must be channels, then pixels: "
                 ".view(-1, channels, 4, 4)",
             ),
             Mistake(
@@ -259,13 +267,13 @@ EXERCISES = (
             Mistake(_stem(order="flat"), "it still returns vectors: make maps of them with .view"),
             Mistake(
                 _stem(twice=False),
-                "half the numbers are there: a GLU halves them, so the linear layer must make "
-                "2 · channels · 16",
+                "you get half of the numbers: a GLU halves them, so the linear layer must make 2 "
+                "· channels · 16",
             ),
             Mistake(_stem(dim=0), "the GLU halves the batch: dimension 1 holds the numbers"),
         ),
         alternative=_OwnStem,
-        praise="The only linear layer of the generator, and it makes 4 × 4 pixels only.",
+        praise="This is the generator's only linear layer, and it makes only 4 × 4 pixels.",
         probe="look_at_stem",
         inputs=lambda: [(8, 4), (5, 2)],
         tolerance=1e-3,
@@ -276,11 +284,11 @@ EXERCISES = (
         "MyCritic",
         lab.Critic,
         mistakes=(
-            Mistake(_critic(norm="none"), "no layer has its spectral norm"),
+            Mistake(_critic(norm="none"), "spectral_norm is missing in all layers"),
             Mistake(_critic(norm="all but last"), "the last layer has no spectral norm"),
             Mistake(
                 _critic(norm="none", batch=True),
-                "BatchNorm in place of spectral_norm: here the weights are to be divided",
+                "you use BatchNorm in place of spectral_norm; spectral_norm divides the weights",
             ),
             Mistake(_critic(batch=True), "BatchNorm beside spectral_norm undoes it: leave it out"),
             Mistake(
@@ -291,14 +299,17 @@ EXERCISES = (
                 "without LeakyReLU between them four convolutions are one linear function",
             ),
             Mistake(_critic(end=nn.Sigmoid()), "a sigmoid at the end: the losses take logits"),
-            Mistake(_critic(flat=False), "it returns (N, 1, 1, 1): .flatten() makes (N,) of it"),
+            Mistake(_critic(flat=False), "it returns (N, 1, 1, 1): .flatten() turns it into (N,)"),
             Mistake(
                 _critic(widths=(1, 1, 1)), "the channels do not grow: width, 2 · width, 4 · width"
             ),
             Mistake(_critic(bias=False), "the biases are missing; keep nn.Conv2d's own"),
         ),
         alternative=_OwnCritic,
-        praise="The generator's mirror: each layer halves the side and doubles the channels.",
+        praise=(
+            "Each layer halves the side and doubles the channels; the generator does the "
+            "opposite."
+        ),
         probe="look_at_critic",
         inputs=lambda: [(4,)],
         tolerance=1e-2,
@@ -318,7 +329,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda real, fake: (1 - real).mean() + (1 + fake).mean(),
-                "max(0, …) is missing: this asks for ever larger logits",
+                "max(0, …) is missing: this loss has no limit and rewards ever larger logits",
             ),
             Mistake(
                 lambda real, fake: F.relu(1 - real).sum() + F.relu(1 + fake).sum(),
@@ -328,7 +339,7 @@ EXERCISES = (
             Mistake(lambda real, fake: F.relu(1 + fake).mean(), "the real ones' term is missing"),
             Mistake(
                 lambda real, fake: hinge_discriminator_loss(real, fake) / 2,
-                "this is half of it: the two means are added",
+                "this is half of the right value: add the two means",
             ),
             Mistake(
                 lambda real, fake: F.relu(1 - real).mean() - F.relu(1 + fake).mean(),
@@ -340,11 +351,12 @@ EXERCISES = (
             ),
             Mistake(
                 lambda real, fake: hinge_generator_loss(real) - hinge_generator_loss(fake),
-                "max(0, …) and the margin are missing: this asks for ever larger logits",
+                "max(0, …) and the margin are missing: this loss has no limit and rewards ever "
+                "larger logits",
             ),
         ),
         alternative=lambda real, fake: (1 - real).clamp(min=0).mean() + (fake + 1).clamp(0).mean(),
-        praise="Pictures that are judged clearly enough no longer pull at the critic.",
+        praise="Pictures beyond the margin have no gradient for the critic.",
         inputs=_logits,
         gradients=True,
     ),

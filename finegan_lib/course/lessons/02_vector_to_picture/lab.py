@@ -1,7 +1,7 @@
 """The laboratory of the lesson "From a vector to a picture": convolutional networks for 32 pixels.
 
-The up-block is the library's; the stem and the critic are the plainest forms of the library's.
-Everything is seeded.
+The up-block is the library's; the stem and the critic are simpler forms of the library's.
+Everything has a seed.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ OWL, OWLS, SKY = 3, range(12, 16), 0  # of ToyBirds: one silhouette, its plumage
 def owls(n: int, seed: int = 0) -> Tensor:
     """(n, 3, 32, 32) in [-1, 1]: birds of one silhouette in four plumages before one background.
 
-    Their poses differ. That is little enough to be learnt in less than a minute.
+    Their poses differ. A network can learn this small set in less than a minute.
     """
     birds = ToyBirds(n, image_size=32, seed=seed, progress=False)
     plumage = np.random.default_rng(seed).choice(list(OWLS), n)
@@ -97,8 +97,8 @@ def look_at_stem(stem, z_dim: int, channels: int):
 def look_at_critic(critic, width: int):
     """What a class of critics does, for `exercises.Build`; see `probing.look_at`.
 
-    The largest singular value of a weight is found step by step, one with every batch; so a few
-    batches go first.
+    PyTorch finds the largest singular value step by step, one step with each batch. For this
+    reason, a few batches go first.
     """
     critic, images = critic(width), _maps(4, 3, 32, 32)
     if isinstance(critic, nn.Module):

@@ -15,16 +15,16 @@
 # %% [markdown]
 # # {{number}} · From a vector to a picture: convolutions that paint
 #
-# The generator is given a vector $z$ of some numbers. A bird of 32 pixels has 3 · 32 · 32 = 3,072.
-# Something must turn the one into the other, and something must look at the result. In this lesson
-# you write both networks: a **stem** that makes a small map, an **up-block** that doubles its side,
-# and a **critic** that halves it again. They are the bricks of FineGAN, and at the end they paint
-# birds.
+# The generator gets a vector $z$ of a few numbers. A picture of 32 × 32 pixels has 3 · 32 · 32 =
+# 3,072 numbers. The generator must turn the vector into a picture, and the discriminator must
+# classify the picture. In this lesson you write both networks. A **stem** makes a small map, an
+# **up-block** doubles its side, and a **critic** (a discriminator without a sigmoid) halves the
+# side again. FineGAN consists of such blocks. At the end of the lesson, your networks paint birds.
 #
 # **You need** lesson {{gan}}: the game, its step, and `nn.Module`.
 #
-# **Afterwards you can** explain what convolution, BatchNorm, GLU, spectral norm and the hinge loss
-# are each good for, avoid checkerboards, and train a convolutional GAN.
+# **Afterwards you can** explain the use of convolution, BatchNorm, GLU, spectral norm and the hinge
+# loss, avoid checkerboards, and train a convolutional GAN.
 #
 # {{runtime}}.
 
@@ -45,18 +45,21 @@ lab = course.lab("vector_to_picture")
 style.use_style()
 
 # %% [markdown]
-# ## Why eight by eight digits are not enough
+# ## Why linear layers are not enough
 #
-# The digits of lesson {{gan}} came out of a **linear** layer: every pixel has weights of its own,
-# and each is joined to every hidden unit. That has two faults, and both grow with the picture.
+# In lesson {{gan}}, a **linear** layer made the digits: it has separate weights for each pixel, and
+# it connects each pixel with each hidden unit. This has two disadvantages. Both become worse when
+# the picture is larger.
 #
 # * **The number of weights.** It grows with the number of pixels.
-# * **No feather is learnt twice.** What the network knows of a feather at the left says nothing to
-#   the weights at the right. A bird that has moved by three pixels is a new bird.
+# * **It learns each place separately.** The weights at the left learn a feather. The weights at the
+#   right must learn the same feather again. If a bird moves by three pixels, the layer gets
+#   completely different inputs.
 #
 # A **convolution** has one small kernel that slides over the map. Its number of weights does not
-# depend on the picture's size, and what it has learnt at one place holds at all places. Here is the
-# last layer of a generator, from 256 hidden units or 64 maps to a picture, both ways:
+# depend on the picture's size. It uses the same weights at all places. The next cell counts the
+# weights of a generator's last layer: a linear layer from 256 hidden units, and a convolution from
+# 64 maps.
 
 # %% tags=["nbval-check-output"]
 for side in (8, 32, 128):
@@ -69,25 +72,25 @@ for side in (8, 32, 128):
 #
 # A generator starts from a small map and enlarges it step by step. There are two usual ways.
 #
-# * A **transposed convolution**: every pixel of the small map stamps a copy of the kernel, weighted
-#   by its value, into the large map. The stamps are `stride` pixels apart, and they add up where
-#   they overlap.
+# * A **transposed convolution**: each pixel of the small map multiplies the kernel by its value and
+#   adds this copy to the large map. The copies are `stride` pixels apart, and overlapping copies
+#   are added up.
 # * **Nearest, then convolve**: repeat each pixel in a 2 × 2 square, then apply an ordinary 3 × 3
 #   convolution.
 #
 # ### Exercise {{number}}.1 (predict)
 #
-# A constant map goes through a transposed convolution with a 3 × 3 kernel, all weights equal,
-# stride
-# 2. What does the large map look like, away from its border?
+# A constant map goes through a transposed convolution with a 3 × 3 kernel of equal weights and a
+# stride of two. How does the large map look, away from its border?
 #
 # * **(a)** constant
 # * **(b)** a checkerboard of brighter and darker pixels
 # * **(c)** smooth waves
 
 # %% exercise="1"
-### HINT In one dimension: stamps that are 3 long, every 2 pixels. How many cover each pixel?
-### HINT Every second pixel is covered by two stamps, the others by one.
+### HINT Think of one dimension: copies of length 3, one at every second pixel. How many cover each
+###      pixel?
+### HINT Two copies cover every second pixel, and one copy covers each pixel between.
 ### BEGIN SOLUTION
 my_prediction = "b"
 ### END SOLUTION
@@ -113,21 +116,23 @@ figure.suptitle("A constant map, enlarged: how often each pixel is painted")
 plt.show()
 
 # %% [markdown]
-# On the left some pixels are painted once, some twice and some four times: the **checkerboard**. A
-# network can learn to balance it, but it has to, for every kernel, and many pictures of early GANs
-# show the pattern (Odena, Dumoulin and Olah, 2016). On the right all pixels are treated alike. So
-# FineGAN takes nearest, then convolve.
+# On the left, some pixels are painted once, some twice and some four times: this is the
+# **checkerboard**. A network must learn to balance it in each kernel. Many pictures of early GANs
+# show the pattern (Odena, Dumoulin and Olah, 2016). On the right, all pixels away from the border
+# are painted equally often. For this reason, FineGAN uses nearest, then convolve.
 #
 # ### Exercise {{number}}.2 (explore): a transposed convolution without a checkerboard
 #
-# Not every transposed convolution has this fault. Find a `kernel` and a `padding` (`padding` rows
-# are cut off at each side) with which stride 2 turns a side of 8 into **exactly 16**, paints every
-# pixel away from the border equally often, and lets neighbouring stamps overlap.
+# Some transposed convolutions have no checkerboard. The stride is 2. Find a `kernel` and a
+# `padding` (it cuts off `padding` rows at each side) with three properties: a side of 8 becomes
+# **exactly 16**, each pixel away from the border is painted equally often, and neighbouring copies
+# of the kernel overlap.
 
 # %% exercise="2"
 ### HINT A side of n becomes (n − 1) · 2 + kernel − 2 · padding.
-### HINT The stamps cover all pixels equally often if the kernel is a multiple of the stride.
-### HINT A kernel of 2 does not overlap. Try the next multiple of 2, and solve for the padding.
+### HINT The copies cover all pixels equally often if the kernel is a multiple of the stride.
+### HINT The copies of a kernel of 2 do not overlap. Try the next multiple of 2, and solve for the
+###      padding.
 ### BEGIN SOLUTION
 my_enlarger = {"kernel": 4, "padding": 1}
 ### END SOLUTION
@@ -138,21 +143,22 @@ course.check("{{number}}.2", my_enlarger)
 # %% [markdown]
 # ## The up-block
 #
-# One brick is used again and again: **enlarge, convolve, normalise, gate**.
+# The generator repeats one block: **enlarge, convolve, normalise, gate**.
 #
-# **BatchNorm** takes every channel by itself. It subtracts the channel's mean over the batch and
-# all pixels, divides by its standard deviation, and then applies a learnt scale $\gamma$ and shift
-# $\beta$:
+# **BatchNorm** works on each channel separately. It subtracts the channel's mean over the batch and
+# all pixels, divides by its standard deviation, and then applies a scale $\gamma$ and a shift
+# $\beta$. Both are learnt:
 #
 # $$y_{nkij} = \gamma_k \, \frac{x_{nkij} - \mu_k}{\sqrt{\sigma_k^2 + \epsilon}} + \beta_k.$$
 #
-# However the layers before it are scaled, the next layer gets numbers of a known size. That keeps a
-# deep generator trainable. (The convolution before it needs no bias: $\mu_k$ would remove it.)
+# In this way, the next layer always gets numbers of a known size. This helps to train a deep
+# generator. (The convolution before it needs no bias: $\mu_k$ would remove it.)
 #
-# **GLU**, the gated linear unit, splits the channels into two halves $a$ and $b$ and returns
-# $a \odot \sigma(b)$. The second half decides, pixel by pixel, how much of the first passes. So a
-# map can say *paint this here and nothing there*. It halves the channels, so the convolution before
-# it makes twice as many as shall come out.
+# **GLU**, the gated linear unit, splits the channels into two halves $a$ and $b$ and returns $a
+# \odot \sigma(b)$. For each pixel, the second half decides how much of the first half passes. In
+# this way, a map can paint at one place and paint nothing at another. GLU halves the number of
+# channels. For this reason, the convolution before it makes twice as many channels as the block
+# returns.
 
 # %% tags=["nbval-check-output"]
 maps = 5 + 3 * torch.randn(16, 2, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -166,8 +172,8 @@ print("gate closed, half open, open:", [round(v.item(), 1) for v in passed])
 # %% [markdown]
 # ### Exercise {{number}}.3 (build): an up-block
 #
-# Nearest ×2, a 3 × 3 convolution without bias that keeps the side, BatchNorm, GLU. The library's is
-# `models.blocks.UpBlock`.
+# Build nearest ×2, a 3 × 3 convolution without bias that keeps the side, BatchNorm, and GLU. The
+# library's version is `models.blocks.UpBlock`.
 
 
 # %% exercise="3"
@@ -176,9 +182,9 @@ class MyUpBlock(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
-        ### HINT The convolution makes 2 · out_channels, since the GLU halves them: padding 1 keeps
-        ###      the side, `bias=False`.
-        ### HINT `nn.BatchNorm2d` is for maps; it is told the number of channels that it gets.
+        ### HINT The convolution makes 2 · out_channels, because the GLU halves them. Padding 1
+        ###      keeps the side. Write `bias=False`.
+        ### HINT `nn.BatchNorm2d` is for maps. Its argument is the number of channels of its input.
         ### BEGIN SOLUTION
         self.conv = nn.Conv2d(in_channels, 2 * out_channels, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(2 * out_channels)
@@ -199,13 +205,13 @@ course.check("{{number}}.3", MyUpBlock)
 # %% [markdown]
 # ## The stem
 #
-# A vector has no pixels, so the first step is a linear layer after all: it makes $2C \cdot 4 \cdot
-# 4$ numbers of $z$. Then BatchNorm (of vectors this time: `nn.BatchNorm1d`) and GLU, and the $16 C$
-# numbers are read as $C$ maps of 4 × 4.
+# A vector has no pixels, so the first step is a linear layer: it makes $2C \cdot 4 \cdot 4$ numbers
+# from $z$. BatchNorm (for vectors: `nn.BatchNorm1d`) and GLU follow. The remaining $16 C$ numbers
+# become $C$ maps of 4 × 4.
 #
 # ### Exercise {{number}}.4 (build): the stem
 #
-# The library's is the beginning of `models.finegan.Stem`.
+# The library's version is the beginning of `models.finegan.Stem`.
 
 
 # %% exercise="4"
@@ -224,7 +230,7 @@ class MyStem(nn.Module):
 
     def forward(self, z):
         ### HINT Linear, BatchNorm, `F.glu(…, 1)`: now there are (N, channels · 16).
-        ### HINT `.view(-1, self.channels, 4, 4)` makes maps of them.
+        ### HINT `.view(-1, self.channels, 4, 4)` turns them into maps.
         ### BEGIN SOLUTION
         x = F.glu(self.norm(self.linear(z)), 1)
         return x.view(-1, self.channels, 4, 4)
@@ -237,21 +243,21 @@ course.check("{{number}}.4", MyStem)
 # %% [markdown]
 # ## The critic
 #
-# The critic goes the other way. A convolution with **stride** 2 moves its kernel two pixels at a
-# time, so it halves the side: 32 → 16 → 8 → 4. A last convolution with a kernel of 4 × 4 sees the
+# The critic makes a number from a picture. A convolution with **stride** 2 moves its kernel by two
+# pixels, so it halves the side: 32 → 16 → 8 → 4. A last convolution with a kernel of 4 × 4 sees the
 # whole 4 × 4 map and returns one number.
 #
-# A critic that is too steep tears the generator about. **Spectral norm** (Miyato et al., 2018)
-# divides each weight, seen as a matrix, by its largest singular value $\sigma(W)$. Then no layer
-# can stretch a change of its input by more than (about) 1, and neither can the critic as a whole.
-# In PyTorch it is a wrapper round a layer: `spectral_norm(layer)`. BatchNorm has no place beside
-# it.
+# If the critic's gradients are too large, the generator's training becomes unstable. **Spectral
+# norm** (Miyato et al., 2018) divides each weight, taken as a matrix, by its largest singular value
+# $\sigma(W)$. Then no layer multiplies a change of its input by more than (about) 1, and the whole
+# critic does not do so either. In PyTorch you put it round a layer: `spectral_norm(layer)`. Do not
+# combine it with BatchNorm, because BatchNorm changes the scale again.
 #
 # ### Exercise {{number}}.5 (build): the critic
 #
-# Three convolutions 4 × 4 with stride 2 and padding 1, to `width`, `2 * width` and `4 * width`
-# channels, LeakyReLU(0.2) after each; a convolution 4 × 4 to one channel. `spectral_norm` on all
-# four. Keep their biases.
+# Build three convolutions 4 × 4 with stride 2 and padding 1, to `width`, `2 * width` and `4 *
+# width` channels, with LeakyReLU(0.2) after each. Then add a convolution 4 × 4 to one channel. Put
+# `spectral_norm` on all four, and keep their biases.
 
 
 # %% exercise="5"
@@ -275,7 +281,7 @@ class MyCritic(nn.Module):
         ### END SOLUTION
 
     def forward(self, images):
-        ### HINT The last convolution returns (N, 1, 1, 1): `.flatten()` makes (N,) of it.
+        ### HINT The last convolution returns (N, 1, 1, 1): `.flatten()` turns it into (N,).
         ### BEGIN SOLUTION
         return self.layers(images).flatten()
         ### END SOLUTION
@@ -287,15 +293,15 @@ course.check("{{number}}.5", MyCritic)
 # %% [markdown]
 # ## The hinge loss
 #
-# The critic's logit $s$ needs no sigmoid here. The **hinge** loss asks for $s \ge 1$ on real
-# pictures and $s \le -1$ on drawn ones, and for nothing more:
+# The critic's logit $s$ needs no sigmoid here. The **hinge** loss is zero if $s \ge 1$ on real
+# pictures and $s \le -1$ on drawn ones:
 #
 # $$L_D = \mathbb{E}_x[\max(0, 1 - s(x))] + \mathbb{E}_z[\max(0, 1 + s(G(z)))],
 # \qquad L_G = -\mathbb{E}_z[s(G(z))].$$
 #
-# A picture that is judged clearly enough no longer pulls at $D$; $G$ is pulled equally hard
-# wherever it is. Many GANs train more quickly so. The paper of FineGAN uses lesson {{gan}}'s loss;
-# our `toy` preset uses this one.
+# A picture beyond these limits has no gradient for $D$. The derivative of $G$'s loss by $s$ is
+# always $-1$. Many GANs train faster with this loss. The paper of FineGAN uses lesson {{gan}}'s
+# loss; our `toy` preset uses this one.
 #
 # ### Exercise {{number}}.6 (fill in): D's hinge loss
 #
@@ -316,13 +322,13 @@ def my_hinge_loss(real_logits: torch.Tensor, fake_logits: torch.Tensor) -> torch
 course.check("{{number}}.6", my_hinge_loss)
 
 # %% [markdown]
-# ## Until birds are seen
+# ## Train until you see birds
 #
-# The museum is small, so that a minute is enough: owls, in four plumages and many poses, before one
-# background (`lab.owls`). Stem, three up-blocks, and a last convolution to three colours:
-# 4 → 8 → 16 → 32 pixels. The parts that pass their checks are yours. The pictures are drawn with a
-# **running average** of the painter's weights, which is steadier than the painter itself (lesson
-# {{training}}).
+# We use a small data set, and a minute of training is enough: owls in four plumages and many poses,
+# before one background (`lab.owls`). The generator has a stem, three up-blocks, and a last
+# convolution to three colours: 4 → 8 → 16 → 32 pixels. The next cell uses your parts if they have
+# passed their checks. We draw the pictures with a **running average** of the generator's weights.
+# The average changes less from step to step (lesson {{training}}).
 
 # %%
 Stem = course.use("vector_to_picture", "MyStem", MyStem)
@@ -373,25 +379,25 @@ image_figure(rows, [*album, "real"], None, "From noise to owls: each column is o
 plt.show()
 
 # %% [markdown]
-# First come the colours of the background, then a blot in the middle, then an outline with two
-# ears, at last eyes and plumage. Nobody told the network what an owl is.
+# The network first paints the colours of the background. Then it adds a spot in the middle, then an
+# outline with two ears, and at last eyes and plumage. Nobody told the network how an owl looks.
 #
-# Three things are worth a second look. The columns differ: $z$ decides which owl it is, and how it
-# sits. Where two plumages are mixed, the picture has something of both. And it is *one* kind of
-# bird before *one* background: with all the birds and all the backgrounds the same network needs
-# much longer, and then $z$ decides everything at once. How to take that apart is the subject of the
-# lessons that follow.
+# Note three things. First, the columns differ: $z$ decides the owl's plumage and pose. Second, some
+# pictures mix two plumages. Third, there is only *one* kind of bird before *one* background. With
+# all birds and all backgrounds, the same network needs much more time, and then $z$ decides
+# everything together. The next lessons show how to separate these factors.
 #
 # ## Recap
 #
-# * Linear layers do not scale with the picture; a convolution has the same few weights everywhere.
-# * Stem, up-blocks, colours: 4 → 8 → 16 → 32. The critic goes back with strides.
-# * Nearest, then convolve paints evenly; a transposed convolution does if its kernel is a multiple
-#   of its stride.
-# * BatchNorm keeps the numbers in range, GLU lets the network choose where to paint.
-# * Spectral norm keeps the critic from being steep; the hinge loss asks it for no more than ±1.
+# * A linear layer needs more weights for a larger picture. A convolution uses the same few weights
+#   at all places.
+# * Stem, up-blocks, colours: 4 → 8 → 16 → 32. The critic halves the side with strides.
+# * Nearest, then convolve paints all pixels equally often. A transposed convolution does so if its
+#   kernel is a multiple of its stride.
+# * BatchNorm keeps the numbers in a known range. GLU decides where a map paints.
+# * Spectral norm limits the critic's gradients. The hinge loss is zero for logits beyond ±1.
 #
-# **Go on with** `{{infogan}}_infogan`: a code that means something.
+# **Continue with** `{{infogan}}_infogan`: a code with a meaning.
 
 # %% tags=["nbval-check-output"]
 course.progress()

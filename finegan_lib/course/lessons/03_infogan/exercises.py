@@ -1,4 +1,4 @@
-"""The exercises of this lesson, with answers that must be told apart."""
+"""The exercises of this lesson, with right answers and typical mistakes."""
 
 import math
 
@@ -78,10 +78,10 @@ def _closes_the_gap(settings):
     short = f"a gap of {terms['gap']:.3f} nats is left, and less than {LARGEST_GAP} is wanted. "
     if settings.get("hidden") == 0:
         return short + (
-            "Without a hidden layer Q's log-odds are straight lines in x; those of Gaussians of "
-            "different widths are parabolas"
+            "Without a hidden layer, Q's log-odds are straight lines in x; for Gaussians of "
+            "different widths, the true log-odds are parabolas"
         )
-    return short + "Is Q large enough, has it learnt for long enough, and fast enough?"
+    return short + "Is Q large enough? Does it learn long enough, and fast enough?"
 
 
 EXERCISES = (
@@ -93,36 +93,36 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 _conditional_entropy,
-                "this is H(X|Y), what remains unknown; I is H(X) less that",
+                "this is H(X|Y); I is H(X) − H(X|Y)",
             ),
             Mistake(
                 lambda joint: lab.entropy(joint.sum(1)) - lab.entropy(joint.flatten()),
-                "H(X) less the entropy of the whole table: but H(X|Y) = H(X, Y) − H(Y)",
+                "this is H(X) less the entropy of the whole table; but H(X|Y) = H(X, Y) − H(Y)",
             ),
             Mistake(
                 _unweighted,
-                "H(X|Y) is a mean with the weights p(y): a column never seen must not count",
+                "H(X|Y) is a mean with the weights p(y): an empty column must not count",
             ),
             Mistake(
                 lambda joint: lab.mutual_information(joint) / math.log(2),
-                "this is in bits; the course counts in nats, with natural logarithms",
+                "this is in bits; the course uses nats, with natural logarithms",
             ),
-            Mistake(lambda joint: lab.entropy(joint.sum(1)), "this is H(X) alone: take off H(X|Y)"),
+            Mistake(lambda joint: lab.entropy(joint.sum(1)), "this is H(X) alone: subtract H(X|Y)"),
             Mistake(
                 lambda joint: lab.entropy(joint.flatten()),
                 "this is the entropy of the whole table, H(X, Y)",
             ),
             Mistake(
                 lambda joint: -lab.mutual_information(joint),
-                "the sign: what one tells about the other is never negative",
+                "your sign is wrong: mutual information is never negative",
             ),
             Mistake(
                 lambda joint: lab.entropy(joint.flatten()) - lab.entropy(joint.sum(1)),
-                "this is H(Y|X), what remains unknown of Y; I is H(Y) less that",
+                "this is H(Y|X); I is H(Y) − H(Y|X)",
             ),
             Mistake(
                 lambda joint: (joint * (joint / (joint.sum(1, True) * joint.sum(0))).log()).sum(),
-                "0 log 0 came out as nan: `torch.special.entr` counts it as 0",
+                "0 log 0 became nan: `torch.special.entr` counts it as 0",
             ),
         ),
         alternative=lambda joint: (
@@ -130,7 +130,7 @@ EXERCISES = (
             + torch.special.entr(joint.sum(0)).sum()
             - torch.special.entr(joint).sum()
         ),
-        praise="The same number comes out as H(Y) − H(Y|X): what each tells about the other.",
+        praise="H(Y) − H(Y|X) gives the same number: mutual information is symmetric.",
         inputs=_tables,
     ),
     Choice(
@@ -139,11 +139,14 @@ EXERCISES = (
         "my_guess",
         "b",
         mistakes=(
-            Mistake("a", "two codes share a picture: can you tell which of the two it was?"),
-            Mistake("c", "the picture does tell which pair the code is from; is that nothing?"),
+            Mistake("a", "two codes share a picture: do you know which of the two codes made it?"),
+            Mistake(
+                "c",
+                "the picture tells which pair the code belongs to, and this is some information",
+            ),
         ),
         alternative="(B)",
-        praise="log 8 − log 2 = log 4: the picture leaves one choice of two open.",
+        praise="log 8 − log 2 = log 4: after the picture, two codes are still possible.",
     ),
     Fill(
         "3",
@@ -153,7 +156,8 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 information_loss,
-                "this is −E[log Q], the loss. The bound is E[log Q] + H(c): mind both",
+                "this is −E[log Q], the loss. The bound is E[log Q] + H(c): check the sign, and "
+                "add H(c)",
             ),
             Mistake(
                 lambda logits, index: -information_loss(logits, index),
@@ -161,13 +165,14 @@ EXERCISES = (
             ),
             Mistake(
                 lambda logits, index: math.log(logits.shape[1]) + information_loss(logits, index),
-                "the sign: F.cross_entropy is −E[log Q]. A better reader must raise the bound",
+                "your sign is wrong: F.cross_entropy is −E[log Q]. A better reader must raise "
+                "the bound",
             ),
             Mistake(
                 lambda logits, index: (
                     math.log(logits.shape[1]) + logits.gather(1, index[:, None]).mean()
                 ),
-                "logits are not yet log-probabilities: log_softmax first",
+                "logits are not log-probabilities: apply log_softmax first",
             ),
             Mistake(
                 lambda logits, index: (
@@ -199,7 +204,7 @@ EXERCISES = (
         alternative=lambda logits, index: (
             math.log(logits.shape[1]) + _own_log(logits, index).mean()
         ),
-        praise="A Q that knows nothing says 1/K everywhere and gets exactly 0.",
+        praise="A Q without knowledge gives 1/K for every code, and its bound is exactly 0.",
         inputs=_readings,
         gradients=True,
     ),
@@ -219,7 +224,7 @@ EXERCISES = (
             Mistake(32, "a dictionary"),
         ),
         alternative={"hidden": 8, "steps": 2000, "rate": 0.1},
-        praise="The bound now is the information, to a hundredth of a nat.",
+        praise="The bound now equals the information within 0.01 nats.",
         grade=_closes_the_gap,
         starts=({"hidden": 32}, {"hidden": 8, "steps": 1500, "rate": 0.03}),
     ),
@@ -231,17 +236,18 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 lambda mean, log_variance, code: -_gaussian(mean, log_variance, code).sum(1).mean(),
-                "the sign: this is E[log Q], which shall be large; a loss is minimised",
+                "your sign is wrong: this is E[log Q], and it must become large; an optimiser "
+                "minimises a loss",
             ),
             Mistake(
                 lambda mean, log_variance, code: _gaussian(mean, log_variance, code).mean(),
-                "the codes of one image add up; only the images are averaged",
+                "sum over the codes of one image, and average only over the images",
             ),
             Mistake(
                 lambda mean, log_variance, code: (
                     (_gaussian(mean, log_variance, code) - 0.5 * log_variance).sum(1).mean()
                 ),
-                "½ log σ² is missing: without it a Q could claim to be ever less sure, for free",
+                "½ log σ² is missing: without it, a larger σ always lowers the loss",
             ),
             Mistake(
                 lambda mean, log_variance, code: (
@@ -249,8 +255,8 @@ EXERCISES = (
                     .sum(1)
                     .mean()
                 ),
-                "½ log 2π is missing. It moves no weight, but without it this is no log-density, "
-                "and nothing made of it is a bound",
+                "½ log 2π is missing. It has no gradient, but without it this is no log-density, "
+                "and you cannot compute a bound from it",
             ),
             Mistake(
                 lambda mean, log_variance, code: _gaussian(mean, log_variance, code).sum(),
@@ -276,20 +282,20 @@ EXERCISES = (
         alternative=lambda mean, log_variance, code: (
             F.gaussian_nll_loss(mean, code, log_variance.exp(), full=True) * code.shape[1]
         ),
-        praise="With σ held fixed it is a squared error: reading a number, plainly.",
+        praise="With a constant σ, this loss is a squared error plus a constant.",
         inputs=_continuous_readings,
         gradients=True,
     ),
     Choice(
         "6",
-        "predict: a code that nobody asks for",
+        "predict: a code without a loss",
         "my_prediction",
         "c",
         mistakes=(
-            Mistake("a", "which term of the plain GAN's loss would notice if it did not?"),
-            Mistake("b", "D judges one picture at a time, and never sees the code"),
+            Mistake("a", "which term of the plain GAN's loss rewards this?"),
+            Mistake("b", "D classifies one picture at a time, and never sees the code"),
         ),
         alternative=" (C) ",
-        praise="V does not contain c; whatever becomes of the code is an accident.",
+        praise="No term of V rewards the use of c, so the code has almost no effect.",
     ),
 )

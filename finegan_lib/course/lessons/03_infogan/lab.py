@@ -1,8 +1,8 @@
 """The laboratory of the lesson on InfoGAN: tables, a line, and digits with a code.
 
-On the line the true posterior P(c|x) is known, so the mutual information and its lower bound can
-be computed to many digits. On the digits nothing is known, and InfoGAN is trained on the bound.
-All information is in nats.
+On the line, the true posterior P(c|x) is known, so we can compute the mutual information and its
+lower bound exactly. For the digits, the posterior is not known, and InfoGAN is trained on the
+bound. All information is in nats.
 """
 
 import copy
@@ -51,7 +51,8 @@ def count_table(a, b, rows: int, columns: int) -> Tensor:
 def example_tables() -> dict[str, Tensor]:
     """Four joint tables p(c, x) of 8 equally likely codes (rows), by name.
 
-    The code is readable; readable most of the time; shared by two codes a picture; not there.
+    The code is always readable; it is readable most of the time; two codes share a picture; the
+    picture contains no code.
     """
     sure = torch.eye(8) / 8
     return {
@@ -69,14 +70,14 @@ def example_tables() -> dict[str, Tensor]:
 class LineGenerator:
     """G(z, c) = mean_c + width_c · z on a line, z normal, c uniform: a mixture of Gaussians.
 
-    The only generator of the course whose posterior can be written down.
+    The course has a formula for the posterior of this generator only.
     """
 
     means: tuple[float, ...] = (-2.2, -0.9, 0.7, 2.2)
     widths: tuple[float, ...] = (0.5, 0.3, 1.1, 0.4)
 
-    def sample(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """n points (n, 1) and the codes (n,) that they were made of."""
+    def draw(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """n points (n, 1) and the codes (n,) that made them."""
         c = torch.randint(len(self.means), (n,), generator=rng)
         z = torch.randn(n, generator=rng)
         return (torch.tensor(self.means)[c] + torch.tensor(self.widths)[c] * z)[:, None], c
@@ -92,14 +93,14 @@ class LineGenerator:
         return densities / densities.sum(1, keepdim=True)
 
     def points(self, n: int = 4001) -> Tensor:
-        """(n,) float64 points, evenly spaced, over everything that G ever draws (8 widths)."""
+        """(n,) float64 points, evenly spaced, over the whole range of G's points (8 widths)."""
         reach = [(m - 8 * w, m + 8 * w) for m, w in zip(self.means, self.widths, strict=True)]
         low, high = min(a for a, _ in reach), max(b for _, b in reach)
         return torch.linspace(low, high, n, dtype=torch.float64)
 
 
 def exact_terms(line: LineGenerator, q: nn.Module) -> dict[str, float]:
-    """The three terms of the identity I = L_I + E[KL(P‖Q)], each integrated by itself.
+    """The three terms of the identity I = L_I + E[KL(P‖Q)], each integrated separately.
 
     Args:
         q: (N, 1) → (N, codes) logits of Q(c|x).
@@ -110,7 +111,7 @@ def exact_terms(line: LineGenerator, q: nn.Module) -> dict[str, float]:
     """
     x = line.points()
     p_x = line.densities(x).mean(1)
-    # At the far ends every density underflows; nothing is ever drawn there.
+    # At both ends, all densities underflow to 0; G draws no point there.
     x, p_x = x[p_x > 1e-30], p_x[p_x > 1e-30]
     p = line.posterior(x)
     with torch.no_grad():
@@ -180,7 +181,7 @@ class CodeLayout:
         return self.z_dim + self.n_categories + self.n_continuous
 
     def join(self, z: Tensor, index: Tensor, continuous: Tensor) -> Tensor:
-        """(N, z_dim), (N,) int64 and (N, n_continuous) as inputs (N, length)."""
+        """The three parts (N, z_dim), (N,) int64 and (N, n_continuous) as inputs (N, length)."""
         return torch.cat([z, torch.eye(self.n_categories)[index], continuous], 1)
 
     def split(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -243,12 +244,12 @@ def train_infogan(
     rate: float = 1e-3,
     noise: float = 0.2,
 ) -> tuple[nn.Module, Information]:
-    """The digits GAN of the lesson on GANs, with a code that must stay readable.
+    """Train the GAN of digits from the lesson on GANs, with a code that must be readable.
 
     Args:
-        images: (N, pixels) in [-1, 1].
-        weight: λ; 0 leaves the term out: a plain GAN with a longer input, and an untrained Q.
-        steps, seed, width, rate, noise: as in `shared_lab.train_gan`, for both players.
+        images: (N, pixels) in [-1, 1]. weight: λ; 0 leaves the term out; the result is a plain GAN
+        with a longer input, and Q stays untrained. steps, seed, width, rate, noise: as in
+        `shared_lab.train_gan`, for both players.
 
     Returns:
         (generator, information): inputs (N, length) → images (N, pixels), and Q.
@@ -283,10 +284,10 @@ def train_infogan(
 def measured_bound(
     generator: nn.Module, layout: CodeLayout, *, steps: int = 500, seed: int = 1, width: int = 256
 ) -> float:
-    """L_I of the categorical code, by a fresh Q that is trained on a finished generator.
+    """L_I of the categorical code, by a new Q that is trained on a finished generator.
 
-    The generator has never met this Q, so the two can have agreed on nothing. Measured on 4,000
-    images that the Q has not seen.
+    The generator was not trained with this Q, so the result does not depend on their common
+    training. Measured on 4,000 images that the Q has not seen.
     """
     rng = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -316,7 +317,8 @@ def _painted(generator, layout, n, rng):
 
 @torch.no_grad()
 def code_grid(generator: nn.Module, layout: CodeLayout, columns: int, seed: int = 3) -> Tensor:
-    """(categories, columns, pixels): rows share a category, columns all the rest of the input."""
+    """(categories, columns, pixels): a row shares a category, a column shares the rest of the
+    input."""
     rng = torch.Generator().manual_seed(seed)
     z, _, continuous = layout.split(layout.sample(columns, rng))
     k = layout.n_categories
@@ -329,10 +331,11 @@ def code_grid(generator: nn.Module, layout: CodeLayout, columns: int, seed: int 
 def code_sweep(
     generator: nn.Module, layout: CodeLayout, which: int, values: Tensor, *, n: int = 1, seed=3
 ) -> Tensor:
-    """One continuous code swept, all else held: (categories, n, values, pixels).
+    """Images for several values of one continuous code, all other inputs equal: (categories, n,
+    values, pixels).
 
     Args:
-        which: the continuous code to sweep; the others are 0.
+        which: the continuous code that changes; the other continuous codes are 0.
         values: (V,) its values.
         n: noises z for each category, the same for all categories.
     """

@@ -15,17 +15,17 @@
 # %% [markdown]
 # # {{number}} · InfoGAN: a code that means something
 #
-# Lesson {{gan}} ended with a painter of digits whom nobody could ask for a seven. The *which* was
-# in the noise somewhere, smeared over sixteen numbers. InfoGAN (Chen et al., 2016) adds one
-# sentence to the contract: *here is a second input, the code c; paint so that it can be read off
-# your picture.* What a code that must be readable ends up meaning is the surprise of this lesson.
-# Two of FineGAN's codes, the parent's and the child's, live on this sentence.
+# Lesson {{gan}} ended with a generator of digits, and we could not ask it for a seven. Sixteen
+# numbers of noise decided the digit together. InfoGAN (Chen et al., 2016) adds a second input, the
+# code $c$, and one rule: *another network must be able to read the code from the picture.* This
+# lesson shows which meaning such a code gets, and the result may surprise you. FineGAN uses this
+# rule for two of its codes: the parent's and the child's.
 #
 # **You need** lessons {{start_here}} and {{gan}}, logarithms, and Bayes' rule.
 #
-# **Afterwards you can** compute mutual information, derive the bound that InfoGAN climbs and say
-# how far below the truth it is, turn a GAN into an InfoGAN with one more term, and name what the
-# term does *not* ask for.
+# **Afterwards you can** compute mutual information, and derive the lower bound that InfoGAN
+# maximises. You can say how far this bound lies below the true value, and turn a GAN into an
+# InfoGAN with one more term. You know what this term does *not* require.
 #
 # {{runtime}}.
 
@@ -50,30 +50,31 @@ style.use_style()
 # %% [markdown]
 # ## How much does a picture say about the code?
 #
-# Someone has drawn a code $c$ out of eight equally likely ones. How much you do not know about it
-# is its **entropy**, $H(c) = -\sum_c P(c) \log P(c) = \log 8$. Once you have seen the picture $x$,
-# less is unknown: $H(c|x)$, averaged over the pictures. The difference is what the picture tells.
-# This is **mutual information**, for any two quantities:
+# Someone draws a code $c$ from eight equally likely codes. You do not see the code. Its **entropy**
+# measures how uncertain it is for you: $H(c) = -\sum_c P(c) \log P(c) = \log 8$. Then you see the
+# picture $x$, and the code is less uncertain: its entropy is $H(c|x)$, averaged over the pictures.
+# The difference is the **mutual information**. It is defined for any two quantities:
 #
 # $$I(X; Y) = H(X) - H(X|Y) = H(Y) - H(Y|X),
 # \qquad H(X|Y) = -\sum_y p(y) \sum_x p(x|y) \log p(x|y).$$
 #
-# It is the $I$ of lesson {{start_here}}, where it stood as $\sum p(x,y) \log
-# \frac{p(x,y)}{p(x)\,p(y)}$. Write $p(x,y) = p(x|y)\,p(y)$ there and split the logarithm, and you
-# have the first form; the sum does not care which of the two is called $X$, so the second form
-# follows. With natural logarithms the unit is the **nat**: 1 nat = 1.44 bits.
+# Lesson {{start_here}} wrote the same $I$ as $\sum p(x,y) \log \frac{p(x,y)}{p(x)\,p(y)}$. Put
+# $p(x,y) = p(x|y)\,p(y)$ into this sum and split the logarithm: you get the first form. Exchange
+# $X$ and $Y$: you get the second form. With natural logarithms, the unit is the **nat**: 1 nat =
+# 1.44 bits.
 #
 # ### Exercise {{number}}.1 (fill in): mutual information of a table
 #
-# `joint[x, y]` is $p(x, y)$. The library's version is `lab.mutual_information`. Where the table
-# is 0, nothing must break: `torch.special.entr(p)` is $-p \log p$, and 0 at 0.
+# `joint[x, y]` is $p(x, y)$. The library's version is `lab.mutual_information`. The table may
+# contain zeros. `torch.special.entr(p)` is $-p \log p$, and it is 0 at 0.
 
 
 # %% exercise="1"
 def my_information(joint: torch.Tensor) -> torch.Tensor:
     """I(X; Y) in nats of a table p(x, y), rows x, columns y; some columns may be all 0."""
     ### HINT H(X) is the sum of entr(p_x), and p_x = joint.sum(1).
-    ### HINT H(X|Y) needs no division: it is H(X, Y) − H(Y), entropies of the table and of p_y.
+    ### HINT You can compute H(X|Y) without division: it is H(X, Y) − H(Y), the entropy of the table
+    ###      less that of p_y.
     ### HINT All together: H(X) + H(Y) − H(X, Y), each a sum of torch.special.entr(...).
     ### BEGIN SOLUTION
     h_x, h_y, h_xy = (torch.special.entr(p).sum() for p in (joint.sum(1), joint.sum(0), joint))
@@ -87,16 +88,16 @@ course.check("{{number}}.1", my_information)
 # %% [markdown]
 # ### Exercise {{number}}.2 (predict): two codes, one picture
 #
-# A generator without noise has eight codes but paints only four pictures, each for two codes. How
-# much does the picture tell about the code?
+# A generator without noise has eight codes but paints only four pictures. Each picture belongs to
+# two codes. How much does the picture tell about the code?
 #
-# * **(a)** $\log 8$: there is no noise, so nothing gets lost
+# * **(a)** $\log 8$: there is no noise, so no information is lost
 # * **(b)** $\log 4$
 # * **(c)** $0$: the code cannot be told from the picture
 
 # %% exercise="2"
-### HINT What is H(c), and what is left open once you have seen the picture?
-### HINT H(c) = log 8; one of two codes is left open, so H(c|x) = log 2.
+### HINT What is H(c)? And how many codes are possible after you have seen the picture?
+### HINT H(c) = log 8. Two codes are possible after you have seen the picture, so H(c|x) = log 2.
 ### BEGIN SOLUTION
 my_guess = "b"
 ### END SOLUTION
@@ -105,7 +106,8 @@ my_guess = "b"
 course.check("{{number}}.2", my_guess)
 
 # %% [markdown]
-# Four tables, and under each how $H(c)$ splits. Blue is what the picture tells.
+# The figure shows four tables. The bar under a table shows the two parts of $H(c)$. Blue is the
+# information in the picture.
 
 # %%
 tables = lab.example_tables()
@@ -131,35 +133,35 @@ for name, joint in tables.items():
     print(f"{name:32} H(X)−H(X|Y) = {by_x:.3f}   H(Y)−H(Y|X) = {by_y:.3f}")
 
 # %% [markdown]
-# ## Why it is hard, and the way round
+# ## Why it is hard, and how it works all the same
 #
-# InfoGAN wants the last table to become the first: a GAN with a code, and the information between
-# the code and the picture **maximised**,
+# A GAN with a code can begin at the last table, and InfoGAN's training leads it to the first. It
+# **maximises** the information between the code and the picture:
 #
 # $$\min_G \max_D V_I(D, G) = V(D, G) - \lambda\, I(c; G(z, c)).$$
 #
 # To compute $I$ we need $H(c|x)$, and for it the **posterior** $P(c|x)$: *given this picture, which
 # code was it?* By Bayes' rule $P(c|x) \propto P(c)\, p(x|c)$. But a GAN is an *implicit* model: it
-# can draw from $p(x|c)$ all day and cannot say how large it is anywhere. (The slides have
-# "the posterior of $P(c|x)$"; $P(c|x)$ itself is the posterior.)
+# can draw samples from $p(x|c)$, but it cannot compute $p(x|c)$. (The slides say "the posterior of
+# $P(c|x)$"; $P(c|x)$ itself is the posterior.)
 #
-# So let a second network **guess**: $Q(c|x)$, any distribution over codes for each picture. The
-# slides need four lines for what follows; we go through them in four cells, and try each on the
-# second table above (*a slip now and then*), where all terms can be computed.
+# For this reason, a second network **estimates** it: $Q(c|x)$, a distribution over the codes for
+# each picture. The slides derive the bound in four lines. We explain them in three cells. In each
+# cell we compute all terms for the second table above (*a slip now and then*).
 #
-# "$x \sim G(z, c)$" is short for: draw $c \sim P(c)$, draw $z$, paint $x = G(z, c)$. (The slides
-# leave the first two unsaid, and in FineGAN's losses the tilde, too: $\mathbb{E}_{z,b}$ there means
-# $z \sim$ noise, $b \sim P(b)$.) And $c'$ is a *second* code, drawn by the posterior as one that
-# might have led to the same picture.
+# "$x \sim G(z, c)$" means three steps: draw $c \sim P(c)$, draw $z$, paint $x = G(z, c)$. (The
+# slides do not write the first two steps. In FineGAN's losses they omit the tilde, too:
+# $\mathbb{E}_{z,b}$ there means $z \sim$ noise, $b \sim P(b)$.) $c'$ is a *second* code. It is
+# drawn from the posterior: a code that could also have made the same picture.
 
 # %% [markdown]
 # ### Lines 1 and 2: write the information as a mean of logarithms
 #
-# The definition of mutual information, first form:
+# Line 1 is the definition of mutual information in its first form:
 #
 # $$I(c; G(z,c)) = H(c) - H(c\,|\,G(z,c)).$$
 #
-# The definition of conditional entropy, with its minus sign taken in:
+# Line 2 uses the definition of conditional entropy (its minus sign and ours give plus):
 #
 # $$I(c; G(z,c)) = H(c) + \mathbb{E}_{x \sim G(z,c)}\,\mathbb{E}_{c' \sim P(c|x)}[\log P(c'|x)].$$
 
@@ -172,10 +174,10 @@ mean_log = (p_x * (posterior * posterior.log()).sum(0)).sum()
 print(f"H(c) − H(c|x): {lab.mutual_information(joint):.4f}   line 2: {h_c + mean_log:.4f}")
 
 # %% [markdown]
-# ### Line 3: put Q in the place of P
+# ### Lines 3 and 4: replace P by Q, and compute what is lost
 #
-# Nothing but $\log P = \log \frac{P}{Q} + \log Q$. The mean of the first under $P$ **is**
-# $D_\mathrm{KL}(P \| Q)$, by its definition:
+# Line 3 uses only $\log P = \log \frac{P}{Q} + \log Q$. The mean of $\log \frac{P}{Q}$ under $P$
+# **is** $D_\mathrm{KL}(P \| Q)$, by definition:
 #
 # $$I(c; G(z,c)) = H(c) + \mathbb{E}_{x \sim G(z,c)}\bigl[
 # \underbrace{D_\mathrm{KL}(P(\cdot|x) \,\|\, Q(\cdot|x))}_{\ge 0}
@@ -184,14 +186,14 @@ print(f"H(c) − H(c|x): {lab.mutual_information(joint):.4f}   line 2: {h_c + me
 # %% [markdown]
 # ### Line 4: leave out what is not negative, and see what is lost
 #
-# $D_\mathrm{KL} \ge 0$, since by Jensen's inequality
-# $-\mathbb{E}_P[\log \tfrac{Q}{P}] \ge -\log \mathbb{E}_P[\tfrac{Q}{P}] \ge -\log 1$. (The mean of
-# $\tfrac{Q}{P}$ is the sum of $Q$ over all codes with $P > 0$: at most 1.) Leave it out:
+# Jensen's inequality shows that $D_\mathrm{KL} \ge 0$: $-\mathbb{E}_P[\log \tfrac{Q}{P}] \ge -\log
+# \mathbb{E}_P[\tfrac{Q}{P}] \ge -\log 1$. (The mean of $\tfrac{Q}{P}$ is the sum of $Q$ over all
+# codes with $P > 0$: at most 1.) Line 4 leaves $D_\mathrm{KL}$ out:
 #
 # $$I(c; G(z,c)) \ge H(c) + \mathbb{E}_{x \sim G(z,c)}\,\mathbb{E}_{c' \sim P(c|x)}[\log Q(c'|x)]
 # \;=:\; L_I(G, Q).$$
 #
-# $L_I$ never overstates, and line 3 says by **how much** it falls short, for any $Q$ at all:
+# $L_I$ is never larger than $I$. Line 3 gives the **size of the gap** for every $Q$:
 #
 # $$I(c; G(z,c)) = L_I(G, Q)
 # + \mathbb{E}_x\bigl[D_\mathrm{KL}(P(\cdot|x) \,\|\, Q(\cdot|x))\bigr].$$
@@ -205,31 +207,31 @@ for name, q in guesses.items():
     print(f"{name:16} L_I = {bound:.3f}   E KL = {gap:.3f}   sum = {bound + gap:.3f}")
 
 # %% [markdown]
-# ### The snag: c′ is drawn from the posterior that we lack
+# ### One problem is left: c′ is drawn from the posterior, and we do not know it
 #
-# It need not be. The pair $(c, x)$ has the density $P(c)\,p(x|c) = p(x)\,P(c|x)$. So to draw a code
-# and then its picture is the same as to draw a picture and then one of its possible codes: **the
-# $c$ that we put in is itself a fair draw from $P(c|x)$**. For any function $f$, so for $\log Q$
-# (this is lemma 5.1 of the InfoGAN paper):
+# We do not need $c'$. The pair $(c, x)$ has the density $P(c)\,p(x|c) = p(x)\,P(c|x)$. We can draw
+# a code and then its picture, or a picture and then one of its possible codes: both ways give the
+# same pairs. Therefore **our input $c$ is already a sample from $P(c|x)$**. The InfoGAN paper's
+# lemma 5.1 says this for any function $f$, for example $\log Q$:
 #
 # $$\mathbb{E}_{c,\,x}[f(c, x)] = \mathbb{E}_{c,\,x}\,\mathbb{E}_{c' \sim P(c|x)}[f(c', x)]
 # \quad\Longrightarrow\quad
 # L_I(G, Q) = \mathbb{E}_{c \sim P(c),\; x \sim G(z,c)}[\log Q(c|x)] + H(c).$$
 #
-# All of it can be computed now: draw a code, paint, ask $Q$, take the logarithm.
+# Now we can compute everything: draw a code, paint the picture, compute $Q$, take the logarithm.
 #
 # ### Exercise {{number}}.3 (fill in): the lower bound
 #
-# For a code uniform over $K$ values, $H(c) = \log K$. $Q$ is a network with $K$ logits, whose
-# softmax is $Q(c|x)$. The library's versions are `losses.information_loss`
-# ($-\mathbb{E}[\log Q(c|x)]$) and `losses.categorical_information_bound` ($L_I$).
+# For a code with $K$ equally likely values, $H(c) = \log K$. $Q$ is a network with $K$ logits.
+# Their softmax is $Q(c|x)$. The library's versions are `losses.information_loss` ($-\mathbb{E}[\log
+# Q(c|x)]$) and `losses.categorical_information_bound` ($L_I$).
 
 
 # %% exercise="3"
 def my_bound(logits: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """L_I in nats: logits (N, K) of Q(·|x) for N pictures, index (N,) the codes they came from."""
     ### HINT F.cross_entropy(logits, index) is the mean of −log Q(c|x).
-    ### HINT K is logits.shape[1]; a scalar comes out: log K minus the cross-entropy.
+    ### HINT K is logits.shape[1]. The result is a scalar: log K minus the cross-entropy.
     ### BEGIN SOLUTION
     return math.log(logits.shape[1]) - F.cross_entropy(logits, index)
     ### END SOLUTION
@@ -241,10 +243,10 @@ course.check("{{number}}.3", my_bound)
 # %% [markdown]
 # ## Measure the gap
 #
-# Is the identity true, and how large is the gap? Let us take a generator simple enough to know its
-# posterior: $G(z, c) = \mu_c + \sigma_c z$ on a line, four codes, four Gaussians
-# (`lab.LineGenerator`). Bayes' rule gives $P(c|x)$ exactly. $Q$ is a network with one hidden
-# layer that learns from pairs $(c, x)$ alone, by `losses.information_loss`.
+# Is the identity true, and how large is the gap? We test it with a very simple generator: $G(z,
+# c) = \mu_c + \sigma_c z$ on a line, with four codes and four Gaussians (`lab.LineGenerator`). For
+# it, Bayes' rule gives $P(c|x)$ exactly. $Q$ is a network with one hidden layer. It learns only
+# from pairs $(c, x)$, with `losses.information_loss`.
 
 # %%
 line = lab.LineGenerator()
@@ -268,9 +270,10 @@ figure.suptitle("A posterior that can be written down, and a network that guesse
 plt.show()
 
 # %% [markdown]
-# Code 2 is painted widely, across the others: no reader, however good, will be sure of it. So $I$
-# stays below $\log 4$. Now the three terms of the identity, each integrated over the line **by
-# itself** (`lab.exact_terms`). While $Q$ learns, $G$ stands still, and so does $I$:
+# The points of code 2 lie wide apart, among the points of the other codes. Even the best $Q$ cannot
+# be sure about them. For this reason, $I$ is less than $\log 4$. The next figure shows the three
+# terms of the identity. `lab.exact_terms` integrates each over the line **separately**. While $Q$
+# learns, $G$ does not change, and $I$ does not change either:
 
 # %%
 terms = {step: lab.exact_terms(line, q) for step, q in learnt.items()}
@@ -292,8 +295,9 @@ axis.legend(loc="center right")
 plt.show()
 
 # %% [markdown]
-# And with the library's function on mere samples, as a GAN must do it: once with the codes that
-# the points were made of, once with codes $c'$ drawn anew from the true posterior (the snag above).
+# A GAN has only samples. The next cell computes the bound from samples, with the library's
+# function. It does so twice: with the codes that made the points, and with new codes $c'$ from the
+# true posterior. By lemma 5.1, both must agree.
 
 # %% tags=["nbval-check-output"]
 print("I − L_I = E KL(P‖Q) at every step:", np.allclose(information - bound, gap, atol=1e-9))
@@ -310,21 +314,21 @@ print("lemma 5.1, sampled c as good as c':", abs(sampled - redrawn) < 0.01)
 print("samples agree with the integral:", abs(sampled - terms[50]["bound"]) < 0.01)
 
 # %% [markdown]
-# $L_I$ can be raised in two ways. **$Q$ raises it by reading better**: the gap closes, $I$ stays.
-# **$G$ raises it by painting more readably**: $I$ itself grows. InfoGAN does both at once, and does
-# not mind a gap as long as climbing $L_I$ drags $I$ along.
+# $L_I$ grows in two ways. **$Q$ reads the code better**: the gap becomes smaller, and $I$ stays.
+# **$G$ paints pictures with a more readable code**: $I$ itself grows. InfoGAN does both at once. A
+# gap is no problem as long as $I$ grows together with $L_I$.
 #
 # ### Exercise {{number}}.4 (explore): a Q that closes the gap
 #
-# The $Q$ above has 32 hidden units. Find settings with a gap below 0.01 nats on this line and **at
-# most 8** of them. The keys are `hidden` (units, 0 to 8; 0 is a linear reader), `steps` (1 to 2000)
-# and `rate` (learning rate; 0.03 above). Try `{"hidden": 0}` first: can patience make up for what a
-# $Q$ cannot express?
+# The $Q$ above has 32 hidden units. Use **at most 8** units, and find settings with a gap below
+# 0.01 nats on this line. The keys are `hidden` (units, 0 to 8; 0 is a linear reader), `steps` (1 to
+# 2000) and `rate` (learning rate; 0.03 above). Try `{"hidden": 0}` first: does a longer training
+# help this $Q$?
 
 # %% exercise="4"
 ### HINT For two Gaussians of different width, log P(1|x) − log P(0|x) is a parabola in x.
-### HINT A straight line never fits a parabola, however long it is trained. Give Q a hidden layer.
-### HINT Eight units can bend often enough. Then it is a matter of the rate: try 0.01, 0.03, 0.1.
+### HINT A straight line cannot fit a parabola, even after a long training. Give Q a hidden layer.
+### HINT Eight units are enough for the curve. Then find the right rate: try 0.01, 0.03, 0.1.
 ### BEGIN SOLUTION
 my_q = {"hidden": 8, "steps": 1500, "rate": 0.1}
 ### END SOLUTION
@@ -332,23 +336,24 @@ my_q = {"hidden": 8, "steps": 1500, "rate": 0.1}
 # %% tags=["nbval-check-output"]
 course.check("{{number}}.4", my_q)
 
-# %% tags=["solution"] [markdown]
-# *Discussion.* The linear reader stays about 0.07 nats short however long it learns: its family
-# does not contain the posterior, and $\mathbb{E}\,D_\mathrm{KL}$ is the distance to the best that
-# it does contain. Eight units are enough, if they learn fast enough: with the rate of 0.03 they are
-# 0.017 nats short after 1,500 steps, with 0.1 only 0.003.
+# %% [markdown] tags=["solution"]
+# *Discussion.* The gap of the linear reader stays at about 0.07 nats, even after a long training.
+# No linear reader equals the posterior, and the gap is $\mathbb{E}\,D_\mathrm{KL}$ from the
+# posterior to the best linear one. Eight units are enough if they learn fast enough: after 1,500
+# steps, the gap is 0.017 nats with the rate 0.03, and 0.003 nats with the rate 0.1.
 
 # %% [markdown]
 # ## The game, with one more term
 #
 # $$\min_{G,\,Q} \max_D V_\text{InfoGAN}(D, G, Q) = V(D, G) - \lambda\, L_I(G, Q)$$
 #
-# **Mind the sign.** $L_I$ shall be *large*, and $G$ and $Q$ *minimise*, so it is subtracted.
-# $H(c)$ is a constant and moves nobody; what is left of $-\lambda L_I$ is $+\lambda$ times the
-# cross-entropy of the code. $D$'s loss has not changed at all. For lesson {{gan}}'s loop
-# (`shared_lab.train_gan`) this is one addition in $G$'s step, `extra`; $Q$'s weights join $G$'s
-# optimiser. Here is that step, and under it the term. (`code` in the first, `inputs` in the second,
-# is all that $G$ is given, noise and codes in one vector; `layout.split` takes it apart.)
+# **Check the sign.** $L_I$ must become *large*, but $G$ and $Q$ *minimise*. For this reason we
+# subtract it. $H(c)$ is a constant and has no gradient. The rest of $-\lambda L_I$ is $+\lambda$
+# times the cross-entropy of the code. $D$'s loss does not change. In the loop of lesson {{gan}}
+# (`shared_lab.train_gan`), this is one more term in $G$'s step, `extra`. $G$'s optimiser also
+# updates $Q$'s weights. The next cell prints this step, and below it the term. (`code` in the first
+# and `inputs` in the second are the whole input of $G$: noise and codes in one vector.
+# `layout.split` divides it into its parts.)
 
 # %%
 lines = inspect.getsource(shared_lab.train_gan).splitlines()
@@ -358,17 +363,17 @@ term = inspect.getsource(lab.Information.forward).split('"""')[2]
 print("# extra(seen, code):" + textwrap.indent(textwrap.dedent(term).rstrip(), "    "))
 
 # %% [markdown]
-# Our code has a part with ten values, one-hot, and two **continuous** numbers, uniform on
-# $[-1, 1]$. For those $Q(c|x)$ is a density: the network gives the mean $\mu$ and $\log \sigma^2$
-# of a Gaussian, and
+# Our code has a part with ten values, one-hot, and two **continuous** numbers, uniform on $[-1,
+# 1]$. For the continuous codes, $Q(c|x)$ is a density: the network gives the mean $\mu$ and $\log
+# \sigma^2$ of a Gaussian, and
 #
 # $$-\log Q(c|x) = \tfrac12 \Bigl[\frac{(c - \mu)^2}{\sigma^2} + \log \sigma^2 + \log 2\pi\Bigr].$$
 #
-# The derivation holds word for word, with $H(c) = \log 2$ for each of them
-# (`losses.gaussian_information_bound`). Two warnings. $\sigma$ must not shrink without limit, or
-# the loss falls without limit (the library keeps $\log \sigma^2$ within ±3). And log-densities are
-# on another scale than log-probabilities: InfoGAN's paper advises a smaller $\lambda$ for
-# continuous codes, and we count this term a tenth.
+# The derivation is the same, with $H(c) = \log 2$ for each continuous code
+# (`losses.gaussian_information_bound`). Note two things. First, $\sigma$ must not go to 0, because
+# the loss would then fall without limit (the library keeps $\log \sigma^2$ within ±3). Second,
+# log-densities have another scale than log-probabilities: InfoGAN's paper recommends a smaller
+# $\lambda$ for continuous codes. We multiply this term by 0.1.
 #
 # ### Exercise {{number}}.5 (fill in): the loss of a continuous code
 #
@@ -393,20 +398,21 @@ course.check("{{number}}.5", my_gaussian_loss)
 # %% [markdown]
 # ## Digits, with the term and without
 #
-# The same networks, data, number of steps and seed, twice: $\lambda = 1$ and $\lambda = 0$.
+# We train twice, with the same networks, data, number of steps and seed: with $\lambda = 1$ and
+# with $\lambda = 0$.
 #
-# ### Exercise {{number}}.6 (predict): a code that nobody asks for
+# ### Exercise {{number}}.6 (predict): a code without a loss
 #
-# With $\lambda = 0$ the generator is still given $c$, beside sixteen numbers of noise. There are
-# ten digits, and ten codes. What will the code do?
+# With $\lambda = 0$, the generator still gets $c$, together with sixteen numbers of noise. There
+# are ten digits and ten codes. What will the code do?
 #
-# * **(a)** pick the digit: that is the natural use for a switch with ten positions
-# * **(b)** pick some other property, the same for all $z$
-# * **(c)** next to nothing
+# * **(a)** decide the digit, because both have ten values
+# * **(b)** decide some other property, the same for all $z$
+# * **(c)** almost nothing
 
 # %% exercise="6"
 ### HINT Which term of V depends on c?
-### HINT Noise makes pictures various already. Nothing is gained by listening to c as well.
+### HINT The noise already makes different pictures. Does V improve if G also uses c?
 ### BEGIN SOLUTION
 my_prediction = "c"
 ### END SOLUTION
@@ -434,17 +440,18 @@ print("λ = 1: the code can be read:", readable[1] > 0.9 * math.log(10))
 print("λ = 0: it cannot:", readable[0] < 0.2 * math.log(10))
 
 # %% [markdown]
-# On the left all ten codes give nearly the same picture: the column decides. On the right the row
-# does, and the noise is left with the rest. Both numbers are lower bounds of the information, as
-# any $Q$ gives one. They come from a *fresh* $Q$, trained on the finished generator
-# (`lab.measured_bound`): at $\lambda = 0$ the old one was never trained, so its bound would say
-# nothing, and both painters shall be measured alike.
+# On the left, all ten codes give nearly the same picture: the noise (the column) decides. On the
+# right, the code (the row) decides, and the noise varies the rest. Both numbers are lower bounds of
+# the information, because every $Q$ gives a lower bound. They come from a *new* $Q$, trained on the
+# finished generator (`lab.measured_bound`). The reason: at $\lambda = 0$, the old $Q$ was never
+# trained, and its bound would say nothing. In this way we measure both generators with the same
+# method.
 #
 # ## Did it find the digits?
 #
-# Nobody asked for digits. Ask $Q$, which has met no real image so far, for the code of each of the
-# 1,797 **real** ones: a sorting without a single label. Here is the table of the first section
-# again, with the true digit in place of the picture.
+# No loss mentions digits. $Q$ has seen no real image until now. It now reads the code of each of
+# the 1,797 **real** images, and this sorts them without a single label. The figure shows the table
+# of the first section again, with the true digit in place of the picture.
 
 # %%
 found = painters[1][1].categories(images)
@@ -470,16 +477,16 @@ print("the code says much about the digit:", scores["Q's code"] > 0.4)
 print("shuffled, it says nothing:", scores["codes shuffled"] < 0.05)
 
 # %% [markdown]
-# Read this figure soberly. The code has found most of the digits: what makes a picture readable
-# happens to be, to a good part, what we call the digit. But some rows spread over several digits,
-# and some digits over several rows: *two codes, one picture*. And k-means on plain pixels, a method
-# of 1957, sorts these small centred images about as well. What InfoGAN has and k-means has not is
-# the other direction: it can **paint** each group.
+# Read this figure with care. The code has found most of the digits: the digit is a property that
+# makes pictures easy to read. But some rows spread over several digits, and some digits spread over
+# several rows: *two codes, one picture*. And k-means on pixels, a method of 1957, sorts these small
+# centred images about as well. InfoGAN has one ability that k-means does not have: it can **paint**
+# each group.
 #
-# ## Turning the knob
+# ## Change a continuous code
 #
-# One continuous code moves from $-1$ to $1$ while all else stands still. Before you look: nobody
-# said what these numbers should mean either. What varies in handwriting?
+# One continuous code goes from $-1$ to $1$, and all other inputs stay the same. Before you look: no
+# loss says what these numbers should mean. Which properties of handwriting vary?
 
 # %%
 values = torch.linspace(-1, 1, 9)
@@ -514,18 +521,19 @@ unread = losses.gaussian_information_bound(*blind, code).item()
 print(f"a reader that knows nothing proves less than nothing: {unread:.1f} nats")
 
 # %% [markdown]
-# Both knobs change the picture step by step, and $Q$ reads both back. The titles give two averages
+# Both codes change the picture step by step, and $Q$ can read both. The titles give two averages
 # over all categories and 50 noises: how far the digits lean (columns to the right per row upwards;
-# a slash is positive) and their ink. A knob that moves neither number much is no worse a code: it
-# holds something that we have no name for. In a row whose category covers several digits it may
-# even lead from one digit to another. With another seed you get other knobs. The term asks for
-# *readable*, never for *nameable*.
+# a slash is positive) and their ink. Some code may change neither number much. It is still a good
+# code: it controls a property that has no name. A category may contain several digits, and then a
+# continuous code may even change one digit into another. With another seed, the codes get other
+# meanings. The loss requires that a code is *readable*. It does not require that the code has a
+# name.
 #
 # ## The library's InfoGAN
 #
-# Two things differ in `systems.InfoGANSystem`, which trains on pictures of birds. Its networks are
-# convolutional. And $D$ and $Q$ share a **trunk**: who can tell real from fake has looked at the
-# picture already, so reading the code costs only a second small head.
+# `systems.InfoGANSystem` trains on pictures of birds, and it differs in two things. Its networks
+# are convolutional. And $D$ and $Q$ share a **trunk**: the features that tell real from fake also
+# help to read the code, so $Q$ needs only a second small head.
 #
 # ```
 #   z ──┐                                   ┌── real/fake head ── D(x)     loss V
@@ -533,10 +541,11 @@ print(f"a reader that knows nothing proves less than nothing: {unread:.1f} nats"
 #   c ──┘                                   └── Q head ────────── Q(c|x)   loss −λ·L_I
 # ```
 #
-# The trunk learns from real/fake alone. The information term moves $G$ and the Q head, and passes
-# through the trunk without changing it. (So FineGAN does it with the child code. In InfoGAN's own
-# code both terms move the trunk, and $Q$ learns in $D$'s step.) One training step with
-# $\lambda = 0$ and one with $\lambda = 1$, from the same seed, show it:
+# The trunk learns only from real/fake. The information term changes $G$ and the Q head. Its
+# gradient goes through the trunk but does not change the trunk. (FineGAN does the same with the
+# child code. In InfoGAN's own code, both terms change the trunk, and $Q$ learns in $D$'s step.) We
+# show this with one training step with $\lambda = 0$ and one with $\lambda = 1$, from the same
+# seed:
 
 # %% tags=["nbval-check-output"]
 from finegan_lib.data import ToyBirds
@@ -559,16 +568,16 @@ for part, prefix in parts.items():
     print(f"{part:15} moved by the information term: {not same}")
 
 # %% [markdown]
-# `python -m finegan_lib train --preset infogan --run runs/infogan` trains it. In FineGAN the
-# second head is there again: it reads the child code from the masked foreground, with the same
-# `losses.information_loss`. A network of its own, $D_p$, reads the parent code. Nobody reads the
-# background code $b$; what it comes to control all the same, lesson {{codes}} will measure.
+# `python -m finegan_lib train --preset infogan --run runs/infogan` trains it. FineGAN also has this
+# second head: it reads the child code from the masked foreground, with the same
+# `losses.information_loss`. A separate network, $D_p$, reads the parent code. No network reads the
+# background code $b$. Lesson {{codes}} measures what $b$ controls.
 #
-# ## What InfoGAN cannot know
+# ## What the information term does not require
 #
-# Our digits stood on black. Birds do not. So let us paint the very same digits on walls of ten
-# colours, drawn independently of the digit, and train the very same InfoGAN again with ten codes:
-# once with the colours at full strength, once faint. What will the code be now?
+# Our digits had a black background. Birds have many backgrounds. We paint the same digits on walls
+# of ten colours. The colour is independent of the digit. Then we train the same InfoGAN again with
+# ten codes: once with strong colours, once with weak ones. What will the code mean now?
 
 # %%
 strengths = {"bright walls": 1.0, "faint walls": 0.25}
@@ -595,33 +604,35 @@ for name, scores in finds.items():
 print("both times the code can be read:", min(bounds) > 0.9 * math.log(10))
 
 # %% [markdown]
-# The first row shows real pictures, the next ten the codes; the scores are $Q$'s, on real ones. On
-# bright walls a row shares its **wall**, and the digit is left to the noise. Nothing went wrong: a
-# colour on half the picture is quicker to read than a stroke, the bound is nearly $\log 10$ both
-# times, and the loss is content. Make the walls fainter and the same code turns to the digits.
-# $L_I$ asks *can it be read?*, and never *what is it about?*
+# The first row shows real pictures, and each of the next ten rows shows one code. The scores come
+# from $Q$ on real pictures. With bright walls, a row shares its **wall**, and the noise decides the
+# digit. This is no error of the training: a colour on half the picture is easier to read than a
+# stroke. Both bounds are nearly $\log 10$. With weaker colours, the same code finds the digits.
+# $L_I$ measures *whether* the code can be read. It does not measure *what* the code is about.
 #
-# This is Figure 6 of the slides in eight pixels. There each group of InfoGAN's birds shares one
-# code: the birds are alike, *and so are their backgrounds*. "This strongly suggests InfoGAN takes
-# background into consideration when categorizing the images." (The caption goes on: "In contrast,
-# FineGAN's generated images (Fig. 4) for same c show reasonable variety in background." Lesson
-# {{gallery}} draws both.) It is lesson {{start_here}}'s k-means once more, in a network that
-# paints. A larger $\lambda$ only asks louder for the same thing.
+# Figure 6 of the slides shows the same effect. There, each group of InfoGAN's birds shares one
+# code: the birds are similar, *and their backgrounds are similar, too*. "This strongly suggests
+# InfoGAN takes background into consideration when categorizing the images." (The caption goes on:
+# "In contrast, FineGAN's generated images (Fig. 4) for same c show reasonable variety in
+# background." Lesson {{gallery}} draws both.) k-means in lesson {{start_here}} had the same
+# problem: it found backgrounds. A larger $\lambda$ does not help, because it only gives more weight
+# to the same term.
 #
-# What helps is to let the reader see **the bird alone**. FineGAN gives the background a stage and a
-# code of its own, cuts the bird out with a mask, and shows its $Q$ the cut-out only.
+# The solution: $Q$ must see **only the bird**. FineGAN gives the background a stage and a code of
+# its own. It cuts the bird out with a mask, and its $Q$ sees only this part.
 #
 # ## Recap
 #
-# * $I(c; x) = H(c) - H(c|x)$: what a picture tells about the code, at most $H(c)$.
-# * It needs the posterior, which a GAN lacks. Any guess $Q$ gives a bound, short by
-#   $\mathbb{E}\,D_\mathrm{KL}(P \| Q)$; we measured it. The code we put in is a fair draw from the
-#   posterior, so the bound is a cross-entropy.
+# * $I(c; x) = H(c) - H(c|x)$ measures what a picture tells about the code. It is at most $H(c)$.
+# * It needs the posterior, and a GAN does not know the posterior. Every $Q$ gives a lower bound,
+#   and the gap is $\mathbb{E}\,D_\mathrm{KL}(P \| Q)$. We measured it. The input code is a sample
+#   from the posterior, so the bound is a cross-entropy plus a constant.
 # * $\min_{G,Q} \max_D V - \lambda L_I$: one more term for $G$, one more head on $D$'s trunk.
-# * Without the term the code does next to nothing. With it, it means whatever is easiest to read.
+# * Without the term, the code does almost nothing. With the term, the code means the property that
+#   is easiest to read.
 #
-# **Go on with** `{{background}}_background`: how to paint what is *behind* a bird, when every
-# picture has a bird in it.
+# **Continue with** `{{background}}_background`: how to paint the background *behind* a bird when
+# every picture contains a bird.
 
 # %% tags=["nbval-check-output"]
 course.progress()
