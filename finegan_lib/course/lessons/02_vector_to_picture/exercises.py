@@ -175,10 +175,16 @@ EXERCISES = (
         "my_prediction",
         "b",
         mistakes=(
-            Mistake("a", "count the copies of the kernel that cover a pixel: is it the same number "
-                "everywhere?"),
-            Mistake("c", "equal weights make steps, no waves: count the copies of the kernel that cover a "
-                "pixel"),
+            Mistake(
+                "a",
+                "count the copies of the kernel that cover a pixel: is it the same number "
+                "everywhere?",
+            ),
+            Mistake(
+                "c",
+                "equal weights make steps, no waves: count the copies of the kernel that cover a "
+                "pixel",
+            ),
         ),
         alternative=" B",
         praise="Copies of 3 pixels at every second pixel overlap at every second pixel.",
@@ -235,7 +241,8 @@ EXERCISES = (
             ),
             Mistake(_block(kernel=5), "the kernel is 5 × 5; 3 × 3 is wanted"),
             Mistake(
-                _block(gate="none"), "the GLU is missing: your block returns twice as many channels as wanted"
+                _block(gate="none"),
+                "the GLU is missing: your block returns twice as many channels as wanted",
             ),
         ),
         alternative=_OwnBlock,
@@ -307,8 +314,7 @@ EXERCISES = (
         ),
         alternative=_OwnCritic,
         praise=(
-            "Each layer halves the side and doubles the channels; the generator does the "
-            "opposite."
+            "Each layer halves the side and doubles the channels; the generator does the opposite."
         ),
         probe="look_at_critic",
         inputs=lambda: [(4,)],

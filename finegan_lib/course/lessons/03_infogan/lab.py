@@ -76,7 +76,7 @@ class LineGenerator:
     means: tuple[float, ...] = (-2.2, -0.9, 0.7, 2.2)
     widths: tuple[float, ...] = (0.5, 0.3, 1.1, 0.4)
 
-    def draw(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def sample(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """n points (n, 1) and the codes (n,) that made them."""
         c = torch.randint(len(self.means), (n,), generator=rng)
         z = torch.randn(n, generator=rng)

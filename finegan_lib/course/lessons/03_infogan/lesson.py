@@ -146,7 +146,7 @@ for name, joint in tables.items():
 # $P(c|x)$"; $P(c|x)$ itself is the posterior.)
 #
 # For this reason, a second network **estimates** it: $Q(c|x)$, a distribution over the codes for
-# each picture. The slides derive the bound in four lines. We explain them in three cells. In each
+# each picture. The slides derive the bound in four lines. We explain them in four cells. In each
 # cell we compute all terms for the second table above (*a slip now and then*).
 #
 # "$x \sim G(z, c)$" means three steps: draw $c \sim P(c)$, draw $z$, paint $x = G(z, c)$. (The
@@ -174,7 +174,7 @@ mean_log = (p_x * (posterior * posterior.log()).sum(0)).sum()
 print(f"H(c) − H(c|x): {lab.mutual_information(joint):.4f}   line 2: {h_c + mean_log:.4f}")
 
 # %% [markdown]
-# ### Lines 3 and 4: replace P by Q, and compute what is lost
+# ### Line 3: replace P by Q
 #
 # Line 3 uses only $\log P = \log \frac{P}{Q} + \log Q$. The mean of $\log \frac{P}{Q}$ under $P$
 # **is** $D_\mathrm{KL}(P \| Q)$, by definition:
@@ -184,7 +184,7 @@ print(f"H(c) − H(c|x): {lab.mutual_information(joint):.4f}   line 2: {h_c + me
 # + \mathbb{E}_{c' \sim P(c|x)}[\log Q(c'|x)]\bigr].$$
 
 # %% [markdown]
-# ### Line 4: leave out what is not negative, and see what is lost
+# ### Line 4: leave out the divergence, and compute what is lost
 #
 # Jensen's inequality shows that $D_\mathrm{KL} \ge 0$: $-\mathbb{E}_P[\log \tfrac{Q}{P}] \ge -\log
 # \mathbb{E}_P[\tfrac{Q}{P}] \ge -\log 1$. (The mean of $\tfrac{Q}{P}$ is the sum of $Q$ over all

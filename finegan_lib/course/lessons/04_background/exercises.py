@@ -1,4 +1,4 @@
-"""The exercises of this lesson, with answers that must be told apart."""
+"""The exercises of this lesson, with right answers and typical mistakes."""
 
 import torch
 import torch.nn.functional as F
@@ -101,7 +101,7 @@ def _critic(layers):
     if (rest := 32 - field - (cells - 1) * stride) > 0:
         return f"its patches leave {rest} pixels of every row unseen"
     if cells < 8:
-        return f"it has {cells} × {cells} patches, and 8 × 8 are wanted: where is the stride spent?"
+        return f"it has {cells} × {cells} patches, and 8 × 8 are wanted: look at your strides"
     birds = ToyBirds(600, image_size=32, seed=7, progress=False)
     (share,) = lab.free_shares(birds, [layers])
     if share < 0.5:
@@ -130,7 +130,7 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 lambda layers: 1 + sum(kernel - 1 for kernel, _ in layers),
-                "this forgets the strides: after a stride of 2, one step is two pixels of the "
+                "the strides are missing: after a stride of 2, one step is two pixels of the "
                 "picture",
             ),
             Mistake(
@@ -159,7 +159,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda layers: lab.receptive_field(layers[::-1]),
-                "the layers are gone through from the top: start at the picture",
+                "your order is wrong: begin with the layer at the picture",
             ),
             Mistake(
                 lambda layers: lab.receptive_field(layers[:-1]),
@@ -188,17 +188,20 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 "a",
-                "the bird touches the box's sides: that column may hold its beak, and D_b would "
-                "learn that real backgrounds have beaks",
+                "the bird touches the box's sides: this column may contain its beak, and D_b "
+                "would learn that real backgrounds have beaks",
             ),
             Mistake(
                 "c",
                 "it is part of a real photograph: D_b would learn to call real reeds and waves "
-                "fake, whenever a bird is near",
+                "near a bird fake",
             ),
         ),
         alternative="(B)",
-        praise="What is not surely background teaches real/fake nothing; it only gets aux's label.",
+        praise=(
+            "The real/fake head learns only from patches that are surely background. Aux learns "
+            "from all."
+        ),
     ),
     Fill(
         "3",
@@ -213,27 +216,27 @@ EXERCISES = (
             ),
             Mistake(
                 _cross,
-                "this forbids a whole cross of patches: a patch must meet the box along x *and* "
-                "along y",
+                "this forbids too many patches, in the form of a cross: a patch must meet the "
+                "box along x *and* along y",
             ),
             Mistake(
                 _only_inside,
-                "this forbids only patches that lie within the box altogether; one that reaches in "
-                "may hold a bird, too",
+                "this forbids only patches completely within the box; a patch partly within it "
+                "may contain a bird, too",
             ),
             Mistake(_empty_forbids, "a box without area forbids nothing"),
             Mistake(_strict, "a patch that only touches the box is forbidden, too: ≥ and ≤"),
             Mistake(
                 _by_geometry(lab.late_patch_weights),
-                "a patch that starts before the box may reach into it: where is the field?",
+                "a patch that starts before the box may end in it: add the field",
             ),
             Mistake(
                 lambda *a: 0.5 + _patch_weights(*a) / 2,
-                "a forbidden patch counts for nothing: its weight is 0",
+                "a forbidden patch has the weight 0",
             ),
         ),
         alternative=_by_the_formula,
-        praise="Better one patch too many forbidden than one beak learnt.",
+        praise="It is better to forbid a good patch than to keep a patch with a beak.",
         inputs=_boxes,
     ),
     Fill(
@@ -244,16 +247,17 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 wrong.loss_with(lambda real, w: (w * real).mean()),
-                "the real term is a mean over the *kept* patches: divide by the sum of w, or a "
-                "large box makes real patches count less than fakes",
+                "the real term is a mean over the *kept* patches: divide by the sum of w; "
+                "otherwise, with a large box, real patches count less than fakes",
             ),
             Mistake(
                 wrong.loss_with(lambda real, w: real.mean()),
-                "the forbidden patches count as real background: where is w in the real term?",
+                "the forbidden patches count as real background: w is missing in the real term",
             ),
             Mistake(
                 wrong.loss_with(lambda real, w: (w * real).sum() / w.sum()),
-                "right, but for a box that covers everything 0/0 comes out: use .clamp(min=1)",
+                "right, except for a box that covers everything: it gives 0/0, so use "
+                ".clamp(min=1)",
             ),
             Mistake(
                 wrong.loss_with(wrong.kept_mean, aux_label=torch.ones_like),
@@ -261,7 +265,7 @@ EXERCISES = (
             ),
             Mistake(
                 wrong.loss_with(wrong.kept_mean, aux_label=lambda w: 1 - w),
-                "aux is upside down: 1 means background, which is where w = 1",
+                "aux has the opposite sign: w = 1 means background, and aux must say yes there",
             ),
             Mistake(
                 wrong.loss_with(wrong.kept_mean, sign=-1),
@@ -274,21 +278,21 @@ EXERCISES = (
             ),
             Mistake(
                 wrong.loss_with(wrong.kept_mean, adversarial=1),
-                "the authors weigh real/fake ten times as much as aux",
+                "the authors give real/fake ten times the weight of aux",
             ),
             Mistake(
                 wrong.loss_with(wrong.kept_mean, adversarial=1, aux_weight=10),
                 "the factor 10 belongs to real/fake, not to aux",
             ),
             Mistake(
-                wrong.slip, "this is the slide's log(1 − log D), a slip: it must be log(1 − D)"
+                wrong.slip, "this is log(1 − log D), the error of the slide: it must be log(1 − D)"
             ),
         ),
         alternative=lambda aux, real, fake, w: (
             10 * (F.softplus(-real[w > 0]).sum() / max(1, int(w.sum())) + F.softplus(fake).mean())
             + F.binary_cross_entropy_with_logits(aux, w)
         ),
-        praise="Two classifiers on one trunk: one compares, the other one knows.",
+        praise="Two classifiers share one trunk: real/fake, and background or not.",
         inputs=wrong.for_losses,
     ),
     Build(
@@ -301,7 +305,7 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 wrong.stem(bias=True),
-                "the linear layer has a bias, which the BatchNorm behind it takes away again: "
+                "the linear layer has a bias, but the BatchNorm after it removes it again: "
                 "bias=False",
             ),
             Mistake(wrong.stem(norm=False), "the BatchNorm between the linear layer and the gate"),
@@ -319,14 +323,15 @@ EXERCISES = (
             ),
             Mistake(
                 wrong.stem(gate=lambda self, x: x.chunk(2, 1)[0] * x.chunk(2, 1)[1]),
-                "the gate lacks its sigmoid",
+                "the sigmoid of the gate is missing",
             ),
             Mistake(
                 wrong.stem(unfold=lambda self, x: x.unflatten(1, (4, 4, -1)).permute(0, 3, 1, 2)),
                 "channels come first: view(-1, widths[0], 4, 4)",
             ),
             Mistake(
-                wrong.stem(tail=torch.tanh), "no tanh here: a stem gives features, the head paints"
+                wrong.stem(tail=torch.tanh),
+                "no tanh here: a stem makes features, and the head paints",
             ),
             Mistake(
                 wrong.ShallowStem, "up-blocks are missing: one for each pair in pairwise(widths)"
@@ -337,7 +342,7 @@ EXERCISES = (
             ),
         ),
         alternative=wrong.OtherStem,
-        praise="The foreground has the same stem, with p in the place of b.",
+        praise="The foreground has the same stem, with p in place of b.",
         about={
             "what it returns in evaluation mode": "nn.BatchNorm1d keeps running statistics for it.",
             "what it is": "Make it a class that inherits from nn.Module.",
@@ -353,7 +358,8 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 wrong.critic(padding=1),
-                "no padding: cells at the border would see pixels that are not there",
+                "use no padding: with it, cells at the border would see zeros outside of the "
+                "picture",
             ),
             Mistake(
                 wrong.critic(bias=True), "the convolutions of the trunk have no bias: bias=False"
@@ -367,7 +373,7 @@ EXERCISES = (
             ),
             Mistake(
                 wrong.critic(heads=1),
-                "both verdicts come from one head: aux and real/fake have weights of their own",
+                "both answers come from one head: aux and real/fake need separate weights",
             ),
             Mistake(
                 wrong.critic(finish=staticmethod(lambda logits: logits)),
@@ -375,16 +381,16 @@ EXERCISES = (
             ),
             Mistake(
                 wrong.critic(finish=staticmethod(lambda logits: logits[:, 0].sigmoid())),
-                "it returns logits: the losses have the sigmoid inside",
+                "return logits: the losses contain the sigmoid",
             ),
             Mistake(
                 wrong.critic(finish=staticmethod(lambda logits: logits.mean((1, 2, 3)))),
-                "a verdict for every patch, not one for the whole picture",
+                "return a logit for every patch, not one for the whole picture",
             ),
-            Mistake(wrong.OneCritic, "it returns one verdict: (aux, real/fake) are wanted"),
+            Mistake(wrong.OneCritic, "it returns one output: (aux, real/fake) are wanted"),
         ),
         alternative=wrong.OtherCritic,
-        praise="Without padding and normalisation a cell sees its patch and nothing else.",
+        praise="Without padding and normalisation, a cell depends only on its patch.",
     ),
     Build(
         "7",
@@ -399,7 +405,7 @@ EXERCISES = (
         about={
             "the order of the updates": "D_b first, then G, each once.",
             "what it returns": 'Return {"D_b": its loss, "G": its loss}.',
-            "the size of the gradients, update by update": "Is zero_grad() where it must be?",
+            "the size of the gradients, update by update": "Is zero_grad() at the right places?",
         },
     ),
     Choice(
@@ -410,15 +416,15 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 "a",
-                "a minority, but a real one: a generator that never paints such patches leaves D_b "
-                "a way to tell real from fake",
+                "they are few, but they are real: if a generator never paints such patches, D_b "
+                "can tell real from fake",
             ),
             Mistake(
-                "b", "nobody sees more than 14 pixels at once: who would ask for a whole bird?"
+                "b", "D_b sees only 14 pixels at once, so its loss cannot require a whole bird"
             ),
         ),
         alternative="C)",
-        praise="A patch critic asks for plausible patches, and for nothing else.",
+        praise="A patch critic requires that each patch looks real, and nothing more.",
     ),
     Exploration(
         "9",
@@ -438,7 +444,10 @@ EXERCISES = (
             Mistake(((0, 1),), "kernels from 1"),
         ),
         alternative=((6, 2), (7, 1)),
-        praise="Large enough for a wave, small enough to find room beside the bird.",
+        praise=(
+            "The patches are large enough for a wave, and small enough for the space beside the "
+            "bird."
+        ),
         grade=_critic,
         starts=(BACKGROUND_LAYERS[32],),
     ),
@@ -452,7 +461,7 @@ EXERCISES = (
         inputs=wrong.for_steps,
         mistakes=tuple(m for m in wrong.STEP_MISTAKES if m.hint != wrong.DEAF),
         alternative=wrong.step(),
-        praise="A detached picture is right for one of the two players only.",
+        praise="D_b needs the detached picture, and G needs the picture itself.",
     ),
     Debug(
         "11",
@@ -470,7 +479,7 @@ EXERCISES = (
             ),
             Mistake(
                 wrong.corner(2, 2),
-                "two fields: a patch that ends before the box begins is innocent",
+                "you subtract two fields: a patch that ends before the box begins must be kept",
             ),
             Mistake(
                 lambda box, geometry: torch.ones(len(box), geometry.cells, geometry.cells),
@@ -490,6 +499,9 @@ EXERCISES = (
             ),
         ),
         alternative=lambda box, geometry: _by_the_formula(box, *geometry),
-        praise="One letter, and birds are taught as background: look at the kept patches.",
+        praise=(
+            "One wrong term, and G would learn that birds are background. Always look at the "
+            "kept patches."
+        ),
     ),
 )

@@ -1,7 +1,7 @@
 """The laboratory of the lesson on the background: FineGAN's first stage by itself, and its patches.
 
-The losses and networks are the library's, or the student's; here are only the loop, what tries them
-out, a few measurements, and what is drawn on top of a picture. Everything is seeded.
+The losses and networks come from the library or from the student. This file has the training loop,
+a few measurements, and functions that draw on a picture. Everything has a seed.
 """
 
 import copy
@@ -28,7 +28,7 @@ from ... import style
 from ...engine.probing import Watched, look_at, set_weights
 from ..shared_lab import descend
 
-# Sizes at which one stage by itself learns something in seconds: six codes b.
+# With these sizes, the stage alone learns something in seconds: six codes b.
 BACKGROUND = FineGANConfig(
     image_size=32,
     n_parents=1,
@@ -55,7 +55,7 @@ def receptive_field(layers) -> int:
 def pixels_that_count(discriminator: BackgroundDiscriminator, row: int, column: int) -> Tensor:
     """(S_b, S_b) bool: the input pixels that the real/fake logit of one cell depends on.
 
-    Found by autograd, from the gradient at a random image, and not from the layers' sizes.
+    They come from the gradient at a random image (autograd), not from the layers' sizes.
     """
     side = discriminator.input_size
     rng = torch.Generator().manual_seed(0)
@@ -126,7 +126,7 @@ def draw_cells(axis, weights: Tensor, geometry: PatchGeometry) -> None:
 
 
 def box_figure(image: Tensor, geometry: PatchGeometry, left: float) -> Figure:
-    """A picture (3, S, S) with a box of a third of its side, and which patches the box forbids.
+    """A picture (3, S, S) with a box of a third of its side, and the patches that the box forbids.
 
     Args:
         left: where the box begins along x, pixels.
@@ -150,7 +150,7 @@ HINGE = {"adversarial": "hinge", "background_weight": 1.0}  # as in the preset `
 def stem_widths(image_size: int, width: int) -> list[int]:
     """Channels of a stem's maps, from the one of 4 × 4 pixels on: [64, 32, 16, 8] for 32 and 8.
 
-    They halve where the side doubles, from at most 16 times the width on.
+    They begin with at most 16 times the width, and halve when the side doubles.
     """
     n_up = int(math.log2(image_size // 4))
     return [width * 2 ** max(min(n_up, 4) - i, 0) for i in range(n_up + 1)]
@@ -179,12 +179,10 @@ def background_step(
     """One update of D_b, then one of G_b.
 
     Args:
-        stage, critic: G_b and D_b.
-        move: their optimisers, "G" and "D_b".
-        real: (N, 3, S, S) windows; weights: (N, cells, cells), 1 for the patches that are kept.
-        b, z: codes of N backgrounds to be drawn.
-        aux: also ask G_b that aux call every patch background (the paper).
-        recipe: of the losses, ``adversarial`` and ``background_weight``.
+        stage, critic: G_b and D_b. move: their optimisers, "G" and "D_b". real: (N, 3, S, S)
+        windows; weights: (N, cells, cells), 1 for the patches that are kept. b, z: codes of N
+        backgrounds to be drawn. aux: G_b's loss also contains aux, which must call every patch
+        background (the paper). recipe: of the losses, ``adversarial`` and ``background_weight``.
 
     Returns:
         Both losses, "D_b" and "G".
@@ -238,17 +236,16 @@ def train_background(
     rate: float = 2e-3,
     batch: int = 16,
 ) -> BackgroundRun:
-    """G_b against D_b and nothing else: no bird is ever asked for.
+    """Train G_b against D_b without the other stages. No loss requires a bird.
 
     Args:
         birds: of the image size of ``config``.
         stem, critic, step: the library's `Stem`, `BackgroundDiscriminator` and
             :func:`background_step`, or others that do the same.
-        patch_weights: (box, geometry) → weights of the real patches.
-        outside_only: judge real patches outside of the box only (the paper); else every patch of a
-            real window passes for background.
-        with_aux: as in :func:`background_step`.
-        rate: Adam's, for both players, with betas (0.5, 0.999). The losses are those of the
+        patch_weights: (box, geometry) → weights of the real patches. outside_only: use only real
+        patches outside of the box (the paper); otherwise every patch of a real window counts as
+        background. with_aux: as in :func:`background_step`. rate: Adam's, for both players, with
+        betas (0.5, 0.999). The losses are those of the
             ``toy`` preset: hinge, with weight 1; the weights of G_b are averaged with decay 0.98.
     """
     step = step or partial(background_step, aux=with_aux)
@@ -275,7 +272,7 @@ def train_background(
 
 
 def initialised(module: nn.Module) -> nn.Module:
-    """The module with the library's first weights: a student's need not know of them."""
+    """The module with the library's initial weights. A student's module need not set them."""
     initialise(module)
     return module
 
@@ -286,7 +283,8 @@ def initialised(module: nn.Module) -> nn.Module:
 def late_patch_weights(box: Tensor, geometry: PatchGeometry, shift=(0.0, 0.0)) -> Tensor:
     """`losses.background_patch_weights` with a mistake in it, for the exercise.
 
-    With ``shift`` (1, 1), of the first forbidden cell along x and y in fields, it would be right.
+    ``shift`` moves the first forbidden cell along x and y, in fields. With (1, 1) it would be
+    right.
     """
     field, stride, cells = geometry
     first = ((box[:, :2] - torch.tensor(shift) * field) / stride).ceil().clamp(min=0)

@@ -15,17 +15,17 @@
 # %% [markdown]
 # # {{number}} · The background: painting what nobody photographed
 #
-# Somebody asks you to paint a pond *without* ducks, and the only pictures you own are of ducks on
-# ponds. You would look at the corners. FineGAN's first stage does just that. It never sees an empty
-# scene, and yet it learns to paint one, because its critic judges a picture **patch by patch**, and
-# keeps silent about the patches that may hold a bird.
+# Somebody asks you to paint a pond *without* ducks, but all your pictures show ducks on ponds. You
+# would look at the corners of the pictures. FineGAN's first stage does the same. It never sees an
+# empty scene, but it learns to paint one. The reason is its critic: it classifies a picture **patch
+# by patch**, and it ignores the patches that may contain a bird.
 #
 # **You need** lesson {{gan}} (the two losses) and a rough idea of what a convolution does.
 #
 # **Afterwards you can** compute what a cell of a convolutional critic sees, turn a box into a grid
-# of kept and forbidden patches, write down the loss of the background stage (and find the slips on
-# the slide), build its stem, its critic and its training step, and say what the critic's second
-# head, $D_\text{aux}$, is for.
+# of kept and forbidden patches, and write down the loss of the background stage (and find the
+# errors on the slide). You can build its stem, its critic and its training step, and explain the
+# critic's second head, $D_\text{aux}$.
 #
 # {{runtime}}.
 
@@ -52,31 +52,31 @@ birds = ToyBirds(600, image_size=32, seed=7, progress=False)  # to train on
 large = ToyBirds(20, image_size=64, seed=7, progress=False)  # to look at
 
 # %% [markdown]
-# ## Why a stage of its own?
+# ## Why does the background have a stage of its own?
 #
-# A generator with one stage paints everything at once, and its codes get hold of whatever is
-# largest in the picture. Lesson {{start_here}} showed what that is: k-means sorted birds by their
-# backgrounds. So FineGAN paints the background first, with a code of its own, $B = G_b(z, b)$, and
-# forbids the codes of the bird any access to it.
+# A generator with one stage paints everything at once, and its codes control the largest thing in
+# the picture. This is the background: in lesson {{start_here}}, k-means sorted birds by their
+# backgrounds. For this reason, FineGAN paints the background first, with a code of its own, $B =
+# G_b(z, b)$. The codes of the bird are no input of this stage.
 #
-# But who is to judge $B$? A discriminator compares fakes with real examples, and there are **no
-# real examples**: every picture in a collection of birds has a bird in it. What we do have is a box
-# round each bird. Everything outside of the box is surely background. (What is *inside* may be
-# either; the box does not say.)
+# But how can a discriminator learn about $B$? It compares fakes with real examples, and there are
+# **no real examples**: each picture in a collection of birds contains a bird. But we have a box
+# round each bird. Everything outside of the box is surely background. (A pixel *inside* may show
+# the bird or the background.)
 #
-# ## A critic that judges patches
+# ## A critic of patches
 #
-# A usual discriminator shrinks a picture to one number. Stop shrinking halfway, and there remains a
-# small grid of numbers, the **cells**, each computed from a small square of the picture, its
-# **receptive field**. Such a critic, called PatchGAN (Isola et al., 2017), gives every patch a
-# verdict of its own. FineGAN's $D_b$ is one: three or four convolutions without padding, the last
-# of them twice, side by side, as two **heads**. One judges *real or fake?*; the other, *aux*, will
-# have its turn below. The sizes are in `models.finegan.BACKGROUND_LAYERS`.
+# A usual discriminator reduces a picture to one number. If it has fewer layers, a small grid of
+# numbers remains: the **cells**. Each cell is computed from a small square of the picture, its
+# **receptive field**. Such a critic is called PatchGAN (Isola et al., 2017). It gives a separate
+# answer for each patch. FineGAN's $D_b$ is a PatchGAN: three or four convolutions without padding.
+# It has two last layers side by side, its **heads**. One head answers *real or fake?* We explain
+# the other head, *aux*, below. The sizes are in `models.finegan.BACKGROUND_LAYERS`.
 #
 # How large is the field? Count the layers from the picture upwards, $l = 1, \dots, L$. Layer $l$
 # has a kernel of $k_l \times k_l$ and the stride $s_l$. A cell of the last map sees $k_L$ cells of
-# the map before. Each layer further down adds $k_l - 1$ steps, and a step in layer $l$ is as many
-# pixels as all strides below it multiply to:
+# the map before. Each earlier layer adds $k_l - 1$ steps. A step in layer $l$ has a length in
+# pixels: the product of all strides before this layer. Together:
 #
 # $$f = 1 + \sum_{l=1}^{L} (k_l - 1) \prod_{m<l} s_m .$$
 #
@@ -92,7 +92,7 @@ def my_receptive_field(layers) -> int:
     ### HINT Go through the layers from the picture upwards, and keep two numbers: the field so far,
     ###      and how many pixels one step in the current map is.
     ### HINT Start with field = 1 and jump = 1. A layer adds (kernel − 1) · jump.
-    ### HINT Only after that the layer's own stride counts: jump = jump · stride.
+    ### HINT After that, use the layer's own stride: jump = jump · stride.
     ### BEGIN SOLUTION
     field, jump = 1, 1
     for kernel, stride in layers:
@@ -106,10 +106,9 @@ def my_receptive_field(layers) -> int:
 course.check("{{number}}.1", my_receptive_field)
 
 # %% [markdown]
-# A formula about a network can be asked of the network. Take one number that $D_b$ gives out, and
-# ask autograd which pixels it depends on (`lab.pixels_that_count`). Below, left: the pixels
-# found in this way, over a picture, for two cells. Right: the fields of all cells, drawn as their
-# centres.
+# We can test such a formula with the network itself. Take one output of $D_b$. Autograd shows which
+# pixels it depends on (`lab.pixels_that_count`). The left figure shows these pixels for two cells.
+# The right figure shows the centres of all patches.
 
 # %%
 critic = BackgroundDiscriminator(FineGANConfig(image_size=64, n_parents=5, n_children=20, d_dim=8))
@@ -144,31 +143,30 @@ paper = PatchGeometry.of(BACKGROUND_LAYERS[128], 126)
 print("the paper's, at 128 pixels:", paper)
 
 # %% [markdown]
-# Along each side, cell $i$ sees the $f$ pixels from $i s$ on. (At 128 pixels $D_b$ reads pictures
-# of 126, so that the 24 patches of a row cover them with nothing left over:
-# $23 \cdot 4 + 34 = 126$.)
+# Along each side, cell $i$ sees the $f$ pixels from $i s$ on. (At 128 pixels, $D_b$ reads pictures
+# of 126 pixels. In this way, the 24 patches of a row cover them exactly: $23 \cdot 4 + 34 = 126$.)
 #
-# A patch critic has its price. It knows no composition: two horizons, one high above the other, are
-# no fault as long as every patch is a good patch. For a background we can afford that; besides, in
-# lesson {{child}} another critic will see the finished picture as a whole.
+# A patch critic has a disadvantage. It does not see the whole picture: it accepts two horizons, one
+# high above the other, if each patch looks real. For a background, this is acceptable. Also, in
+# lesson {{child}}, another critic sees the whole finished picture.
 #
 # ## From the box to the patches
 #
-# Now the box comes in. $D_b$ is shown a window of a real picture and the bird's box in it. A patch
-# gets the weight $w = 1$ if it lies outside of the box, and 0 if it does not.
+# Now we use the box. $D_b$ gets a window of a real picture and the bird's box in it. A patch gets
+# the weight $w = 1$ if it lies outside of the box, and 0 otherwise.
 #
 # ### Exercise {{number}}.2 (predict)
 #
-# A patch reaches into the box by a single column of pixels; all its other pixels are outside. What
-# should happen to it when $D_b$ learns *real or fake*?
+# One column of a patch lies in the box; all its other pixels are outside. How should we use this
+# patch when $D_b$ learns *real or fake*?
 #
-# * **(a)** it counts as real background: nearly all of it is
-# * **(b)** it is left out
-# * **(c)** it counts as fake: it may show a bird, and birds are not to be painted
+# * **(a)** it counts as real background, because nearly all of it is background
+# * **(b)** we leave it out
+# * **(c)** it counts as fake, because it may show a bird, and this stage must not paint birds
 
 # %% exercise="2"
-### HINT A box is drawn tightly: the bird's beak or tail touches each of its four sides.
-### HINT What would D_b learn about real patches from a patch that *is* a real photograph?
+### HINT A box is tight: some part of the bird, a beak or a tail, touches each of its four sides.
+### HINT This patch *is* a part of a real photograph. What would D_b learn if you called it fake?
 ### BEGIN SOLUTION
 my_verdict = "b"
 ### END SOLUTION
@@ -179,8 +177,8 @@ course.check("{{number}}.2", my_verdict)
 # %% [markdown]
 # ### Exercise {{number}}.3 (fill in): kept and forbidden patches
 #
-# Cell $i$ along x meets the box $[x_1, x_2]$ if it starts before the box ends and ends after the
-# box starts; mere touching counts, as it does in the authors' code:
+# Cell $i$ along x meets the box $[x_1, x_2]$ if it starts before the box ends, and ends after the
+# box starts. Touching also counts, as in the authors' code:
 #
 # $$i s + f \ge x_1 \quad\text{and}\quad i s \le x_2 .$$
 #
@@ -211,9 +209,9 @@ def my_patch_weights(box: torch.Tensor, field: int, stride: int, cells: int) -> 
 course.check("{{number}}.3", my_patch_weights)
 
 # %% [markdown]
-# Here is $w$ on four windows: a dot in the middle of every patch that is kept, a cross where one is
-# forbidden. The crosses reach beyond the box, by half a patch: a patch whose *middle* is outside
-# may still reach in.
+# The figure shows $w$ on four windows. A dot marks the middle of each kept patch, a cross marks the
+# middle of each forbidden patch. Some crosses lie outside of the box, by up to half a patch: the
+# *middle* of a patch may be outside while its edge is inside.
 
 # %%
 some = [1, 3, 10, 18]
@@ -239,35 +237,36 @@ print("of those, patches with a pixel of bird:", int((bird[weights == 1] > 0).su
 print("some forbidden patches hold no bird:", bool((bird[weights == 0] == 0).any()))
 
 # %% [markdown]
-# Not one kept patch holds a pixel of a bird. Some forbidden ones are innocent: the box is coarse,
-# and only its outside can be trusted. (The windows of ToyBirds are small beside the scene, so a few
-# hold no bird at all. In the paper a window is 126 pixels of a picture whose shorter side is 149,
-# and hardly any is without.)
+# No kept patch contains a pixel of a bird. Some forbidden patches contain no bird either: a box is
+# coarse, and only its outside is certain. (The windows of ToyBirds are small compared with the
+# scene, so a few contain no bird. In the paper, a window has 126 pixels, and the picture's shorter
+# side has 149. There, nearly every window contains the bird.)
 #
-# ## The loss, and the slips on the slide
+# ## The loss, and the errors on the slide
 #
-# With $x$ a real patch that is kept, and $G_b(z, b)$ a patch of a painted background (there is no
-# bird to be kept out of those, so **all** of them count):
+# Let $x$ be a kept patch of a real picture, and $G_b(z, b)$ a patch of a painted background.
+# (Painted backgrounds have no box, so **all** their patches count.) The losses are
 #
 # $$\mathcal{L}_{bg\_adv} = \min_{G_b} \max_{D_b} \; \mathbb{E}_x[\log D_b(x)]
 # + \mathbb{E}_{z,b}[\log(1 - D_b(G_b(z, b)))],
 # \qquad
 # \mathcal{L}_{bg\_aux} = \min_{G_b} \; \mathbb{E}_{z,b}[\log(1 - D_\text{aux}(G_b(z, b)))].$$
 #
-# The first is lesson {{gan}}, patch by patch. In the second, $D_\text{aux}(x)$ is the probability
-# that $x$ is *background*. This head is trained on the real windows alone, as a plain classifier,
-# and on all of their patches: $w$ is its label. $G_b$ then asks that **every** painted patch be
-# called background. (As lesson {{infogan}} said, the slides leave out a tilde here:
-# $\mathbb{E}_{z,b}$ is short for $z \sim$ noise, $b \sim P(b)$.)
+# The first is the loss of lesson {{gan}} for each patch. In the second, $D_\text{aux}(x)$ is the
+# probability that $x$ is *background*. This head is a plain classifier. It learns only from real
+# windows, from all their patches, and its label is $w$. $G_b$'s loss is small if $D_\text{aux}$
+# calls **every** painted patch background. (The slides omit a tilde here, see lesson {{infogan}}:
+# $\mathbb{E}_{z,b}$ means $z \sim$ noise, $b \sim P(b)$.)
 #
 # The slide prints $\mathbb{E}_x[\log D_\text{aux}(x)] + \mathbb{E}_{z,b}[\log(1 - \log D_b(G_b(z,
-# b)))]$ and has three slips. Its $D_\text{aux}$ must be $D_b$. The second term must be $\log(1 -
-# D_b)$: as $D_b \to 0$, $\log(1 - \log D_b)$ grows without bound, and the best $D_b$ is no longer
-# lesson {{gan}}'s $p/(p + q)$. And $\mathcal{L}_{bg\_aux}$ has slid into the parent's loss, where
-# it has no business (lesson {{parent}}).
+# b)))]$ and has three errors. First, its $D_\text{aux}$ must be $D_b$. Second, the second term must
+# be $\log(1 - D_b)$: as $D_b \to 0$, $\log(1 - \log D_b)$ grows without limit, and the best $D_b$
+# is no longer lesson {{gan}}'s $p/(p + q)$. Third, the slide adds $\mathcal{L}_{bg\_aux}$ to the
+# parent's loss, and this is wrong (lesson {{parent}}).
 #
-# In code, as always: logits and softplus, and $-\log D$ for the generator in place of
-# $\log(1 - D)$. The authors weigh real/fake ten times as much as aux. With $\tilde{x} = G_b(z, b)$,
+# The code uses logits and softplus, as always. The generator minimises $-\log D$ in place of
+# $\log(1 - D)$. The authors give real/fake ten times the weight of aux. With $\tilde{x} = G_b(z,
+# b)$,
 #
 # $$L_{D_b} = 10 \left( \frac{\sum w \, (-\log D_b(x))}{\max(1, \sum w)}
 # + \operatorname{mean}\bigl(-\log(1 - D_b(\tilde{x}))\bigr) \right)
@@ -305,18 +304,18 @@ course.check("{{number}}.4", my_d_b_loss)
 # %% [markdown]
 # ## Build it
 #
-# $G_b$ has two parts. A **stem** turns numbers into a map of features: it joins the code and the
-# noise, a linear layer makes the numbers of a small map of $4 \times 4$ pixels out of them,
-# BatchNorm and GLU follow, and up-blocks double the side until it is the picture's. A **head**, one
+# $G_b$ has two parts. A **stem** turns numbers into a map of features. It joins the code and the
+# noise. A linear layer makes a small map of $4 \times 4$ pixels from them. BatchNorm and GLU
+# follow. Then up-blocks double the side until it equals the picture's side. A **head**, one
 # convolution and a tanh, paints the picture. (The GLU, *gated linear unit*, multiplies the first
-# half of the channels by the sigmoid of the second half. So the layer before it makes twice as many
-# as shall come out.)
+# half of the channels by the sigmoid of the second half. For this reason, the layer before it makes
+# twice as many channels.)
 #
 # ### Exercise {{number}}.5 (build): the stem
 #
-# Write the class. `lab.stem_widths` says how many channels each map has; `UpBlock(a, b)` makes
-# $b$ channels of twice the side out of $a$. Linear and convolutional layers have no bias where a
-# BatchNorm follows, for it subtracts the mean and adds a bias of its own. The library's version is
+# Write the class. `lab.stem_widths` says how many channels each map has; `UpBlock(a, b)` makes $b$
+# channels of twice the side out of $a$. A linear or convolutional layer before a BatchNorm has no
+# bias, because BatchNorm subtracts the mean and adds a bias of its own. The library's version is
 # `models.finegan.Stem`.
 
 
@@ -352,8 +351,8 @@ course.check("{{number}}.5", MyStem)
 #
 # For 32 pixels, `BACKGROUND_LAYERS[32]` is $(4, 2), (3, 1), (4, 1)$. The first two layers are the
 # **trunk**: $d$ and $2d$ channels ($d$ is `config.d_dim`), no padding, no bias, no normalisation,
-# each followed by `LeakyReLU(0.2)`. The last one stands there twice, as two heads with one channel
-# each and a bias. The library's version is `models.finegan.BackgroundDiscriminator`.
+# each followed by `LeakyReLU(0.2)`. The last layer exists twice, as two heads. Each has one channel
+# and a bias. The library's version is `models.finegan.BackgroundDiscriminator`.
 
 
 # %% exercise="6"
@@ -389,14 +388,15 @@ course.check("{{number}}.6", MyPatchCritic)
 # %% [markdown]
 # ### Exercise {{number}}.7 (build): one training step
 #
-# Two updates. First $D_b$ learns to tell the kept patches from painted ones. $G_b$ stands still,
-# so the picture goes to $D_b$ *detached*. Then $G_b$ learns to please the new $D_b$. Each has
-# its own optimiser: `move["D_b"]` and `move["G"]`.
+# A step has two updates. First, $D_b$ learns to tell the kept patches from painted ones. $G_b$ does
+# not change in this update, so $D_b$ gets the picture *detached*. Second, $G_b$ learns from the new
+# $D_b$. Each network has its own optimiser: `move["D_b"]` and `move["G"]`.
 #
-# Use the library's losses, and pass `**recipe` on to both: the training below has the weight 1 in
-# place of the paper's 10, and for real/fake the *hinge* loss, $\max(0, 1 - s)$ for a real logit $s$
-# and $\max(0, 1 + s)$ for a fake one, which stops pushing once the verdict is clear
-# (`losses.hinge_discriminator_loss`). The library's version is `lab.background_step`.
+# Use the library's losses, and pass `**recipe` to both. With it, the training below uses the weight
+# 1 in place of the paper's 10, and the *hinge* loss for real/fake
+# (`losses.hinge_discriminator_loss`): $\max(0, 1 - s)$ for a real logit $s$ and $\max(0, 1 + s)$
+# for a fake one. This loss has no gradient beyond ±1. The library's version of the step is
+# `lab.background_step`.
 
 
 # %% exercise="7"
@@ -409,7 +409,8 @@ def my_background_step(stage, critic, move, real, weights, b, z, **recipe) -> di
     ### HINT Paint once. critic(real), critic(fake.detach()), then
     ###      losses.background_discriminator_loss(real_aux, real_logits, fake_logits, weights, ...).
     ### HINT An update is zero_grad(), loss.backward(), step(), in this order.
-    ### HINT Then ask critic(fake) anew, for losses.background_generator_loss(aux, logits, ...).
+    ### HINT Then compute critic(fake) again, for losses.background_generator_loss(aux, logits,
+    ###      ...).
     ### BEGIN SOLUTION
     fake = stage(b, z)
     real_aux, real_logits = critic(real)
@@ -433,9 +434,9 @@ course.check("{{number}}.7", my_background_step)
 # %% [markdown]
 # ## Train it
 #
-# $G_b$ and $D_b$ can play by themselves; no other stage is needed. `lab.train_background` has the
-# loop, at 32 pixels and with six codes $b$. What it trains, and how, is **yours**, wherever your
-# part has passed its check; `course.use` says which. (In lesson {{child}} your parts come back.)
+# We can train $G_b$ and $D_b$ without the other stages. `lab.train_background` contains the loop,
+# at 32 pixels and with six codes $b$. It uses **your** parts if they have passed their checks;
+# `course.use` says which. (Lesson {{child}} uses your parts again.)
 
 # %% tags=["nbval-check-output"]
 mine = {
@@ -445,20 +446,21 @@ mine = {
 }
 
 # %% [markdown]
-# And now the experiment that shows what the box is worth: train a second pair, in which **every**
-# patch of a real window counts as background, $w = 1$ everywhere.
+# An experiment shows how much the box helps. We train a second pair. For it, **every** patch of a
+# real window counts as background: $w = 1$ everywhere.
 #
 # ### Exercise {{number}}.8 (predict)
 #
 # What will this second generator paint?
 #
-# * **(a)** clean backgrounds all the same: patches with a bird are in the minority
-# * **(b)** birds: whole ones, with their background
-# * **(c)** scraps of birds, scattered over the background
+# * **(a)** clean backgrounds, because few patches contain a bird
+# * **(b)** whole birds, with their background
+# * **(c)** parts of birds, at many places of the background
 
 # %% exercise="8"
-### HINT Patches of birds are real for D_b now. A generator that never paints them is found out.
-### HINT A patch is 14 pixels wide, a bird about 27. Who could object to a bird without a head?
+### HINT Now D_b learns that patches of birds are real. It can recognise a generator that never
+###      paints them.
+### HINT A patch is 14 pixels wide, a bird about 27. Can D_b see that a bird has no head?
 ### BEGIN SOLUTION
 my_painting = "c"
 ### END SOLUTION
@@ -480,9 +482,9 @@ image_figure(grid, names, None, title, size=0.7)
 plt.show()
 
 # %% [markdown]
-# Are those scraps of birds, or do we only see what we expect? Let us ask a witness who was not in
-# the room: the library's **segmenter** (`evaluation.judges`), a network that was trained on
-# ToyBirds with the true masks. It marks the pixels that look like bird.
+# Are those really parts of birds? We ask an independent network: the library's **segmenter**
+# (`evaluation.judges`). It was trained on ToyBirds with the true masks, and it marks the pixels
+# that look like a bird.
 
 # %% tags=["nbval-check-output"]
 judges = Judges.load("toy", image_size=32)
@@ -492,14 +494,14 @@ print("bird on less than 5 % of B with the box:", with_box < 0.05)
 print("at least twice as much without:", without_box > 2 * with_box)
 
 # %% [markdown]
-# ## What is aux for?
+# ## What does aux add?
 #
-# By lesson {{gan}}, the real/fake head alone should do: where $G_b$ wins, its patches are
-# distributed like real background patches, and those hold no bird. But remember the far right of
-# the figure there, where neither real nor painted points fell: nothing tells $D$ what to say at
-# such places. No patch with a bird was ever among the real ones that this head was shown, nor, in a
-# good run, among the fakes. So ask it. Below are windows that no network here was trained on, with
-# the verdicts of both heads on each patch.
+# According to lesson {{gan}}, the real/fake head is enough: at the end, painted patches have the
+# distribution of real background patches, and those contain no bird. But remember the right end of
+# the figure there: where there are neither real nor painted points, no loss determines $D$. The
+# real/fake head has never seen a real patch with a bird, and in a good run no fake one either. What
+# does it say about birds? The figure shows windows from outside the training set, and the answers
+# of both heads for each patch.
 
 # %%
 new = ToyBirds(60, image_size=32, seed=8, progress=False)
@@ -542,33 +544,32 @@ higher = real_fake[on_bird].mean() > real_fake[surely_background].mean()
 print("real/fake finds birds more real than background:", higher.item())
 
 # %% [markdown]
-# Two things to admire. **aux has become a detector of birds**, and nobody drew it an outline: it
-# only knew boxes, and learnt what the insides of boxes have in common.
+# We see two things. First, **aux has become a detector of birds**. It never saw an outline. It saw
+# only boxes, and it learnt what the insides of the boxes have in common.
 #
-# And **real/fake likes birds better than backgrounds**, on average. Presumably it has learnt that
-# fakes are a little blurred; a bird has sharp edges, so a bird must be very real indeed. Follow its
-# slope, and you would paint one. Sooner or later $D_b$ would see that fake bird and learn, and the
-# generator would turn elsewhere: the game of lesson {{gan}}, with a hole in the data at just the
-# place that must be avoided. $D_\text{aux}$ fills the hole: it *has* seen birds, real ones, and
-# says no.
+# Second, **real/fake gives birds a higher logit than backgrounds**, on average. The reason is
+# probably this: it has learnt that fakes are a little blurred, and a bird has sharp edges. Its
+# gradient would lead the generator to paint a bird. Later, $D_b$ would see this fake bird and
+# learn, and the generator would change again, as in the game of lesson {{gan}}. The data leave
+# $D_b$ undetermined at birds, and just there the generator must not go. $D_\text{aux}$ solves this:
+# it *has* seen real birds, and it says that they are no background.
 #
-# (ToyBirds is kind: training without the aux term ends well here, too. Try
-# `lab.train_background(birds, with_aux=False)`. The authors have photographs, where fakes
-# can be told from real patches for very much longer, and they kept the term.)
+# (ToyBirds is easy: here, training without the aux term also gives a good result. Try
+# `lab.train_background(birds, with_aux=False)`. The authors train on photographs. There, fakes
+# differ from real patches for a much longer time, and the authors kept the term.)
 #
 # ## How large should a patch be?
 #
-# A small patch sees a colour, a large one sees a wave, a reed, a stretch of shore. But the larger
-# the patches are, the more of them touch the box.
+# A small patch shows a colour. A large patch shows a wave, a reed, or a part of the shore. But more
+# of the large patches touch the box.
 #
 # ### Exercise {{number}}.9 (explore): design a critic
 #
-# The figure shows, for critics of one to three layers on 32-pixel windows, what share of their
-# patches they may learn from. Design one that is in none of our tables: `my_layers` is a tuple of
-# (kernel, stride) pairs, the layer at the picture first. Its patches should be at least 18 pixels
-# wide (a wave of ToyBirds is about 10, and a wave should be seen beside another), at least half of
-# them free of the box, there should be at least 8 × 8 of them, and together they should cover the
-# window's 32 pixels with nothing left over.
+# The figure shows the share of kept patches for critics of one to three layers on 32-pixel windows.
+# Design a new critic: `my_layers` is a tuple of (kernel, stride) pairs, and the layer at the
+# picture comes first. Four conditions: the patches are at least 18 pixels wide (a wave of ToyBirds
+# is about 10, and a patch should show two). At least half of the patches are free of the box. There
+# are at least 8 × 8 patches. Together they cover the window's 32 pixels exactly.
 
 # %%
 stacks = [((4, 2),), ((4, 2), (2, 1)), ((4, 2), (3, 1)), ((4, 2), (4, 1)), ((4, 2), (3, 1), (3, 1))]
@@ -597,10 +598,10 @@ my_layers = ((4, 2), (4, 1), (5, 1))
 course.check("{{number}}.9", my_layers)
 
 # %% [markdown]
-# ## Out of order: find the mistake
+# ## Find the mistake
 #
-# Two pieces of code that run without any error, and are wrong. In practice you meet the symptoms
-# first: here are curves and pictures. Read them, make a guess, and only then read the code.
+# Two pieces of code run without any error message, but they are wrong. In practice you see the
+# symptoms first: here, curves and pictures. Look at them, make a guess, and then read the code.
 
 # %%
 deaf = lab.train_background(birds, steps=150, step=lab.deaf_step)
@@ -610,15 +611,15 @@ plt.show()
 # %% [markdown]
 # ### Exercise {{number}}.10 (find the mistake): a training step
 #
-# $D_b$'s loss falls to almost nothing and $G$'s stays where it is; after 150 steps the pictures are
-# what they were at the start. Who does not learn? Mend the code below.
+# $D_b$'s loss falls almost to 0, and $G$'s loss does not fall. After 150 steps, the pictures look
+# as they did at the start. Which network does not learn? Correct the code below.
 
 
 # %% exercise="10"
 def my_mended_step(stage, critic, move, real, weights, b, z, **recipe) -> dict:
     """As exercise {{number}}.7: one update of D_b, then one of G_b."""
     ### HINT Follow the gradient of G's loss backwards: from the loss to the critic, and from there?
-    ### HINT .detach() cuts a tensor from all that made it, for everybody who uses it afterwards.
+    ### HINT After .detach(), no loss sends a gradient to the network that made the tensor.
     ### HINT Paint without detach, and detach in the call for D_b's loss only.
     ### BEGIN SOLUTION
     fake = stage(b, z)
@@ -647,9 +648,9 @@ course.check("{{number}}.10", my_mended_step)
 # %% [markdown]
 # ### Exercise {{number}}.11 (find the mistake): which patches are kept
 #
-# This is exercise {{number}}.3 in the authors' own arithmetic: along each side the first forbidden
-# cell and the last one. The crosses in the figure are not where they should be. On which side of
-# the box are dots too near, and what would a generator learn from them?
+# This is exercise {{number}}.3 as the authors compute it: the first and the last forbidden cell
+# along each side. The crosses in the figure are at wrong places. On which sides of the box are dots
+# too near? What would a generator learn from them?
 
 
 # %% exercise="11"
@@ -678,13 +679,13 @@ course.check("{{number}}.11", my_mended_weights)
 # %% [markdown]
 # ## The background stage of the trained network
 #
-# In the whole FineGAN the background stage is trained as here, with one more critic behind it: the
-# child's discriminator sees the finished picture, background included, as one piece. No
-# information loss asks the code $b$ to be readable. It gets its meaning for free: the kind of scene
-# is what differs most between backgrounds, and $b$ is the strongest signal that the stage is given.
-# (Our presets see to that: `background_gain` multiplies $b$. In the paper it is 1.)
+# The whole FineGAN trains the background stage as here, with one more critic: the child's
+# discriminator sees the whole finished picture with its background. No information loss reads the
+# code $b$. It gets a meaning without such a loss: backgrounds differ most in the kind of scene, and
+# $b$ is the strongest input of this stage. (Our presets make it strong: `background_gain`
+# multiplies $b$. In the paper it is 1.)
 #
-# Before you look at the rows below: how much is left to $z$?
+# Before you look at the rows below: how much does $z$ change the background?
 
 # %%
 trained = load_finegan("toy")
@@ -708,21 +709,23 @@ by_z, by_b = grid.var(0).mean(), grid.var(1).mean()
 print("z varies B less than a tenth as much as b does:", bool(by_z < by_b / 10))
 
 # %% [markdown]
-# Hardly anything: down a column one sees the same scene again. So there are about as many
-# backgrounds as codes, a mode collapse in miniature (lesson {{gan}}), where ToyBirds has any number
-# of ponds and dunes. Presumably that is the price of a loud $b$; lesson {{child}} shows what it
-# buys.
+# Almost not at all: all pictures of a column show the same scene. There are about as many
+# backgrounds as codes, but ToyBirds has any number of ponds and dunes. This is a small mode
+# collapse (lesson {{gan}}). A large `background_gain` is probably the reason. Lesson {{child}}
+# shows its advantage.
 #
 # ## Recap
 #
-# * There is no picture of a background alone, so judge patches, and keep silent where the box is.
+# * There is no picture of a background alone. For this reason, $D_b$ learns from patches, and not
+#   from those that meet the box.
 # * A cell of a convolutional critic sees $f = 1 + \sum (k_l - 1) \prod s_m$ pixels.
-# * Real patches outside of the box against all patches of $B$: $\log D_b + \log(1 - D_b)$.
-# * $D_\text{aux}$, trained on real patches with the box as label, is asked of every patch of $B$:
-#   it knows birds, which the real/fake head never met.
-# * Boxes are all the supervision that FineGAN ever uses.
+# * $D_b$ compares real patches outside of the box with all patches of $B$: $\log D_b + \log(1 -
+#   D_b)$.
+# * $D_\text{aux}$ learns from real patches with the box as label. It has seen birds; the real/fake
+#   head has not. $G_b$ minimises its loss on every patch of $B$.
+# * FineGAN uses no other supervision than boxes.
 #
-# **Go on with** `{{parent}}_parent`: a shape, laid on this background.
+# **Continue with** `{{parent}}_parent`: a shape on this background.
 
 # %% tags=["nbval-check-output"]
 course.progress()

@@ -186,22 +186,21 @@ def silent_step(*arguments, **recipe):
 
 
 UNDETACHED = (
-    "D_b's loss went back into G as well: give D_b the picture alone, fake.detach(), "
-    "and keep fake itself for G"
+    "D_b's loss sends a gradient into G: give fake.detach() to D_b, and keep fake itself for G"
 )
-DEAF = "G's update has nothing to learn from: what critic(...) is given there was detached"
+DEAF = "G gets no gradient: in its update, the input of critic(...) is detached"
 STEP_MISTAKES = (
     Mistake(step(fake_for_d=lambda fake: fake), UNDETACHED),
     Mistake(step(fake_for_g=lambda fake: fake.detach()), DEAF),
     Mistake(
         step(forget=("D_b", "G")),
-        "zero_grad() is missing: each update also follows all gradients of the steps before",
+        "zero_grad() is missing: each update also uses the gradients of the steps before",
     ),
     Mistake(
         step(forget=("D_b",)),
         "zero_grad() is missing before D_b's update: G's backward() has left gradients in D_b",
     ),
-    Mistake(step(forget=("G",)), "zero_grad() is missing before G's update: its gradients pile up"),
+    Mistake(step(forget=("G",)), "zero_grad() is missing before G's update: its gradients add up"),
     Mistake(
         step(kept=torch.ones_like), "the patch weights are not used: birds count as background"
     ),
@@ -209,13 +208,16 @@ STEP_MISTAKES = (
         step(leave_out=("G",)), "G never moves: move['G'].step() is missing after its backward()"
     ),
     Mistake(step(leave_out=("D_b",)), "D_b never moves: move['D_b'].step() is missing"),
-    Mistake(step(swap=True), "the optimisers are swapped: each loss moves the other network"),
+    Mistake(step(swap=True), "the optimisers are swapped: each loss updates the wrong network"),
     Mistake(step(recipe={}), "pass **recipe on to both losses: without it they are the paper's"),
-    Mistake(step(with_aux=False), "G's loss lacks aux: background_generator_loss takes both"),
-    Mistake(step(first="G"), "D_b moves first, then G asks the critic anew"),
+    Mistake(
+        step(with_aux=False),
+        "aux is missing in G's loss: background_generator_loss takes both logits",
+    ),
+    Mistake(step(first="G"), "D_b moves first, then G computes critic(fake) again"),
     Mistake(
         stale_step,
-        "ask the critic about fake anew, after its update: its weights have changed",
+        "compute critic(fake) again after D_b's update, because D_b's weights have changed",
     ),
     Mistake(silent_step, "it returns no dictionary with both losses"),
 )
@@ -227,7 +229,7 @@ STEP_MISTAKES = (
 def for_losses():
     rng = torch.Generator().manual_seed(0)
     cases = []
-    for share in (0.3, 0.0):  # 0: the box covers everything, and nothing real is kept
+    for share in (0.3, 0.0):  # 0: the box covers everything, and no real patch is kept
         aux, real, fake = torch.randn(3, 4, 5, 5, generator=rng) * 2
         cases.append((aux, real, fake, (torch.rand(4, 5, 5, generator=rng) < share).float()))
     return cases
