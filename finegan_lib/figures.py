@@ -128,6 +128,30 @@ def parent_by_child(
     return image_figure(grid, *names, title, size)
 
 
+def parents_sheet(
+    generator: FineGANGenerator,
+    seed: int = 0,
+    columns: int = 6,
+    question: str = "Which rows show the shape of one whole object?",
+    size: float = 0.8,
+) -> Figure:
+    """Every parent a row, as a sheet that people can judge: pairs of parent mask and child image.
+
+    Each pair has a z of its own, and the parent's children take turns.
+    """
+    hierarchy, z = generator.config.hierarchy(), noise(generator, columns, seed)
+    grid = []
+    for parent in range(hierarchy.n_parents):
+        children = torch.as_tensor(hierarchy.children_of(parent))
+        out = generate(
+            generator, hierarchy.codes(z, children[torch.arange(columns) % len(children)])
+        )
+        pairs = zip(out.parent.mask, out.child.image, strict=True)
+        grid.append([image for pair in pairs for image in pair])
+    names = [f"parent {parent}" for parent in range(hierarchy.n_parents)]
+    return image_figure(grid, names, ["mask", "picture"] * columns, question, size)
+
+
 def background_swap(
     generator: FineGANGenerator, seed: int = 0, columns: int = 8, size: float = 0.9
 ) -> Figure:

@@ -170,6 +170,16 @@ def test_parent_child_noise_has_one_z_per_column(generator):
     assert np.allclose(cell, redrawn(generator, z[2:], 5, 1, 0), atol=1e-5)
 
 
+def test_the_parents_sheet_has_every_parent_in_a_row(generator):
+    figure = figures.parents_sheet(generator, seed=4, columns=3, question="A bird?")
+    assert shape_of(figure) == (5, 6) and figure.get_suptitle() == "A bird?"
+    assert row_names(figure) == [f"parent {p}" for p in range(5)]
+    assert column_names(figure) == ["mask", "picture"] * 3
+    z = figures.noise(generator, 3, 4)
+    cell = grid_of(figure)[2][5]  # the third child of parent 2, with the third z
+    assert np.allclose(cell, redrawn(generator, z[2:], 10, None, None), atol=1e-5)
+
+
 def test_background_swap_fixes_what_it_says(generator):
     figure = figures.background_swap(generator, seed=4, columns=4)
     grid, z = grid_of(figure), figures.noise(generator, 1, 4)

@@ -9,6 +9,7 @@ def add(commands) -> None:
     """Add these commands to argparse's subparsers."""
     _add_sample(commands)
     _add_figures(commands)
+    _add_parents(commands)
 
 
 def _add_sample(commands) -> None:
@@ -44,3 +45,31 @@ def _figures(parsed) -> dict:
     paths = [str(path) for path in draw_figures(parsed.checkpoint, parsed.out, parsed.seed)]
     print(*paths, sep="\n")
     return {"figures": paths}
+
+
+def _add_parents(commands) -> None:
+    parser = command(
+        commands,
+        "parents",
+        _parents,
+        "draw every parent as a sheet that people can judge",
+        "Writes the sheet (parents.png) and a form for one person's answers (answers.csv).",
+    )
+    recurring(parser, "--out", default=Path("runs/parents"), help="folder")
+    recurring(parser, "--seed", help="seed of the codes")
+    parser.add_argument("--columns", type=int, default=6, help="pairs of mask and picture in a row")
+    parser.add_argument(
+        "--question",
+        default="Which rows show the shape of one whole object?",
+        metavar="TEXT",
+        help="what the people are asked; it stands above the sheet",
+    )
+
+
+def _parents(parsed) -> dict:
+    from ..experiments.sampling import write_parents
+
+    options = {"seed": parsed.seed, "columns": parsed.columns, "question": parsed.question}
+    paths = [str(path) for path in write_parents(parsed.checkpoint, parsed.out, **options)]
+    print(*paths, sep="\n")
+    return {"files": paths}

@@ -1,14 +1,17 @@
 """Generated images as files."""
 
 import csv
+from pathlib import Path
 
 import torch
 from torchvision.utils import save_image
 
+from .. import figures
 from ..base.errors import InputError
-from ..base.files import empty_folder
+from ..base.files import empty_folder, refuse_to_overwrite
 from ..models.generators import final_image, inputs_of
-from ..training.pretrained import load_generator
+from ..training.pretrained import load_finegan, load_generator
+from .demo import save_figure
 
 
 def write_samples(
@@ -60,3 +63,31 @@ def _batches(generator, n, rng, tied, fixed, batch_size):
     for start in range(0, n, batch_size):
         part = kind.part(inputs, slice(start, start + batch_size))
         yield final_image(generator(*part)), kind.indices(part)
+
+
+def write_parents(checkpoint, folder, *, seed=0, columns=6, question="") -> list[Path]:
+    """Write :func:`finegan_lib.figures.parents_sheet`, and a form for one person's answers.
+
+    Args:
+        checkpoint: name, file or run folder of a FineGAN.
+        folder: for ``parents.png`` and ``answers.csv`` (``parent``, and ``answer``, empty).
+        seed: of the codes.
+        columns: pairs of mask and picture in a row.
+        question: stands above the sheet.
+
+    Raises:
+        InputError: for columns below 1, a form that is there already, or a checkpoint of another
+            family.
+    """
+    if columns < 1:
+        raise InputError("columns must be at least 1", seen=columns, cure="Ask for six.")
+    generator, folder = load_finegan(checkpoint), Path(folder)
+    form = folder / "answers.csv"
+    refuse_to_overwrite(form)  # somebody may have filled it in
+    sheet = figures.parents_sheet(generator, seed, columns, question)
+    sheet = save_figure(sheet, folder / "parents.png")
+    with open(form, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["parent", "answer"])
+        writer.writerows([parent, ""] for parent in range(generator.config.n_parents))
+    return [sheet, form]

@@ -38,7 +38,7 @@ QUICK = EvaluationConfig(
 COMMANDS = shlex.split("train sample figures evaluate demo ablate cluster judges export")
 COMMANDS += shlex.split("toybirds check doctor quality classifier table")
 COMMANDS += shlex.split("disentangle choose-n-children cover bench")
-COMMANDS += shlex.split("ablation transfer interpolate segment readers")
+COMMANDS += shlex.split("ablation transfer interpolate segment readers parents")
 
 
 @pytest.fixture(autouse=True)
@@ -213,6 +213,19 @@ def test_figures(run):
     assert [path.stem for path in paths] == list(families.named("finegan").figures)
     assert all(path.parent == Path("runs/figures") for path in paths)
     assert all(Image.open(path).width > 300 for path in paths)
+
+
+def test_parents(run, capsys):
+    arguments = ["parents", "--checkpoint", str(run), "--columns", "2", "--json", "result.json"]
+    assert main(arguments) == 0
+    sheet, form = map(Path, result()["files"])
+    assert Image.open(sheet).width > 300 and sheet == Path("runs/parents/parents.png")
+    assert form.read_text().split() == ["parent,answer", *(f"{p}," for p in range(5))]
+    form.write_text("parent,answer\n0,yes\n")
+    assert "answers.csv" in fails(capsys, *arguments)
+    assert "yes" in form.read_text()
+    assert "columns must be" in fails(capsys, "parents", "--columns", "0", "--out", "other")
+    assert not Path("other").exists()
 
 
 # ------------------------------------------------------------------------------ score

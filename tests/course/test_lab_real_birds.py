@@ -1,11 +1,15 @@
 """The laboratory of the lesson on photographs."""
 
+from dataclasses import asdict
+
 import torch
 
 from finegan_lib import course
 from finegan_lib.applications.mixing import mix
 from finegan_lib.applications.segment import iou
-from finegan_lib.base.files import read_json
+from finegan_lib.base.files import read_json, write_json
+from finegan_lib.experiments import committed_tables
+from finegan_lib.experiments.table_systems import Settings
 from finegan_lib.figures import generate
 from finegan_lib.training.pretrained import load_finegan
 
@@ -59,10 +63,18 @@ def test_photographs_are_found_where_they_are_said_to_lie(tmp_path, monkeypatch)
 
 
 def test_what_was_not_run_is_not_claimed(tmp_path, monkeypatch):
-    monkeypatch.setattr(lab, "TABLES", tmp_path)
+    monkeypatch.setattr(committed_tables, "TABLES", tmp_path)
     monkeypatch.setattr(lab, "SCORES", tmp_path / "birds_scores.json")
     assert "not run yet: python -m finegan_lib table 3 --data cub50" in lab.committed_table(3)
     assert "not scored yet: python -m finegan_lib evaluate" in lab.committed_scores()
+
+
+def test_a_committed_table_is_printed(tmp_path, monkeypatch):
+    monkeypatch.setattr(committed_tables, "TABLES", tmp_path)
+    facts = asdict(Settings(data="cub50", folder="cub50", steps=7)) | {"table": 1, "command": "…"}
+    facts["systems"] = {"FineGAN": {"kid": [0.1234], "seed": [0]}}
+    write_json(tmp_path / "cub50" / "table1_cub50.json", facts)
+    assert "| FineGAN | – | – | 0.123 |" in lab.committed_table(1)
 
 
 def test_stored_figures_stand_beside_their_command_and_number(capsys):

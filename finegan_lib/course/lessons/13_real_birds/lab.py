@@ -11,7 +11,7 @@ from ....applications.interpolate import slerp as great_circle
 from ....applications.readers import load_readers
 from ....applications.segment import iou
 from ....base.files import RESULTS, read_json
-from ....experiments.paper import TABLES
+from ....experiments.committed_tables import committed
 from ....experiments.table_text import table_text
 from ....figures import generate, noise
 from ....metrics.clustering import ami, nmi
@@ -41,9 +41,9 @@ def photographs() -> Path | None:
 
 def committed_table(number: int) -> str:
     """A table of the paper on these photographs as it was committed, or how to make it."""
-    path = TABLES / f"table{number}_cub50.json"
-    if path.is_file():
-        return table_text(read_json(path, "systems"))
+    table = committed(number, "cub50")
+    if table:
+        return table_text(table)
     return f"not run yet: python -m finegan_lib table {number} --data cub50 --folder FOLDER --run"
 
 
