@@ -1,4 +1,4 @@
-"""The exercises of this lesson, with answers that must be told apart."""
+"""The exercises of this lesson, with right answers and typical mistakes."""
 
 from functools import cache
 
@@ -55,7 +55,7 @@ def _orderly(values: tuple):
     if crisp < 0.5:
         return f"the masks are grey: their crispness is {crisp:.2f}, and 0.5 is wanted"
     if read < 0.9:
-        return f"only {read:.0%} of the codes can be read off the mask alone"
+        return f"only {read:.0%} of the codes can be read from the mask alone"
     return None
 
 
@@ -79,41 +79,43 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 lambda f, m, b: _image(b, m, f),
-                "the mask is upside down: where it is 1, the foreground should be seen",
+                "the mask is inverted: where it is 1, P must show the foreground",
             ),
             Mistake(
                 lambda f, m, b: m * f + b,
-                "the background shines through where it should be covered: it needs (1 − M)",
+                "the background is visible where the foreground should cover it: it needs (1 − M)",
             ),
             Mistake(
                 lambda f, m, b: m * f,
-                "this is the masked foreground, which D_p is shown; P has a background, too",
+                "this is the masked foreground, which D_p sees; P has a background, too",
             ),
             Mistake(
                 lambda f, m, b: torch.where(m > 0.5, f, b),
-                "a hard cut has no slope by the mask, so the mask could never learn: use it as a "
-                "weight",
+                "a hard mask has no gradient, so it could never learn: use the mask as a weight",
             ),
             Mistake(
                 lambda f, m, b: stitch(f, m, b),
-                "this is the library's whole stage, four tensors: take its .image",
+                "this is the library's whole result, four tensors: take its .image",
             ),
             Mistake(
                 lambda f, m, b: m * f + (1 - m) * b * m,
-                "the background is masked twice: it needs (1 − M) alone",
+                "you mask the background twice: it needs only (1 − M)",
             ),
             Mistake(
                 lambda f, m, b: m.detach() * f + (1 - m.detach()) * b,
-                "the gradients do not: the mask is detached, and could never learn",
+                "the gradients do not: the mask is detached, so it could never learn",
             ),
-            Mistake(lambda f, m, b: (f + b) / 2, "a mean of both, whatever the mask says: use it"),
+            Mistake(
+                lambda f, m, b: (f + b) / 2,
+                "this is a mean of both pictures for every mask: use the mask",
+            ),
             Mistake(
                 lambda f, m, b: (m * f + (1 - m) * b).clamp(0, 1),
-                "nothing to clamp: a mean of two pictures stays between them, and black is −1 here",
+                "do not clamp: a mean of two pictures stays between them, and black is −1 here",
             ),
         ),
         alternative=lambda f, m, b: torch.lerp(b, f, m),
-        praise="Every layer of the model is laid on with this one line.",
+        praise="The model adds every layer with this one line.",
         inputs=_layers,
         gradients=True,
     ),
@@ -135,31 +137,30 @@ EXERCISES = (
                 wrong.stage(
                     together=wrong.added, joined_channels=lambda self, code, channels: channels
                 ),
-                "the code is added: it should be *joined* to the features, as channels of its own",
+                "you add the code to the features: *join* it to them, as separate channels",
             ),
-            Mistake(
-                wrong.stage(together=wrong.deaf), "the code has no influence on what comes out"
-            ),
+            Mistake(wrong.stage(together=wrong.deaf), "the code does not change the result"),
             Mistake(
                 wrong.stage(together=wrong.in_a_corner),
-                "the code stands at one pixel only: repeat it at every pixel",
+                "the code is at one pixel only: repeat it at every pixel",
             ),
             Mistake(wrong.stage(gate=lambda self, x: x.chunk(2, 1)[0].relu()), "a GLU, not a ReLU"),
             Mistake(
-                wrong.stage(refine=lambda self, x: x), "the residual blocks are made and never used"
+                wrong.stage(refine=lambda self, x: x),
+                "you make the residual blocks but never use them",
             ),
             Mistake(
                 wrong.stage(refine=wrong.without_shortcut),
-                "x + f(x): the residual blocks lack their x",
+                "x + f(x): the x of the residual blocks is missing",
             ),
             Mistake(wrong.stage(kernel=1), "a 3 × 3 convolution joins them, with padding 1"),
             Mistake(
                 wrong.stage(finish=lambda self, x: torch.tanh(self.last(x))),
-                "no tanh here: a stage gives features, its heads paint",
+                "no tanh here: a stage makes features, and its heads paint",
             ),
         ),
         alternative=wrong.OtherStage,
-        praise="The child stage is the same class once more, with c in the place of p.",
+        praise="The child stage is the same class again, with c in place of p.",
         about={
             "what it returns in evaluation mode": "nn.BatchNorm2d keeps running statistics for it.",
             "what it is": "Make it a class that inherits from nn.Module.",
@@ -173,17 +174,20 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 "a",
-                "it was trained to name p, but on pictures in which b said the same: it is not "
-                "paid for looking at the harder one",
+                "it was trained to name p, but in training b always gave the same answer, and b "
+                "is easier to see",
             ),
             Mistake(
                 "c",
-                "the new pictures are made of parts that it knows well; it only has to choose "
-                "which part to believe",
+                "it knows all parts of the new pictures: what does it read, the background or "
+                "the foreground?",
             ),
         ),
         alternative="(b)",
-        praise="Information goes where it is cheapest, unless you bar the way.",
+        praise=(
+            "The code goes to the place where it is easiest to read, unless the loss cannot see "
+            "this place."
+        ),
     ),
     Fill(
         "4",
@@ -193,11 +197,12 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 lambda s, p: -_parent_loss(s, p),
-                "the sign: log D_p should be large, and a loss is minimised",
+                "your sign is wrong: log D_p must become large, and an optimiser minimises a loss",
             ),
             Mistake(
                 lambda s, p: -(p * s.log_softmax(1)).mean(),
-                "the mean runs over the batch only; over k it is a sum, of which one term is left",
+                "the mean runs over the batch only; over k it is a sum, and only one of its "
+                "terms is not 0",
             ),
             Mistake(
                 lambda s, p: -(p * s.log_softmax(0)).sum(1).mean(),
@@ -205,20 +210,19 @@ EXERCISES = (
             ),
             Mistake(
                 lambda s, p: -(p * s).sum(1).mean(),
-                "logits are not log-probabilities yet: without softmax they may simply all grow",
+                "logits are not log-probabilities: without softmax, all logits could just grow",
             ),
             Mistake(
                 lambda s, p: F.binary_cross_entropy_with_logits(s, p.float()),
-                "the codes exclude one another: one softmax over all of them, not a yes or no for "
-                "each",
+                "only one code is right: use one softmax over all codes, not a yes or no for each",
             ),
             Mistake(
                 lambda s, p: -(p * s.softmax(1).log()).sum(1).mean(),
-                "right for small logits, but where D_p is sure, log meets 0: use log_softmax",
+                "right for small logits, but for large ones this computes log 0: use log_softmax",
             ),
             Mistake(
                 lambda s, p: -(p * s.log_softmax(1)).sum(),
-                "a mean over the batch, not a sum: or the loss grows with its size",
+                "take a mean over the batch, not a sum: a sum grows with the batch",
             ),
             Mistake(
                 lambda s, p: -(p * s.log_softmax(1)).sum(1),
@@ -226,11 +230,14 @@ EXERCISES = (
             ),
             Mistake(
                 lambda s, p: (1 - (p * s.softmax(1)).sum(1)).mean(),
-                "one minus the probability: it is bounded, and its slope dies where D_p is wrong",
+                "this is one minus the probability: it is bounded, and its gradient is almost 0 "
+                "where D_p is wrong",
             ),
         ),
         alternative=lambda s, p: (s.logsumexp(1) - (p * s).sum(1)).mean(),
-        praise="The cross-entropy of a plain classifier, whose labels the generator drew itself.",
+        praise=(
+            "This is the cross-entropy of a plain classifier; its labels are the generator's codes."
+        ),
         inputs=_logits_and_codes,
         gradients=True,
     ),
@@ -242,17 +249,15 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 "a",
-                "an outline is hard work for a mask, and nobody asks for it, as long as a colour "
-                "will do",
+                "an outline is hard to learn for a mask, and a colour already makes the loss small",
             ),
             Mistake(
                 "c",
-                "generator and reader are on the same side: they only have to agree on signs for "
-                "five codes",
+                "generator and D_p minimise the same loss: they only need five different pictures",
             ),
         ),
         alternative=" B",
-        praise="A secret sign between two friends need not look like anything.",
+        praise="Generator and D_p share one loss, so any five different pictures are enough.",
     ),
     Fill(
         "6",
@@ -262,7 +267,7 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 lambda m, low, high: F.relu(low - m.mean()) + F.relu(m.mean() - high),
-                "this is the mean area of the whole batch: a full and an empty mask cancel in it",
+                "this is the mean area of the whole batch: a full and an empty mask cancel out",
             ),
             Mistake(
                 lambda m, low, high: (F.relu(low - m) + F.relu(m - high)).mean(),
@@ -276,7 +281,7 @@ EXERCISES = (
                 lambda m, low, high: (
                     F.relu(m.mean((1, 2, 3)) - low) + F.relu(high - m.mean((1, 2, 3)))
                 ).mean(),
-                "the signs: this costs something within the range, and nothing is ever right",
+                "your signs are wrong: this loss is positive within the range, too",
             ),
             Mistake(
                 lambda m, low, high: (
@@ -302,19 +307,20 @@ EXERCISES = (
             ),
             Mistake(
                 lambda m, low, high: (m.mean((1, 2, 3)) - (low + high) / 2).abs().mean(),
-                "this pulls every mask to the middle of the range; within it nothing should pull",
+                "this moves every mask to the middle of the range; within the range, the loss "
+                "must be 0",
             ),
         ),
         alternative=lambda m, low, high: (
             (m.flatten(1).mean(1) - m.flatten(1).mean(1).clamp(low, high)).abs().mean()
         ),
-        praise="It is silent within the range, so that the other losses decide there.",
+        praise="Within the range it is 0, and the other losses decide there.",
         inputs=_masks,
         gradients=True,
     ),
     Exploration(
         "7",
-        "explore: small masks in order",
+        "explore: small masks",
         "my_recipe",
         {"mask_area": 10, "mask_binary": 2, "silhouette": 0.5, "mask_largest": 0.25},
         mistakes=(
@@ -330,7 +336,7 @@ EXERCISES = (
             Mistake({"mask_largest": 0.9}, "mask_largest must lie between 0 and"),
         ),
         alternative={"mask_area": 15, "mask_binary": 2, "silhouette": 0.5, "mask_largest": 0.25},
-        praise="Still no birds: information makes signs; it takes a critic of birds to make birds.",
+        praise="There are still no birds: for birds, a discriminator must compare with real birds.",
         grade=_recipe,
         starts=({"mask_binary": 2, "silhouette": 0.5},),
     ),
@@ -350,20 +356,21 @@ EXERCISES = (
             ),
             Mistake(
                 wrong.flat(lambda masked, mask, colour: (mask > 0.5) * colour),
-                "a threshold has no slope either: the mask itself, times the colour",
+                "a threshold has no gradient either: use the mask itself, times the colour",
             ),
             Mistake(wrong.flat(lambda masked, mask, colour: mask), "the flat colour is missing"),
             Mistake(
                 wrong.flat(lambda masked, mask, colour: colour * torch.ones_like(masked)),
-                "now the colour fills the whole picture: where is the mask?",
+                "now the colour fills the whole picture: the mask is missing",
             ),
             Mistake(
                 wrong.flat(lambda masked, mask, colour: masked * colour),
-                "this recolours the foreground, whose pattern still shows: a silhouette has none",
+                "this changes the foreground's colour, but its pattern is still visible: a "
+                "silhouette has no pattern",
             ),
             Mistake(
                 lambda masked, mask, flat, colour: mask * colour,
-                "all of them are silhouettes now, and nobody asks for the plumage any more",
+                "now all pictures are silhouettes, and D_p never sees the foregrounds",
             ),
             Mistake(
                 lambda masked, mask, flat, colour: masked,
@@ -373,13 +380,13 @@ EXERCISES = (
                 lambda masked, mask, flat, colour: lab.silhouettes(
                     masked.detach(), mask, flat, colour
                 ),
-                "the foregrounds that are left as they are need their gradient, too",
+                "the unchanged foregrounds need their gradient, too",
             ),
         ),
         alternative=lambda masked, mask, flat, colour: torch.cat(
             [(mask[i] * colour[i] if flat[i] else masked[i])[None] for i in range(len(masked))]
         ),
-        praise="A silhouette is a lesson for the mask, so the mask must hear of it.",
+        praise="The silhouette's gradient must reach the mask.",
     ),
     Debug(
         "9",
@@ -391,12 +398,13 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 lambda f, m, bias: [torch.tanh(f), torch.tanh(m + bias)],
-                "the foreground is right now; a share of opacity lies between 0 and 1, and tanh "
-                "goes below",
+                "the foreground is right now; but an opacity lies between 0 and 1, and tanh goes "
+                "below 0",
             ),
             Mistake(
                 lambda f, m, bias: [torch.sigmoid(f), torch.sigmoid(m + bias)],
-                "the mask is right now; pictures go from −1 to 1, and sigmoid never goes below 0",
+                "the mask is right now; but pictures go from −1 to 1, and sigmoid never goes "
+                "below 0",
             ),
             Mistake(
                 lambda f, m, bias: [torch.sigmoid(m + bias), torch.tanh(f)],
@@ -404,30 +412,31 @@ EXERCISES = (
             ),
             Mistake(
                 lambda f, m, bias: [torch.tanh(f), torch.sigmoid(m)],
-                "the bias is gone: with it masks start small",
+                "the bias is missing: with it, masks start small",
             ),
             Mistake(
                 lambda f, m, bias: [torch.tanh(f), torch.sigmoid(m) + bias],
-                "the bias belongs inside of the sigmoid, or the mask leaves [0, 1]",
+                "put the bias into the sigmoid; otherwise the mask leaves [0, 1]",
             ),
             Mistake(
                 lambda f, m, bias: [torch.tanh(f + bias), torch.sigmoid(m + bias)],
-                "the bias is the mask's, not the foreground's",
+                "the bias belongs to the mask, not to the foreground",
             ),
             Mistake(
                 lambda f, m, bias: [torch.tanh(f), (m + bias).clamp(0, 1)],
-                "clamp has no slope outside of [0, 1], so a mask that is shut stays shut: sigmoid",
+                "clamp has no gradient outside of [0, 1], so an empty mask stays empty: use "
+                "sigmoid",
             ),
             Mistake(
                 lambda f, m, bias: [torch.tanh(f), (torch.sigmoid(m + bias) > 0.5).float()],
-                "a hard cut has no slope: keep the sigmoid's own numbers",
+                "a hard mask has no gradient: keep the sigmoid's own numbers",
             ),
             Mistake(
                 lambda f, m, bias: [f, torch.sigmoid(m + bias)],
-                "the foreground's tanh is gone: nothing keeps it within [-1, 1]",
+                "the foreground's tanh is missing: without it, the foreground can leave [-1, 1]",
             ),
         ),
         alternative=lambda f, m, bias: (2 * torch.sigmoid(2 * f) - 1, 1 / (1 + (-m - bias).exp())),
-        praise="Each number's range tells its activation: pictures tanh, opacities sigmoid.",
+        praise="The range decides the activation: tanh for pictures, sigmoid for opacities.",
     ),
 )

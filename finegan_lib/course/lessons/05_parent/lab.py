@@ -1,7 +1,7 @@
 """The laboratory of the lesson on the parent: FineGAN's second stage and the reader of its code.
 
-The losses and networks are the library's, or the student's; here are only the loop, what tries them
-out, and a few measurements. Everything is seeded.
+The losses and networks come from the library or from the student. This file has the training loop
+and a few measurements. Everything has a seed.
 """
 
 from typing import NamedTuple
@@ -27,7 +27,7 @@ PARENT = FineGANConfig(
 
 
 class ParentRun(NamedTuple):
-    """A generator and D_p after training on L_p alone, and what D_p was shown."""
+    """A generator and D_p after training on L_p alone, and the name of the view that D_p saw."""
 
     generator: FineGANGenerator
     discriminator: CodeDiscriminator
@@ -39,7 +39,8 @@ class ParentRun(NamedTuple):
 
     @torch.no_grad()
     def read(self, stage: Stage, mask_only: bool = False) -> Tensor:
-        """(N,) int64: the parent that D_p names, shown what it was trained on or masks in white."""
+        """(N,) int64: the parent that D_p names. It sees the same view as in training, or masks in
+        white."""
         view = _shown(stage, self.shown)
         if mask_only:
             view = stage.mask.expand_as(view)
@@ -59,15 +60,14 @@ def train_parent(
     rate: float = 2e-3,
     batch: int = 16,
 ) -> ParentRun:
-    """G and D_p together on the information about p, and nothing else: no bird is ever shown.
+    """Train G and D_p together on the information about p alone, without real birds.
 
     Args:
-        recipe: its additions on masks and on what D_p is shown; None: the paper's, without any.
-        stem, code_stage: the library's networks, or others that do the same.
-        view: what D_p sees of a stage, as `systems.code_view`.
-        shown: what D_p reads, "foreground" (M·F, the paper) or "image" (P, to see what is wrong
-            with it).
-        rate: Adam's, with betas (0.5, 0.999).
+        recipe: its additions for masks and for the view of D_p; None: the paper's, without
+            additions.
+        stem, code_stage: the library's networks, or others that do the same. view: what D_p sees of
+        a stage, as `systems.code_view`. shown: what D_p reads, "foreground" (M·F, the paper) or
+        "image" (P, to show its fault). rate: Adam's, with betas (0.5, 0.999).
 
     Raises:
         InputError: if ``shown`` is neither.
@@ -91,8 +91,8 @@ def train_parent(
 
 
 def with_parts(generator: FineGANGenerator, stem=Stem, code_stage=CodeStage) -> FineGANGenerator:
-    """The generator with the parent's stem and stage made anew by these classes, if they are not
-    the library's."""
+    """The generator. If these classes are not the library's, they replace the parent's stem and
+    stage."""
     config, width = generator.config, generator.parent_image.in_channels
     if stem is not Stem:
         sizes = config.n_parents, config.z_dim, config.image_size, config.g_dim
@@ -117,7 +117,7 @@ def crispness(mask: Tensor) -> float:
 
 
 def codes_for_parents(generator: FineGANGenerator, n_z: int, seed: int = 0) -> Codes:
-    """Every p, one row after the other, with the same n_z noises: p = 0 with all z first.
+    """Codes for every p with the same n_z noises: first p = 0 with all z, then p = 1, and on.
 
     c is each parent's first child and b = c.
     """

@@ -13,20 +13,20 @@
 # ---
 # ruff: noqa: F821
 # %% [markdown]
-# # {{number}} · The parent: where does a shape come from?
+# {{number}} · The parent: where does a shape come from?
 #
-# Take scissors and coloured paper; any colour will do. Cut out a bird and lay it on the pond that
-# lesson {{background}} has painted. What you see now is FineGAN's second stage, the **parent**
-# image $P$: a silhouette whose plumage is still to come. FineGAN's authors call such pictures
-# *hollow*. No photograph looks like that, so nobody can say whether one is real. And still this
-# stage has to learn what a heron's outline is.
+# Take scissors and paper of any colour. Cut out a bird and put it on the pond that lesson
+# {{background}} has painted. This is the result of FineGAN's second stage, the **parent** image
+# $P$: a silhouette without its plumage. FineGAN's authors call such pictures *hollow*. No
+# photograph looks like this, so no discriminator can compare it with real examples. But this stage
+# must still learn the outline of a heron.
 #
 # **You need** lesson {{infogan}} (the information loss) and lesson {{background}} (the background).
 #
 # **Afterwards you can** build the stage that joins a code to features, stitch two layers with a
-# mask and say where gradients go, write down the parent's loss (the slide has it wrong), explain
-# what its discriminator must *not* see, and name what goes wrong with masks, with the cure for
-# each.
+# mask, and say where the gradients go. You can write down the parent's loss (the slide has an
+# error), explain what its discriminator must *not* see, and name the typical faults of masks with a
+# remedy for each.
 #
 # {{runtime}}.
 
@@ -57,27 +57,28 @@ n_parents = config.n_parents
 #
 # The stage takes the noise $z$ and the parent code $p$ and computes a map of features at full size
 # (`models.finegan.Stem`, which you know from lesson {{background}}, then `CodeStage`, which you
-# build below). Two small heads read them: $G_{p,f}$ makes a picture, the **foreground** $F_p$, and
-# $G_{p,m}$ one number per pixel between 0 and 1, the **mask** $M_p$. The mask is an *alpha
-# channel*, as in any drawing program. It says how opaque the foreground is at each pixel:
+# build below). Two small heads read the features. $G_{p,f}$ makes a picture, the **foreground**
+# $F_p$. $G_{p,m}$ makes the **mask** $M_p$, one number between 0 and 1 for each pixel. The mask is
+# an *alpha channel*, as in drawing programs: it says how opaque the foreground is at each pixel.
 #
 # $$P_{f,m} = M_p \odot F_p, \qquad P = P_{f,m} + (1 - M_p) \odot B .$$
 #
 # ($\odot$ multiplies pixel by pixel, $B$ is the background of lesson {{background}}, and $P_{f,m}$
-# is the paper's name for the masked foreground.) It is one line of code, and the whole network has
-# it in one place only.
+# is the paper's name for the masked foreground.) This is one line of code, and the network contains
+# it at one place only.
 #
 # ### Exercise {{number}}.1 (fill in): stitching
 #
 # The library's version, `models.finegan.stitch`, returns all four: foreground, mask, masked
-# foreground and image. Here the image will do.
+# foreground and image. Your function returns only the image.
 
 
 # %% exercise="1"
 def my_stitch(foreground: torch.Tensor, mask: torch.Tensor, behind: torch.Tensor) -> torch.Tensor:
     """Foreground and behind (N, 3, H, W), mask (N, 1, H, W) in [0, 1] → P (N, 3, H, W)."""
-    ### HINT Where the mask is 1 you should see the foreground, where it is 0 what is behind.
-    ### HINT The one channel of the mask is repeated by itself when it meets three.
+    ### HINT Where the mask is 1, P shows the foreground. Where the mask is 0, P shows the picture
+    ###      behind.
+    ### HINT PyTorch repeats the mask's one channel for the three channels of a picture.
     ### HINT mask * foreground + (1 - mask) * ...
     ### BEGIN SOLUTION
     return mask * foreground + (1 - mask) * behind
@@ -121,26 +122,27 @@ other = generate(generator, codes._replace(p=codes.p.roll(1, 0)))
 print("another p does not:", (other.parent.mask - stage.mask).abs().max().item() > 0.5)
 
 # %% [markdown]
-# (Grey, in the rows with a product, is the number 0: pictures go from −1 to 1.) Note how little
-# $F_p$ cares about what lies outside of its mask. Nobody ever sees it.
+# (In the rows with a product, grey is the number 0: pictures go from −1 to 1.) Outside of its mask,
+# $F_p$ has arbitrary colours, because no picture shows them.
 #
-# The mask is soft on purpose. A hard cut, 0 or 1, has no slope, and could not be learnt. From
-# $P = M_p F_p + (1 - M_p) B$ follows, pixel by pixel,
+# The mask is soft on purpose. A hard mask of 0 and 1 has no gradient, so it could not learn. From
+# $P = M_p F_p + (1 - M_p) B$ we get, for each pixel,
 #
 # $$\frac{\partial P}{\partial M_p} = F_p - B, \qquad
 # \frac{\partial (M_p F_p)}{\partial M_p} = F_p .$$
 #
-# So a loss that sees $P$ (or $C$, which contains it) teaches the mask only at pixels at which bird
-# and background *differ*. A loss that sees $M_p F_p$, as $\mathcal{L}_p$ will, has the slope $F_p$:
-# it teaches the mask wherever the foreground is not grey (0), whatever is behind it.
+# A loss on $P$ (or on $C$, which contains $P$) gives the mask a gradient only at pixels where bird
+# and background *differ*. A loss on $M_p F_p$, such as $\mathcal{L}_p$, has the derivative $F_p$:
+# it gives the mask a gradient at all pixels where the foreground is not grey (0), for every
+# background.
 #
 # ## The stage that joins a code
 #
-# Between the stem and the heads lies the stage itself. It **joins** the code to the features: the
-# code's numbers are repeated at every pixel, as channels of their own, in front of the features.
-# A $3 \times 3$ convolution to twice the channels, BatchNorm and GLU follow, then some residual
-# blocks ($x + f(x)$, `blocks.ResidualBlock`), and at last a `blocks.SameBlock` (convolution,
-# BatchNorm, GLU) to the number of channels that the heads read.
+# The stage itself lies between the stem and the heads. It **joins** the code to the features: each
+# number of the code becomes a channel, repeated at every pixel, in front of the features. A $3
+# \times 3$ convolution to twice the channels, BatchNorm and GLU follow, then some residual blocks
+# ($x + f(x)$, `blocks.ResidualBlock`), and at last a `blocks.SameBlock` (convolution, BatchNorm,
+# GLU) to the number of channels that the heads read.
 #
 # ### Exercise {{number}}.2 (build): the stage that joins a code
 #
@@ -155,7 +157,8 @@ class MyCodeStage(nn.Module):
     def __init__(self, code_dim: int, channels: int, out_channels: int, residual_blocks: int):
         super().__init__()
         ### HINT Four parts: self.join (nn.Conv2d), self.norm, self.refine, self.out.
-        ### HINT self.join reads code_dim + channels maps and makes 2 * channels; the GLU halves.
+        ### HINT self.join reads code_dim + channels maps and makes 2 * channels; the GLU halves
+        ###      them.
         ### HINT nn.Sequential(*(ResidualBlock(channels) for _ in range(residual_blocks))) and
         ###      SameBlock(channels, out_channels).
         ### BEGIN SOLUTION
@@ -179,8 +182,8 @@ class MyCodeStage(nn.Module):
 course.check("{{number}}.2", MyCodeStage)
 
 # %% [markdown]
-# From here on the lesson's small parent stages are made of your parts, where they have passed: the
-# stem out of your notebook of lesson {{background}}, and the stage above.
+# From here on, the lesson's small parent stages use your parts if they have passed their checks:
+# the stem from your notebook of lesson {{background}}, and the stage above.
 
 # %% tags=["nbval-check-output"]
 mine = {
@@ -189,30 +192,32 @@ mine = {
 }
 
 # %% [markdown]
-# ## What should the parents' reader see?
+# ## Which picture should $D_p$ read?
 #
 # The parent code $p$ is one of $N_p$ values, as a **one-hot** vector: a 1 at its place, 0
-# elsewhere. Lesson {{infogan}} taught how a code gets a meaning: let a network, here $D_p$, guess
-# it from the picture, and pay the generator for being readable.
+# elsewhere. Lesson {{infogan}} showed how a code gets a meaning: a network, here $D_p$, reads the
+# code from the picture, and the generator's loss is small if $D_p$ reads it well.
 #
-# From which picture? $P$ suggests itself. But in training the codes are **tied**: first the child
-# code $c$ is drawn (lesson {{child}} will use it), $p$ is the parent of $c$, and $b = c$. So
-# whoever can tell the background knows $p$, too. Now watch two generators, each trained with a
-# $D_p$ of its own on this one loss (`lab.train_parent`, 150 steps). In the first, $D_p$ reads $P$,
-# in the second only $P_{f,m} = M_p \odot F_p$. The masks start faint in both, with an opacity of 5
-# %. Then the tie is cut: $b$ is drawn freely, and mostly contradicts $p$.
+# Should it read $P$? In training, the codes are **tied**: first we draw the child code $c$ (for
+# lesson {{child}}), $p$ is the parent of $c$, and $b = c$. Therefore the background alone already
+# determines $p$. We now train two generators with this one loss, each with its own $D_p$
+# (`lab.train_parent`, 150 steps). In the first, $D_p$ reads $P$. In the second, it reads only
+# $P_{f,m} = M_p \odot F_p$. In both, the masks start with an opacity of 5 %. Then we test with
+# untied codes: $b$ is drawn freely, and mostly it does not fit $p$.
 #
 # ### Exercise {{number}}.3 (predict)
 #
-# Whom does the $D_p$ that reads $P$ follow then?
+# In this test, which code does the first $D_p$ (it reads $P$) name?
 #
-# * **(a)** $p$: that is what it has been trained to name
-# * **(b)** mostly the background: it names the parent that used to go with $b$
-# * **(c)** neither: the new pictures confuse it
+# * **(a)** $p$, because it was trained to name $p$
+# * **(b)** mostly the parent that was tied to $b$, because it looks at the background
+# * **(c)** neither, because the new pictures are unknown to it
 
 # %% exercise="3"
-### HINT Two artists may write the code into P: the one with the mask, and the one with the canvas.
-### HINT Which of them has more room, if the mask starts faint? And was b ever at odds with p?
+### HINT Two stages can write the code into P: the parent stage with its mask, and the background
+###      stage.
+### HINT Which of them covers more of P when the mask starts at 5 %? And did b always fit p in
+###      training?
 ### BEGIN SOLUTION
 my_suspicion = "b"
 ### END SOLUTION
@@ -257,11 +262,11 @@ print("reading P, D_p follows the background more than p:", seen_p[1] > seen_p[0
 print("reading M·F, it follows p:", seen_foreground[0] > 0.8 and seen_foreground[1] < 0.4)
 
 # %% [markdown]
-# Where $D_p$ reads $P$, the code has gone **into the background**. Both players are content, and
-# the mask need not learn anything. (With masks that start at one half, the foreground may win the
-# race. But a race it is, and one would rather not depend on its outcome.) So $D_p$ is shown the
-# masked foreground alone. What it cannot see, it cannot pay for, and that is exact, not a tendency:
-# no gradient of the loss reaches the background stage.
+# When $D_p$ reads $P$, the generator writes the code **into the background**. The loss is small,
+# and the mask learns nothing. (When the masks start at one half, the foreground may be faster than
+# the background. But we do not want to depend on this.) For this reason, $D_p$ sees only the masked
+# foreground. Then no gradient of this loss reaches the background stage. This holds exactly, and
+# the next cell tests it.
 
 # %% tags=["nbval-check-output"]
 reached = {}
@@ -275,24 +280,24 @@ print("L_p on P reaches the weights of G_b:", reached["image"])
 print("L_p on M·F reaches the weights of G_b:", reached["masked_foreground"])
 
 # %% [markdown]
-# ## The loss, and the slips on the slide
+# ## The loss, and the errors on the slide
 #
 # $$\mathcal{L}_p = \mathcal{L}_{p\_info} = \max_{D_p,\, G_{p,f},\, G_{p,m}} \;
 # \mathbb{E}_{z,p}\bigl[\log D_p(p \mid P_{f,m})\bigr]$$
 #
-# InfoGAN's bound and nothing else. The slide has
+# This is InfoGAN's bound (without the constant $H(p)$), and nothing else. The slide has
 #
 # $$\mathcal{L}_p = \mathcal{L}_c^{p\_info} \equiv
 # \max_{G_b} \; \mathbb{E}_{z,p}[\log D_c(p \mid G_b(z, b))]
 # + \mathbb{E}_{z,b}[\log(1 - D_\text{aux}(G_b(z, b)))] .$$
 #
-# Read it twice and you see that it cannot be meant: it pays the *background* for betraying $p$, the
-# very thing that we have just ruled out. $G_b$ must be $G_{p,f}$ and $G_{p,m}$, $D_c$ must be
-# $D_p$, and what is read is $P_{f,m}$. The second term is $\mathcal{L}_{bg\_aux}$, which belongs to
-# lesson {{background}} (and which a generator would *minimise*).
+# This cannot be right: it rewards a *background* that shows $p$, and we have just excluded this.
+# $G_b$ must be $G_{p,f}$ and $G_{p,m}$, $D_c$ must be $D_p$, and $D_p$ must read $P_{f,m}$. The
+# second term is $\mathcal{L}_{bg\_aux}$. It belongs to lesson {{background}} (and a generator would
+# *minimise* it).
 #
-# With $p$ one-hot and $D_p$ a softmax over $N_p$ logits $s$, $\log D_p(p \mid \cdot)$ is a sum of
-# which one term is left:
+# $p$ is one-hot, and $D_p$ is a softmax over $N_p$ logits $s$. Only one term of this sum is not
+# zero:
 #
 # $$\log D_p(p \mid P_{f,m}) = \sum_{k=1}^{N_p} p_k \, \log \operatorname{softmax}(s)_k .$$
 #
@@ -305,7 +310,7 @@ print("L_p on M·F reaches the weights of G_b:", reached["masked_foreground"])
 def my_parent_loss(logits: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
     """−E[log D_p(p | P_fm)]: logits (N, N_p), p one-hot (N, N_p) int64; a scalar to minimise."""
     ### HINT `logits.log_softmax(1)` are all the log D_p(k | ·).
-    ### HINT Multiplied by p, all but one vanish: sum over dimension 1.
+    ### HINT After the product with p, only one term is not 0: sum over dimension 1.
     ### HINT Then the mean over the batch, and the sign of a loss.
     ### BEGIN SOLUTION
     return -(p * logits.log_softmax(1)).sum(1).mean()
@@ -316,28 +321,28 @@ def my_parent_loss(logits: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
 course.check("{{number}}.4", my_parent_loss)
 
 # %% [markdown]
-# ## Why does nobody ask whether P is real?
+# ## Why does no loss compare P with real pictures?
 #
-# Because it is not meant to look real. Photographs show finished birds. Compared with those, $P$
-# would have to be finished too, plumage and all, and nothing would be left for the child to do. Of
-# *hollow* birds we have no examples. (In the authors' code $D_p$ does have a head for real and
-# fake. No loss ever reads it.)
+# $P$ should not look real. Photographs show finished birds. If a loss compared $P$ with
+# photographs, $P$ would need the plumage, too, and the child stage would have nothing to add. And
+# there are no photographs of *hollow* birds. (In the authors' code, $D_p$ has a head for real and
+# fake. No loss uses it.)
 #
-# But then, look at $\mathcal{L}_p$: **nowhere does it say "bird"**. With five parents it wants five
-# things that can be told apart, no more.
+# But **no term of $\mathcal{L}_p$ requires a bird**. With five parents, it requires only five
+# pictures that $D_p$ can tell apart.
 #
 # ### Exercise {{number}}.5 (predict)
 #
-# We train the parent stage on $\mathcal{L}_p$ alone, as the paper has it. What do the five codes
-# turn into?
+# We train the parent stage on $\mathcal{L}_p$ alone, with the paper's form. What will the five
+# codes show?
 #
-# * **(a)** five outlines, crisp, though not of birds
-# * **(b)** five colours or textures under a mask that is grey nearly everywhere
-# * **(c)** nothing that $D_p$ could read: without real pictures there is nothing to learn
+# * **(a)** five sharp outlines, but not of birds
+# * **(b)** five colours or textures, with a mask that is grey nearly everywhere
+# * **(c)** nothing that $D_p$ could read, because without real pictures it can learn nothing
 
 # %% exercise="5"
-### HINT The product M·F must tell the codes apart. Which of its two factors learns that faster?
-### HINT F may put any colour anywhere, and a mask of 1/2 lets half of that through.
+### HINT The product M·F must differ between the codes. Which of its two factors learns this faster?
+### HINT F can have any colour at any place, and a mask of 1/2 shows half of it.
 ### BEGIN SOLUTION
 my_expectation = "b"
 ### END SOLUTION
@@ -363,41 +368,41 @@ print("and off the mask alone:", blind.float().mean().item() > 0.7)
 print("masks crisp:", lab.crispness(stage.mask) > 0.4)
 
 # %% [markdown]
-# The loss is content, and there is no shape. The code sits in the *colours*; the mask is a grey
-# veil. With the child stage behind it, at the paper's size, the authors got birds out of this
-# without further help. A small network that has a few minutes needs some. What our `toy` preset
-# adds is not in the paper; each addition is a switch of `systems.Recipe`, and all are off by
-# default.
+# The loss is small, but there is no shape. The *colours* contain the code, and the mask is grey.
+# The authors trained this stage together with the child stage, at the paper's size, and got birds
+# without further losses. A small network with a few minutes of training needs more. Our `toy`
+# preset adds switches that are not in the paper. They are switches of `systems.Recipe`, and all are
+# off by default.
 #
 # ## Help with the mask
 #
 # | what goes wrong | switch | what it adds |
 # | --- | --- | --- |
-# | the mask is a grey veil | `mask_binary` | $\mathbb{E}[M(1 - M)]$: 0 for masks of 0 and 1 |
-# | it fills the picture, or is empty | `mask_area` | how far each mask's area is from a range |
-# | the code sits in a colour | `silhouette` | $D_p$ sees some masks in a flat random colour |
-# | the code sits in a faint pattern | `code_noise` | Gaussian noise on what $D_p$ sees |
-# | two codes are one shape, turned | `code_flip`, `code_affine` | random views: no pose is a kind |
+# | the mask is grey | `mask_binary` | $\mathbb{E}[M(1 - M)]$: 0 for masks of 0 and 1 |
+# | the mask is full or empty | `mask_area` | how far each mask's area is from a range |
+# | the code is in a colour | `silhouette` | $D_p$ sees some masks in a flat random colour |
+# | the code is in a weak pattern | `code_noise` | Gaussian noise on what $D_p$ sees |
+# | two codes are one shape, turned | `code_flip`, `code_affine` | random flips and other views |
 #
-# The first two are losses, `losses.mask_binary_loss` and `losses.mask_area_loss`; the others change
-# what $D_p$ is shown (`systems.code_view`). More follows in lesson {{child}}, with the second mask.
+# The first two are losses, `losses.mask_binary_loss` and `losses.mask_area_loss`. The others change
+# the picture that $D_p$ sees (`systems.code_view`). Lesson {{child}} adds more for the second mask.
 #
 # ### Exercise {{number}}.6 (fill in): the area of a mask
 #
-# With $a_n$ the mean of mask $n$ over its pixels, and a range from $a_\text{min}$ to $a_\text{max}$
-# (by default from a tenth of the picture to a half),
+# Let $a_n$ be the mean of mask $n$ over its pixels. Its range goes from $a_\text{min}$ to
+# $a_\text{max}$ (by default from a tenth to a half of the picture). Then
 #
 # $$L_\text{area} = \frac1N \sum_{n=1}^N \bigl[\max(0,\, a_\text{min} - a_n)
 # + \max(0,\, a_n - a_\text{max})\bigr] .$$
 #
-# Each image counts by itself: a batch of half-full masks and a batch with one mask full and the
-# next one empty have the same mean. The library's version is `losses.mask_area_loss`.
+# Each image counts separately. The reason: a batch of half-full masks and a batch of full and empty
+# masks have the same mean. The library's version is `losses.mask_area_loss`.
 
 
 # %% exercise="6"
 def my_area_loss(mask: torch.Tensor, smallest: float, largest: float) -> torch.Tensor:
     """(N, 1, H, W) in [0, 1] → scalar, 0 if every mask's area lies in [smallest, largest]."""
-    ### HINT First the area of each mask: a mean over all dimensions but the first.
+    ### HINT First compute the area of each mask: a mean over all dimensions but the first.
     ### HINT `torch.relu(x)` is max(0, x).
     ### HINT (relu(smallest − area) + relu(area − largest)), then the mean over the batch.
     ### BEGIN SOLUTION
@@ -410,8 +415,8 @@ def my_area_loss(mask: torch.Tensor, smallest: float, largest: float) -> torch.T
 course.check("{{number}}.6", my_area_loss)
 
 # %% [markdown]
-# Here is what $D_p$ is shown of one and the same parent stage, the trained network's: first the
-# paper's view, then each switch that changes it.
+# The figure shows what $D_p$ sees of the trained network's parent stage: first the paper's view,
+# then the view with each switch.
 
 # %%
 views = {
@@ -442,8 +447,8 @@ view = code_view(stage._replace(mask=mask), Recipe(), rng, silhouette=1.0)
 print("a silhouette teaches the mask:", bool(slope.any()))
 
 # %% [markdown]
-# And here is what becomes of a parent stage that is trained on its own, as before, with one more
-# switch in every row. These are the masks only.
+# Now we train a parent stage alone, as before, with one more switch in each row. The figure shows
+# only the masks.
 
 # %%
 recipes = {
@@ -473,24 +478,24 @@ blind = both.read(both.generate(free), mask_only=True) == free.p_index
 print("with silhouette, D_p reads p off the mask alone:", blind.float().mean().item() > 0.9)
 
 # %% [markdown]
-# Each cure has side effects of its own. Ask only for 0 and 1, and a mask may settle for *all* or
-# *nothing*. Keep its area within bounds, and it must leave something out and let something in, but
-# the code may still sit in the colour. Take the colour away at times, and at last **the code is in
-# the outline**: $D_p$ can read it off a flat silhouette.
+# Each remedy solves one problem, and the next problem appears. `mask_binary` alone allows masks
+# that are completely *full* or *empty*. With `mask_area`, a mask covers a part of the picture, but
+# the code can still be in the colour. `silhouette` removes the colour in some of the pictures. Then
+# **the code is in the outline**: $D_p$ can read it from a flat silhouette.
 #
-# ### Exercise {{number}}.7 (explore): small masks in order
+# ### Exercise {{number}}.7 (explore): small masks
 #
-# The last row's masks are in order, but large. Find a recipe with small ones: `my_recipe` is a
+# The last row's masks are good, but large. Find a recipe with small masks: `my_recipe` is a
 # dictionary with any of `mask_area` (from 0 to 20), `mask_binary` (to 10), `silhouette`,
 # `code_noise` (to 1) and `mask_largest` (the upper end of the range of areas, to 0.5). After 200
 # steps (`seed=1`, a few seconds) three things should hold: every mask's area lies between 5 % and
-# **35 %**; the crispness, $1 - 4\,\mathbb{E}[M(1-M)]$, is at least 0.5; and $D_p$ reads $p$ off the
-# mask alone in at least 9 of 10 cases.
+# **35 %**; the crispness, $1 - 4\,\mathbb{E}[M(1-M)]$, is at least 0.5; and $D_p$ reads $p$ from
+# the mask alone in at least 9 of 10 cases.
 
 # %% exercise="7"
-### HINT The table says which switch cures what. All three conditions are in it.
+### HINT The table shows a switch for each fault. It covers all three conditions.
 ### HINT Start with the last row of the figure, and lower mask_largest.
-### HINT If the areas are still above, weigh mask_area more.
+### HINT If the areas are still too large, raise mask_area.
 ### BEGIN SOLUTION
 my_recipe = {"mask_area": 10, "mask_binary": 2, "silhouette": 0.5, "mask_largest": 0.25}
 ### END SOLUTION
@@ -499,11 +504,11 @@ my_recipe = {"mask_area": 10, "mask_binary": 2, "silhouette": 0.5, "mask_largest
 course.check("{{number}}.7", my_recipe)
 
 # %% [markdown]
-# ## Out of order: find the mistake
+# ## Find the mistake
 #
-# Two cases again. The first is a parent stage trained as in the last row above, with
-# silhouettes; in its second row the silhouettes have a mistake. The second is the trained network's
-# own stage, with a mistake between the heads' convolutions and the picture.
+# There are two cases again. In case 1, we trained a parent stage as in the last row above, with
+# silhouettes. The second row comes from a training with a mistake in the silhouettes. Case 2 shows
+# the trained network's stage, with a mistake between the heads' convolutions and the picture.
 
 # %%
 helped = recipes["+ silhouette"]
@@ -514,9 +519,9 @@ plt.show()
 # %% [markdown]
 # ### Exercise {{number}}.8 (find the mistake): silhouettes that teach nothing
 #
-# The masks do not tell the codes apart as those above them do, though half of what $D_p$ sees are
-# silhouettes. Those stay hard to read, step after step, and the masks do not change for it. Mend
-# the code.
+# Half of the pictures that $D_p$ sees are silhouettes, but these masks do not differ between the
+# codes as the masks above them do. $D_p$ cannot read the silhouettes well, and the training does
+# not improve the masks. Correct the code.
 
 
 # %% exercise="8"
@@ -525,8 +530,8 @@ def my_mended_silhouettes(masked, mask, flat, colour) -> torch.Tensor:
 
     mask: (N, 1, S, S); flat: (N,) bool, which to replace; colour: (N, 3, 1, 1) of ±1.
     """
-    ### HINT The values are right. What of the gradients?
-    ### HINT Whose weights should a silhouette change that cannot be read?
+    ### HINT The values are right. Are the gradients right, too?
+    ### HINT If D_p cannot read a silhouette, which weights must change?
     ### HINT .detach() takes the mask out of the graph.
     ### BEGIN SOLUTION
     silhouette = mask * colour
@@ -542,14 +547,15 @@ course.check("{{number}}.8", my_mended_silhouettes)
 # %% [markdown]
 # ### Exercise {{number}}.9 (find the mistake): a mask below zero
 #
-# The foreground is never darker than grey, and where there should be background alone, $P$ has the
-# foreground *subtracted* from it. Mend the code. (`bias` lets masks start small; ours is −0.5.)
+# The foreground is never darker than grey. At places that should show only background, the
+# foreground is *subtracted* from $P$. Correct the code. (With `bias`, masks start small; ours is
+# −0.5.)
 
 
 # %% exercise="9"
 def my_mended_heads(image: torch.Tensor, mask: torch.Tensor, bias: float):
     """What the heads' convolutions give, (N, 3, H, W) and (N, 1, H, W) → F and M."""
-    ### HINT Which range has a picture here, and which an opacity?
+    ### HINT Which range do pictures have here? Which range does an opacity have?
     ### HINT tanh goes from −1 to 1, sigmoid from 0 to 1.
     ### BEGIN SOLUTION
     foreground = torch.tanh(image)
@@ -567,10 +573,9 @@ course.check("{{number}}.9", my_mended_heads)
 # %% [markdown]
 # ## And the birds?
 #
-# Crisp outlines, told apart with ease, and not one of them is a bird. How could they be? No bird
-# has been shown. Now compare the parent masks of the network that was trained as a whole. Each $p$
-# has two rows, its masks and under them what becomes of them, the child images $C$; the columns are
-# six noises $z$.
+# These outlines are sharp and easy to tell apart, but none of them is a bird. The reason: this
+# training has seen no bird. Compare them with the parent masks of the whole trained network. Each
+# $p$ has two rows: its masks, and below them the child images $C$. The columns are six noises $z$.
 
 # %%
 codes = lab.codes_for_parents(generator, 6, seed=1)
@@ -592,15 +597,17 @@ right_way = (losses.mask_lean(many) * side > 0).float().mean().item()
 print("birds look to the side that z's first number says:", right_way > 0.8)
 
 # %% [markdown]
-# (To which side a bird looks is no matter of its kind. In our trained network $z$'s first number
-# decides it: below 0 the finished foreground is mirrored, `models.finegan.view_grid`. The switch
-# `mask_lean` says which side is which, so that no parent is drawn the other way round.)
+# (The side to which a bird looks does not depend on its kind. In our trained network, $z$'s first
+# number decides it: if it is below 0, the finished foreground is mirrored,
+# `models.finegan.view_grid`. With the switch `mask_lean`, all parents look to the same side for the
+# same sign.)
 #
-# The shape came from **behind**: from the child. $C$ is built of the parent's features and laid on
-# $P$, and $C$ *is* compared with real birds. So the judgement of the child's critic flows back
-# through the child stage into the parent's features, and bends the outline until the *finished*
-# bird looks real. $\mathcal{L}_p$ only sees to it that the five outlines stay different. Ask
-# autograd, of a fresh network, with some number made of $C$ in the place of the judgement:
+# The shape comes from the **child** stage. $C$ is made from the parent's features and put on $P$,
+# and a discriminator compares $C$ with real birds. Its gradient goes back through the child stage
+# into the parent's features. It changes the outline until the *finished* bird looks real.
+# $\mathcal{L}_p$ only keeps the five outlines different. The next cell tests this with autograd on
+# an untrained network. It uses a simple number computed from $C$ in place of the discriminator's
+# answer.
 
 # %% tags=["nbval-check-output"]
 live = type(generator)(config).train()  # the same sizes, weights as before any training
@@ -617,15 +624,16 @@ for name, part in {
 # %% [markdown]
 # ## Recap
 #
-# * A stage draws a foreground and a mask; $P = M_p F_p + (1 - M_p) B$.
-# * $D_p$ reads the code off $M_p F_p$. Shown $P$, it would let the code go into the background.
-# * $\mathcal{L}_p = \max_{D_p, G_{p,f}, G_{p,m}} \mathbb{E} \log D_p(p \mid P_{f,m})$: information
-#   and nothing else, since there are no real hollow birds.
-# * Information alone makes no shapes. Colour is easier to read; masks turn grey, full or empty.
-#   `mask_binary`, `mask_area`, `silhouette`, `code_noise` and others each bar one way out.
-# * That the shapes are *birds* comes from the child, which is judged against real ones.
+# * A stage makes a foreground and a mask; $P = M_p F_p + (1 - M_p) B$.
+# * $D_p$ reads the code from $M_p F_p$. If it read $P$, the code could go into the background.
+# * $\mathcal{L}_p = \max_{D_p, G_{p,f}, G_{p,m}} \mathbb{E} \log D_p(p \mid P_{f,m})$: only
+#   information, because there are no real hollow birds.
+# * Information alone makes no shapes. Colour is easier to read, and masks become grey, full or
+#   empty. `mask_binary`, `mask_area`, `silhouette`, `code_noise` and others each prevent one of
+#   these faults.
+# * The shapes become *birds* because a discriminator compares the child with real birds.
 #
-# **Go on with** `{{child}}_child`: the plumage, and the whole model.
+# **Continue with** `{{child}}_child`: the plumage, and the whole model.
 
 # %% tags=["nbval-check-output"]
 course.progress()
