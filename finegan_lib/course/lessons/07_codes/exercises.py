@@ -1,4 +1,4 @@
-"""The exercises of this lesson, with answers that must be told apart."""
+"""The exercises of this lesson, with right answers and typical mistakes."""
 
 import math
 from functools import cache
@@ -17,7 +17,8 @@ def parent_of(n_parents: int, n_children: int) -> torch.Tensor:
 
 
 def _dealt(n_parents, n_children):
-    """Shares of whole children by rounding: as even as possible, the surplus spread about."""
+    """Shares of whole children by rounding: as even as possible, with the larger families at any
+    place."""
     return torch.arange(n_children) * n_parents // n_children
 
 
@@ -93,31 +94,31 @@ _WRONG = {"b": 0, "p": 1, "c": 17}
 EXERCISES = (
     Fill(
         "1",
-        "fill in: share the children out",
+        "fill in: distribute the children",
         "my_parent_of",
         parent_of,
         mistakes=(
             Mistake(
                 lambda n, m: torch.arange(m) // (m // n),
-                "with a remainder this numbers parents that do not exist; the authors' code does "
-                "the same for 196 cars and 20 parents",
+                "with a remainder, this gives children a parent that does not exist; the "
+                "authors' code does the same for 196 cars and 20 parents",
             ),
             Mistake(
                 _surplus_last,
-                "the last parent gets the whole surplus; give the first parents one child more",
+                "the last parent gets the whole remainder; give the first parents one child more",
             ),
             Mistake(
                 lambda n, m: torch.arange(m) % n,
-                "dealt out like cards: fair, but siblings should be neighbours",
+                "the sizes are right, but siblings must be neighbours",
             ),
             Mistake(
                 _dealt,
-                "fair, and in order; but the larger families should come first",
+                "even and in order, but the larger families must come first",
             ),
             *wrong.FAMILIES,
         ),
         alternative=_by_repeating,
-        praise="Sixteen families of ten and four of nine: no car is left without a parent.",
+        praise="For cars: sixteen families of ten and four of nine, and every child has a parent.",
         inputs=lambda: [(5, 20), (20, 196), (3, 7), (4, 4)],
     ),
     Fill(
@@ -132,11 +133,11 @@ EXERCISES = (
             ),
             Mistake(
                 _unweighted,
-                "parents are not drawn uniformly: parent k comes up in sizes[k] of N_c draws",
+                "parents are not equally frequent: parent k occurs in sizes[k] of N_c draws",
             ),
             Mistake(
                 _all_of_c,
-                "the second is H(c), what c says in all; H(c|p) is what it adds to p",
+                "your second number is H(c), the whole information of c; H(c|p) is H(c) − H(p)",
             ),
             Mistake(
                 lambda sizes: [
@@ -149,7 +150,10 @@ EXERCISES = (
         alternative=lambda sizes: (lambda h: [h, math.log2(sum(sizes)) - h])(
             _bits(sizes, math.log2)[0]
         ),
-        praise="Together always log₂ N_c: a hierarchy moves bits between p and c, and adds none.",
+        praise=(
+            "The sum is always log₂ N_c: a hierarchy distributes bits between p and c, and adds "
+            "none."
+        ),
         inputs=lambda: [([4, 4, 4, 4, 4],), ([5] * 6 + [20] * 3 + [10] * 11,), ([1, 7],)],
     ),
     Choice(
@@ -158,17 +162,19 @@ EXERCISES = (
         "my_hybrid",
         "b",
         mistakes=(
-            Mistake("a", "each stage has seen its own code many times; is any stage told of both?"),
+            Mistake(
+                "a", "each stage has seen its own code many times; which stage reads both codes?"
+            ),
             Mistake("c", "the child stage knows c, but it paints on features made from p"),
             Mistake("d", "nothing in the generator averages codes: where does each of them enter?"),
         ),
         alternative="(b)",
-        praise="p has laid out the shape before c is ever read.",
+        praise="The features contain the shape of p before the child stage reads c.",
         options="abcd",
     ),
     Debug(
         "4",
-        "find the mistake: backgrounds that give the answer away",
+        "find the mistake: backgrounds that reveal the answer",
         "my_labelled_codes",
         lab.labelled_codes,
         broken=lab.tied_background_codes,
@@ -176,7 +182,9 @@ EXERCISES = (
         inputs=lambda: [(torch.tensor(2000),)],
         mistakes=wrong.LABELLED,
         alternative=wrong.drawn_one_by_one,
-        praise="A network learns the easiest clue; here it was the background, in every picture.",
+        praise=(
+            "A network learns the easiest feature; here it was the background, in every picture."
+        ),
     ),
     Fill(
         "5",
@@ -194,7 +202,7 @@ EXERCISES = (
                 lambda a, b, c: float(
                     ((a - b).square().sum(1) / (a - c).square().sum(1).clamp_min(1e-9)).mean()
                 ),
-                "a ratio of two means, not the mean of ratios",
+                "take a ratio of two means, not the mean of ratios",
             ),
             Mistake(
                 lambda a, b, c: lab.total_effect(b, a, c),
@@ -202,17 +210,20 @@ EXERCISES = (
             ),
             Mistake(
                 lambda a, b, c: 1 - lab.total_effect(a, b, c),
-                "this is what stays, 1 − the effect",
+                "this is 1 − the effect",
             ),
             *wrong.EFFECTS,
         ),
         alternative=lambda a, b, c: float(((a - b) ** 2).mean() / ((a - c) ** 2).mean()),
-        praise="0: the code leaves the factor alone; 1: it moves it as much as drawing all anew.",
+        praise=(
+            "0: the code does not change the factor; 1: it changes it as much as all codes "
+            "together."
+        ),
         inputs=_readings,
     ),
     Debug(
         "6",
-        "find the mistake: a matrix turned inside out",
+        "find the mistake: an inverted matrix",
         "my_change",
         lab.change_one,
         broken=lab.change_the_others,
@@ -220,7 +231,9 @@ EXERCISES = (
         inputs=lambda: [(torch.tensor(8),)],
         mistakes=wrong.CHANGES,
         alternative=wrong.rebuilt,
-        praise="One code is changed and three stay: what moves now moved because of that one.",
+        praise=(
+            "One code changes and three stay, so every change of a factor comes from this one code."
+        ),
     ),
     Choice(
         "7",
@@ -228,11 +241,19 @@ EXERCISES = (
         "my_column",
         "b",
         mistakes=(
-            Mistake("a", "keep z and draw p anew: an odd parent instead of an even one. The pose?"),
-            Mistake("c", "keep p and draw z anew: its sign changes half of the time. The pose?"),
+            Mistake(
+                "a",
+                "keep z and draw p again: an odd parent may replace an even one. Does the pose "
+                "change?",
+            ),
+            Mistake(
+                "c",
+                "keep p and draw z again: its sign changes in half of the cases. Does the pose "
+                "change?",
+            ),
         ),
         alternative="B",
-        praise="An interaction counts in both rows; so a column may add up to more than 1.",
+        praise="An interaction counts in both rows, so a column may add up to more than 1.",
     ),
     Exploration(
         "8",
@@ -250,7 +271,7 @@ EXERCISES = (
             Mistake("b4 p3 c6", "a dictionary that has the keys b, p and c"),
         ),
         alternative=list(lab.HIDDEN.values()),
-        praise="You have just inverted the generator, by eye.",
+        praise="You have inverted the generator by eye.",
         grade=_riddle,
         starts=({"b": 0, "p": 0, "c": 0},),
     ),
@@ -260,12 +281,16 @@ EXERCISES = (
         "my_share",
         "b",
         mistakes=(
-            Mistake("a", "codes would have to know of one another: which loss asks for it?"),
-            Mistake("c", "one code misses a given species with 3/4. And all four of them?"),
+            Mistake("a", "each code would have to depend on the others: which loss requires this?"),
+            Mistake(
+                "c",
+                "one code misses a given species with probability 3/4. How likely is it for all "
+                "four codes?",
+            ),
             Mistake("d", "3/4 is the chance that *one* code misses it. There are four codes"),
         ),
         alternative="(b)",
-        praise="(1 − 1/k)^k: 0.32 for four, and towards 1/e = 0.37 for many.",
+        praise="The share is (1 − 1/k)^k: 0.32 for four codes, and near 1/e = 0.37 for many.",
         options="abcd",
     ),
 )

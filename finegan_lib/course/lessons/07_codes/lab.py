@@ -1,4 +1,4 @@
-"""The laboratory of the lesson on codes: what a code can say, and a riddle."""
+"""The laboratory of the lesson on codes: the information in codes, and a riddle."""
 
 from collections.abc import Sequence
 from types import SimpleNamespace
@@ -29,7 +29,7 @@ from ... import style
 def code_bits(sizes: Sequence[int]) -> tuple[float, float]:
     """H(p) and H(c|p) in bits when c is uniform, and parent k has ``sizes[k]`` children.
 
-    Their sum is H(c) = log₂ of the number of children, whatever the sizes: p is a function of c.
+    Their sum is H(c) = log₂ of the number of children, for all sizes, because p is a function of c.
     """
     sizes = torch.as_tensor(sizes).double()
     share = sizes / sizes.sum()
@@ -76,15 +76,15 @@ def total_effect(before: Tensor, changed: Tensor, after: Tensor) -> float:
     """E‖f(A) − f(A[k])‖² / E‖f(A) − f(A')‖²: one entry of `evaluation.factors.factor_matrix`.
 
     Args:
-        before, changed, after: (N, D) readings of one factor with all codes as they were, with code
-            k alone drawn anew, with every code drawn anew.
+        before, changed, after: (N, D) readings of one factor with the first codes, with a new value
+            of code k alone, with new values of all codes.
     """
     moved, most = ((before - other).square().sum(1).mean() for other in (changed, after))
     return float(moved / most)
 
 
 class PaperBirds:
-    """A generator on paper, and the judges of its "images": each factor is exactly what we say.
+    """An imaginary generator, and perfect judges of its "images".
 
     An "image" is a row of four numbers: b, p, c and the pose, −1 (left) or 1 (right), the sign of
     z's first number. If ``mirrored``, every odd parent looks the other way.
@@ -102,7 +102,7 @@ class PaperBirds:
         return FineGANOutput(stage, stage, stage)
 
     def readings(self, images: Tensor) -> dict[str, Tensor]:
-        """What four perfect judges see (see `Judges.readings`)."""
+        """The readings of four perfect judges (see `Judges.readings`)."""
         b, p, c, pose = images.unbind(1)
         children, parents = self.hierarchy.n_children, self.hierarchy.n_parents
         return {
@@ -117,7 +117,7 @@ class PaperBirds:
 
 
 def labelled_codes(hierarchy: CodeHierarchy, n: int, rng: torch.Generator) -> Codes:
-    """Codes of n pictures, all four drawn apart."""
+    """Codes of n pictures, all four independent."""
     return hierarchy.sample(n, 2, tied=False, rng=rng)
 
 
@@ -128,7 +128,7 @@ def tied_background_codes(hierarchy: CodeHierarchy, n: int, rng: torch.Generator
 
 
 def probe_labelled_codes(answer, n: Tensor) -> dict:
-    """What a function like :func:`labelled_codes` draws: which code tells of which?"""
+    """Which codes depend on each other in the draws of a function like :func:`labelled_codes`."""
     hierarchy = CodeHierarchy.equal(5, 20)
     codes = answer(hierarchy, n.item(), torch.Generator().manual_seed(0))
     if codes is ...:
@@ -154,7 +154,7 @@ def share_with_own_background(hierarchy: CodeHierarchy, n: int = 2000) -> float:
     """The share of the library's labelled pictures whose b is their c."""
 
     def paint(codes: Codes):
-        """Pictures (N, 3, 4, 4) of which every pixel is the number of the background."""
+        """Pictures (N, 3, 4, 4); every pixel is the number of the background."""
         image = codes.b_index.float()[:, None, None, None].expand(-1, 3, 4, 4)
         return SimpleNamespace(child=SimpleNamespace(image=image))
 
@@ -193,7 +193,7 @@ def probe_change(answer, n: Tensor) -> dict:
 
 
 def matrix_text(change, n: int = 2000) -> str:
-    """The factor matrix of a perfect network on paper, with A[k] made by ``change``, as text."""
+    """The factor matrix of a perfect imaginary network as text; ``change`` makes A[k]."""
     hierarchy, rng = CodeHierarchy.equal(5, 20), torch.Generator().manual_seed(0)
     before, after = (hierarchy.sample(n, 2, tied=False, rng=rng) for _ in range(2))
     birds = PaperBirds(hierarchy)
@@ -210,10 +210,9 @@ def between(start: Codes, end: Codes, names: str, steps: int = 7) -> Codes:
     """Codes on the way from one image's to another's: (1 − t)·start + t·end, t from 0 to 1.
 
     Args:
-        start, end: codes of one image each.
-        names: which codes move ("c", "pz", …); the others stay at ``start``. A one-hot code turns
-            soft on the way: (0.5, 0.5) is half of each.
-        steps: number of images, both ends included.
+        start, end: codes of one image each. names: which codes move ("c", "pz", …); the others stay
+        at ``start``. A one-hot code becomes soft on the way: (0.5, 0.5) is half of each. steps:
+        number of images, both ends included.
     """
     t = torch.linspace(0, 1, steps)[:, None]
     moved = {
@@ -238,7 +237,7 @@ def riddle_codes(generator: FineGANGenerator, b, p, c) -> Codes:
 
 
 def riddle_figure(generator: FineGANGenerator) -> Figure:
-    """A bird drawn from hidden b, p and c, and below it what each value of each code looks like."""
+    """A bird drawn from hidden b, p and c, and pictures of each value of each code."""
     config, hidden = generator.config, HIDDEN
     target = generate(generator, riddle_codes(generator, **hidden)).child.image
     rows, names = [], []
@@ -261,8 +260,8 @@ def riddle_figure(generator: FineGANGenerator) -> Figure:
 def riddle_differences(generator: FineGANGenerator, answer: dict[str, int]) -> dict[str, float]:
     """How far the picture of each guessed code is from the hidden one's.
 
-    Per code the mean absolute difference of what it is responsible for, B, M_c or M_c·F_c, as a
-    share of the median difference over all its other values: 0 is the same, 1 a usual other one.
+    For each code: the mean absolute difference of its picture (B, M_c or M_c·F_c), divided by the
+    median difference over all its other values. 0 means equal, 1 means a typical other value.
     """
     config, found = generator.config, {}
     counts = {"b": config.n_children, "p": config.n_parents, "c": config.n_children}
@@ -280,7 +279,7 @@ def riddle_differences(generator: FineGANGenerator, answer: dict[str, int]) -> d
 
 
 def sibling_tables(generator: FineGANGenerator, seed: int = 0) -> list[Tensor]:
-    """For every parent how differently its children are drawn, ``siblings.distances``."""
+    """For every parent, the distances between its children, ``siblings.distances``."""
     z = noise(generator, siblings.NOISES, seed)
     return [siblings.distances(generator, p, z) for p in range(generator.config.n_parents)]
 

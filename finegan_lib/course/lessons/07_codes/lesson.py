@@ -15,16 +15,16 @@
 # %% [markdown]
 # # {{number}} · Codes: four of them, tied and free
 #
-# The network is built. Four codes control what it draws: $b$, $p$, $c$ and $z$. In the paper's
-# training they are tied together, so no discriminator ever sees a heron in an owl's plumage.
-# Afterwards we cut the ties, and ask for exactly that.
+# The network is complete. Four codes control its pictures: $b$, $p$, $c$ and $z$. In the paper's
+# training, they are tied together, so no discriminator ever sees a heron with an owl's plumage.
+# After the training we choose each code freely, and draw such birds.
 #
 # **You need** lesson {{child}}: which stage reads which code. For the bits, lesson {{infogan}}:
 # entropy.
 #
-# **Afterwards you can** set up any hierarchy of parents and children and say how many bits its
-# codes carry, predict what a change of any code does to a picture, and measure whether you were
-# right: the **factor matrix**.
+# **Afterwards you can** define any hierarchy of parents and children, and compute the bits of its
+# codes. You can predict how a change of a code changes the picture, and test your prediction with a
+# measurement: the **factor matrix**.
 #
 # {{runtime}}.
 
@@ -48,30 +48,31 @@ config, hierarchy = generator.config, generator.config.hierarchy()
 # %% [markdown]
 # ## Families
 #
-# | code | asked to hold | values | in training |
+# | code | meaning | values | in training |
 # | --- | --- | --- | --- |
-# | $z$ | pose, and whatever is left | Gaussian | free |
+# | $z$ | pose, and everything else | Gaussian | free |
 # | $c$ | child: appearance | one of $N_c$ | uniform |
 # | $p$ | parent: shape | one of $N_p$ | **the parent of $c$** |
 # | $b$ | background | one of $N_c$ | $b = c$ in the paper |
 #
-# Which parent a child has is fixed beforehand, by a map from children onto parents:
-# `finegan_lib.codes.CodeHierarchy`. ToyBirds has 5 parents with 4 children each. Nobody knows yet
-# what child 7 will look like! The map only says that it will have to share a shape with children 4,
-# 5 and 6. The paper takes $N_p = 20$ parents and $N_c = 200$ children for birds, 12 and 120 for
-# dogs, and 20 and 196 for cars. The last is not a whole number of children each, and the authors'
-# integer division then runs past the last parent.
+# Before training, a map gives each child its parent: `finegan_lib.codes.CodeHierarchy`. ToyBirds
+# has 5 parents with 4 children each. Before training, nobody knows how child 7 will look. The map
+# only says that it shares a shape with children 4, 5 and 6. The paper takes $N_p = 20$ parents and
+# $N_c = 200$ children for birds, 12 and 120 for dogs, and 20 and 196 for cars. For cars, the number
+# of children per parent is not a whole number. Then the authors' integer division gives some
+# children a parent that does not exist.
 #
-# ### Exercise {{number}}.1 (fill in): share the children out
+# ### Exercise {{number}}.1 (fill in): distribute the children
 #
-# In order, as evenly as possible, and with a remainder $r$ the first $r$ parents get one child
-# more. The library's version is `CodeHierarchy.equal(n_parents, n_children).parent_of`.
+# Distribute the children in order and as evenly as possible. With a remainder $r$, each of the
+# first $r$ parents gets one more child. The library's version is `CodeHierarchy.equal(n_parents,
+# n_children).parent_of`.
 
 
 # %% exercise="1"
 def my_parent_of(n_parents: int, n_children: int) -> torch.Tensor:
     """For each child its parent's index: (n_children,) integers."""
-    ### HINT `divmod(n_children, n_parents)` gives the share of everybody and the remainder.
+    ### HINT `divmod(n_children, n_parents)` gives each parent's share and the remainder.
     ### HINT Make a list of the sizes first: share + 1 for the first ones, share for the others.
     ### HINT torch.arange(n_parents).repeat_interleave(sizes), with sizes a tensor.
     ### BEGIN SOLUTION
@@ -85,16 +86,18 @@ def my_parent_of(n_parents: int, n_children: int) -> torch.Tensor:
 course.check("{{number}}.1", my_parent_of)
 
 # %% [markdown]
-# ## How much can a code say?
+# ## How much information does a code contain?
 #
-# A fair choice among $K$ is $\log_2 K$ bits: the number of yes-or-no questions it answers. With $c$
-# uniform, $H(c) = \log_2 N_c$. The parent is a function of the child, so by the chain rule
+# A choice among $K$ equally likely values contains $\log_2 K$ bits: this is the number of yes-or-no
+# questions that it answers. With $c$ uniform, $H(c) = \log_2 N_c$. The parent is a function of the
+# child, so by the chain rule
 #
 # $$H(c) = H(p) + H(c \mid p), \qquad
 # H(p) = -\sum_k q_k \log_2 q_k, \quad
 # H(c \mid p) = \sum_k q_k \log_2 n_k, \quad q_k = n_k / N_c,$$
 #
-# where parent $k$ has $n_k$ children: first the shape is told, then what remains to be told.
+# where parent $k$ has $n_k$ children. $H(p)$ is the information about the shape, and $H(c \mid p)$
+# is the rest.
 #
 # ### Exercise {{number}}.2 (fill in): bits
 #
@@ -105,7 +108,8 @@ course.check("{{number}}.1", my_parent_of)
 def my_bits(sizes: list[int]) -> list[float]:
     """[H(p), H(c|p)] in bits, when parent k has sizes[k] children and c is uniform."""
     ### HINT The share q_k of a parent is its size divided by the sum of all.
-    ### HINT -(q * np.log2(q)).sum() for the first; weigh np.log2(sizes) with q for the second.
+    ### HINT -(q * np.log2(q)).sum() for the first; for the second, multiply np.log2(sizes) by q and
+    ###      add up.
     ### BEGIN SOLUTION
     sizes = np.array(sizes)
     q = sizes / sizes.sum()
@@ -133,17 +137,17 @@ for name, family in families.items():
 
 # %% [markdown]
 # Read a line as $H(p) + H(c \mid p) = H(c)$. The last hierarchy is the paper's test of *unequal*
-# parents ("mixed": 6 families of 5, 3 of 20, 11 of 10). Its parents are not drawn equally often, so
-# $p$ carries a little less than $\log_2 20 = 4.32$ bits, and $c$ makes up for it. On birds the
-# Inception Score hardly changes: 51.83 against 52.53 with equal families (Table 2; the other rows
-# of that table are for lesson {{image_quality}}). No one has to know beforehand how many species a
-# genus has. What one does have to choose is $N_p$ and $N_c$.
+# parents ("mixed": 6 families of 5, 3 of 20, 11 of 10). Its parents are not equally frequent.
+# Therefore $p$ contains a little less than $\log_2 20 = 4.32$ bits, and $c$ given $p$ contains
+# more. On birds the Inception Score hardly changes: 51.83 against 52.53 with equal families (Table
+# 2; the other rows of that table are for lesson {{image_quality}}). One need not know the number of
+# species of each genus. One must choose only $N_p$ and $N_c$.
 #
 # ## Tied and free
 #
-# `hierarchy.sample(n, z_dim)` draws tied codes, `sample(..., tied=False)` free ones. Here is how
-# often each pair came up in 4,000 draws: white is never, and the darker, the more often (each table
-# on a scale of its own).
+# `hierarchy.sample(n, z_dim)` draws tied codes, `sample(..., tied=False)` free ones. The figure
+# shows how often each pair occurs in 4,000 draws. White means never, and darker means more often
+# (each table has its own scale).
 
 # %%
 tied = lab.occupancy(hierarchy, tied=True)
@@ -170,38 +174,39 @@ print("(b, p, c) that ever occur tied:", n_c, "and free:", n_c * n_p * n_c)
 print(f"bits, tied: {np.log2(n_c):.2f}, and free: {2 * np.log2(n_c) + np.log2(n_p):.2f}")
 
 # %% [markdown]
-# **Why tie at all?** $p$ to $c$, because $D_c$ compares with real birds, and real species have one
-# shape each: with free codes most generated birds would be hybrids, and $D_c$ would rightly call
-# them fake. $b$ to $c$, because in photographs a bird and its surroundings go together: a duck
-# is seen on water.
+# **Why are codes tied?** $p$ is tied to $c$ because $D_c$ compares with real birds, and each real
+# species has one shape. With free codes, most generated birds would be hybrids, and $D_c$ would
+# correctly call them fake. $b$ is tied to $c$ because in photographs, a bird and its background
+# belong together: ducks are on water.
 #
-# **Why free $b$ nevertheless?** In ToyBirds the background is drawn independently of the bird. A
-# tie would then teach a dependence that is not there, and lessons {{parent}} and {{child}} showed
-# what a reader makes of such a tie if it gets the chance. So our preset sets
-# `Recipe.free_background`: each batch draws tied codes and then *shuffles* its $b$ among the images
-# (`FineGANSystem.sample_codes`). Every value comes up as often as before; only the company changes.
+# **Why does our preset free $b$?** In ToyBirds, the background is independent of the bird. A tie
+# would teach a dependence that does not exist. Lessons {{parent}} and {{child}} showed that a code
+# reader can use such a tie and look at the wrong thing. For this reason, our preset sets
+# `Recipe.free_background`: each batch draws tied codes and then *shuffles* $b$ among its images
+# (`FineGANSystem.sample_codes`). Each value of $b$ is as frequent as before; only its combination
+# with the other codes changes.
 #
-# **And a free $p$, a little.** For the last quarter of each batch our preset draws $p$ apart from
-# $c$, too (`Recipe.free_child`). $D_c$'s real/fake head is not shown these hybrids: nothing real is
-# like them. But the code readers must be able to name their $p$ and their $c$, or a plumage would
-# be drawn well on its own family's shape only.
+# **Why is $p$ sometimes free?** For the last quarter of each batch, our preset draws $p$
+# independently of $c$ (`Recipe.free_child`). $D_c$'s real/fake head does not see these hybrids,
+# because no real bird is like them. But the code readers must read their $p$ and their $c$. Without
+# this, the generator would draw a plumage well only on the shape of its own family.
 #
 # ## Predict: a hybrid
 #
-# Of the $N_p \cdot N_c$ pairs of a shape and a plumage, only $N_c$ have ever been compared with
-# real birds. Now we ask for one of the others: the parent code $p$ of one family with the child
-# code $c$ of another. In the paper's training the generator has not drawn a single such pair.
+# There are $N_p \cdot N_c$ pairs of a shape and a plumage. Training compared only $N_c$ of them
+# with real birds. Now we draw another pair: the parent code $p$ of one family with the child code
+# $c$ of another. In the paper's training, the generator has not drawn a single such pair.
 #
 # ### Exercise {{number}}.3 (predict)
 #
-# * **(a)** noise: no judge ever asked for such a bird to look real
+# * **(a)** noise, because no discriminator has seen such a bird
 # * **(b)** the shape of $p$, in the appearance of $c$
 # * **(c)** the shape of $c$'s own parent, in the appearance of $c$
-# * **(d)** something halfway between two species
+# * **(d)** a bird halfway between two species
 
 # %% exercise="3"
 ### HINT In the figure of lesson {{child}}, find where p enters, and where c does.
-### HINT The child stage is small, and reads the features in which the shape is already laid out.
+### HINT The child stage is small, and it reads features that already contain the shape.
 ### BEGIN SOLUTION
 my_hybrid = "b"
 ### END SOLUTION
@@ -228,24 +233,24 @@ print("another p changes the outline more than another c:", moved["p"] > 1.5 * m
 print("another b changes it:", moved["b"] > 0)
 
 # %% [markdown]
-# This is the paper's Figure 5 (it has parents in the columns and children in the rows; ours is
-# turned). $N_c$ species were learnt, and $N_p \cdot N_c$ kinds of birds can be drawn. The slides
-# call it **style transfer**, one of two applications: the style of one bird on the body of another.
-# (The other, clustering images, is lesson {{discovery}}.)
+# This is the paper's Figure 5 (there, parents are in the columns and children in the rows). The
+# network learnt $N_c$ species, and it can draw $N_p \cdot N_c$ kinds of birds. The slides call this
+# **style transfer**: the style of one bird on the body of another bird. It is one of two
+# applications. (Lesson {{discovery}} explains the second one, clustering of images.)
 #
 # ## One code at a time
 #
-# The paper's Figure 4: groups of rows share a parent; each row has its own child; each column its
-# own $z$. In our figure $b$ is the same everywhere; in the paper's, backgrounds vary. What changes
-# down a column? What along a row?
+# The next figure corresponds to the paper's Figure 4. A group of rows shares a parent, each row has
+# its own child, and each column has its own $z$. In our figure, $b$ is the same everywhere; in the
+# paper's figure, backgrounds vary. What changes down a column? What changes along a row?
 
 # %%
 figures.parent_child_noise(generator, 2, columns=6, parents=3, children=2, size=0.6)
 plt.show()
 
 # %% [markdown]
-# And the background against the bird? Lesson {{gallery}} draws what happens if $b$ stays while $p$
-# and $c$ change, and the reverse; here is the exact statement.
+# Does the bird change when $b$ changes? Does the background change when $p$ and $c$ change? Lesson
+# {{gallery}} draws both cases. Here is the exact answer.
 
 # %% tags=["nbval-check-output"]
 out, swapped = figures.generate(generator, a), figures.generate(generator, a._replace(b=b.b))
@@ -257,12 +262,12 @@ rest = figures.generate(generator, a._replace(p=b.p, c=b.c))
 print("p and c leave B alone:", torch.equal(out.background.image, rest.background.image))
 
 # %% [markdown]
-# ### Exercise {{number}}.4 (find the mistake): a set whose backgrounds give the answer away
+# ### Exercise {{number}}.4 (find the mistake): backgrounds that reveal the answer
 #
 # Lesson {{discovery}} trains a classifier on drawn pictures and their child codes. It must look at
-# the bird, so every picture needs a background of its own. A student draws the codes with the
-# function below, and his classifier is right on every drawn picture and on no photograph. How often
-# is $b$ equal to $c$? By chance it would be 1 in 20, and $p$ would be $c$'s parent 1 time in 5.
+# the bird, so $b$ must be independent of $c$. A student draws the codes with the function below.
+# His classifier is right on every drawn picture and on no photograph. How often is $b$ equal to
+# $c$? For independent codes, it would be 1 time in 20, and $p$ would be $c$'s parent 1 time in 5.
 
 # %%
 picks = lab.tied_background_codes(hierarchy, 4000, torch.Generator().manual_seed(0))
@@ -275,8 +280,8 @@ print(f"pictures with p the parent of c: "
 def my_labelled_codes(hierarchy: CodeHierarchy, n: int, rng: torch.Generator):
     """Codes of n pictures: b, p, c and z all drawn apart; z has two numbers."""
     free = hierarchy.sample(n, 2, tied=False, rng=rng)
-    ### HINT `hierarchy.codes` ties what it is not given: p to c's parent, and b to c.
-    ### HINT Which of the four codes is not passed on?
+    ### HINT `hierarchy.codes` ties each code that you do not pass: p to c's parent, and b to c.
+    ### HINT Which of the four codes is not passed?
     ### BEGIN SOLUTION
     return hierarchy.codes(free.z, free.c_index, p_index=free.p_index, b_index=free.b_index)
     ### INSTEAD
@@ -288,8 +293,8 @@ def my_labelled_codes(hierarchy: CodeHierarchy, n: int, rng: torch.Generator):
 course.check("{{number}}.4", my_labelled_codes)
 
 # %% [markdown]
-# The library draws such sets with `discovery.generate_labelled_images`. Here it is asked for 2,000
-# "pictures" that show nothing but their background, so that we can count.
+# The library draws such sets with `discovery.generate_labelled_images`. Here it makes 2,000
+# "pictures" that show only their background, so we can count.
 
 # %% tags=["nbval-check-output"]
 share = lab.share_with_own_background(hierarchy)
@@ -297,23 +302,22 @@ print("share of pictures whose background is the one that c had in training: nea
       0.03 < share < 0.07)  # fmt: skip
 
 # %% [markdown]
-# Now back to the two printed lines on $b$ and on the bird. Both are exact, by construction: the
-# arrows of the architecture leave no other way. (Our preset
-# builds in one thing more, `FineGANConfig.view`: $z$'s first three numbers mirror and shift the
-# bird.) What construction does *not* guarantee is that $c$ leaves the shape alone, or $p$ the pose.
-# That must be measured.
+# Look again at the two printed lines about $b$ and the bird. Both hold exactly, because the
+# architecture has no other connections. (Our preset adds one more fixed rule, `FineGANConfig.view`:
+# $z$'s first three numbers mirror and shift the bird.) The architecture does *not* guarantee that
+# $c$ keeps the shape, or that $p$ keeps the pose. We must measure this.
 #
 # ## The factor matrix
 #
-# Draw all four codes: $A$. Draw them anew: $A'$. Let $A[k]$ be $A$ with code $k$ alone taken from
-# $A'$. A judge $f$ reads one factor off the picture, say the appearance, as a vector of
-# probabilities. Then
+# Draw all four codes: this is $A$. Draw them again: this is $A'$. Let $A[k]$ be $A$ with only code
+# $k$ taken from $A'$. A judge $f$ is a classifier. It reads one factor from the picture, for
+# example the appearance, as a vector of probabilities. Then
 #
 # $$S[k, f] = \frac{\mathbb{E}\,\lVert f(A) - f(A[k]) \rVert^2}
 # {\mathbb{E}\,\lVert f(A) - f(A') \rVert^2}$$
 #
-# says how far code $k$ moves factor $f$, in units of what all codes together can do. (Statisticians
-# know it as a total-effect Sobol index; `finegan_lib.metrics.factors.factor_matrix`.)
+# says how much code $k$ changes factor $f$. The unit is the change by all codes together. (In
+# statistics this is a total-effect Sobol index; see `finegan_lib.metrics.factors.factor_matrix`.)
 #
 # ### Exercise {{number}}.5 (fill in): one entry of the matrix
 
@@ -333,10 +337,10 @@ def my_effect(before: torch.Tensor, changed: torch.Tensor, after: torch.Tensor) 
 course.check("{{number}}.5", my_effect)
 
 # %% [markdown]
-# ### Exercise {{number}}.6 (find the mistake): a matrix turned inside out
+# ### Exercise {{number}}.6 (find the mistake): an inverted matrix
 #
-# A student measures a network on paper that is perfect: $b$ moves the background alone, $p$ the
-# shape, and so on. His matrix should be 1 on the diagonal and 0 elsewhere. It is the reverse:
+# A student measures a perfect imaginary network: $b$ changes only the background, $p$ only the
+# shape, and so on. His matrix should be 1 on the diagonal and 0 elsewhere. But it is inverted:
 
 # %%
 print(lab.matrix_text(lab.change_the_others))
@@ -345,7 +349,8 @@ print(lab.matrix_text(lab.change_the_others))
 # %% exercise="6"
 def my_change(before: Codes, after: Codes, name: str) -> Codes:
     """A[k]: the codes ``before``, but the one called ``name`` is taken from ``after``."""
-    ### HINT A[k] is A but for one code. Which codes does the line keep, and which does it change?
+    ### HINT A[k] equals A except for one code. Which codes does the line keep? Which does it
+    ###      change?
     ### HINT x._replace(p=y.p) is x with y's p. Which of the two is x here?
     ### BEGIN SOLUTION
     return before._replace(**{name: getattr(after, name)})
@@ -358,20 +363,20 @@ def my_change(before: Codes, after: Codes, name: str) -> Codes:
 course.check("{{number}}.6", my_change)
 
 # %% [markdown]
-# In a perfectly disentangled network $b$ moves the background alone, $p$ the shape, $c$ the
-# appearance and $z$ the pose: ones on the diagonal, zeros elsewhere. Now a small flaw. Imagine a
-# network that is perfect but for this: the sign of $z$ says whether the bird looks left or right,
-# and **every odd parent means it the other way round**.
+# In a perfectly disentangled network, $b$ changes only the background, $p$ only the shape, $c$ only
+# the appearance, and $z$ only the pose. The matrix has ones on the diagonal and zeros elsewhere.
+# Now imagine a network with one small fault. The sign of $z$ says whether the bird looks left or
+# right, but **for every odd parent, left and right are exchanged**.
 #
 # ### Exercise {{number}}.7 (predict): what does its pose column show?
 #
-# * **(a)** $z$ moves the pose by 1, $p$ by 0: the pose is still $z$'s business
-# * **(b)** both $z$ and $p$ move it, by nearly 1 each
-# * **(c)** they share it: about ½ each
+# * **(a)** $z$ changes the pose by 1, $p$ by 0, because $z$ still controls the pose
+# * **(b)** both $z$ and $p$ change it, by nearly 1 each
+# * **(c)** $z$ and $p$ change it by about ½ each
 
 # %% exercise="7"
-### HINT Compute two entries in your head: keep p and draw z anew; then keep z and draw p anew.
-### HINT The denominator: with all codes anew, the pose changes half of the time.
+### HINT Compute two entries: keep p and draw z again; then keep z and draw p again.
+### HINT The denominator: when all codes are new, the pose changes in half of the cases.
 ### BEGIN SOLUTION
 my_column = "b"
 ### END SOLUTION
@@ -380,10 +385,10 @@ my_column = "b"
 course.check("{{number}}.7", my_column)
 
 # %% [markdown]
-# The first two networks below exist on paper only (`lab.PaperBirds`: their "pictures" are
-# four numbers, so their judges never err). The third is the trained one, read by judges that
-# learnt, with the truth at hand, on ToyBirds in all combinations, hybrids among them. Before you
-# look: which off-diagonal entry of the third do you expect to be largest?
+# The first two networks below are imaginary (`lab.PaperBirds`: their "pictures" are four numbers,
+# so their judges make no errors). The third is the trained network. Its judges were trained on
+# ToyBirds with the true labels, with all combinations and hybrids. Before you look: which
+# off-diagonal entry of the third matrix will be the largest?
 
 # %%
 matrices = {}
@@ -419,9 +424,10 @@ off_diagonal = trained - np.diag(trained.diagonal())
 print("the code whose row leaks most:", CODE_NAMES[off_diagonal.max(1).argmax()])
 
 # %% [markdown]
-# So the largest errors are in $p$'s row: it moves the appearance a little, and the pose. Why? Let
-# all parents draw the same $z$, and see which way the pose judge says they look; and see how sure
-# the appearance judge is of a plumage on its own family's shape, and on a foreign one.
+# The largest errors are in $p$'s row: $p$ changes the appearance a little, and the pose. Why? The
+# next cell makes two tests. First, all parents get the same $z$: in which direction do they look,
+# according to the pose judge? Second, how sure is the appearance judge of a plumage on its own
+# family's shape, and on another family's shape?
 
 # %% tags=["nbval-check-output"]
 z, facing = figures.noise(generator, 24, 2), []
@@ -439,26 +445,28 @@ sure = [
 print("a plumage is read less surely on a foreign shape:", bool(sure[1] < sure[0] - 0.1))
 
 # %% [markdown]
-# A parent in that list is the flaw of exercise {{number}}.7, in a trained network: turn $p$ to it,
-# and the bird turns round. (In the figure after exercise {{number}}.3 all birds share one $z$.) A
-# switch of ours, `mask_lean`, should prevent that; but it only sees which way an outline leans, and
-# not where the head is. As to the plumage: the judge has seen hybrids with their labels, the
-# network has not. No real bird ever showed it how this plumage should lie on that body.
+# A parent in this list is the fault of exercise {{number}}.7 in a trained network: with this $p$,
+# the bird turns round. (In the figure after exercise {{number}}.3, all birds share one $z$.) Our
+# switch `mask_lean` should prevent this. But it measures only the direction in which an outline
+# leans, not the place of the head. The second test: the judge has seen hybrids with their labels,
+# but the network has not. No real bird showed the network this plumage on another body.
 #
-# Read any such matrix with three things in mind. *An interaction counts twice*: the second
-# network's pose column adds up to about 2. *Judges err*: one that hesitates between two answers
-# makes its factor "move" a little whatever is drawn anew (on real birds, how much:
-# `judges.metadata["factor_floor"]`). And *a factor that never moves* has no meaningful column: the
-# ratio would be of two nothings, so `factor_matrix` returns the denominators, too (`movement`).
+# Remember three things when you read such a matrix. *An interaction counts twice*: the second
+# network's pose column adds up to about 2. *Judges make errors*: if a judge is unsure between two
+# answers, its factor "changes" a little with every code (for real birds,
+# `judges.metadata["factor_floor"]` says how much). *A factor that never changes* has no meaningful
+# column, because its ratio is 0/0. For this reason, `factor_matrix` also returns the denominators
+# (`movement`).
 #
 # ## Between the codes
 #
-# A code is one-hot; but nothing stops us from handing the generator half of child 3 and half of
-# child 9. Where a code enters, it meets a convolution (`CodeConv`), which is linear:
+# A code is one-hot, but we can also give the generator half of child 3 and half of child 9. A code
+# enters the network through a convolution (`CodeConv`), and this is linear:
 #
 # $$W\bigl((1 - t)\,e_i + t\,e_j\bigr) = (1 - t)\,W e_i + t\,W e_j.$$
 #
-# A one-hot code *chooses a column* of $W$, a soft one mixes two. What comes after is not linear.
+# A one-hot code *chooses a column* of $W$, and a soft code mixes two columns. The layers after it
+# are not linear.
 
 
 # %%
@@ -486,26 +494,26 @@ print("halfway code:", sorted(path.c[1].unique().tolist()))
 print("where c enters, halfway is the mean:", torch.allclose(middle, (first + last) / 2, atol=1e-4))
 
 # %% [markdown]
-# Between two values of $z$ there is always a bird: training has covered that line densely. (Only
-# the mirroring is a matter of yes or no, so somewhere on the way the bird turns round.) Between
-# two children nothing was ever asked for. Some pairs fade into one another by way of a plausible
-# plumage, others jump, and a half parent may be no bird at all. Nothing in the loss puts a
-# *meaning* there: categories have no order. (InfoGAN's continuous codes, lesson {{infogan}}, are
-# the ones whose "between" is trained.)
+# Between two values of $z$ there is always a bird, because training used many values on this line.
+# (Only the mirroring is yes or no, so the bird turns round somewhere on the way.) Between two
+# children, training used no values. For some pairs, the plumages in between look real; for others,
+# the picture jumps, and a half parent may be no bird at all. The loss gives these codes no
+# *meaning*: categories have no order. (For InfoGAN's continuous codes, lesson {{infogan}}, training
+# uses all values between the ends.)
 #
 # ### Exercise {{number}}.8 (explore): a bird from hidden codes
 #
-# The last row shows a bird. Somebody chose $b$, $p$ and $c$, freely. Above it you see what every
-# value does, with the same $z$: the backgrounds $B$; the masks $M_c$ of every parent, with child 0;
-# and the foregrounds $M_c F_c$ of every child, all on the body of parent 0. Find the three codes.
-# (Values that look just alike are as good.)
+# The last row shows a bird. Somebody chose its $b$, $p$ and $c$ freely. The rows above show all
+# values, with the same $z$: the backgrounds $B$; the masks $M_c$ of every parent, with child 0; and
+# the foregrounds $M_c F_c$ of every child, with parent 0. Find the three codes. (If two values look
+# equal, both are accepted.)
 
 # %%
 lab.riddle_figure(generator)
 plt.show()
 
 # %% exercise="8"
-### HINT One code at a time: the checker says which of the three you have found.
+### HINT Find one code at a time: `course.check` says which of the three you have found.
 ### HINT The background is easiest. For p, compare outlines; for c, colours and where they lie.
 ### HINT b is between 3 and 5, p above 2, c between 5 and 7.
 ### BEGIN SOLUTION
@@ -516,21 +524,21 @@ my_codes = {"b": 4, "p": 3, "c": 6}
 course.check("{{number}}.8", my_codes)
 
 # %% [markdown]
-# Going from a picture back to its codes is what lesson {{discovery}} teaches a network to do, on
-# real birds.
+# In lesson {{discovery}}, a network learns to find the codes of a picture, on real birds.
 #
 # ## Siblings that look alike
 #
-# The factor matrix asks whether $c$ changes the bird. It does not ask whether every $c$ has a bird
-# *of its own*. Does the loss? $\mathcal{L}_{c\_info}$ wants codes that $D_c$ can tell apart, by any
-# difference, however faint. The duel over $C$ wants pictures that could be real. Two codes that
-# both paint the red songbird, one of them a shade darker, please both.
+# The factor matrix measures whether $c$ changes the bird. It does not measure whether each $c$ has
+# *another species*. Does the loss require this? $\mathcal{L}_{c\_info}$ requires that $D_c$ can
+# tell the codes apart, and a small difference is enough. The adversarial loss on $C$ requires
+# pictures that look real. Suppose two codes paint the red songbird, one of them a little darker:
+# both losses are small.
 #
 # ### Exercise {{number}}.9 (predict): species that no code draws
 #
-# A parent has $k = 4$ children, and in nature its shape comes in 4 species. Suppose each code
-# settles on one of these at random and pays no heed to the others. On average, what share of the
-# species is drawn by no code?
+# A parent has $k = 4$ children, and in nature its shape comes in 4 species. Suppose each code takes
+# one of these at random, independently of the other codes. What share of the species has no code,
+# on average?
 #
 # * **(a)** none
 # * **(b)** about a third
@@ -538,7 +546,7 @@ course.check("{{number}}.8", my_codes)
 # * **(d)** three quarters
 
 # %% exercise="9"
-### HINT Take one species. How likely is it that one code is elsewhere? That all four are?
+### HINT Take one species. How likely is it that one code takes another species? That all four do?
 ### HINT (3/4) · (3/4) · (3/4) · (3/4)
 ### BEGIN SOLUTION
 my_share = "b"
@@ -548,10 +556,12 @@ my_share = "b"
 course.check("{{number}}.9", my_share)
 
 # %% [markdown]
-# To see such twins, draw two siblings with the same $z$ and take the root mean square difference of
-# their masked foregrounds (`siblings.foreground_distance`). No label is needed. Above, the trained
-# network; below, the real children of ToyBirds, all in the same eight poses. A cell off the
-# diagonal that is much darker than all in the lower row would be a pair of twins. Do you see any?
+# We call two siblings that look alike *twins*. To find twins, draw two siblings with the same $z$
+# and compute the root mean square difference of their masked foregrounds
+# (`siblings.foreground_distance`). This needs no label. The upper row shows the trained network.
+# The lower row shows the real children of ToyBirds, all in the same eight poses. A pair of twins
+# would be a cell off the diagonal that is much darker than all such cells in the lower row. Do you
+# see one?
 
 # %%
 ours, real = lab.sibling_tables(generator), lab.real_sibling_tables(32)
@@ -565,34 +575,35 @@ for name, tables in {"real": real, "drawn": ours}.items():
 print("a child and itself by nothing:", all(table.diag().max() == 0 for table in [*ours, *real]))
 
 # %% [markdown]
-# No twins; but it was not always so. Left to itself our small network drew 11 to 13 species of 20,
-# and longer training did not change it: at least the third that chance predicts was missing. So,
-# later in the training of the network that you see, such twins were looked for now and then, and
-# one of each pair was made to **start anew**: a new column of $W$, a mixture of two other
-# children's (`Recipe.child_restart`; `siblings.restart`). Where it settles is chance again. That
-# brought 16 of the 20, and no more.
+# There are no twins. But without help, our small network drew only 11 to 13 species of 20, and
+# longer training did not change this: at least a third was missing, as chance predicts. For this
+# reason, the later training of this network looked for twins at intervals. One child of each pair
+# had to **start again**, with a new column of $W$: a mixture of the columns of two other children
+# (`Recipe.child_restart`; `siblings.restart`). Its new species is again a matter of chance. In this
+# way the network learnt 16 of the 20 species, and no more.
 #
-# The other four were found by asking the *real* pictures. Lesson {{discovery}} sorts these without
-# labels, and the species that no code draws come out as clusters like the others. So we know what
-# is missing. Now hold every network still, and go down the gradient by one thing only, the column
-# of $W$ of a code that is free, until its pictures are taken for such a cluster
-# (`discovery.cover`). What comes of it is a caricature, but it is nearer to the missing species
-# than to any other, and from there the training finds the rest of the way. All 20, and still nobody
-# has said what a species is.
+# The *real* pictures helped to find the other four. Lesson {{discovery}} sorts real pictures
+# without labels, and a species without a code also forms a cluster. This shows which clusters are
+# missing. Then we keep all networks fixed and train only one thing: the column of $W$ of a free
+# code. We train it until a classifier takes its pictures for such a cluster (`discovery.cover`).
+# The result is only a rough picture, but it is nearer to the missing species than to any other, and
+# the normal training then improves it. The network now draws all 20 species, and nobody has told it
+# what a species is.
 #
 # ## Recap
 #
-# * A hierarchy is any map of children onto parents; $H(c) = H(p) + H(c \mid p)$, equal families or
-#   not.
-# * What meets real birds has $p$ tied to $c$, and in the paper $b$, too; afterwards all are free,
-#   and 20 triples $(b, p, c)$ become 2,000.
-# * $b$ cannot touch the bird, nor $p$ and $c$ the background: by construction. That $p$ means
-#   shape, $c$ appearance and $z$ pose has to be learnt, and measured: the factor matrix.
-# * Between one-hot codes there is no promise.
-# * Nothing in the loss makes siblings share out the species. Twins, and what they leave out, can be
-#   seen without labels, and cured.
+# * A hierarchy is any map of children onto parents. $H(c) = H(p) + H(c \mid p)$ holds for equal and
+#   unequal families.
+# * In pictures that are compared with real birds, $p$ is tied to $c$, and in the paper $b$ is, too.
+#   After training, all codes are free, and 20 triples $(b, p, c)$ become 2,000.
+# * By construction, $b$ cannot change the bird, and $p$ and $c$ cannot change the background. The
+#   network must learn that $p$ means shape, $c$ appearance and $z$ pose. The factor matrix measures
+#   this.
+# * Pictures between two one-hot codes need not look real.
+# * No loss gives each sibling a different species. One can find twins and missing species without
+#   labels, and correct them.
 #
-# **Go on with** `{{training}}_training`: the real loop, and how it fails.
+# **Continue with** `{{training}}_training`: the real loop, and how it fails.
 
 # %% tags=["nbval-check-output"]
 course.progress()

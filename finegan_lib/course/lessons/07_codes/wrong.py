@@ -1,4 +1,4 @@
-"""Wrong answers as students write them, with what to say to each, and other right ones."""
+"""Wrong answers as students write them, with a message for each, and other right answers."""
 
 import math
 
@@ -82,14 +82,14 @@ def _drawn(c=lambda h, f: f.c_index, p=lambda h, f: f.p_index, b=lambda h, f: f.
 LABELLED = (
     Mistake(
         _drawn(b=lambda h, f: torch.zeros_like(f.c_index)),
-        "one background for all pictures: it should be drawn anew for each",
+        "one background for all pictures: draw a new one for each picture",
     ),
     Mistake(
         _drawn(b=lambda h, f: (f.c_index + 1) % h.n_children, p=lambda h, f: f.p_index * 0),
-        "b is still made from c; and all pictures have one parent",
+        "b still comes from c; and all pictures have one parent",
     ),
-    Mistake(_drawn(p=lambda h, f: None), "now b is free, and p is tied to c: pass both of them on"),
-    Mistake(_drawn(b=lambda h, f: f.p_index), "b is made from p: it must be drawn apart"),
+    Mistake(_drawn(p=lambda h, f: None), "now b is free, and p is tied to c: pass both of them"),
+    Mistake(_drawn(b=lambda h, f: f.p_index), "b comes from p: draw it independently"),
     Mistake(
         _drawn(c=lambda h, f: torch.zeros_like(f.c_index)),
         "all pictures show one child: c must be drawn, too",
@@ -98,7 +98,7 @@ LABELLED = (
     Mistake(_drawn(z=torch.zeros_like), "all pictures have the same z: the pose must vary, too"),
     Mistake(
         _drawn(b=lambda h, f: f.b_index % h.n_parents),
-        "only the first backgrounds come up: there are as many as children",
+        "only the first backgrounds occur: there are as many backgrounds as children",
     ),
     Mistake(
         lambda hierarchy, n, rng: hierarchy.sample(n // 2, 2, tied=False, rng=rng),
@@ -111,19 +111,19 @@ LABELLED = (
 EFFECTS = (
     Mistake(
         lambda a, b, c: float((a - b).square().sum(1).mean()),
-        "divide by what all codes together can do",
+        "divide by the change of all codes together",
     ),
     Mistake(
         lambda a, b, c: float((a - c).square().mean() / (a - b).square().mean().clamp_min(1e-9)),
-        "upside down: what one code does comes first, what all do is the unit",
+        "inverted: divide the change of one code by the change of all codes",
     ),
     Mistake(
         lambda a, b, c: float((a - b).square().sum() / (a - c).square().sum(1).mean()),
-        "a mean over the pictures in both, not a sum in one",
+        "take a mean over the pictures in both, not a sum in one",
     ),
     Mistake(
         lambda a, b, c: float((a - b).abs().sum(1).mean() / (a - c).abs().sum(1).mean()),
-        "the squared distance, not the absolute one",
+        "take the squared distance, not the absolute one",
     ),
 )
 
@@ -148,18 +148,18 @@ def _shuffled(before, after, name):
 
 
 CHANGES = (
-    Mistake(lambda a, b, name: b, "all four codes are new: only one should be"),
+    Mistake(lambda a, b, name: b, "all four codes are new: change only one"),
     Mistake(lambda a, b, name: a, "nothing is changed"),
-    Mistake(lambda a, b, name: a._replace(b=b.b), "always b: take the code that is called `name`"),
-    Mistake(_mixed, "halfway between old and new: the code itself is to be the new one"),
-    Mistake(_with_family, "p and c are changed together: one code alone"),
+    Mistake(lambda a, b, name: a._replace(b=b.b), "you always take b: take the code called `name`"),
+    Mistake(_mixed, "your code is halfway between old and new: take the new one"),
+    Mistake(_with_family, "you change p and c together: change one code alone"),
     Mistake(_shuffled, "the new values must come from `after`"),
     Mistake(
         lambda a, b, name: a._replace(**{name: getattr(b, name), "z": b.z}),
-        "z is drawn anew, too: one code alone",
+        "z is new, too: change one code alone",
     ),
     Mistake(
         lambda a, b, name: a._replace(**{name: torch.zeros_like(getattr(a, name))}),
-        "the code is erased; it should be taken from `after`",
+        "you erase the code; take it from `after`",
     ),
 )

@@ -1,4 +1,4 @@
-"""The exercises of this lesson, with answers that must be told apart."""
+"""The exercises of this lesson, with right answers and typical mistakes."""
 
 from functools import lru_cache
 
@@ -21,9 +21,9 @@ def _night(widths):
             return f"{name} is a multiple of 8 from 8 to 128"
     hours = _hours(int(widths["g_dim"]), int(widths["d_dim"]))
     if hours > 12:
-        return f"this takes {hours:.1f} hours: the night is over, and the run is not"
+        return f"this takes {hours:.1f} hours: the night is over before the run ends"
     if hours < 9:
-        return f"this takes {hours:.1f} hours: wider networks would still fit into the night"
+        return f"this takes {hours:.1f} hours: the night has time for wider networks"
     return None
 
 
@@ -34,11 +34,13 @@ EXERCISES = (
         "my_checkpoint",
         "b",
         mistakes=(
-            Mistake("a", "Adam's step depends on two running means that it keeps for every weight"),
-            Mistake("c", "a generator that is seeded anew by (seed, i) in step i has no past"),
+            Mistake("a", "Adam's step depends on two running means of every weight"),
+            Mistake(
+                "c", "step i makes a new rng with the seed (seed, i), so it needs no older state"
+            ),
         ),
         alternative="(B)",
-        praise="Adam's moments and the average depend on all steps before; random numbers do not.",
+        praise="Adam's moments and the average depend on all earlier steps; random numbers do not.",
     ),
     Debug(
         "2",
@@ -50,11 +52,11 @@ EXERCISES = (
         inputs=lambda: [(torch.tensor([0.5, -1.0, 2.0]),)],
         mistakes=wrong.TRAININGS,
         alternative=wrong.train_forward,
-        praise="No step depends on what was drawn before, so any step may be the first.",
+        praise="No step depends on earlier random numbers, so a run can begin at any step.",
     ),
     Debug(
         "3",
-        "find the mistake: an average that stands still",
+        "find the mistake: an average that does not change",
         "my_long_average",
         lab.average_in_float32,
         broken=lab.average_as_it_comes,
@@ -71,7 +73,7 @@ EXERCISES = (
         lab.shared_mean,
         mistakes=wrong.SHARED_MEANS,
         alternative=lambda means, counts: means @ (counts / counts.sum()),
-        praise="Every patch counts as much as any other, in whichever process it is.",
+        praise="Every patch has the same weight, in every process.",
         inputs=wrong.shares,
     ),
     Exploration(
@@ -91,7 +93,10 @@ EXERCISES = (
             Mistake((40, 40), "a dictionary"),
         ),
         alternative={"g_dim": torch.tensor([32]), "d_dim": 64},
-        praise="Halving a width saves three quarters; halving the pixels' side, three fifths.",
+        praise=(
+            "Half the width saves three quarters of the time; half the pixels' side saves three "
+            "fifths."
+        ),
         grade=_night,
         starts=({"g_dim": 64, "d_dim": 64}, {"g_dim": 32, "d_dim": 32}),
     ),

@@ -1,7 +1,7 @@
 """The laboratory of the lesson on long runs: accidents on purpose, and what a step costs.
 
-Training, checkpoints, precision and averaged gradients are the library's. Here are the accidents,
-and the meters for time and operations.
+Training, checkpoints, precision and averaged gradients come from the library. This file causes the
+accidents, and measures time and operations.
 """
 
 import dataclasses
@@ -42,7 +42,7 @@ def first_sentences(error: Exception, folder) -> str:
 
 @contextmanager
 def accident(step: int, deed):
-    """A context in which ``deed(system)`` is called after the ``step``-th step of every FineGAN."""
+    """A context that calls ``deed(system)`` after the ``step``-th step of every FineGAN."""
     original, taken = FineGANSystem.step, []
 
     def struck(self, *arguments):
@@ -60,13 +60,13 @@ def accident(step: int, deed):
 
 
 def power_cut(system: FineGANSystem) -> None:
-    """The process ends where it stands; nothing is written any more."""
+    """The process ends at once and writes nothing more."""
     raise KeyboardInterrupt
 
 
 @torch.no_grad()
 def cosmic_ray(system: FineGANSystem) -> None:
-    """One weight of the generator is no number any more."""
+    """Set one weight of the generator to NaN."""
     system.generator.child_image.weight[0, 0, 0, 0] = float("nan")
 
 
@@ -77,7 +77,7 @@ def same_weights(path_a, path_b) -> bool:
 
 
 def forget_moments(checkpoint, folder, config: RunConfig) -> None:
-    """Copy a checkpoint into another run's folder, its optimisers as good as new."""
+    """Copy a checkpoint into another run's folder, with new optimisers."""
     state, facts = load_checkpoint(checkpoint)
     fresh = build_system(config).optimisers
     state["optimisers"] = {name: optimiser.state_dict() for name, optimiser in fresh.items()}
@@ -88,7 +88,7 @@ def forget_moments(checkpoint, folder, config: RunConfig) -> None:
 
 
 def train_by_step(weight: Tensor, first: int, last: int, seed: int) -> Tensor:
-    """A training in six lines, (n,) → (n,): the noise of every step has a seed of its own."""
+    """A training in six lines, (n,) → (n,): the noise of each step has its own seed."""
     for step in range(first, last):
         rng = torch.Generator().manual_seed(hash_seed(seed, step))
         weight = weight - 0.1 * (weight - torch.randn(weight.shape, generator=rng))
@@ -96,7 +96,7 @@ def train_by_step(weight: Tensor, first: int, last: int, seed: int) -> Tensor:
 
 
 def train_with_one_stream(weight: Tensor, first: int, last: int, seed: int) -> Tensor:
-    """The mistake of an exercise: the stream of random numbers begins again with every start."""
+    """The mistake of an exercise: the random numbers begin again with every start."""
     rng = torch.Generator().manual_seed(seed)
     for _ in range(first, last):
         weight = weight - 0.1 * (weight - torch.randn(weight.shape, generator=rng))
@@ -104,13 +104,13 @@ def train_with_one_stream(weight: Tensor, first: int, last: int, seed: int) -> T
 
 
 def probe_train(answer, weight: Tensor) -> dict:
-    """What a function like :func:`train_by_step` does: is it exact when resumed, and random?"""
+    """Tests of a function like :func:`train_by_step`: does it resume exactly, and is it random?"""
     whole = answer(weight.clone(), 0, 10, 5)
     if whole is ...:
         return ...
 
     def noise(seed: int, step: int) -> Tensor:
-        """What a step draws, worked out from what it does to weights of 0."""
+        """The random numbers of a step, computed from its effect on weights of 0."""
         return answer(torch.zeros_like(weight), step, step + 1, seed) / 0.1
 
     half = answer(answer(weight.clone(), 0, 6, 5), 6, 10, 5)
@@ -136,7 +136,7 @@ def _same(a: Tensor, b: Tensor) -> str:
 
 
 def resumed_figure(train) -> Figure:
-    """One weight over 100 steps: in a whole run, and in one that was resumed at step 60."""
+    """One weight over 100 steps: in a whole run, and in a run that was resumed at step 60."""
     start, steps = torch.zeros(1), range(0, 101)
     whole = [train(start, 0, step, 0).item() for step in steps]
     stopped = train(start, 0, 60, 0)
@@ -161,7 +161,7 @@ def average_in_float32(live: Tensor, decay: float) -> Tensor:
 
 
 def average_as_it_comes(live: Tensor, decay: float) -> Tensor:
-    """The mistake of an exercise: the average is kept in the type of the live weight."""
+    """The mistake of an exercise: the average has the type of the current weight."""
     average = live[0]
     for value in live[1:]:
         average = decay * average + (1 - decay) * value
@@ -169,7 +169,8 @@ def average_as_it_comes(live: Tensor, decay: float) -> Tensor:
 
 
 def shared_mean(means: Tensor, counts: Tensor) -> Tensor:
-    """The mean over all, (), of processes' own means (P,) over their own numbers (P,)."""
+    """The mean over all patches, (), from the processes' means (P,) and their numbers of patches
+    (P,)."""
     return (means * counts).sum() / counts.sum()
 
 
@@ -197,7 +198,8 @@ def autocast_dtypes(config: FineGANConfig, device: str = "cpu") -> dict[str, str
 
 
 def step_seconds(config: RunConfig, precision: str, device: str = "auto", steps: int = 4) -> float:
-    """Seconds of one training step on the device: the quickest of some, after a few to warm up.
+    """Seconds of one training step on the device: the fastest of some steps, after a few warm-up
+    steps.
 
     Args:
         config: of a FineGAN run on ToyBirds.
@@ -218,12 +220,12 @@ def step_seconds(config: RunConfig, precision: str, device: str = "auto", steps:
 
 
 def _now(device: torch.device) -> float:
-    if device.type == "cuda":  # a GPU works behind our back: wait for it
+    if device.type == "cuda":  # a GPU works asynchronously: wait for it
         torch.cuda.synchronize(device)
     return time.monotonic()
 
 
-# What the bars of gpu_figure are called: the names of bench.GPU_WAYS, for a reader.
+# Readable names of bench.GPU_WAYS, for the bars of gpu_figure.
 WAYS = {
     "plain": "written down plainly",
     "float32": "this library, float32",
@@ -235,7 +237,8 @@ WAYS = {
 
 
 def gpu_figure() -> Figure:
-    """What ``bench gpu`` measured: milliseconds of a step, one option of speed more each time."""
+    """What ``bench gpu`` measured: milliseconds of a step, with one more option of speed in each
+    row."""
     measured = _measured("gpu")
     figure, axes = plt.subplots(1, 3, figsize=(10, 2.7), layout="constrained", sharey=True)
     for axis, (size, result) in zip(axes, measured["sizes"].items(), strict=True):
@@ -274,7 +277,7 @@ def night_hours(widths: dict[str, int]) -> float:
 
 
 class _Still:
-    """An optimiser that leaves the weights alone: meta tensors have none to move."""
+    """An optimiser that does not change the weights, because meta tensors have no values."""
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         pass
@@ -286,8 +289,8 @@ class _Still:
 def step_flops(config: RunConfig) -> dict[str, float]:
     """Floating-point operations of one FineGAN training step (a multiply-add counts as two).
 
-    Counted on the meta device, which knows shapes and no numbers: convolutions and matrix products
-    forward and backward, neither BatchNorm nor Adam.
+    The meta device counts them; its tensors have shapes but no values. It counts convolutions and
+    matrix products, forward and backward, but neither BatchNorm nor Adam.
     """
     n, size = config.loop.batch_size, config.model.image_size
     with torch.device("meta"):

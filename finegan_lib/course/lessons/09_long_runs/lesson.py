@@ -13,16 +13,16 @@
 # %% [markdown]
 # # {{number}} · Long runs: a GPU, resuming, speed
 #
-# The paper's training has 442,000 steps. That takes two months on two CPU cores and some hours on a
-# GPU, and on a free machine it is cut off several times. This lesson interrupts a run on purpose
-# and lets it go on, to the last bit. Then it follows one step onto a GPU, and counts what a whole
-# run costs.
+# The paper's training has 442,000 steps. They take two months on two CPU cores, and some hours on a
+# GPU. A free machine interrupts such a run several times. This lesson interrupts a run on purpose
+# and resumes it with exactly the same result. Then it explains one step on a GPU, and computes the
+# time of a whole run.
 #
 # **You need** lesson {{training}}: the loop, its optimisers and the average of weights.
 #
-# **Afterwards you can** say what a checkpoint must hold and why, mend a run that does not resume
-# exactly, say which numbers need 32 bits, average gradients over processes, and plan the hours of a
-# training before you start it.
+# **Afterwards you can** say what a checkpoint must contain and why, and correct a run that does not
+# resume exactly. You know which numbers need 32 bits, can average gradients over processes, and can
+# estimate the hours of a training before you start it.
 #
 # {{runtime}}.
 
@@ -49,25 +49,26 @@ temporary = tempfile.TemporaryDirectory()
 runs = Path(temporary.name)  # gone when the notebook is closed
 
 # %% [markdown]
-# ## A run that can be killed
+# ## A run that can be interrupted
 #
-# Machines crash, and Colab disconnects. Most trainers then go on *approximately*. Ours goes on
-# **exactly**, to the last bit (on the same CPU). The reason is a single line of the loop: the
-# random numbers of step $i$ come from a new generator that is seeded by $(\text{seed}, i)$. No step
-# depends on what was drawn before. The order of the images follows from (seed, epoch), their crops
-# from (image, epoch).
+# Machines crash, and Colab disconnects. Most training programs then resume *approximately*. Ours
+# resumes **exactly**: all bits are the same (on the same CPU). One line of the loop makes this
+# possible: the random numbers of step $i$ come from a new `rng` with the seed $(\text{seed}, i)$.
+# No step depends on earlier random numbers. The order of the images depends on (seed, epoch), and
+# their crops on (image, epoch).
 #
 # ### Exercise {{number}}.1 (predict)
 #
-# What must a checkpoint hold, so that step $i + 1$ comes out the same as if nothing had happened?
+# What must a checkpoint contain? Step $i + 1$ must give the same result as in a run without
+# interruption.
 #
 # * **(a)** the weights of all networks, and $i$
 # * **(b)** these, the averaged weights, and the optimisers' moments
 # * **(c)** all of (b), and the states of the random number generators
 
 # %% exercise="1"
-### HINT Adam divides by a running mean of squared gradients. Where does it live?
-### HINT Step i + 1 draws from a generator seeded by (seed, i + 1). Is there a state to be kept?
+### HINT Adam divides by a running mean of squared gradients. Which object stores this mean?
+### HINT Step i + 1 uses a new rng with the seed (seed, i + 1). Is there an older state to save?
 ### BEGIN SOLUTION
 my_checkpoint = "b"
 ### END SOLUTION
@@ -76,8 +77,9 @@ my_checkpoint = "b"
 course.check("{{number}}.1", my_checkpoint)
 
 # %% [markdown]
-# Now the experiment: a run of 30 steps, with a checkpoint every 5; the same run, with a power cut
-# after step 18, resumed; and once more resumed, from a checkpoint without Adam's moments.
+# Now the experiment, with three runs. The first has 30 steps, with a checkpoint every 5 steps. The
+# second is the same run, but it ends after step 18 (a power cut) and is resumed. The third is
+# resumed, too, but from a checkpoint without Adam's moments.
 
 # %%
 config = lab.tiny_run(30, checkpoint_every=5, keep=9)
@@ -101,14 +103,15 @@ losses_of = [(runs / name / "history.jsonl").read_text().count("\n") for name in
 print("lines in the two histories:", *losses_of)
 
 # %% [markdown]
-# Steps 16, 17 and 18 were done twice, with the same outcome; their lines in the history were
-# replaced. One trap is left: `final_decay` and `d_noise` depend on the *length* of a run. If you
-# resume a finished run with more steps, its schedule changes from there on.
+# The second run computed steps 16, 17 and 18 twice, with the same result, and replaced their lines
+# in the history. Note one thing: `final_decay` and `d_noise` depend on the *length* of a run. If
+# you resume a finished run with more steps, its schedule changes.
 #
 # ### Exercise {{number}}.2 (find the mistake): a run that does not resume
 #
-# Here is a training in six lines: one weight, and noise in place of a batch. Its two curves should
-# be one: the second run was stopped at step 60 and resumed. Mend `my_train`, with `hash_seed`.
+# Here is a training in six lines: one weight, and noise in place of a batch. The second run was
+# stopped at step 60 and resumed. Its curve should equal the first curve. Correct `my_train` with
+# `hash_seed`.
 
 # %%
 lab.resumed_figure(lab.train_with_one_stream)
@@ -118,9 +121,11 @@ plt.show()
 # %% exercise="2"
 def my_train(weight: torch.Tensor, first: int, last: int, seed: int) -> torch.Tensor:
     """The weight (n,) after the steps first, …, last − 1 of a run with this seed."""
-    ### HINT Which numbers does step 60 draw in the whole run, and which in the resumed one?
-    ### HINT The generator must be made anew inside the loop. Of what must its seed be made?
-    ### HINT seed + step is not enough: step 1 of seed 0 would draw what step 0 of seed 1 draws.
+    ### HINT Which random numbers does step 60 use in the whole run? Which does it use in the
+    ###      resumed run?
+    ### HINT Make a new rng in each step, inside the loop. On which numbers must its seed depend?
+    ### HINT seed + step is not enough: step 1 of seed 0 and step 0 of seed 1 would get the same
+    ###      numbers.
     ### BEGIN SOLUTION
     for step in range(first, last):
         rng = torch.Generator().manual_seed(hash_seed(seed, step))
@@ -139,9 +144,9 @@ def my_train(weight: torch.Tensor, first: int, last: int, seed: int) -> torch.Te
 course.check("{{number}}.2", my_train)
 
 # %% [markdown]
-# What if the power fails in the moment in which the checkpoint is written? `save_checkpoint` writes
-# a second file, waits until it is on the disk, and then renames it. A rename happens completely or
-# not at all. A digest in the header finds a file that the disk has damaged.
+# What happens if the power fails while the program writes a checkpoint? `save_checkpoint` writes a
+# second file, waits until it is on the disk, and then renames it. A rename happens completely or
+# not at all. A digest in the header reveals a file that the disk has damaged.
 
 # %% tags=["nbval-check-output"]
 file = runs / "precious.safetensors"
@@ -162,10 +167,11 @@ except errors.InputError:
 # %% [markdown]
 # ## A run that stops in time
 #
-# A NaN spreads: from one weight to one layer, and after a step of Adam to the whole network. The
-# training checks every loss that it logs, and every weight before it writes a checkpoint. If one is
-# not finite, it stops with `TrainingDiverged` and keeps the good files. Here are two accidents: a
-# step size that is far too large, and one weight of $G$ that becomes NaN after step 13.
+# A NaN in one weight makes a whole layer NaN, and after a step of Adam the whole network. The
+# training checks every loss that it logs, and every weight before it writes a checkpoint. If a
+# number is not finite, it stops with `TrainingDiverged` and keeps the good files. The next cell
+# shows two accidents: a learning rate that is far too large, and one weight of $G$ that becomes NaN
+# after step 13.
 
 # %%
 absurd = lab.tiny_run(30, recipe={"learning_rate": 1e20})
@@ -186,16 +192,17 @@ print("resumed after the cosmic ray, equal to the run without:", lab.same_weight
 
 # %% [markdown]
 # Resuming repairs the second run, because the accident came from outside. It does not repair the
-# first: with the same learning rate it would diverge again, to the last bit. Change the recipe.
+# first run: with the same learning rate, it would diverge again in exactly the same way. For this
+# run, change the recipe.
 #
 # ## On a GPU
 #
-# **Mixed precision** (`--precision`; left alone, it is half precision on a GPU and float32 on a
-# CPU, see `finegan_lib.speed.devices`). A bfloat16 has float32's exponent and 8 instead of 24 bits
-# of mantissa, the hidden first bit included: half the memory traffic, and a GPU's matrix units run
-# many times faster on it. `torch.autocast` casts the inputs of convolutions and matrix products;
-# weights, gradients and Adam stay in float32. So does every loss (`losses.py` calls `.float()`
-# first). Which parts run in which type?
+# **Mixed precision** (`--precision`; the default is half precision on a GPU and float32 on a CPU,
+# see `finegan_lib.speed.devices`). A bfloat16 has float32's exponent, and 8 instead of 24 bits of
+# mantissa (with the hidden first bit). It needs half the memory traffic, and a GPU's matrix units
+# are many times faster with it. `torch.autocast` casts the inputs of convolutions and matrix
+# products; weights, gradients and Adam stay in float32. Every loss is in float32, too (`losses.py`
+# calls `.float()` first). Which parts use which type?
 
 # %% tags=["nbval-check-output"]
 kinds = lab.autocast_dtypes(lab.MODEL)
@@ -203,8 +210,9 @@ for name in ("Conv2d", "image C", "weights", "loss"):
     print(f"{name:8} {kinds[name]}")
 
 # %% [markdown]
-# Why not everything? Predict: a running average in bfloat16 starts at 1, the live weight is 2 and
-# $d = 0.999$. Where is it after 3000 steps? (`lab.averaged` is the library's `update_average`.)
+# Why is not everything in bfloat16? Predict: a running average in bfloat16 starts at 1, the current
+# weight is 2, and $d = 0.999$. What is the average after 3000 steps? (`lab.averaged` is the
+# library's `update_average`.)
 
 # %% tags=["nbval-check-output"]
 for dtype in (torch.float32, torch.bfloat16):
@@ -216,19 +224,20 @@ step = torch.finfo(torch.bfloat16).eps
 print(f"the next bfloat16 after 1 is 1 + {step}: a step of 0.001 is rounded away")
 
 # %% [markdown]
-# Adam's small steps would be lost in the same way, and $\log(1 - D)$ where $D$ is near 0. (float16
-# has a short *exponent* instead, so gradients underflow and need a loss scale; bfloat16 does not.)
+# In the same way, Adam's small steps would be lost, and $\log(1 - D)$ where $D$ is near 0. (float16
+# has a short *exponent* instead. Its gradients underflow, so the loss needs a scale. bfloat16 needs
+# none.)
 #
-# ### Exercise {{number}}.3 (find the mistake): an average that stands still
+# ### Exercise {{number}}.3 (find the mistake): an average that does not change
 #
-# To save memory, a student keeps the average in the type of the weights that he gets, bfloat16.
-# The loss is fine, and the pictures of the average never change. Mend one line.
+# To save memory, a student keeps the average in the type of his weights, bfloat16. The loss is
+# good, but the average's pictures never change. Correct one line.
 
 
 # %% exercise="3"
 def my_long_average(live: torch.Tensor, decay: float) -> torch.Tensor:
     """The running average of one weight's values (steps,), from the first; a number ()."""
-    ### HINT A product with 1 − decay = 0.002 changes a number near 1 by how much? eps is 0.0078.
+    ### HINT One step changes a number near 1 by about 1 − decay = 0.002. bfloat16's eps is 0.0078.
     ### HINT In which dtype is `average` in the first line? Python's decay does not change it.
     ### BEGIN SOLUTION
     average = live[0].float()
@@ -244,9 +253,9 @@ def my_long_average(live: torch.Tensor, decay: float) -> torch.Tensor:
 course.check("{{number}}.3", my_long_average)
 
 # %% [markdown]
-# Is bfloat16 quicker? A processor without bfloat16 units would be slower, and stays with float32.
-# One that has them is quicker, above all with wide networks. Measured here, on a GPU if there is
-# one:
+# Is bfloat16 faster? A processor without bfloat16 units would be slower with it, so it uses
+# float32. A processor with such units is faster, above all for wide networks. The next cell
+# measures it here, on a GPU if there is one:
 
 # %%
 for precision in ("fp32", "bf16"):
@@ -254,34 +263,34 @@ for precision in ("fp32", "bf16"):
     print(f"{precision}: {1000 * seconds:.0f} ms for a step of the tiny FineGAN")
 
 # %% [markdown]
-# **TF32** (`--tf32`, on by itself). On Ampere GPUs and newer, what stays in float32 may use the
-# matrix units with 11 bits of mantissa, again with the hidden one.
+# **TF32** (`--tf32`, on by default). On Ampere and newer GPUs, operations in float32 may use the
+# matrix units with 11 bits of mantissa (with the hidden bit).
 #
-# **CUDA graphs** (`--cuda-graphs`, on by themselves). A step of FineGAN is well over a thousand
-# small programs ("kernels") that Python starts on the GPU one after the other. What the step *says*
-# is the same every time; only the batch, the codes, the random numbers and the step sizes change.
-# So `devices.RecordedUpdates` lets Python go through a step once, while the GPU takes notes, and
-# from then on one call replays them all, on whatever lies in the noted places. Predict: at 32
-# pixels a step took 43 ms on an H100, kernel by kernel. How long does the replay take? And where
-# does recording gain less: at 32 pixels or at 128?
+# **CUDA graphs** (`--cuda-graphs`, on by default). A step of FineGAN consists of more than a
+# thousand small programs ("kernels"). Python starts them on the GPU one after the other. The
+# *operations* of a step are always the same; only the batch, the codes, the random numbers and the
+# learning rates change. For this reason, `devices.RecordedUpdates` runs a step once from Python and
+# records its kernels. After that, one call replays all kernels. They read their inputs from the
+# recorded memory addresses. Predict: at 32 pixels, a step took 43 ms on an H100, kernel by kernel.
+# How long does the replay take? And does recording help less at 32 pixels or at 128?
 
 # %%
 figure = lab.gpu_figure()
 plt.show()
 
 # %% [markdown]
-# (`python -m finegan_lib bench gpu` measured it, for batches of 16; yours is another card.) From
-# top to bottom, each bar has one option more. Kernel by kernel the small networks take the same 30
-# to 50 ms whatever the precision: Python starts kernels, and the GPU waits. bfloat16 even costs
-# time there, because every cast is one kernel more. Recorded, the step at 32 pixels is seven times
-# as fast. At 128 pixels there is enough to multiply, so the matrix units help; but without the
-# recording they would wait half of the time.
+# (`python -m finegan_lib bench gpu` measured this for batches of 16; your GPU may give other
+# times.) From top to bottom, each bar has one more option. Kernel by kernel, the small networks
+# take the same 30 to 50 ms for every precision: the GPU waits until Python starts the next kernel.
+# Here bfloat16 even costs time, because each cast is one more kernel. With recording, the step at
+# 32 pixels is seven times as fast. At 128 pixels there are more multiplications, and the matrix
+# units help; without recording, they would wait half of the time.
 #
 # **`torch.compile`** (`--compile`) fuses the small operations between the convolutions (GLU,
-# sigmoid, stitching) into one kernel. It needs code that can be traced in one piece, without a look
-# at a tensor's value. The generator is such code. Here with the backend that only traces and
-# compiles nothing, so the numbers must be the same; on a GPU leave `backend` away and expect a
-# minute of compiling:
+# sigmoid, stitching) into one kernel. It needs code that it can trace in one piece; such code does
+# not read a tensor's value. The generator is such code. The next cell uses a backend that only
+# traces and does not compile, so the numbers must be the same. On a GPU, omit `backend`; compiling
+# takes about a minute:
 
 # %% tags=["nbval-check-output"]
 generator = FineGANGenerator(lab.MODEL).eval()
@@ -296,15 +305,16 @@ print("traced in one piece, same picture:", same)
 # **Several GPUs.** `torchrun --nproc-per-node 2 -m -- finegan_lib train …` starts the training once
 # per GPU. Each process has all weights and half of the batch, and after each backward pass the
 # gradients are averaged (*all-reduce*, `distributed.average_gradients`). The loss is a mean over
-# images, and the mean of the halves' means is the whole's:
+# images, and the mean of both halves' means is the mean of the whole batch:
 #
 # $$\nabla \tfrac{1}{16} \sum_{i=1}^{16} \ell_i
 # = \tfrac12 \Bigl( \nabla \tfrac18 \sum_{i=1}^{8} \ell_i
 # + \nabla \tfrac18 \sum_{i=9}^{16} \ell_i \Bigr).$$
 #
-# Is that so? Two real processes on this CPU, talking through gloo, each with half of one batch;
-# $D_c$ once with spectral normalisation and once, as in the paper, with BatchNorm. (The helper,
-# `lab.gradients_of_two_processes`, is thirty lines and leaves out what `train` adds.)
+# Is this true? We test it with two real processes on this CPU. They communicate through gloo, and
+# each gets half of one batch. $D_c$ has spectral normalisation in the first test, and BatchNorm, as
+# in the paper, in the second. (The helper, `lab.gradients_of_two_processes`, has thirty lines;
+# `train` does more.)
 
 # %%
 together = lab.gradients_of_two_processes()
@@ -316,22 +326,23 @@ for norm in together:
     print(f"{norm:8} two processes with half a batch = one with all of it: {same}")
 
 # %% [markdown]
-# BatchNorm is the exception: it normalises by the mean and variance of *its* half, so the loss is
-# no sum over images. So under torchrun `train` lets the processes share these two numbers
-# (`distributed.synchronise_batch_norms`). The second exception is $D_b$.
+# BatchNorm is an exception: it normalises by the mean and variance of *its* half, so the loss is no
+# mean over independent images. For this reason, under torchrun, the processes of `train` share
+# these two numbers (`distributed.synchronise_batch_norms`). The second exception is $D_b$.
 #
 # ### Exercise {{number}}.4 (fill in): a mean over different numbers
 #
-# $D_b$'s loss is a mean over *background patches*, and every process has another number of them.
-# Each process knows the mean over its own patches and how many there are. What is the mean over
-# all? (In the library, `losses.background_discriminator_loss` divides by the shared number.)
+# $D_b$'s loss is a mean over *background patches*, and their number differs between the processes.
+# Each process knows the mean over its own patches, and their number. What is the mean over all
+# patches? (In the library, `losses.background_discriminator_loss` divides by the shared number.)
 
 
 # %% exercise="4"
 def my_shared_mean(means: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
     """The mean over all patches, (), of the processes' own means (P,) and their numbers (P,)."""
-    ### HINT The mean of the means would count a patch more if its process has few of them.
-    ### HINT A mean times its number is a sum. Add the sums, and divide by all the patches.
+    ### HINT In the mean of the means, a patch counts more if its process has few patches.
+    ### HINT A mean times its number of patches is a sum. Add the sums, and divide by the number of
+    ###      all patches.
     ### BEGIN SOLUTION
     return (means * counts).sum() / counts.sum()
     ### END SOLUTION
@@ -341,12 +352,12 @@ def my_shared_mean(means: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
 course.check("{{number}}.4", my_shared_mean)
 
 # %% [markdown]
-# With both, two processes equal one, up to rounding.
+# With both corrections, two processes give the same result as one, up to rounding.
 #
 # ## How long will it take?
 #
-# Count before you rent. PyTorch counts the operations of a step on the *meta* device, where tensors
-# have shapes but no numbers, in a second and without the memory:
+# Estimate the time before you rent a machine. PyTorch counts the operations of a step on the *meta*
+# device. There, tensors have shapes but no numbers, so this takes a second and needs no memory:
 
 # %%
 half = {"image_size": 64, "g_dim": 32, "d_dim": 32}
@@ -371,15 +382,15 @@ share = (parts["draw fakes"] + parts["update G"]) / sum(parts.values())
 print("more than 3/4 of it is drawing fakes and updating G:", share > 0.75)
 
 # %% [markdown]
-# **These hours are estimates**: the operations are counted, and divided by the *sustained* speed of
-# whole steps of `cub`. Those of the CPU and of the H100 were measured (`bench step`, `bench gpu`);
-# the T4 and the A100 are taken to reach the same share of what their makers print as the H100 does,
-# about a tenth (`bench gpu-model`): BatchNorm, Adam and all else that moves numbers without
-# multiplying them has its part. Narrower networks reach less. Time 100 steps on your machine
-# (`images_per_s` in the history) and multiply.
+# **These hours are estimates**: the number of operations, divided by the *sustained* speed of whole
+# steps of `cub`. We measured the speeds of the CPU and of the H100 (`bench step`, `bench gpu`). The
+# H100 reaches about a tenth of its maker's number. For the T4 and the A100 we assume the same share
+# (`bench gpu-model`). It is so small because BatchNorm, Adam and other operations only move
+# numbers, and this takes time, too. Narrower networks reach less. For a better number, measure 100
+# steps on your machine (`images_per_s` in the history) and multiply.
 #
-# On Colab, with CUB-200-2011 on your Drive, start with the second row of the table, and let the run
-# be cut off as often as Colab likes; `--resume` needs the same command and nothing else:
+# On Colab, with CUB-200-2011 on your Drive, start with the second row of the table. Colab may
+# interrupt the run at any time. To resume, run the same command again:
 #
 # ```
 # python -m finegan_lib train --preset cub --data drive/MyDrive/CUB_200_2011 \
@@ -387,18 +398,18 @@ print("more than 3/4 of it is drawing fakes and updating G:", share > 0.75)
 #     --run drive/MyDrive/finegan/half --checkpoint-every 1000 --resume
 # ```
 #
-# (A T4 has no matrix units for bfloat16, so "auto" takes float16 there, and scales the losses.)
-# Look at `samples/` after an hour. If the masks are full or empty by then, they will stay so.
+# (A T4 has no matrix units for bfloat16, so "auto" uses float16 there, and scales the losses.) Look
+# at `samples/` after an hour. If the masks are full or empty then, they will stay full or empty.
 #
 # ### Exercise {{number}}.5 (explore): a night on a T4
 #
-# You have one night on a T4, 12 hours, and want all 128 pixels and all 442,000 steps of `cub`. Find
-# widths `g_dim` and `d_dim` (multiples of 8 from 8 to 128) with which the run takes **at least 9
-# and at most 12 hours** by the estimate above. The paper's own 64 and 64 take 27 hours.
-# `lab.night_hours({"g_dim": 64, "d_dim": 64})` counts, in a second.
+# You have one night of 12 hours on a T4. You want the full 128 pixels and all 442,000 steps of
+# `cub`. Find widths `g_dim` and `d_dim` (multiples of 8 from 8 to 128) for which the run takes **at
+# least 9 and at most 12 hours** by the estimate above. The paper's 64 and 64 take 27 hours.
+# `lab.night_hours({"g_dim": 64, "d_dim": 64})` computes this in a second.
 
 # %% exercise="5"
-### HINT Operations grow with the square of a width. How many of the 27 hours do you have?
+### HINT Operations grow with the square of a width. Which share of the 27 hours do you have?
 ### HINT The root of 10/27 is about 0.6. What is 0.6 times 64, as a multiple of 8?
 ### BEGIN SOLUTION
 my_plan = {"g_dim": 40, "d_dim": 40}
@@ -410,16 +421,17 @@ course.check("{{number}}.5", my_plan)
 # %% [markdown]
 # ## Recap
 #
-# * Random numbers from (seed, step), and atomic checkpoints with Adam's moments and the average: a
-#   run goes on bit for bit.
+# * With random numbers from (seed, step), and atomic checkpoints with Adam's moments and the
+#   average, a run resumes bit for bit.
 # * A NaN stops the run, and the good checkpoint stays.
 # * In float32: weights, averages, losses. In bfloat16: convolutions.
-# * A small network waits for Python: record the step. A large one waits for its multiplications.
-# * Processes may average their gradients where the loss is a mean over images. BatchNorm's
-#   statistics and $D_b$'s number of patches are shared.
-# * Count before you rent: operations a step, times steps, divided by a *sustained* speed.
+# * For a small network, the GPU waits for Python: record the step. For a large network, the
+#   multiplications take the time.
+# * Processes may average their gradients if the loss is a mean over images. They share BatchNorm's
+#   statistics and $D_b$'s number of patches.
+# * Estimate before you rent: operations per step, times steps, divided by a *sustained* speed.
 #
-# **Go on with** `{{image_quality}}_image_quality`: are the pictures any good?
+# **Continue with** `{{image_quality}}_image_quality`: how good are the pictures?
 
 # %% tags=["nbval-check-output"]
 course.progress()

@@ -1,6 +1,6 @@
-"""For the lesson on training: the gradient of one batch, by one process and by two.
+"""For the lesson on long runs: the gradient of one batch, by one process and by two.
 
-A module of its own, for each process imports it and with it no more than it needs.
+It is a separate module because each process imports it, and it imports little else.
 """
 
 import os
@@ -39,7 +39,7 @@ def gradient(norm: str, rows: slice) -> Tensor:
 def gradients_of_two_processes(norms=("spectral", "batch")) -> dict[str, Tensor]:
     """The gradient of :func:`gradient` by two processes, half a batch each, averaged by gloo.
 
-    What `DistributedDataParallel` does in every backward pass, here by hand.
+    `DistributedDataParallel` does this in every backward pass; here it is done by hand.
     """
     with tempfile.TemporaryDirectory() as folder:
         torch.multiprocessing.spawn(_one_of_two, (folder, tuple(norms)), nprocs=2)
@@ -48,7 +48,7 @@ def gradients_of_two_processes(norms=("spectral", "batch")) -> dict[str, Tensor]
 
 def _one_of_two(rank: int, folder: str, norms) -> None:
     loopback = [name for _, name in socket.if_nameindex() if name.startswith("lo")]
-    if loopback:  # nothing leaves this machine, whatever its network
+    if loopback:  # the processes use only this machine's own address
         os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback[0])
     torch.set_num_threads(1)
     store = dist.FileStore(str(Path(folder) / "meeting"), 2)

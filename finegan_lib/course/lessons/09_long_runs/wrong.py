@@ -1,4 +1,4 @@
-"""Wrong answers as students write them, with what to say to each, and other right ones."""
+"""Wrong answers as students write them, with a message for each, and other right answers."""
 
 import torch
 
@@ -10,7 +10,7 @@ from . import lab
 
 
 def train_forward(weight, first, last, seed):
-    """Right, if slow: the stream is drawn from its beginning, up to where the run goes on."""
+    """Right, but slow: it draws the random numbers of all earlier steps, too."""
     rng = torch.Generator().manual_seed(hash_seed(seed, 7))
     noise = [torch.randn(weight.shape, generator=rng) for _ in range(last)]
     for step in range(first, last):
@@ -50,27 +50,28 @@ TRAININGS = (
         _trainer(lambda seed, step, first: seed), "every step draws the same numbers: add the step"
     ),
     Mistake(
-        _trainer(lambda seed, step, first: step), "the seed is lost: two seeds give the same run"
+        _trainer(lambda seed, step, first: step), "the seed is missing: two seeds give the same run"
     ),
     Mistake(
         _trainer(lambda seed, step, first: seed + step),
-        "step 1 of seed 5 then draws what step 0 of seed 6 draws; use hash_seed(seed, step)",
+        "step 1 of seed 5 and step 0 of seed 6 get the same numbers; use hash_seed(seed, step)",
     ),
     Mistake(
         _trainer(lambda seed, step, first: seed * step),
-        "seed · step is 0 in step 0, whatever the seed; use hash_seed(seed, step)",
+        "seed · step is 0 in step 0 for every seed; use hash_seed(seed, step)",
     ),
     Mistake(
         _trainer(lambda seed, step, first: hash_seed(seed, step - first)),
-        "the steps are counted from where the run was resumed: take the step of the whole run",
+        "you count the steps from the resumed step: count them from the start of the whole run",
     ),
-    Mistake(_unseeded, "without a seed no run can be done again"),
+    Mistake(_unseeded, "without a seed, you cannot repeat a run"),
     Mistake(
-        _at_the_end, "one stream for all steps, seeded by where it ends: make rng inside the loop"
+        _at_the_end,
+        "one rng serves all steps, and its seed depends on the last step: make rng inside the loop",
     ),
     Mistake(
         _trainer(_right_seed, lambda weight, noise: noise),
-        "the weight is lost: a step moves it by a tenth of the way",
+        "the old weight is missing: a step changes it by a tenth of the difference",
     ),
     Mistake(
         _trainer(_right_seed, lambda weight, noise: weight + 0.1 * noise),
@@ -107,7 +108,7 @@ def _decay_in_bfloat16(live, decay):
 LONG_AVERAGES = (
     Mistake(
         _averaged(lambda live: live[0], lambda decay: (1.0, 1 - decay)),
-        "the old average must lose a share: the factors add up to 1",
+        "the old average needs a factor, too: both factors add up to 1",
     ),
     Mistake(
         _averaged(lambda live: live[0], lambda decay: (decay, decay - 1)),
@@ -120,11 +121,11 @@ LONG_AVERAGES = (
     Mistake(_decay_in_bfloat16, "the decay is rounded, too: 0.998 becomes 0.996 in bfloat16"),
     Mistake(
         lambda live, decay: live.float().mean(),
-        "this is the plain mean of all steps: the decay is lost",
+        "this is the plain mean of all steps: the decay is missing",
     ),
     Mistake(
         _averaged(lambda live: live[0], lambda decay: (1 - decay, decay)),
-        "this is nearly the live weight: the factors are swapped",
+        "this is nearly the current weight: the factors are swapped",
     ),
     Mistake(_averaged(torch.zeros_like), "the average starts at the first value, not at 0"),
     Mistake(
@@ -148,7 +149,7 @@ def shares():
 SHARED_MEANS = (
     Mistake(
         lambda means, counts: means.mean(),
-        "the mean of the means: a patch of a process with few of them counts more",
+        "this is the mean of the means: a patch counts more if its process has few patches",
     ),
     Mistake(
         lambda means, counts: (means * counts).sum(),
@@ -160,22 +161,22 @@ SHARED_MEANS = (
     ),
     Mistake(
         lambda means, counts: (means * counts).sum() / counts.sum() / len(counts),
-        "divided once too often: not by the number of processes",
+        "you also divide by the number of processes: do not",
     ),
     Mistake(
         lambda means, counts: means.sum() / counts.sum(),
-        "the means must be turned into sums first: times their numbers",
+        "first turn the means into sums: multiply each by its number",
     ),
     Mistake(
         lambda means, counts: means[counts.argmax()],
-        "only the process with the most patches is heard",
+        "you use only the process with the most patches",
     ),
     Mistake(
         lambda means, counts: means * counts / counts.sum(),
-        "one number is wanted: add these shares up",
+        "return one number: add these shares up",
     ),
     Mistake(
         lambda means, counts: (means * counts.flip(0)).sum() / counts.sum(),
-        "each mean has been weighed with another process's number",
+        "you multiply each mean by the number of another process",
     ),
 )
