@@ -1,4 +1,4 @@
-"""The exercises of this lesson, with answers that must be told apart."""
+"""The exercises of this lesson, with right answers and typical mistakes."""
 
 from functools import cache
 
@@ -28,7 +28,7 @@ def _features():
 
 
 def _near_features():
-    """As above, and two sets so much alike that their KID is below 0."""
+    """As above, and two sets so similar that their KID is below 0."""
     cases, rng = _features(), torch.Generator().manual_seed(1)
     x = torch.randn(40, 4, generator=rng)
     return [*cases, (x, torch.cat([-x, x])[:50])]
@@ -66,7 +66,7 @@ def _swapped(p):
 
 
 def _entropies(p):
-    """exp(H(y) − H(y|x)), the same thing written as mutual information."""
+    """exp(H(y) − H(y|x)), the same score written as mutual information."""
     marginal = p.mean(0)
     conditional = -(p * p.log()).sum(1).mean()
     return float((-(marginal * marginal.log()).sum() - conditional).exp())
@@ -74,7 +74,7 @@ def _entropies(p):
 
 @cache
 def _exhibition():
-    """Small real pictures, of one size whatever generator is shipped."""
+    """Small real pictures; their size does not depend on the shipped generator."""
     from ....data import ToyBirds
     from ....metrics.feature_networks import load_network
 
@@ -97,13 +97,13 @@ def _forgery(settings):
     distance = fid(real.sums, seen.sums) / floor
     if score < 0.97:
         return (
-            f"the Inception Score fell to {score:.2f} of what real birds get: "
-            "the classifier is no longer sure. What have you done to the single picture?"
+            f"the Inception Score fell to {score:.2f} of what real birds get: the classifier is "
+            "no longer sure. How did you change the single picture?"
         )
     if distance < 5:
         return (
-            f"the FID is only {distance:.1f} times that of other real birds: "
-            "so much variety still passes for real"
+            f"the FID is only {distance:.1f} times that of other real birds: the variety is still "
+            "too large"
         )
     return None
 
@@ -130,7 +130,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda p: float((-(p.mean(0) * p.mean(0).log()).sum()).exp()),
-                "this is the variety alone, exp H(y): how sure each picture is must come in, too",
+                "this is the variety alone, exp H(y): the score also needs p(y|x) of each picture",
             ),
             Mistake(
                 lambda p: _own_divergence(p).sum().exp().item(),
@@ -139,7 +139,7 @@ EXERCISES = (
             *wrong.SCORES,
         ),
         alternative=_entropies,
-        praise="exp of a mutual information: how much a picture tells about its class.",
+        praise="It is the exp of a mutual information: of a picture and its class.",
         inputs=_opinions,
     ),
     Choice(
@@ -148,11 +148,15 @@ EXERCISES = (
         "my_postcards",
         "b",
         mistakes=(
-            Mistake("a", "variety within a species appears nowhere in the formula: look again"),
-            Mistake("c", "is p(y|x) of a real photograph any less sharp than that of a real bird?"),
+            Mistake("a", "no term of the formula measures variety within a species"),
+            Mistake(
+                "c",
+                "a postcard is a real picture: is its p(y|x) less sharp than that of other real "
+                "birds?",
+            ),
         ),
         alternative="B",
-        praise="Sure on every card, flat on the whole: the formula is delighted.",
+        praise="p(y|x) is sharp for every card, and p(y) is flat: this gives a high score.",
     ),
     Debug(
         "3",
@@ -164,7 +168,7 @@ EXERCISES = (
         inputs=lambda: [(torch.tensor(0),)],
         mistakes=wrong.IN_PARTS,
         alternative=lambda logits, splits: inception_score(logits, splits)[0],
-        praise="A part must look like the whole: shuffle before you cut.",
+        praise="Each part must contain all species: shuffle before you cut.",
     ),
     Fill(
         "4",
@@ -183,7 +187,7 @@ EXERCISES = (
                     + _parts(real, fake)[2].trace()
                     - 2 * _parts(real, fake)[3]
                 ),
-                "the distance of the means comes in squared",
+                "the distance of the means must be squared",
             ),
             Mistake(
                 lambda real, fake: float(
@@ -192,7 +196,8 @@ EXERCISES = (
                     + _parts(real, fake)[2].trace()
                     - _parts(real, fake)[3]
                 ),
-                "the root comes in twice, − 2 tr(Σ_r Σ_g)^½, or equal sets would not be at 0",
+                "the root has the factor 2, − 2 tr(Σ_r Σ_g)^½; without it, equal sets would not "
+                "have the distance 0",
             ),
             Mistake(
                 lambda real, fake: float(
@@ -211,13 +216,16 @@ EXERCISES = (
                     .square()
                     .sum()
                 ),
-                "this takes the features one by one, as if none were correlated: "
-                "the whole covariance is wanted",
+                "this takes each feature separately, without correlations: use the whole "
+                "covariance",
             ),
             *wrong.DISTANCES,
         ),
         alternative=_with_matrix_root,
-        praise="Equal means and equal covariances: distance 0, whatever else differs.",
+        praise=(
+            "With equal means and equal covariances, the distance is 0, even if the pictures "
+            "differ."
+        ),
         inputs=_features,
     ),
     Choice(
@@ -226,11 +234,18 @@ EXERCISES = (
         "my_bias",
         "c",
         mistakes=(
-            Mistake("a", "it does scatter, but a squared distance cannot err to both sides of 0"),
-            Mistake("b", "two small samples of one heap differ more by chance than two large ones"),
+            Mistake(
+                "a",
+                "it does vary more, but a squared distance is never negative, so its errors do "
+                "not cancel",
+            ),
+            Mistake(
+                "b",
+                "two small samples of the same birds differ more by chance than two large samples",
+            ),
         ),
         alternative="(c)",
-        praise="The error goes like 1/N, and always upwards: compare equal N, or use KID.",
+        praise="The error falls like 1/N and is always positive: compare equal N, or use KID.",
     ),
     Debug(
         "6",
@@ -240,28 +255,30 @@ EXERCISES = (
         broken=wrong.with_itself,
         mistakes=wrong.PAIRS,
         alternative=_kid_by_mask,
-        praise="A picture is always like itself. Without these pairs the mean is right for any N.",
+        praise="A picture equals itself. Without these pairs, the mean is right for every N.",
         inputs=_near_features,
     ),
     Choice(
         "7",
-        "predict: the FID of a perfect copyist",
+        "predict: the FID of a perfect copy",
         "my_copyist",
         "c",
         mistakes=(
-            Mistake("a", "the formula has no term for novelty: what are μ and Σ of the copies?"),
+            Mistake(
+                "a", "no term of the formula rewards new pictures: what are μ and Σ of the copies?"
+            ),
             Mistake("b", "other real birds differ from the training set by chance; do copies?"),
         ),
         alternative=" c",
-        praise="FID measures likeness, and nothing is more alike than a copy.",
+        praise="FID measures similarity, and a copy is the most similar picture.",
     ),
     Exploration(
         "8",
-        "explore: forge an exhibition",
+        "explore: fool a score",
         "my_forgery",
         {"per_species": 1, "blur": 0.0},
         mistakes=(
-            Mistake({"per_species": 75, "blur": 0.0}, "passes for real"),
+            Mistake({"per_species": 75, "blur": 0.0}, "is still too large"),
             Mistake({"per_species": 1, "blur": 4.0}, "no longer sure"),
             Mistake({"per_species": 0, "blur": 0.0}, "from 1 to 75"),
             Mistake({"blur": 1.0}, "the keys"),
@@ -271,7 +288,7 @@ EXERCISES = (
             Mistake((1, 0.0), "a dictionary"),
         ),
         alternative={"blur": 0, "per_species": 2},
-        praise="The Inception Score is blind to variety within a class. The FID is not.",
+        praise="The Inception Score does not measure variety within a class. The FID does.",
         grade=_forgery,
         starts=({"per_species": 75, "blur": 0},),
     ),

@@ -1,6 +1,6 @@
-"""What the lesson on image quality does to pictures, and how it draws what the scores make of it.
+"""The laboratory of the lesson on image quality: changes of pictures, and figures of their scores.
 
-All pictures are (N, 3, S, S) uint8; every function is seeded.
+All pictures are (N, 3, S, S) uint8; every function has a seed.
 """
 
 import copy
@@ -43,7 +43,7 @@ CORRUPTIONS = ("blur", "noise", "missing species")
 
 
 def score_of_probabilities(probabilities: Tensor) -> float:
-    """The Inception Score, in one split, of what a classifier says: (N, K), rows sum to 1."""
+    """The Inception Score, in one split, of a classifier's probabilities (N, K); rows sum to 1."""
     return inception_score(probabilities.double().clamp_min(1e-30).log(), splits=1)[0]
 
 
@@ -64,7 +64,7 @@ def example_opinions(n: int = 40, classes: int = 5) -> dict[str, Tensor]:
 
 
 def mean_of_parts(probabilities: Tensor, splits: int) -> float:
-    """Mean Inception Score of parts that are cut off the list as it comes, unshuffled."""
+    """Mean Inception Score of parts of the list without a shuffle."""
     return float(np.mean([score_of_probabilities(p) for p in probabilities.chunk(splits)]))
 
 
@@ -75,7 +75,7 @@ def score_in_parts(logits: Tensor, splits: int) -> float:
 
 
 def probe_score(answer, seed: int):
-    """What a score in parts makes of sure pictures, from the coarse to the fine (exercise 3)."""
+    """The values of a score in parts for sure pictures (exercise 3). Large mistakes show first."""
     torch.manual_seed(int(seed))
 
     def told(classes, splits, good):
@@ -139,7 +139,8 @@ def noisy(pictures: Tensor, deviation: float, seed: int = 0) -> Tensor:
 
 
 def with_species_missing(labels, share: float, seed: int = 0) -> Tensor:
-    """(N,) rows to show when a share of the species is never painted, and others fill their place.
+    """(N,) rows to show when a share of the species is missing, and other species take their
+    places.
 
     Args:
         labels: (N,) species of the pictures.
@@ -155,7 +156,7 @@ def with_species_missing(labels, share: float, seed: int = 0) -> Tensor:
 
 
 def corrupted(pictures: Tensor, labels, kind: str, strength: float) -> Tensor:
-    """Pictures spoilt: strength 0 changes nothing, 1 spoils thoroughly.
+    """Damaged pictures: strength 0 changes nothing, 1 is the strongest damage.
 
     "blur": up to 1/12 of the side; "noise": up to 60 grey levels; "missing species": up to all
     but one.
@@ -168,7 +169,7 @@ def corrupted(pictures: Tensor, labels, kind: str, strength: float) -> Tensor:
 
 
 def ladder(network, real: Statistics, pictures: Tensor, labels, strengths) -> dict:
-    """Inception Score and FID of pictures that are spoilt step by step.
+    """Inception Score and FID of pictures that are damaged step by step.
 
     Returns:
         kind → {"inception_score": […], "fid": […]}, one value for every strength.
@@ -202,7 +203,7 @@ def forged(pictures: Tensor, labels, per_species: int, blur: float = 0.0) -> Ten
 
 
 def prepared(pictures: Tensor, how: str) -> Tensor:
-    """The same pictures after what preparations do to them, each without meaning any harm.
+    """The same pictures after a usual preparation.
 
     "JPEG": quality 75; "shrunk" and "shrunk, no antialias": to half the side and back, bilinear;
     "cut off": one grey level darker in half of the values, as when 127.6 becomes 127; anything
@@ -247,10 +248,10 @@ def _jpeg(picture: Tensor) -> Tensor:
 
 
 class PlumageEyes(nn.Module):
-    """A network that sees nothing but the bird's plumage: the judge of appearances.
+    """A network that sees only the bird's plumage: the judge of appearances.
 
-    Its 72 features are averages over the bird of what small patches show (see
-    `evaluation.judges.PatchJudge`): it is blind to the background and to the outline.
+    Its 72 features are averages of small patches over the bird (see
+    `evaluation.judges.PatchJudge`). It does not see the background or the outline.
     """
 
     name = "plumage only"
@@ -271,10 +272,9 @@ def score_against_n(score, real, features: Tensor, counts, repeats: int = 5, see
     """FID or KID of random subsets of N rows, for growing N.
 
     Args:
-        score: (real, rows of the features) → a number.
-        real: what the rows are compared with, as the score wants it.
-        features: (N, D) of the pictures to draw the subsets from.
-        counts: the numbers of rows.
+        score: (real, rows of the features) → a number. real: the other set, in the form that the
+        score needs. features: (N, D) of the pictures to draw the subsets from. counts: the numbers
+        of rows.
 
     Returns:
         mean and standard deviation over the repeats, an array each, one value for every count.
@@ -303,7 +303,7 @@ def generated(generator, n: int, seed: int = 0) -> Tensor:
 
 
 def training_views(birds) -> Tensor:
-    """What a generator is asked to imitate: the crops with their random shifts and flips."""
+    """The real pictures of a training: the crops with their random shifts and flips."""
     return to_uint8(birds.batch(range(len(birds))).child_crop)
 
 
@@ -346,7 +346,8 @@ GENERATOR_BLUE, IMAGE_GREEN, JUDGE_RED = "#D6E6F2", "#D3EDE2", "#F9DDC8"
 
 
 def first_birds(system: str, n: int = 8, seed: int = 0) -> Tensor:
-    """What a system of our own Table 1 draws first, unselected: (n, 3, 32, 32) in [-1, 1].
+    """The first pictures of a system of our own Table 1, without selection: (n, 3, 32, 32) in [-1,
+    1].
 
     Args:
         system: one of :data:`SYSTEMS`; its shipped network is that of the table's seed 0.
@@ -357,7 +358,7 @@ def first_birds(system: str, n: int = 8, seed: int = 0) -> Tensor:
 
 
 def family_portrait():
-    """The five systems of Table 1: what each draws from, who criticises what, and its birds."""
+    """The five systems of Table 1: the inputs and critics of each, and its birds."""
     figure, axis = plt.subplots(figsize=(9.4, 4.9), layout="constrained")
     for row, name in enumerate(SYSTEMS):
         y = 4.75 - row * 1.16 - (0.2 if name == "FineGAN" else 0)
@@ -442,7 +443,7 @@ def _fine(axis, y):
         _arrow(axis, (x - 0.53, y + 0.34), (x - 0.33, y + 0.34))
         _arrow(axis, (x + 0.33, y + 0.34), (x + 0.54, y + 0.34))
         _arrow(axis, (x + 1.08, y + 0.11), (x + 0.95, y - 0.23))
-        if k:  # the layer before, and its features, go on
+        if k:  # the next stage also gets this layer and its features
             _arrow(axis, (x - 2.02, y + 0.57), (x - 0.05, y + 0.57), bend=-0.22)
 
 
@@ -507,7 +508,7 @@ def gaussian_ellipse(points: Tensor, **kwargs) -> Ellipse:
 
 
 def ladder_figure(pictures: Tensor, labels, strengths, found: dict, floor: float, best: float):
-    """A bird at every strength, and both scores against the strength.
+    """A bird at each strength of damage, and both scores against the strength.
 
     Args:
         floor: FID of other real pictures; ``best``: their Inception Score.
@@ -541,7 +542,7 @@ def ladder_figure(pictures: Tensor, labels, strengths, found: dict, floor: float
 
 
 def bias_figure(counts, curves: dict, kids: dict, changes: dict, floor: float):
-    """FID and KID against the number of pictures, and what preparation alone does.
+    """FID and KID against the number of pictures, and the effect of preparation alone.
 
     Args:
         curves: name → (mean, sd) of the FID for every count, from `score_against_n`.
@@ -573,7 +574,7 @@ def bias_figure(counts, curves: dict, kids: dict, changes: dict, floor: float):
 
 
 def eyes_figure(wrong: dict[str, Tensor], ratios: dict[str, list[float]]):
-    """Sets of pictures, and what two networks make of them.
+    """Sets of pictures, and their FID with two networks.
 
     Args:
         wrong: name → pictures, the first set being right.
@@ -604,7 +605,7 @@ def eyes_figure(wrong: dict[str, Tensor], ratios: dict[str, list[float]]):
 
 
 def table1_figure(tables: dict):
-    """The paper's Table 1 as points, and what others measured with the released model."""
+    """The paper's Table 1 as points, and measurements of others with the released model."""
     figure, axes = plt.subplots(2, 3, figsize=(9.4, 4.9), layout="constrained", sharey=True)
     rows = np.arange(len(SYSTEMS))[::-1]
     for axis, (data, facts) in zip(axes[0], tables["datasets"].items(), strict=True):
@@ -635,7 +636,8 @@ def table1_figure(tables: dict):
 def table2_figure(tables: dict, shipped: dict, table1: dict | None, table2: dict | None):
     """The paper's Table 2, the shipped generator, and our own Tables 1 and 2 if they were made.
 
-    Each panel has one network and one number of pictures: FIDs of different ones never share axes.
+    Each panel has one network and one number of pictures, because FIDs of different networks or
+        numbers cannot be compared.
 
     Args:
         shipped: ``inception_score`` and ``fid`` of the shipped generator, and ``real_…`` values.

@@ -16,17 +16,18 @@
 # %% [markdown]
 # # {{number}} · Image quality: how good are the pictures?
 #
-# Two painters show you ten thousand pictures each. Whose are better? A loss cannot say: it tells
-# how a painter fares against *its own* critic. The eye can say, but it tires, forgets, and never
-# agrees with the neighbour's. So the field asks a third network that was trained for something else
-# altogether, and papers rank methods by the second decimal of what it says. This lesson builds both
-# of the famous scores by hand, and then tries to fool them. It is easier than one would like.
+# Two generators give you ten thousand pictures each. Which pictures are better? A loss cannot
+# answer: it compares a generator only with *its own* discriminator. People can answer, but they
+# become tired, they forget, and they disagree. For this reason, researchers use a third network
+# that was trained for another task, and papers rank methods by small differences of its scores. In
+# this lesson you write both well-known scores yourself. Then you try to fool them, and this is
+# easy.
 #
-# **You need** lessons {{start_here}}, {{infogan}} (mutual information) and {{child}},
-# means and covariances, and a little patience with matrices.
+# **You need** lessons {{start_here}}, {{infogan}} (mutual information) and {{child}}, means,
+# covariances and matrices.
 #
 # **Afterwards you can** compute an Inception Score and a Fréchet Inception distance, say what each
-# cannot see, name the usual ways to get them wrong, and read the paper's Tables 1 and 2.
+# score does not measure, name the usual errors, and read the paper's Tables 1 and 2.
 #
 # {{runtime}}.
 
@@ -46,42 +47,44 @@ lab = course.lab("image_quality")
 style.use_style()
 
 # %% [markdown]
-# ## Who competes
+# ## Five methods
 #
-# The paper compares FineGAN with four others, and each takes one thing away from it.
+# The paper compares FineGAN with four other methods. Each of them lacks some part of FineGAN.
 #
-# * **Simple-GAN** paints the whole picture in one go, with FineGAN's layers but no stages, no masks
-#   and no codes: lesson {{gan}}, only larger.
-# * **InfoGAN** adds a child code $c$ and the loss that keeps it readable, lesson {{infogan}}'s
-#   $L_I$. But $Q$ reads the *whole* picture, so a code may just as well mean a background.
-# * **LR-GAN** (Yang et al., 2017) has stages: a background first, then an object with a mask, which
-#   an affine transform turns and shifts before it is pasted on. No codes, and shape and appearance
-#   come in one piece.
+# * **Simple-GAN** paints the whole picture at once. It has FineGAN's layers, but no stages, no
+#   masks and no codes. It is a larger form of lesson {{gan}}'s GAN.
+# * **InfoGAN** adds a child code $c$ and lesson {{infogan}}'s loss $L_I$, which makes the code
+#   readable. But $Q$ reads the *whole* picture, so a code may also mean a background.
+# * **LR-GAN** (Yang et al., 2017) has stages: first a background, then an object with a mask. An
+#   affine transform turns and shifts the object before it is put on the background. There are no
+#   codes, and one stage paints shape and appearance together.
 # * **StackGAN-v2** (Zhang et al., 2018), in its unconditional form, has stages of *resolution*:
-#   small, larger, full, each with a critic of its own, and a loss that keeps the colours of
-#   neighbouring scales alike.
-# * **FineGAN** has stages of *meaning*: background, shape, plumage. Note that its $D_p$ is no
-#   critic at all: it only reads the code.
+#   small, larger, full. Each has its own critic, and a loss keeps the colours of neighbouring
+#   scales similar.
+# * **FineGAN** has stages of *meaning*: background, shape, plumage. Note that its $D_p$ is not a
+#   critic: it only reads the code.
 #
 # All five were trained on our birds, for the same small number of steps and with generators of
-# about the same size (`finegan_lib/experiments/tables.py`; the numbers come at the end). On the
-# right is what each paints. Before you run the cell: which of the four others will come nearest to
-# FineGAN?
+# about the same size (`finegan_lib/experiments/tables.py`; the numbers are at the end). The right
+# part of the figure shows pictures of each. Before you run the cell: which of the four other
+# methods will be nearest to FineGAN?
 
 # %%
 lab.family_portrait()
 plt.show()
 
 # %% [markdown]
-# ## Whose eyes?
+# ## Which network computes the scores?
 #
 # Both scores look at pictures through a network. The paper used two: for the Inception Score an
-# Inception-v3 that was fine-tuned on the birds (or dogs, or cars), for the FID the ImageNet one as
-# everybody has it. Ours is a small classifier of ToyBirds (`python -m finegan_lib classifier`). It
-# turns a picture into 64 **features** and, from these, into 20 **logits**, one for each species. It
-# was taught background and pose, too, or its features would forget them.
+# Inception-v3 that was fine-tuned on the birds (or dogs, or cars), and for the FID the usual
+# Inception-v3 of ImageNet. Our network is a small classifier of ToyBirds (`python -m finegan_lib
+# classifier`). It computes 64 **features** of a picture, and from these 20 **logits**, one for each
+# species. It was also trained on background and pose. Without this, its features would not contain
+# them.
 #
-# Three sets of pictures: real birds to compare with, other real birds, and generated ones.
+# We use three sets of pictures: real birds for the comparison, other real birds, and generated
+# birds.
 
 # %%
 generator = load_finegan("toy")
@@ -103,16 +106,16 @@ print("the network knows real birds:", right > 0.95)
 # %% [markdown]
 # ## The Inception Score
 #
-# Salimans and others (2016) asked for two things. Every picture should be clearly *something*: its
-# $p(y|x)$, the softmax of the logits, should be sharp. And all together should be *many* things:
-# the mean $p(y) = \mathbb{E}_x\, p(y|x)$ should be flat. Both at once mean that the two
-# distributions are far apart, picture for picture:
+# Salimans and others (2016) require two things. Each single picture should clearly show *one*
+# class: its $p(y|x)$, the softmax of the logits, should be sharp. All pictures together should show
+# *many* classes: the mean $p(y) = \mathbb{E}_x\, p(y|x)$ should be flat. If both are true, then the
+# two distributions differ much for each picture:
 #
 # $$\mathrm{IS} = \exp\Bigl(\mathbb{E}_x\, \mathrm{KL}\bigl(p(y|x)\,\|\,p(y)\bigr)\Bigr),
 # \qquad \mathrm{KL}(p\,\|\,q) = \sum_y p(y) \log\frac{p(y)}{q(y)}.$$
 #
-# The exponent is an old acquaintance: it is $I(y; x)$, the mutual information of lesson
-# {{infogan}}. So the score runs from 1 to the number of classes. The library's version is
+# You know the exponent: it is $I(y; x)$, the mutual information of lesson {{infogan}}. Therefore
+# the score goes from 1 to the number of classes. The library's version is
 # `quality.inception_score`.
 #
 # ### Exercise {{number}}.1 (fill in): the Inception Score
@@ -123,7 +126,7 @@ def my_inception_score(probabilities: torch.Tensor) -> float:
     """exp E_x KL(p(y|x) ‖ p(y)) of (N, K) rows p(y|x), none of them 0."""
     ### HINT p(y) is the mean of the rows. Which dimension does the mean run over?
     ### HINT KL of one row: (p * (p.log() - marginal.log())).sum(1).
-    ### HINT Mean over the pictures first, exp last, and .item() makes a number of it.
+    ### HINT First take the mean over the pictures, then exp. .item() turns it into a number.
     ### BEGIN SOLUTION
     marginal = probabilities.mean(0, keepdim=True)
     divergence = (probabilities * (probabilities.log() - marginal.log())).sum(1)
@@ -135,9 +138,10 @@ def my_inception_score(probabilities: torch.Tensor) -> float:
 course.check("{{number}}.1", my_inception_score)
 
 # %% [markdown]
-# Four imaginary painters, five classes. In the upper panels each row is one picture, and bright
-# means probable; below is the mean of the rows, $p(y)$. Guess, before you run the cell: which of a
-# sure painter with one favourite and an unsure one who paints everything scores higher?
+# The figure shows four imaginary generators and five classes. In the upper panels, each row is one
+# picture, and bright means probable. The lower panels show the mean of the rows, $p(y)$. Compare
+# two of them: one paints clear pictures, but mostly of one class; one paints unclear pictures of
+# all classes. Guess before you run the cell: which of the two has the higher score?
 
 # %%
 opinions = lab.example_opinions()
@@ -154,12 +158,12 @@ print(f"twenty sure pictures of twenty classes: {twenty:.2f}")
 # %% [markdown]
 # ### Exercise {{number}}.2 (predict): twenty postcards
 #
-# A lazy painter copies **one** real photograph of each of the 20 species and shows these twenty
-# cards again and again. The classifier is sure of each. What is its Inception Score?
+# A generator copies **one** real picture of each of the 20 species, and shows these twenty
+# postcards again and again. The classifier is sure of each. What is the Inception Score?
 #
-# * **(a)** about 1, since there is no variety within a species
+# * **(a)** about 1, because there is no variety within a species
 # * **(b)** as high as that of real birds
-# * **(c)** somewhere between, about half of what real birds get
+# * **(c)** about half of the score of real birds
 
 # %% exercise="2"
 ### HINT Write down p(y|x) for each card, and the mean over the cards.
@@ -184,17 +188,17 @@ cheat = inception_score(postcards.logits)[0]
 print("postcards score as well as real birds:", cheat > inception_score(other.logits)[0] - 0.3)
 
 # %% [markdown]
-# The "±" is the spread over **ten splits** of the pictures, a custom of 2016; it says how much the
-# tenths differ, not how sure the mean is. (A tenth of ours is 120 pictures for 20 classes, which is
-# few: by chance some classes are short, so $p(y)$ is never quite flat and nobody reaches 20. In one
-# split the same real birds score higher, as a later figure shows.)
+# The "±" is the spread over **ten splits** of the pictures, as in the article of 2016. It says how
+# much the tenths differ, not how certain the mean is. (A tenth of our pictures is 120 pictures for
+# 20 classes. This is few: by chance, some classes are rare, $p(y)$ is not completely flat, and no
+# set reaches 20. In one split, the same real birds score higher, as a later figure shows.)
 #
 # ### Exercise {{number}}.3 (find the mistake): a score in ten parts
 #
-# Somebody wrote the score of ten splits below. On real birds as they come it is near the library's,
-# even a little higher. Put the same birds in order of species, and it falls to about 2, though
-# nothing is wrong with the pictures. The cell after the check shows both with your function. Find
-# the mistake and mend it. (`lab.score_of_probabilities` is exercise {{number}}.1.)
+# Somebody wrote the score of ten splits below. For real birds in random order, it is near the
+# library's score, even a little higher. For the same birds in order of species, it falls to about
+# 2, but the pictures are the same. The cell after the check shows both with your function. Find the
+# mistake and correct it. (`lab.score_of_probabilities` is exercise {{number}}.1.)
 
 
 # %% exercise="3"
@@ -229,23 +233,25 @@ print("without a shuffle, order ruins the score of real birds:",
       lab.mean_of_parts(in_order.softmax(1), 10) < 5)  # fmt: skip
 
 # %% [markdown]
-# Above all: **the score never saw a real bird.** It asks whether pictures are clear and various,
-# not whether they are right.
+# Remember above all: **the Inception Score uses no real picture.** It measures whether pictures are
+# clear and various. It does not measure whether they look like real birds.
 #
 # ## The Fréchet distance
 #
-# Heusel and others (2017) put the real pictures back in. Read features of both sets, sum up each
-# set by its mean $\mu$ and covariance $\Sigma$, and ask how far apart two Gaussians with these are:
+# Heusel and others (2017) compare with real pictures. Compute the features of both sets, and the
+# mean $\mu$ and covariance $\Sigma$ of each set. Then compute the distance of two Gaussians with
+# these values:
 #
 # $$\mathrm{FID} = \underbrace{\|\mu_r - \mu_g\|^2}_{\text{means}}
 # + \underbrace{\mathrm{tr}\bigl(\Sigma_r + \Sigma_g
 # - 2\,(\Sigma_r \Sigma_g)^{1/2}\bigr)}_{\text{spread}}.$$
 #
-# It is the squared Wasserstein distance of the two Gaussians: the least mean squared way along
-# which one heap of sand can be carried into the other. In one dimension it is simply
-# $(\mu_r - \mu_g)^2 + (\sigma_r - \sigma_g)^2$. In two, it can be drawn. The points are two of
-# the 64 features; first other real birds are compared with ours, then ours with themselves, shifted
-# or squeezed together.
+# This is the squared Wasserstein distance of the two Gaussians. (Think of one Gaussian as a heap of
+# sand that you move into the form of the other: it is the smallest possible mean of the squared
+# ways.) In one dimension it is simply $(\mu_r - \mu_g)^2 + (\sigma_r - \sigma_g)^2$. We can draw it
+# in two dimensions. The points are two of the 64 features. The first panel compares other real
+# birds with ours. The other panels compare our birds with themselves, but shifted or with a smaller
+# spread.
 
 # %%
 first, second = real.features.var(0).argsort(descending=True)[:2].tolist()
@@ -263,24 +269,26 @@ plt.show()
 # %% [markdown]
 # ### Exercise {{number}}.4 (fill in): the Fréchet distance
 #
-# The matrix root is less frightening than it looks. Only its trace is needed, and the trace of a
-# root is the sum of the roots of the eigenvalues:
+# You need only the trace of the matrix root. The trace of a root is the sum of the roots of the
+# eigenvalues:
 #
 # $$\mathrm{tr}\,(\Sigma_r \Sigma_g)^{1/2} = \sum_i \sqrt{\lambda_i},
 # \qquad \lambda_i \text{ the eigenvalues of } \Sigma_r \Sigma_g.$$
 #
-# They are real and not negative, because the symmetric $\Sigma_r^{1/2} \Sigma_g \Sigma_r^{1/2}$ has
-# the same ones. But rounding may make them a little complex or negative: take the real part, and
-# clamp at 0. The library's version is `quality.fid`.
+# They are real and not negative, because the symmetric matrix $\Sigma_r^{1/2} \Sigma_g
+# \Sigma_r^{1/2}$ has the same eigenvalues. But rounding may make them a little complex or negative.
+# Take the real part, and clamp at 0. The library's version is `quality.fid`.
 
 
 # %% exercise="4"
 def my_fid(real_features: torch.Tensor, fake_features: torch.Tensor) -> float:
     """The Fréchet distance of (N, D) and (M, D) features, in float64."""
     a, b = real_features.double(), fake_features.double()
-    ### HINT Means: a.mean(0). Covariances over N − 1: a.T.cov(), features in rows.
-    ### HINT torch.linalg.eigvals(cov_a @ cov_b).real.clamp_min(0).sqrt().sum() is tr of the root.
-    ### HINT |μ_a − μ_b|² + tr Σ_a + tr Σ_b − 2 · that; trace() sums a diagonal, .item() in the end.
+    ### HINT Means: a.mean(0). Covariances with N − 1: a.T.cov(), which needs the features in rows.
+    ### HINT torch.linalg.eigvals(cov_a @ cov_b).real.clamp_min(0).sqrt().sum() is the trace of the
+    ###      root.
+    ### HINT |μ_a − μ_b|² + tr Σ_a + tr Σ_b − 2 · that; trace() sums a diagonal. Put .item() at the
+    ###      end.
     ### BEGIN SOLUTION
     cov_a, cov_b = a.T.cov(), b.T.cov()
     root = torch.linalg.eigvals(cov_a @ cov_b).real.clamp_min(0).sqrt().sum()
@@ -308,30 +316,32 @@ print("FID tells postcards from real birds:",
 print("other real birds are nearest:", min(distances, key=distances.get) == "other real birds")
 
 # %% [markdown]
-# `quality.kid` is a third score, the **kernel Inception distance** (Bińkowski et al., 2018). No
-# Gaussians: it asks how alike two pictures of one set are on average, and how alike two of
-# different sets. With the features $x, x'$ of real pictures and $y, y'$ of generated ones,
+# `quality.kid` is a third score, the **kernel Inception distance** (Bińkowski et al., 2018). It
+# uses no Gaussians. It compares two mean similarities: of two pictures from one set, and of two
+# pictures from different sets. With the features $x, x'$ of real pictures and $y, y'$ of generated
+# ones,
 #
 # $$\mathrm{KID} = \mathbb{E}\,k(x, x') + \mathbb{E}\,k(y, y') - 2\,\mathbb{E}\,k(x, y),
 # \qquad k(x, y) = (x \cdot y / D + 1)^3,$$
 #
-# where $D$ is the number of features and a picture is never paired with itself. Its merit comes up
-# next.
+# where $D$ is the number of features. A picture is never compared with itself. The next section
+# shows KID's advantage.
 #
 # ## Trap 1: how many pictures?
 #
 # ### Exercise {{number}}.5 (predict)
 #
-# We compare *real birds with real birds*: a perfect painter. The true distance is 0. With only 100
-# pictures instead of 1,200, what will the measured FID be, on average?
+# We compare *real birds with real birds*, as if a generator were perfect. The true distance is 0.
+# Now we use only 100 pictures instead of 1,200. How does the measured FID change, on average?
 #
-# * **(a)** about the same, only it scatters more
-# * **(b)** smaller: fewer pictures, less difference
-# * **(c)** larger: several times as large
+# * **(a)** it is about the same, but it varies more
+# * **(b)** it is smaller, because fewer pictures differ less
+# * **(c)** it is several times as large
 
 # %% exercise="5"
 ### HINT The means of two samples differ by chance. Can a squared difference average out to 0?
-### HINT Each of the 64 means is off by about 1/√N. What does the sum of their squares grow like?
+### HINT Each of the 64 means has an error of about 1/√N. How does the sum of the squared errors
+###      depend on N?
 ### BEGIN SOLUTION
 my_bias = "c"
 ### END SOLUTION
@@ -342,19 +352,20 @@ course.check("{{number}}.5", my_bias)
 # %% [markdown]
 # ### Exercise {{number}}.6 (find the mistake): a KID that falls with N
 #
-# KID should not depend on N. The function below does: in the next figure, in the middle, its curve
-# for real birds against real birds falls as N grows, while the library's stays near 0. Compare it
-# with the equation above, find the mistake, and mend it in **both** sets. (`lab.kernel(x, y)` holds
-# $k$ of every row of x with every row of y; the mask of all pairs but $k(x_i, x_i)$ is
-# `~torch.eye(len(x), dtype=torch.bool)`.)
+# KID should not depend on N. The function below depends on N. The middle of the next figure
+# compares real birds with real birds: the function's curve falls as N grows, and the library's
+# curve stays near 0. Compare the function with the equation above, find the mistake, and correct it
+# for **both** sets. (`lab.kernel(x, y)` contains $k$ of every row of x with every row of y. The
+# mask of all pairs except $k(x_i, x_i)$ is `~torch.eye(len(x), dtype=torch.bool)`.)
 
 
 # %% exercise="6"
 def my_kid(real_features: torch.Tensor, fake_features: torch.Tensor) -> float:
     """KID of (N, D) and (M, D) features, all pairs at once."""
     x, y = real_features.double(), fake_features.double()
-    ### HINT How large is k(x, x) of a picture with itself, beside k of two different pictures?
-    ### HINT These pairs are N of N². Their share is 1/N: this is how the curve falls.
+    ### HINT How large is k(x, x) of a picture with itself, compared with k of two different
+    ###      pictures?
+    ### HINT N of the N² pairs are such pairs. Their share is 1/N, and so the curve falls like 1/N.
     ### HINT The mean over the other pairs: (k.sum() - k.trace()) / (len(x) * (len(x) - 1)).
     ### BEGIN SOLUTION
     k_x, k_y = lab.kernel(x, x), lab.kernel(y, y)
@@ -391,29 +402,30 @@ print("half the pixels cost much more than other birds:", half > 10 * floor[-1])
 print("antialiasing alone costs more than other birds:", antialias > floor[-1])
 
 # %% [markdown]
-# On the left is the reason why papers say how many pictures they drew (FineGAN: 30,000, as many for
-# every species, codes tied). An FID of 1,000 pictures is not comparable with one of 30,000, and
-# with Inception's 2048 features fewer than 2048 pictures do not even give a full covariance. KID
-# has no such bias: on average it is right for any N (in the middle). So for a perfect painter it
-# scatters round 0, and can come out a little *negative*: look at the table above. (Ours lies just
-# below 0 at large N, too. Both sets hold 60 birds of every species, so they are a little more alike
-# than two sets that are drawn by chance.)
+# The left panel shows why papers give the number of generated pictures (FineGAN: 30,000, equally
+# many for each species, with tied codes). You cannot compare an FID of 1,000 pictures with an FID
+# of 30,000. And with Inception's 2048 features, fewer than 2048 pictures do not give a full
+# covariance. KID has no such bias: on average it is right for every N (middle panel). For a perfect
+# generator, it varies around 0, and it can be a little *negative*: look at the table above. (Our
+# KID is a little below 0 at large N, too. Both sets contain 60 birds of every species, so they are
+# a little more similar than two random sets.)
 #
-# ## Trap 2: what happened on the way
+# ## Trap 2: how were the pictures prepared?
 #
-# On the right is **nothing but real pictures**, the very same ones, twice. In between lies a step
-# that no reader of a paper ever sees: a file format, a resize. The last bar compares two ways to
-# halve a picture that look alike, with antialiasing (neighbours are averaged before pixels are
-# dropped) and without. Common FID programs do *not* antialias when they fit a photograph to
-# Inception's 299 pixels, so a photograph is shrunk roughly while a 128-pixel painting is enlarged
-# smoothly, and part of the FID is that. Hence our rules, in `quality.py`: **uint8, rounded, for
-# both sides; one resize, inside the network; real pictures cropped just as the painter saw them.**
+# The right panel uses **only real pictures**: it compares the same pictures before and after a
+# preparation. Papers often do not mention such a step, for example a file format or a resize. The
+# last bar compares two ways to halve a picture that look similar: with antialiasing (it averages
+# neighbours before it drops pixels) and without. Common FID programs use *no* antialiasing when
+# they resize to Inception's 299 pixels. In this way, large photographs lose quality, 128-pixel
+# generated pictures do not, and this changes the FID. Our rules in `quality.py` are therefore:
+# **uint8, rounded, for both sets; one resize, inside the network; real pictures with the same crop
+# that the generator learnt.**
 #
-# ## Trap 3: whose eyes, again
+# ## Trap 3: which network?
 #
-# Two ways to be wrong, made with `birds.redraw`, which can change one factor alone. The first set
-# has one kind of background everywhere. The second wears any plumage on any shape. And two
-# networks: ours, and one that sees nothing but plumage (`lab.PlumageEyes`).
+# We make two wrong sets with `birds.redraw`, which changes one factor alone. The first set has only
+# one kind of background. The second set has random plumages on each shape. We compare them with two
+# networks: our classifier, and a network that sees only the plumage (`lab.PlumageEyes`).
 
 # %%
 rows, rng = np.arange(600), np.random.default_rng(0)
@@ -436,23 +448,23 @@ for eye, (_, background, plumage) in ratios.items():
     print(f"{eye}: the worse set has wrong", "backgrounds" if background > plumage else "plumage")
 
 # %% [markdown]
-# Ask two judges which painter is worse, and they contradict each other. Neither is *mistaken*. A
-# network sees what it was trained to tell apart, and Inception was trained on a thousand kinds of
-# things, more than a hundred breeds of dogs among them and not one of our birds. This is one more
-# reason why the paper fine-tuned it for the Inception Score: without that, birds score about 4.
+# The two networks disagree about the worse set, and both are *right*. A network sees the
+# differences that it was trained to see. Inception was trained on a thousand kinds of things. Among
+# them are more than a hundred breeds of dogs, but none of our birds. This is another reason why the
+# paper fine-tuned it for the Inception Score: without fine-tuning, birds score about 4.
 #
-# ### Exercise {{number}}.7 (predict): the perfect copyist
+# ### Exercise {{number}}.7 (predict): a perfect copy
 #
-# A generator has learnt its training set by heart and paints nothing else. We compare it, as papers
-# do, with the training set. What is its FID?
+# A generator has memorised its training set and paints only copies. We compare it with the training
+# set, as papers do. What is its FID?
 #
-# * **(a)** large, since nothing is new
+# * **(a)** large, because nothing is new
 # * **(b)** as large as that of other real birds
 # * **(c)** 0, better than other real birds
 
 # %% exercise="7"
 ### HINT It was printed above, in the last row of the table.
-### HINT What do μ and Σ say about *which* pictures they come from?
+### HINT Can μ and Σ tell a copy from its original?
 ### BEGIN SOLUTION
 my_copyist = "c"
 ### END SOLUTION
@@ -461,14 +473,15 @@ my_copyist = "c"
 course.check("{{number}}.7", my_copyist)
 
 # %% [markdown]
-# So a low FID is no proof of imagination. Show nearest neighbours beside it, as lesson {{gan}} did,
-# or compare with pictures that were held back, as `python -m finegan_lib quality` does.
+# A low FID does not prove that pictures are new. Show nearest neighbours with it, as in lesson
+# {{gan}}. Or compare with real pictures outside of the training set, as `python -m finegan_lib
+# quality` does.
 #
-# ## What the scores feel
+# ## How do the scores react to damage?
 #
-# Real pictures again, spoilt step by step in three ways: blurred, made noisy, or with some species
-# never shown (the other species fill their places; this is mode collapse). Before you look at the
-# curves: which score notices what?
+# We damage real pictures step by step in three ways: blur, noise, or missing species (other species
+# take their places; this is mode collapse). Before you look at the curves: which score reacts to
+# which damage?
 
 # %%
 strengths = np.array([0, 0.15, 0.3, 0.6, 1])
@@ -486,22 +499,22 @@ for kind, found in damage.items():
     print(f"{kind}: FID grows: {grows}, IS falls: {falls}")
 
 # %% [markdown]
-# In the end both scores notice all three, but not in the same measure. The first step of noise
-# leaves the Inception Score almost where it was, while the FID has already multiplied. And the
-# first step of blur, which you would hardly mind, costs more FID than losing more than half of the
-# species, which you would. *How much* a network minds something is not how much you do.
+# At full strength, both scores react to all three, but not equally. The first step of noise hardly
+# changes the Inception Score, but it multiplies the FID. The first step of blur changes the FID
+# more than the loss of more than half of the species. For a person, this small blur is unimportant,
+# and the lost species are important. A network's score does not have a person's priorities.
 #
-# ### Exercise {{number}}.8 (explore): a forger's handbook
+# ### Exercise {{number}}.8 (explore): fool a score
 #
-# Forge an exhibition: real pictures, but only `per_species` different ones of every species (1 to
-# 75), blurred by `blur` pixels (0 to 4). Find settings with which the **Inception Score is at least
-# 0.97 of what real birds get, while the FID is at least 5 times** that of other real birds. You
-# have then shown that one of the scores is blind to something.
+# Make a false exhibition from real pictures. It has only `per_species` different pictures of each
+# species (1 to 75), blurred by `blur` pixels (0 to 4). Find settings with two properties: the
+# **Inception Score is at least 0.97 of the score of real birds, and the FID is at least 5 times**
+# the FID of other real birds. This shows that one of the scores does not see a fault.
 
 # %% exercise="8"
-### HINT Which of the two changes did the Inception Score not mind in exercise {{number}}.2?
-### HINT The fewer postcards, the further their covariance is from the truth. Blur makes the
-###      classifier unsure.
+### HINT Which of the two changes left the Inception Score unchanged in exercise {{number}}.2?
+### HINT With fewer different pictures, the covariance is further from that of real birds. Blur
+###      makes the classifier unsure.
 ### BEGIN SOLUTION
 my_forgery = {"per_species": 1, "blur": 0.0}
 ### END SOLUTION
@@ -512,7 +525,8 @@ course.check("{{number}}.8", my_forgery)
 # %% [markdown]
 # ## The paper's Table 1
 #
-# Now you can read it. Higher is better above, lower below. Bars are the spread over splits.
+# Now you can read the paper's table. In the upper panels, higher is better; in the lower panels,
+# lower is better. Bars show the spread over splits.
 
 # %%
 tables = paper_tables()
@@ -530,28 +544,30 @@ for found in tables["outside_reproductions"]:
           found["what"])  # fmt: skip
 
 # %% [markdown]
-# What to see in it:
+# Note these points:
 #
 # * FineGAN has the best FID three times, and the best IS twice: on cars StackGAN-v2 scores higher.
-#   "Compare favorably", as the caption has it, is the right word.
-# * From Simple-GAN to InfoGAN the Inception Score leaps: one code and its loss. From InfoGAN to
-#   FineGAN the step is smaller, but it also buys what no row shows, the *taking apart*.
+#   The caption's words "compare favorably" are right.
+# * From Simple-GAN to InfoGAN, the Inception Score grows much: one code and its loss cause this.
+#   From InfoGAN to FineGAN, it grows less. But FineGAN also separates background, shape and
+#   appearance, and no row of the table shows this.
 # * Simple-GAN on dogs (FID 262) and LR-GAN's Inception Scores look like collapsed trainings, not
-#   like the limits of a method. How each rival was tuned, one would have to ask.
+#   like the limits of these methods. We do not know how each method was tuned.
 #
-# **Others have measured, too** (the crosses): with the authors' own released model one user got IS
-# 43.20 ± 0.54 and FID 22.08, another FID 18.79, where the paper says 52.53 and 11.25. You know all
-# the suspects by now. The first compared with *uncropped* photographs, while the model paints crops
-# (trap 2). The second used another program for the FID (trap 2). How pictures were normalised for
-# the fine-tuned network is written nowhere (trap 3). A training that was stopped at epoch 400 had
-# FID 32: the authors answer that the last phase, on hard negatives, is needed for the FID. None of
-# this makes the paper wrong. It makes *a number without its recipe* worth little.
+# **Others have measured, too** (the crosses): with the authors' released model, one user got IS
+# 43.20 ± 0.54 and FID 22.08, and another got FID 18.79. The paper says 52.53 and 11.25. You know
+# the possible reasons. The first user compared with *uncropped* photographs, but the model paints
+# crops (trap 2). The second used another program for the FID (trap 2). No text says how pictures
+# were normalised for the fine-tuned network (trap 3). A training that was stopped at epoch 400 had
+# FID 32; the authors answer that a good FID needs the last phase, on hard negatives. This does not
+# make the paper wrong. It shows that *a number without its recipe* says little.
 #
 # ## Table 2 and our own numbers
 #
 # How many parents should there be? The paper kept 200 children and varied $N_p$ (left). "Mixed" has
-# 6 parents with 5 children, 3 with 20 and 11 with 10. From 10 to 40 the score moves by 6 percent,
-# at 5 it drops by 11: the number of parents is a knob that forgives. Beside it, our birds, live.
+# 6 parents with 5 children, 3 with 20 and 11 with 10. From 10 to 40 parents, the score changes by 6
+# percent; at 5 parents, it falls by 11 percent. The exact number of parents is not critical. The
+# other panels show our birds. The shipped generator's scores were computed in this notebook.
 
 # %%
 shipped = {
@@ -575,29 +591,30 @@ by_parents = tables["table2_inception_score_cub"]
 print("worst number of parents on CUB:", min(by_parents, key=by_parents.get))
 
 # %% [markdown]
-# The star is what a perfect painter of ToyBirds would reach with as many pictures. Print it beside
-# every score, as lesson {{start_here}} asked: a number without its control says nothing.
+# The star shows the scores of other real birds: a perfect generator of ToyBirds would reach them
+# with the same number of pictures. Lesson {{start_here}} said it: print such a control beside every
+# score.
 #
-# Our own tables have another N and smaller pictures, so their FIDs must not be held against the one
-# above; and their networks were trained for a fraction of the shipped one's time, so that all five
-# could have the same. Within a panel you may compare. Here is the answer to the first question of
-# this lesson: **LR-GAN** comes nearest, which the paper has last on birds and cars. Pasting an
-# object onto a background is just how *these* birds were made. A ranking belongs to its data. In
-# our Table 2 only five parents were trained three times; see how far these three points lie apart
-# before you read anything into the single ones beside them.
+# Our own tables use another N and smaller pictures. Do not compare their FIDs with the FID above.
+# Their networks were trained for only a part of the shipped network's time, because all five needed
+# equal time. Compare only within a panel. The first question of this lesson has this answer:
+# **LR-GAN** is nearest to FineGAN. In the paper, LR-GAN is last on birds and cars. But *these*
+# birds were made in LR-GAN's way: an object put on a background. A ranking is valid only for its
+# data. In our Table 2, only the network with five parents was trained three times. Look at the
+# distance of these three points before you compare the single points.
 #
 # ## Recap
 #
-# * **IS** $= \exp I(y; x)$: clear and various to a classifier. It never sees a real picture, and
-#   twenty postcards beat it.
-# * **FID**: distance of two Gaussians in feature space. It sees variety, blur and missing species;
-#   it loves copyists, and it falls with N.
-# * Both are scores *through a network*: fix the network, the crop, the resize, the rounding and N,
-#   and say all of them.
-# * FineGAN's Table 1 leads in FID on all three data sets. Its real merit is in what the next lesson
-#   measures.
+# * **IS** $= \exp I(y; x)$: it measures whether pictures are clear and various for a classifier. It
+#   uses no real picture, and twenty postcards fool it.
+# * **FID**: distance of two Gaussians in feature space. It reacts to variety, blur and missing
+#   species. It is best for copies, and it falls with N.
+# * Both scores depend on *a network*. Fix the network, the crop, the resize, the rounding and N,
+#   and report all of them.
+# * In the paper's Table 1, FineGAN has the best FID on all three data sets. The next lesson
+#   measures its main advantage.
 #
-# **Go on with** `{{discovery}}_discovery`: from painted birds to the species of real ones.
+# **Continue with** `{{discovery}}_discovery`: from painted birds to the species of real birds.
 
 # %% tags=["nbval-check-output"]
 course.progress()

@@ -1,4 +1,4 @@
-"""Wrong answers as students write them, with what to say to each."""
+"""Wrong answers as students write them, with a message for each."""
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ SCORES = (
     ),
     Mistake(
         lambda p: (p * p.log()).sum(1).mean().exp().item(),
-        "this is how sure each picture is; p(y), what all of them show, is missing",
+        "this uses only p(y|x) of each picture; p(y), the mean over all pictures, is missing",
     ),
     Mistake(
         lambda p: (2 ** _divergences(p).mean()).item(),
@@ -82,7 +82,7 @@ def _shuffled(p):
 
 
 def over_parts(combine, cut=torch.Tensor.chunk, order=_shuffled, read=lambda x: x.softmax(1)):
-    """A score that cuts, orders or combines the parts in another way."""
+    """A score with another way to cut, order or combine the parts."""
 
     def answer(logits, splits):
         parts = cut(order(read(logits)), splits)
@@ -98,8 +98,7 @@ IN_PARTS = (
     ),
     Mistake(
         over_parts(np.mean, cut=lambda p, n: [p[k::n] for k in range(n)], order=lambda p: p),
-        "every k-th picture is no shuffle: a list that repeats class after class is cut just as "
-        "badly",
+        "every k-th picture is no shuffle: it fails for a list that repeats the classes in turn",
     ),
     Mistake(
         over_parts(np.mean, order=lambda p: p[torch.randint(len(p), (len(p),))]),
@@ -109,7 +108,7 @@ IN_PARTS = (
         over_parts(np.mean, cut=torch.Tensor.split),
         "split(n) makes parts of n pictures; chunk(n) makes n parts",
     ),
-    Mistake(over_parts(np.mean, cut=lambda p, n: [p]), "the parts are gone: shuffle, then cut"),
+    Mistake(over_parts(np.mean, cut=lambda p, n: [p]), "the parts are missing: shuffle, then cut"),
     Mistake(over_parts(np.sum), "the mean over the parts is wanted, not their sum"),
     Mistake(over_parts(np.max), "the mean over the parts is wanted, not one of them"),
     Mistake(over_parts(lambda s: s[0]), "the mean over the parts is wanted, not one of them"),
@@ -117,7 +116,7 @@ IN_PARTS = (
     Mistake(over_parts(list), "return one number, the mean over the parts"),
     Mistake(
         over_parts(np.mean, read=lambda x: x.softmax(1).softmax(1)),
-        "softmax runs twice: its results are probabilities already",
+        "you apply softmax twice: its results are probabilities already",
     ),
     Mistake(
         over_parts(lambda s: np.log(s).mean()),
@@ -170,10 +169,10 @@ PAIRS = (
     ),
     Mistake(
         paired(divide=lambda n: n * n),
-        "the diagonal is out, but N (N − 1) pairs are left, not N²",
+        "you removed the diagonal, but then N (N − 1) pairs are left, not N²",
     ),
     Mistake(paired(divide=lambda n: n - 1), "divide by the number of pairs, N (N − 1)"),
-    Mistake(_sizes_of_real, "each set has a number of pictures of its own"),
+    Mistake(_sizes_of_real, "the two sets have different numbers of pictures"),
     Mistake(paired(between=-1), "the pairs between the sets count twice: − 2 E k(x, y)"),
     Mistake(paired(between=2), "the pairs between the sets are subtracted"),
     Mistake(
@@ -190,6 +189,6 @@ PAIRS = (
     ),
     Mistake(
         paired(whole=lambda found: float(found.clamp_min(0))),
-        "no clamp: a KID may come out below 0, or it would not be right on average",
+        "do not clamp: a KID may be below 0; with a clamp it would not be right on average",
     ),
 )
