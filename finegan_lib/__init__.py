@@ -8,7 +8,7 @@ import os
 import sys
 
 if sys.platform == "darwin":
-    # What Apple's GPUs lack is computed on the CPU. Torch reads this when it is imported.
+    # The CPU computes operations that Apple's GPUs do not have. Torch reads this at its import.
     os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 __version__ = "0.1.0"

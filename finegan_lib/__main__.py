@@ -35,7 +35,7 @@ def main(arguments=None) -> int:
     try:
         parser = build_parser()
     except (ImportError, OSError, RuntimeError, TypeError, AttributeError) as error:
-        # A broken installation: say what to mend, on any command.
+        # A broken installation: every command says how to repair it.
         from .base.checkup import problems
 
         found = problems() or [f"the library cannot be imported: {error}"]
@@ -43,7 +43,7 @@ def main(arguments=None) -> int:
         return 2
     parsed = parser.parse_args(arguments)
     try:
-        if parsed.json and parsed.json.is_dir():  # said before hours of work, not after
+        if parsed.json and parsed.json.is_dir():  # checked before hours of work, not after
             raise InputError("--json needs a file", seen=str(parsed.json), cure="Add a file name.")
         _keep_memory()
         result = parsed.command(parsed)

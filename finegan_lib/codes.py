@@ -11,7 +11,7 @@ name   what it is asked to hold    values            in training
 ``c``  child: the appearance       one-hot, N_c      uniform over the children
 =====  ==========================  ================  ===================================
 
-After training the ties can be cut and every code chosen freely.
+After training, every code can be chosen freely.
 """
 
 from collections.abc import Sequence
@@ -119,7 +119,7 @@ class CodeHierarchy:
 
     @classmethod
     def equal(cls, n_parents: int, n_children: int) -> "CodeHierarchy":
-        """Children shared out in order and as evenly as possible.
+        """Distribute the children in order and as evenly as possible.
 
         With a remainder the first parents get one child more (196 children over 20 parents:
         sixteen parents with 10, four with 9).
@@ -170,7 +170,7 @@ class CodeHierarchy:
         p_index: Tensor | int | None = None,
         b_index: Tensor | int | None = None,
     ) -> Codes:
-        """Codes with chosen indices; what is left out is tied (p the parent of c, b = c).
+        """Codes with chosen indices. A missing index is tied (p the parent of c, b = c).
 
         Args:
             z: (N, z_dim) noise.

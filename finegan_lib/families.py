@@ -1,9 +1,8 @@
-"""The table of families: a row says all that differs from one family of GANs to another.
+"""The table of families: a row contains all differences between one family of GANs and another.
 
 To add a family, write its network (a file in ``models/``) and its step (a file in ``systems/``),
-add a row here and a preset in :mod:`finegan_lib.training.presets`. It then trains, resumes,
-samples, draws its figures, is scored and exported, and has its row in table 1, by the commands
-that there are.
+add a row here and a preset in :mod:`finegan_lib.training.presets`. The existing commands then
+train, resume, sample, score and export it, draw its figures, and write its row of table 1.
 
 What a family must have
 -----------------------
@@ -41,9 +40,10 @@ class Family:
         figures: what ``figures`` draws, by file name: a function of (generator, seed), or the name
             of one in :mod:`finegan_lib.figures`, which is imported when it is needed.
         masks: the mean mask areas that a step reports, and the name of each mask.
-        mask_cure: what helps when a mask stays empty or full, if not the recipe's switches.
+        mask_cure: a remedy for an empty or full mask, if the recipe's switches do not help.
         presets: its presets for table 1, of ToyBirds and of photographs; "": none.
-        options: the heading of its own sizes among the options of ``train``; "": they are others'.
+        options: the heading of its own sizes among the options of ``train``; "": it has no sizes of
+            its own.
         former: spellings of the key in files of earlier versions.
     """
 
@@ -112,8 +112,9 @@ ROWS = [
         system=systems.LRGANSystem,
         figures={"samples": "samples", "lr_gan_layers": "lr_gan_layers"},
         masks={"area": "pasted"},
-        mask_cure="a lower learning_rate, or another seed: "
-        "nothing in LR-GAN's loss holds its masks",
+        mask_cure=(
+            "a lower learning_rate, or another seed: no term of LR-GAN's loss controls its masks"
+        ),
         presets=("lr_gan", "cub_lr_gan"),
         options="model of lr_gan",
         former=("lrgan",),

@@ -24,7 +24,7 @@ from .models import (
 )
 from .models.generators import final_image, random_output
 
-# Okabe and Ito's palette (2008): told apart by everybody.
+# Okabe and Ito's palette (2008): colour-blind people can tell these colours apart.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#666666")
 
 
@@ -171,10 +171,10 @@ def background_swap(
 
 
 def factor_matrix(matrix, codes="bpcz", factors=("background", "shape", "appearance", "pose")):
-    """Heat map: how much each factor moves (column) when one code alone is drawn anew (row).
+    """Heat map: how much each factor changes (column) when one code alone is drawn again (row).
 
     Args:
-        matrix: (4, 4) array, 1 where a factor moves as much as when every code is drawn anew.
+        matrix: (4, 4) array, 1 where a factor changes as much as when every code is drawn again.
     """
     figure, axes = plt.subplots(figsize=(4.6, 3.8), layout="constrained")
     sns.heatmap(
@@ -275,7 +275,7 @@ def ablation(results: dict) -> Figure:
 
     Args:
         results: of :func:`finegan_lib.experiments.ablation.read_results`; the first row is the
-            whole recipe. Its range over the seeds is shaded: differences inside may be chance.
+            whole recipe. Its range over the seeds is shaded: smaller differences may be chance.
     """
     names, base = list(results), next(iter(results.values()))
     figure, axes = plt.subplots(

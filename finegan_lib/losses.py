@@ -139,7 +139,7 @@ def gaussian_information_bound(mean: Tensor, log_variance: Tensor, code: Tensor)
 
 
 def code_contrast_logits(features: Tensor, centroids: Tensor, temperature: float = 0.1) -> Tensor:
-    """cos(h_i, l_j) / τ, (N, K): how near images h are to the embedded codes l (the centroids).
+    """cos(h_i, l_j) / τ, (N, K): the similarity of images h and embedded codes l (the centroids).
 
     Args:
         features: (N, D), of any length; only their direction counts.
@@ -361,13 +361,13 @@ def mask_binary_loss(mask: Tensor) -> Tensor:
 
 
 def mask_area_loss(mask: Tensor, smallest: float, largest: float) -> Tensor:
-    """How far each image's mean mask area, a share of it, is outside [smallest, largest]."""
+    """The distance of each image's mean mask area, a share of it, from [smallest, largest]."""
     area = mask.float().mean((1, 2, 3))
     return (F.relu(smallest - area) + F.relu(area - largest)).mean()
 
 
 def mask_lean(mask: Tensor) -> Tensor:
-    """Which way each mask leans, (N,) in [-1, 1]: above 0 if its upper part is on the right.
+    """The lean of each mask, (N,) in [-1, 1]: above 0 if its upper part is on the right.
 
     It is −1 times the correlation of x and y (downwards) over the mask's pixels, so a mirrored mask
     has the opposite sign.
@@ -384,7 +384,7 @@ def mask_lean(mask: Tensor) -> Tensor:
 
 
 def mask_lean_loss(mask: Tensor, side: Tensor, least: float = 0.05) -> Tensor:
-    """How far each mask is from leaning to its ``side``, (N,) of ±1, by at least ``least``.
+    """By how much each mask leans less than ``least`` to its ``side``, (N,) of ±1.
 
     A bird's head is above its tail. A mask that leans to the right therefore shows a bird of any
     kind that looks to the right.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from ..base.errors import InputError
-from ..data.example import PatchGeometry as PatchGeometry  # its users look for it here
+from ..data.example import PatchGeometry as PatchGeometry  # imported from here by its users
 from ..data.example import validate_image_size as validate_image_size
 from .convolutions import Conv2d, convolve, innermost, outermost, plain_forms, up_conv
 
@@ -30,7 +30,7 @@ class BatchNorm2d(nn.BatchNorm2d):
     torch's own kernel needs four fifths of its time for these statistics.
     """
 
-    WORTHWHILE = 2**18  # numbers in a batch; below, calling Python costs more than it saves
+    WORTHWHILE = 2**18  # numbers in a batch; for fewer, Python costs more time than it saves
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) → (N, C, H, W), equal to torch's up to rounding."""
@@ -155,7 +155,7 @@ class UpBlock(nn.Sequential):
         return super().forward(x)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Equal to :meth:`plain`, with the enlarged map left out where that is quicker."""
+        """Equal to :meth:`plain`. It leaves out the enlarged map where this is faster."""
         # The phases are faster if a batch has enough pixels. With fewer than 16 maps of 4×4, making
         # their weights costs more than they save. On a GPU they are slower: it multiplies fast, and
         # moving data costs it more.
@@ -239,7 +239,7 @@ def smallest_map(image_size: int) -> tuple[int, int]:
     4 for powers of two, as in the paper; 6 for 48, 96 and 192.
 
     Raises:
-        InputError: for a side that has no such form.
+        InputError: for any other side.
     """
     doublings, side = 0, image_size
     while side >= 8 and side % 2 == 0:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from ..base.errors import InputError
 from ..base.options import option
 from ..codes import CodeHierarchy, Codes
-from ..data.example import BACKGROUND_LAYERS as BACKGROUND_LAYERS  # its users look for it here
+from ..data.example import BACKGROUND_LAYERS as BACKGROUND_LAYERS  # imported from here by its users
 from ..data.example import (
     SIZES,
     background_layers,
@@ -45,7 +45,7 @@ from .blocks import (
 from .convolutions import Conv2d, conv_together, innermost
 from .inputs import Tied
 
-VIEW_DIMS = 3  # how many numbers of z FineGANConfig.view takes
+VIEW_DIMS = 3  # FineGANConfig.view uses this many numbers of z
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class FineGANOutput(NamedTuple):
 
     @property
     def layers(self) -> dict[str, Stage]:
-        """What is laid over the background, in order."""
+        """The layers over the background, in order."""
         return {"parent": self.parent, "child": self.child}
 
     @property
@@ -166,13 +166,13 @@ def fetched(maps: Tensor, view: Tensor) -> Tensor:
     The grid has whole pixels, so the nearest pixel is exact. A gradient by z needs interpolation.
     """
     mode = "bilinear" if view.requires_grad else "nearest"
-    if maps.device.type == "mps":  # torch knows no border there
+    if maps.device.type == "mps":  # torch cannot repeat the border there
         return F.grid_sample(maps, inside(view), mode=mode, align_corners=False)
     return F.grid_sample(maps, view, mode=mode, padding_mode="border", align_corners=False)
 
 
 def inside(view: Tensor) -> Tensor:
-    """A :func:`view_grid` whose places beyond the border are moved to the border's pixels."""
+    """A :func:`view_grid` in which places beyond the border become the border's pixels."""
     last = 1 - 1 / view.shape[1]
     return view.clamp(-last, last)
 

@@ -9,7 +9,7 @@ from .inputs import Noise
 
 
 def inputs_of(generator: nn.Module) -> Noise:
-    """What a generator is given, :mod:`.inputs`; z alone if its class does not say."""
+    """The kind of a generator's input (:mod:`.inputs`); z alone if its class does not say."""
     return getattr(generator, "inputs", None) or Noise()
 
 
@@ -17,8 +17,8 @@ def random_codes(generator: nn.Module, n: int, rng: torch.Generator) -> tuple:
     """Input for n images of any family's generator, drawn as in training, on the CPU.
 
     Returns:
-        What to call the generator with: a FineGAN's tied :class:`~finegan_lib.codes.Codes`,
-        or the noise and, where there is one, the code.
+        The arguments of the generator: a FineGAN's tied :class:`~finegan_lib.codes.Codes`, or the
+        noise and, where there is one, the code.
     """
     sample_codes: Any = generator.sample_codes  # of every family's generator
     return tuple(sample_codes(n, rng))
@@ -28,7 +28,7 @@ def sample_freely(generator: nn.Module, n: int, rng: torch.Generator) -> tuple[t
     """Independent codes for n images of a family that has a categorical code.
 
     Returns:
-        What to call the generator with, and the same by name: ``c``, and ``b`` and ``p`` of a
+        The arguments of the generator, and the same by name: ``c``, and ``b`` and ``p`` of a
         FineGAN, (n,) int64; ``z0``, ``z1`` … and InfoGAN's continuous ``u0`` …, (n,) float32.
 
     Raises:
@@ -46,7 +46,7 @@ def balanced_codes(generator: nn.Module, index: Tensor, rng: torch.Generator) ->
 
 
 def final_image(output: Any) -> Tensor:
-    """The finished image, (N, 3, S, S) in [-1, 1], in what any family's generator returns.
+    """The finished image, (N, 3, S, S) in [-1, 1], in the output of any family's generator.
 
     Args:
         output: the image itself; a list of images, the last of which is it; or an object with the

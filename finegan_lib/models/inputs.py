@@ -1,4 +1,4 @@
-"""What a generator is given beside the noise: how its codes are drawn, fixed, balanced and named.
+"""The inputs of a generator: functions that draw, fix, balance and name its codes.
 
 A generator says which of the four kinds it takes, in its class's ``inputs``:
 
@@ -12,8 +12,8 @@ kind             input                   families
 :class:`Tied`    z, b, p, c              FineGAN
 ===============  ======================  ==========================================
 
-``inputs`` below is always what the generator is called with: ``generator(*inputs)``; ``config`` is
-the dataclass of its sizes.
+``inputs`` below are always the generator's arguments: ``generator(*inputs)``; ``config`` is the
+dataclass of its sizes.
 """
 
 from typing import Any
@@ -45,7 +45,7 @@ class Noise:
         return inputs
 
     def free(self, generator: Any, n: int, rng: torch.Generator) -> tuple:
-        """Inputs for n images, every code drawn by itself."""
+        """Inputs for n images, all codes independent."""
         return tuple(generator.sample_codes(n, rng))
 
     def named(self, config: Any, inputs: tuple) -> dict[str, Tensor]:
@@ -70,7 +70,7 @@ class Noise:
             values: of "b", "p" and "c", those that are fixed.
 
         Raises:
-            InputError: for a code that there is not, or an index that it does not have.
+            InputError: for a code that the generator does not have, or an index out of its range.
         """
         unknown = set(values) - set(self.codes)
         if unknown:
@@ -87,7 +87,7 @@ class Noise:
         return inputs
 
     def indices(self, inputs: tuple) -> dict[str, list[int]]:
-        """The codes that :attr:`codes` names, as indices."""
+        """The codes named in :attr:`codes`, as indices."""
         return {}
 
     def part(self, inputs: tuple, rows: slice) -> tuple:
@@ -95,7 +95,7 @@ class Noise:
         return tuple(tensor[rows] for tensor in inputs)
 
     def flat(self, inputs: tuple) -> tuple[Tensor, ...]:
-        """The tensors that :attr:`names` names."""
+        """The tensors named in :attr:`names`."""
         return tuple(inputs)
 
     def of_flat(self, tensors: tuple[Tensor, ...]) -> tuple:

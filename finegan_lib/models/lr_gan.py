@@ -84,7 +84,7 @@ class LRGANOutput(NamedTuple):
 
     @property
     def layers(self) -> dict[str, Stage]:
-        """What is laid over the background, in order, as pasted."""
+        """The pasted layers over the background, in order."""
         return {f"object_{t}": drawn.pasted for t, drawn in enumerate(self.objects, start=2)}
 
     @property
@@ -96,10 +96,10 @@ class LRGANOutput(NamedTuple):
 def warp(images: Tensor, theta: Tensor) -> Tensor:
     """Images (N, C, S, S) resampled bilinearly by affine maps θ (N, 2, 3), zero outside.
 
-    θ takes a place in the *result*, (x, y, 1) with the corners' pixel centres at ±1
-    (``align_corners=True``, as in the authors' grid), to the place in the image where its value is
-    looked up. So a scale above 1 **shrinks** what is drawn, and a positive shift moves it to the
-    left and up.
+    θ maps a place in the *result*, (x, y, 1) with the corners' pixel centres at ±1
+    (``align_corners=True``, as in the authors' grid), to a place in the image; the result gets the
+    image's value there. For this reason, a scale above 1 **shrinks** the object, and a positive
+    shift moves it to the left and up.
     """
     grid = F.affine_grid(theta, list(images.shape), align_corners=True)
     return F.grid_sample(images, grid, padding_mode="zeros", align_corners=True)
@@ -110,10 +110,10 @@ class Pose(nn.Module):
 
     It starts as the same θ for every image: the smallest scale, no shear, no shift.
 
-    Out of range the authors clamp. A clamp has no gradient beyond its ends, so an object that has
-    reached one, for example the smallest scale, where all of them start, may stay there for good:
-    the loss can no longer say "smaller". ``soft_pose`` squashes with tanh instead, which slows
-    down near the ends but always has a gradient; it starts a twentieth of the range above.
+    The authors clamp the pose to its range. A clamp has no gradient beyond its ends. All objects
+    start at the smallest scale, and an object at an end may stay there, because the loss has no
+    gradient. ``soft_pose`` uses tanh instead: its gradient is small near the ends but never 0. It
+    starts a twentieth of the range above the end.
     """
 
     low: Tensor

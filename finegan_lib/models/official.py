@@ -1,7 +1,7 @@
 """The original authors' FineGAN files, read into our networks and written back.
 
-The tables below say which of their layers is which of ours. The numbers are equal on both sides:
-no weight is transposed or reordered, because both put the code *before* what it joins, (b or p, z)
+The tables below name our layer for each of their layers. The numbers are equal on both sides. No
+weight is transposed or reordered, because both put the code *before* the other input, (b or p, z)
 for the linear layers and (p or c, features) for the joint convolutions. Names of published files
 may carry the prefix ``module.``.
 
@@ -31,8 +31,8 @@ Source = str | Path | Mapping[str, Tensor]
 Table = Sequence[tuple[str, str]]
 Network = TypeVar("Network", bound=nn.Module)
 
-# A line names a layer, or a container whose layers are numbered alike on both sides: in an
-# up-block 1 is the convolution and 2 its BatchNorm. Where two lines fit, the first counts.
+# A line names a layer, or a container whose layers are numbered alike on both sides: in an up-block
+# 1 is the convolution and 2 its BatchNorm. If two lines match, the first counts.
 
 GENERATOR = (
     # theirs, ours                                          what it does
@@ -93,7 +93,7 @@ def load_official_generator(source: Source) -> FineGANGenerator:
         A generator whose N_p, N_c, z_dim, g_dim and image size were read from the tensors' shapes.
 
     Raises:
-        InputError: if the file is missing, damaged or holds code, or if a tensor is missing,
+        InputError: if the file is missing, damaged or contains code, or if a tensor is missing,
             unexpected or of another shape.
     """
     state = _read_state(source)
@@ -184,7 +184,7 @@ def _read_state(source: Source) -> dict[str, Tensor]:
             cure="Give what network.state_dict() returns, or a file of it.",
         )
     for name, value in state.items():
-        # A stretched tensor takes no room in its file, and all of the memory when it is copied.
+        # A stretched tensor is small in its file, but its copy would fill the memory.
         dense = value.layout == torch.strided and not value.is_quantized
         if not dense or value.untyped_storage().nbytes() < value.numel() * value.element_size():
             raise InputError(
@@ -269,7 +269,7 @@ def _discriminator_config(
 
 
 def _length(state: dict[str, Tensor], name: str, axis: int, less: int = 0) -> int:
-    """Length of one axis of a tensor, less what else is concatenated along it."""
+    """Length of one axis of a tensor, without the length of the other concatenated parts."""
     if name not in state:
         raise _missing(name)
     shape = tuple(state[name].shape)
@@ -328,7 +328,7 @@ def _to_official(network: nn.Module, table: Table) -> dict[str, Tensor]:
 
 
 def _renamed(name: str, table: Table) -> str:
-    """A tensor's name with its layer's name exchanged for the one beside it in the table."""
+    """A tensor's name, with the layer's name replaced by the other name in the table."""
     left, right = next(pair for pair in table if name.startswith(pair[0] + "."))
     return right + name.removeprefix(left)
 

@@ -5,10 +5,10 @@
     z ──► stem ──► stage (z) ──► stage (z) ──► image            Simple-GAN
     z, c ──► stem ──► stage (z, c) ──► stage (z, c) ──► image   InfoGAN
 
-They are what is left of FineGAN's generator without background, parent and masks: its stem, its two
-code stages and one image head. Nothing published describes their layers; sharing FineGAN's bricks
-leaves the staging as the only difference. (The course's smaller ``gan`` and ``infogan`` end after
-the stem.)
+They are FineGAN's generator without background, parent and masks: its stem, its two code stages and
+one image head. No publication describes their layers. Here they use FineGAN's layers, so they
+differ from FineGAN only in the stages. (The course's smaller ``gan`` and ``infogan`` end after the
+stem.)
 """
 
 from dataclasses import dataclass
@@ -61,8 +61,8 @@ class SimpleGANGenerator(nn.Module):
     """Noise, and a code if there is one, to image: (N, z_dim), (N, code_dim) → (N, 3, S, S).
 
     Args:
-        config: sizes; with an :class:`InfoGANBaselineConfig` the code joins the noise wherever
-            the noise goes in.
+        config: sizes; with an :class:`InfoGANBaselineConfig`, the code is concatenated with the
+            noise at each input of the noise.
     """
 
     def __init__(self, config: SimpleGANConfig):

@@ -7,10 +7,10 @@
                         └─► stage (z), ×2 ──► features at S ──► image at S ──► D at S
 
 Each stage joins the noise to the features once more and doubles the side. Every scale has its own
-discriminator, and consecutive scales are held to the same colours
+discriminator, and a loss keeps the colours of consecutive scales equal
 (:func:`finegan_lib.losses.colour_consistency_loss`). The authors' three branches end at 64, 128 and
-256 pixels; at 128 the two that are left are theirs layer for layer, but for one more convolution
-at the end of the smaller discriminator's trunk.
+256 pixels. At 128 pixels, two branches remain. Their layers are the authors', except for one more
+convolution at the end of the smaller discriminator's trunk.
 """
 
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class StackGANConfig:
 
     def __post_init__(self):
         validate_image_size(self.image_size)
-        if not 1 <= self.scales < 10 or self.sizes[0] < 8:  # no list of any length is made
+        if not 1 <= self.scales < 10 or self.sizes[0] < 8:  # computed without a list of all scales
             raise InputError(
                 "scales must be at least 1, and the coarsest image 8 pixels or more",
                 seen=f"scales={self.scales} at image_size={self.image_size}",
@@ -97,5 +97,5 @@ class StackGANGenerator(nn.Module):
 
 
 def image_pyramid(images: Tensor, sizes: list[int]) -> list[Tensor]:
-    """One batch of images (N, 3, S, S) averaged down to every size: what the scales must match."""
+    """One batch (N, 3, S, S) averaged down to every size: the real images of each scale."""
     return [F.adaptive_avg_pool2d(images, size) for size in sizes]

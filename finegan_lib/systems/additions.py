@@ -26,8 +26,8 @@ from .views import code_view, noisy, random_affine
 class FreeCodes(FineGANNetworks):
     """Codes that are not tied, in training.
 
-    Source: our own. In the paper b = c and p is c's parent in training, so a generator may draw a
-    part by another part's code.
+    Source: our own. In the paper's training, b = c, and p is c's parent. A generator may therefore
+    draw one part of the picture by the code of another part.
     Worth, on ToyBirds: without a free b the masks' IoU is 0.51 instead of 0.74. Without free
     children it is 0.71, and the NMI of parents found in real birds 0.17 instead of 0.24.
     """
@@ -144,13 +144,13 @@ class Poses(FineGANNetworks):
 
 
 class Repairs(FineGANNetworks):
-    """Codes that are idle get something to draw: between two steps, at set fractions of the run.
+    """Idle codes get a kind to draw: between two steps, at set fractions of the run.
 
-    Source: our own; twins that start anew are as unused codes in vector quantisation, and leading
-    them is a search among a network's weights for what the real images show to be missing.
+    Source: our own; vector quantisation restarts unused codes in the same way. The lead is a search
+    in a network's weights for a kind that real images show and no code draws.
     Worth: of ToyBirds' 20 species a network drew 11 to 13, 16 with ``child_restart``, and all after
-    its idle children were led as well (``weights/README.md``). What ``lead_parents`` is worth over
-    a whole training has not been measured.
+    its idle children were led as well (``weights/README.md``). The effect of ``lead_parents`` on a
+    whole training has not been measured.
     """
 
     def restart_children(self, rng: torch.Generator) -> None:
@@ -162,19 +162,19 @@ class Repairs(FineGANNetworks):
             self.restart_twins(rng)
 
     def restart_twins(self, rng: torch.Generator) -> list[int]:
-        """Start children anew that draw what a sibling draws; their indices."""
+        """Restart children that draw the same as a sibling. Returns their indices."""
         with torch.autocast(next(self.parameters()).device.type, enabled=False):
             found = siblings.duplicates(self.average, self.recipe.child_restart, rng)
             siblings.restart(self, found, rng)
         return found
 
     def repair(self, step: int, stop: int, real_images: Callable[[int], Tensor], seed: int) -> str:
-        """Whatever of ``restart_at``, ``lead_parents`` and ``lead_children`` is due now."""
+        """Do the repairs that are due: ``restart_at``, ``lead_parents``, ``lead_children``."""
         recipe = self.recipe
         told: list[str] = []
         if recipe.child_restart > 0 and is_due(recipe.restart_at, step, stop):
             found = self.restart_twins(torch.Generator().manual_seed(seed))
-            told.append(f"{len(found)} children drew what a sibling draws, and start anew")
+            told.append(f"{len(found)} children drew the same as a sibling, and start again")
         parents = is_due(recipe.lead_parents, step, stop)
         if parents or is_due(recipe.lead_children, step, stop):
             images = real_images(leading.IN_TRAINING.n_real)
@@ -186,7 +186,7 @@ class Repairs(FineGANNetworks):
 
 
 def is_due(fractions: tuple[float, ...], step: int, stop: int) -> bool:
-    """Whether one of these fractions of a run of ``stop`` steps is over just after ``step``."""
+    """Whether a run of ``stop`` steps reaches one of these fractions with ``step``."""
     return step in {max(1, round(fraction * stop)) for fraction in fractions}
 
 

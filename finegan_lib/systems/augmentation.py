@@ -1,11 +1,11 @@
-"""Augmentation of what a discriminator judges, real and drawn images alike.
+"""Augmentation of a discriminator's images, real and drawn.
 
 A discriminator that sees a few thousand photographs again and again memorises them. Its gradient
-then no longer tells what a bird looks like. Each image is therefore changed at random before D
-judges it, in the D step and in the G step, so that D never sees the same photograph twice. The
-changes are differentiable, so G learns through them. Drawn images get the same changes as real
-ones, so G does not learn to draw the changes (Zhao et al., *Differentiable Augmentation for
-Data-Efficient GAN Training*, 2020).
+then no longer shows how a bird looks. For this reason, each image is changed at random before D
+classifies it, in the D step and in the G step. D never sees the same photograph twice. The changes
+are differentiable, so G learns through them. Drawn images get the same changes as real ones, so G
+does not learn to draw the changes (Zhao et al., *Differentiable Augmentation for Data-Efficient GAN
+Training*, 2020).
 
 The strength of the augmentation can follow D's overfitting (Karras et al., *Training Generative
 Adversarial Networks with Limited Data*, 2020, "ADA"): :func:`next_strength`.
@@ -30,7 +30,7 @@ def augment(
     """Images, each policy applied to each of them with probability ``strength``.
 
     Args:
-        images: (N, 3, S, S) in [-1, 1]; what comes back may lie a little outside.
+        images: (N, 3, S, S) in [-1, 1]; the result may lie a little outside.
         policies: names of :data:`POLICIES`, applied in this order.
         strength: a number in [0, 1], or a scalar tensor.
         rng: numbers, on the CPU.
@@ -61,7 +61,7 @@ def colour(images: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def translation(images: Tensor, rng: torch.Generator) -> Tensor:
-    """Shift each image by whole pixels, up to :data:`SHIFT` of its side; what enters is grey, 0."""
+    """Shift each image by whole pixels, up to :data:`SHIFT` of its side. New pixels are grey, 0."""
     n, side = len(images), images.shape[-1]
     largest = round(side * SHIFT)
     numbers = sample(torch.rand, 2, n, rng=rng, batch_dim=1).to(images.device)

@@ -1,4 +1,4 @@
-"""FineGAN's second phase, and the picture that shows how far a training is."""
+"""FineGAN's second phase, and the picture that shows a training's progress."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ class HardNegatives(FineGANNetworks):
     @torch.no_grad()
     @distributed.all_have_the_whole_batch()
     def hard_codes(self, n: int, rng: torch.Generator) -> Codes:
-        """The n codes, of ``hard_pool`` times as many, that D_c reads worst.
+        """The n codes, chosen from ``hard_pool`` times as many: those that D_c reads worst.
 
         Worst: the lowest probability of the true c, given the masked child foreground (paper,
         supplementary 7.2, "hard negatives").

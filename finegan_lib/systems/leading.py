@@ -1,4 +1,4 @@
-"""Find kinds of real image that nothing draws, and lead idle children and parents to them.
+"""Find kinds of real images that no code draws, and lead idle children and parents to them.
 
 FineGAN's loss does not distribute the real categories over the codes: two children draw some of
 them, and no child draws others; two parents have one shape, and no parent has another. If twins
@@ -6,26 +6,26 @@ start anew (:mod:`.siblings`), chance decides what they draw next. But the real 
 missing, without labels:
 
 1. **Sort.** Classifiers learn the child and the parent codes of generated images, as in category
-   discovery. k-means on the child classifier's features sorts real images into N_c kinds. Those
-   that no child draws are clusters like the others: features that tell the drawn kinds apart tell
-   new ones apart as well.
-2. **Match.** Children and kinds are paired off, by the mean of q(c|x) over the images x of a kind.
-   A child with less than ``claimed`` of its kind is *idle*, and so is that kind *missing*. The
-   missing kinds are given to idle children of the parents whose shapes they show.
-3. **Lead.** Of an idle child c only its column w of the weights where c enters the generator is
-   changed: by gradient descent on
+   discovery. k-means on the child classifier's features sorts real images into N_c kinds. A kind
+   that no child draws also forms a cluster: features that separate the drawn kinds also separate
+   new ones.
+2. **Match.** Each child is matched with a kind, by the mean of q(c|x) over the images x of a kind.
+   A child with less than ``claimed`` of its kind is *idle*, and its kind is *missing*. An idle
+   child gets a missing kind that shows the shape of its parent.
+3. **Lead.** For an idle child c, only one thing changes: its column w of the weights where c enters
+   the generator. It changes by gradient descent on
 
        −E[log q(k|x)] − realism · E[D_c(x)],   x = an image of c, tied p, free b,
 
    with q(k|x) a classifier that has learnt the kinds on real images, and all networks fixed.
 
-For parents the kinds are grouped by their silhouettes (:mod:`.silhouettes`), and groups and parents
-are paired off. The columns of a parent and of its children are then searched for together, so that
-the children draw the kinds of the parent's group, in its shape. This is done for a parent that is
-idle, and for one with an idle child.
+For parents, the kinds are grouped by their silhouettes (:mod:`.silhouettes`), and each group is
+matched with a parent. A search then finds the columns of a parent and of its children together: the
+children must draw the kinds of the parent's group, in its shape. The search treats each parent that
+is idle or has an idle child.
 
-The result is a start, not yet a good bird. The training that continues from there makes it one. The
-columns only have to be nearer to the missing kind than to any other.
+The result is a start, not yet a good bird. The training that continues from there makes it one. It
+is enough that the columns are nearer to the missing kind than to any other.
 """
 
 import copy
@@ -58,7 +58,7 @@ from .sorting import CoverConfig, match, match_families, sort_real
 
 RealFake = Callable[[Tensor], Tensor]  # D_c's logits of images
 COLUMNS = "child_stage.join.conv.weight"  # (2·channels, N_c + channels, 3, 3): one column per child
-# In a training there is more to come: a third of the time that `cover` takes on a finished one.
+# The training continues afterwards, so a third of `cover`'s time is enough here.
 IN_TRAINING = CoverConfig(steps=60, discovery=DiscoveryConfig(n_images=3000, epochs=4))
 # The weights with one column per parent: where p meets the noise, and where it meets the features.
 PARENT_COLUMNS = ("foreground_stem.linear.weight", "parent_stage.join.conv.weight")
@@ -139,14 +139,14 @@ def lead(
 ) -> Tensor:
     """The column with which a child draws a kind best: (2·channels, 3, 3).
 
-    The search starts from the column, of those of all children, that does best as it is.
+    The search starts from one of the children's columns: the one with the best result.
 
     Args:
         generator: in evaluation mode; not changed.
         real_fake: from images (N, 3, S, S) to logits (N,), high for real.
         classifier: a `CodeClassifier` that tells the kinds of real images apart.
         child, kind: indices.
-        seed: of the pictures and of how they are moved about.
+        seed: of the pictures and of their random shifts.
     """
     config = config or CoverConfig()
     painter, target = Painter(generator, child, seed), torch.full((config.batch_size,), kind)
@@ -180,7 +180,7 @@ def lead_family(
 ) -> dict:
     """The columns with which a parent and its children draw the kinds of a group best.
 
-    The search starts from the columns of the parent, with its children's, that do best as they are.
+    The search starts from the columns of one parent and its children: those with the best result.
 
     Args:
         kinds: from each child of the parent to a kind; the others as for :func:`lead`.
@@ -244,7 +244,7 @@ def share(
     column: Tensor | None = None,
     config: CoverConfig | None = None,
 ) -> float:
-    """Which part of 64 images of a child a classifier takes for a kind; with another column, if
+    """The share of 64 images of a child that a classifier takes for a kind; with another column, if
     one is given."""
     painter = Painter(generator, child, seed=1)
     column = painter.columns[:, child] if column is None else column
@@ -259,7 +259,7 @@ def family_share(
     columns: dict | None = None,
     config: CoverConfig | None = None,
 ) -> float:
-    """Which part of 64 images of a parent's children a classifier takes for their kinds."""
+    """The share of 64 images of a parent's children that a classifier takes for their kinds."""
     children = sorted(kinds)
     parent = int(generator.config.hierarchy().parent_of[children[0]])
     painter, rows = FamilyPainter(generator, parent, seed=1), torch.arange(64) % len(children)
@@ -288,7 +288,7 @@ def cover_system(
     seed: int = 0,
     progress: bool = False,
 ) -> dict:
-    """Lead the idle codes of a FineGAN system to what is missing; it is changed in place.
+    """Lead the idle codes of a FineGAN system to missing kinds. This changes the system.
 
     The search works on copies of the networks on the CPU, so the system may be on any device.
 
@@ -296,8 +296,9 @@ def cover_system(
         system: a ``FineGANSystem``.
         images: (N, 3, S, S) uint8, real.
         config: `CoverConfig`.
-        parents: lead parents, each with its children, that are idle or have an idle child. A family
-            stays as it is if the search brings its children no nearer to their kinds.
+        parents: also lead each parent that is idle or has an idle child, together with its
+            children. A family does not change if the search brings its children no nearer to their
+            kinds.
 
     Returns:
         ``n_drawn``, the children that draw a kind of their own; ``led``, one row for each
@@ -391,8 +392,8 @@ def _led_family(networks: tuple, kinds: dict, config: CoverConfig, seed: int) ->
 def move_in(system: FineGANNetworks, moves: list[tuple]) -> None:
     """Put found columns into a system, live and average; reset the readers' rows of these codes.
 
-    Adam's first moments of the columns are set to 0. The second moments stay: without them the next
-    steps would be many times as long as the step size, and would lead away again.
+    Adam's first moments of the columns are set to 0. The second moments stay: without them, the
+    next steps would be much larger than the learning rate, and would destroy the result.
 
     Args:
         system: a ``FineGANSystem``.
@@ -414,7 +415,7 @@ def move_in(system: FineGANNetworks, moves: list[tuple]) -> None:
 
 
 def summary(found: dict) -> str:
-    """What was found and done, in lines to print."""
+    """The result of :func:`cover_system` as lines to print."""
     if "families" in found:
         lines = [
             f"{len(found['idle_parents'])} parents draw no shape of their own, "

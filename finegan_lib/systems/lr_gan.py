@@ -1,4 +1,4 @@
-"""One training step of LR-GAN: Simple-GAN's, on an image that is pasted together."""
+"""One training step of LR-GAN: Simple-GAN's step, on an image of pasted layers."""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""What the groups of additions find in a FineGAN's system: its networks and its own methods."""
+"""The networks and methods of a FineGAN's system that the groups of additions use."""
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from .parts import System
 class FineGANNetworks(System):
     """The names that the paper's step and its additions share; :mod:`.finegan` fills them.
 
-    ``contrastive`` and ``pose_reader`` are there if the recipe asks for them.
+    ``contrastive`` and ``pose_reader`` exist if the recipe uses them.
     """
 
     config: FineGANConfig

@@ -11,8 +11,8 @@ from .augmentation import POLICIES
 class Recipe:
     """How to train. The defaults are the paper's; what goes beyond it is off.
 
-    The additions, each a switch of its own: ``slower_d``, ``final_decay``, ``adversarial="hinge"``,
-    ``ema_warmup``, ``ema_buffers``, all from ``relativistic`` on; and in the model
+    Each addition has its own switch: ``slower_d``, ``final_decay``, ``adversarial="hinge"``,
+    ``ema_warmup``, ``ema_buffers``, and all from ``relativistic`` on; and in the model
     ``child_norm``, ``min_head_channels``, ``mask_bias``, ``view``, ``background_gain`` and
     ``parent_gain``.
     """

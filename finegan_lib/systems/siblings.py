@@ -1,4 +1,4 @@
-"""Children that draw the same bird: how to find them in training, and how to start them anew.
+"""Children that draw the same bird: how to find them in training, and how to restart them.
 
 FineGAN's loss has no term that distributes the real categories over siblings (children of one
 parent). The information loss accepts any difference that Q can read, also a faint one. Early in the
@@ -19,7 +19,7 @@ from torch import Tensor
 from ..models.finegan import FineGANGenerator, Stage
 from .networks import FineGANNetworks
 
-NOISES = 16  # z's by which two children are compared
+NOISES = 16  # number of z's for the comparison of two children
 SETTLED = 0.1  # fraction of a run before which no child has settled
 MOMENTS = ("exp_avg", "exp_avg_sq")  # Adam's running means, of a gradient and of its square
 FIRST = MOMENTS[:1]
@@ -42,7 +42,7 @@ def distance_table(stages: list[Stage]) -> Tensor:
 
 @torch.no_grad()
 def distances(average: FineGANGenerator, parent: int, z: Tensor) -> Tensor:
-    """How differently the k children of a parent are drawn: (k, k), :func:`foreground_distance`.
+    """The distances between the k children of a parent: (k, k), :func:`foreground_distance`.
 
     Args:
         average: the generator, in evaluation mode.
@@ -82,9 +82,9 @@ def restart(system: FineGANNetworks, children: list[int], rng: torch.Generator) 
     """Give some children of a FineGAN system a new appearance; reset their rows of D_c's reader.
 
     With w̄ the mean column of the others, and i and j two of them: w ← w̄ + (w_i + w_j − 2 w̄)/√2,
-    about as far from the mean as they are. The running average and the optimisers' moments change
-    in these entries only, as the generator does. A contrastive head's point of c moves to between
-    those of i and j.
+    about as far from the mean as they are. In the running average and in the optimisers' moments,
+    the same entries change, and no others. A contrastive head's point of c moves to between those
+    of i and j.
 
     Args:
         system: a ``FineGANSystem``.

@@ -1,9 +1,9 @@
-"""Silhouettes of real images, read by a network that has seen generated ones only.
+"""Silhouettes of real images, from a network that has seen only generated images.
 
 The generator draws a mask with every image. A small segmenter learns it from the image, and then
-reads masks of real images. The mean of many of them, over a kind of image or over a parent's, is a
-silhouette that plumage and background have left: kinds of one shape have one silhouette. A
-classifier of the parent codes is worse here: it can only name shapes that some parent draws.
+reads masks of real images. The mean of many masks, over a kind of image or over a parent's images,
+is a silhouette without plumage and background: kinds of one shape have one silhouette. A classifier
+of the parent codes is worse here: it can name only shapes that some parent draws.
 """
 
 import torch
@@ -78,7 +78,7 @@ def silhouettes(segmenter: Segmenter, images: Tensor, kinds: Tensor, n_kinds: in
 def parent_silhouettes(
     segmenter: Segmenter, generator: FineGANGenerator, size: int, seed: int = 0
 ) -> Tensor:
-    """The mean silhouette of what each parent draws, with its children: (N_p, S, S)."""
+    """The mean silhouette of each parent's images, with its children: (N_p, S, S)."""
     hierarchy, rng = generator.config.hierarchy(), torch.Generator().manual_seed(seed)
     images = []
     for parent in range(hierarchy.n_parents):
@@ -105,7 +105,7 @@ def centred(masks: Tensor) -> Tensor:
 
 
 def oriented(masks: Tensor, rounds: int = 6) -> Tensor:
-    """Masks (N, S, S), each mirrored if it is then more like the mean of all."""
+    """Masks (N, S, S), each mirrored if this makes it more similar to the mean of all."""
     mean, mirrored = masks[0], masks.flip(-1)
     for _ in range(rounds):
         better = (mirrored * mean).sum((1, 2)) > (masks * mean).sum((1, 2))
@@ -115,7 +115,8 @@ def oriented(masks: Tensor, rounds: int = 6) -> Tensor:
 
 
 def likeness(one: Tensor, other: Tensor) -> Tensor:
-    """How alike silhouettes are, as they are or mirrored: (A, S, S), (B, S, S) → (A, B) in [0, 1].
+    """The similarity of silhouettes, mirrored if that is larger: (A, S, S), (B, S, S) → (A, B) in
+    [0, 1].
 
     The cosine of the angle between them.
     """

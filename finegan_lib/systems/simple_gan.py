@@ -1,7 +1,7 @@
 """One training step of Simple-GAN and of InfoGAN as FineGAN's baseline (paper, table 1).
 
-The losses, optimisers, averages and additions of the paper's four baselines are FineGAN's; what
-differs is what they generate and what is judged:
+The losses, optimisers, averages and additions of the paper's four baselines are FineGAN's; they
+differ in the images that they generate and in their discriminators:
 
 =============  ==========================================  ====================================
 system         generates                                   judged by
@@ -59,7 +59,7 @@ class SimpleGANSystem(GANSystem):
 
     @staticmethod
     def finished(output: Any) -> Tensor:
-        """The image in what the generator returns."""
+        """The image in the generator's output."""
         return output
 
     @staticmethod

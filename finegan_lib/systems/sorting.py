@@ -1,4 +1,4 @@
-"""Real images in kinds, and which child draws which kind: the first half of :mod:`.leading`."""
+"""Sort real images into kinds and find each kind's child: the first half of :mod:`.leading`."""
 
 from dataclasses import dataclass, field
 
@@ -24,7 +24,7 @@ class CoverConfig:
     """Settings: how idle children and parents are found and led."""
 
     n_real: int = 3000  # real images that are sorted
-    claimed: float = 0.5  # share of a kind's images from which on a child is said to draw it
+    claimed: float = 0.5  # a child draws a kind if it gets at least this share of the kind's images
     steps: int = 150  # of the search for a column
     batch_size: int = 16  # images per step
     step_size: float = 0.1  # Adam's, in standard deviations of the columns
@@ -139,17 +139,18 @@ def match_families(
 ) -> tuple[list, dict, dict]:
     """Which group of kinds each parent should draw, and which of its kinds each child.
 
-    The kinds are grouped by shape. Groups and parents are paired off by how alike their silhouettes
-    are. A parent is *idle* if another group is more like what it draws than its own: another parent
-    has got that one. In each group kinds and children are paired off as in :func:`match`.
+    The kinds are grouped by shape. Each group is matched with a parent by the similarity of their
+    silhouettes. A parent is *idle* if its images are more similar to another group than to its own:
+    then another parent has that group. In each group, kinds and children are matched as in
+    :func:`match`.
 
     Args:
         shapes: (K, S, S), the kinds' silhouettes (:func:`silhouettes`).
         drawn: (N_p, S, S), the parents'.
 
     Returns:
-        The parents that are idle; the children that draw their kind, with it; and by parent, for
-        those that are idle or have a child that is, all its children with the kinds for them.
+        The idle parents; from each child that draws its kind to this kind; and for each parent that
+        is idle or has an idle child, from all its children to their kinds.
     """
     groups = group_kinds(shapes, hierarchy.children_count, seed)
     kinds = [np.flatnonzero(groups == g) for g in range(hierarchy.n_parents)]

@@ -218,7 +218,7 @@ def test_a_pasted_mask_of_lr_gan_that_vanishes_is_told(tmp_path, monkeypatch, ca
     run(LR_GAN, tmp_path, steps=24)
     told = capsys.readouterr().err
     assert "step 24: the pasted masks are empty" in told
-    assert "nothing in LR-GAN's loss" in told
+    assert "no term of LR-GAN's loss" in told
 
 
 @pytest.mark.usefixtures("five_times_as_fast")

@@ -74,8 +74,8 @@ def ring_gan(
     """Train a GAN of two small networks on the ring of 8 Gaussians.
 
     Args:
-        keep: steps at which 1,000 points of the generator are kept. others: as in
-        :func:`train_gan`; ``width``: hidden units.
+        keep: steps at which 1,000 points of the generator are kept.
+        others: as in :func:`train_gan`; ``width``: hidden units.
 
     Returns:
         (snapshots, generator, discriminator): ``snapshots`` maps a step to (1000, 2) points, the

@@ -247,9 +247,10 @@ def train_infogan(
     """Train the GAN of digits from the lesson on GANs, with a code that must be readable.
 
     Args:
-        images: (N, pixels) in [-1, 1]. weight: λ; 0 leaves the term out; the result is a plain GAN
-        with a longer input, and Q stays untrained. steps, seed, width, rate, noise: as in
-        `shared_lab.train_gan`, for both players.
+        images: (N, pixels) in [-1, 1].
+        weight: λ; 0 leaves the term out; the result is a plain GAN with a longer input, and Q stays
+            untrained.
+        steps, seed, width, rate, noise: as in `shared_lab.train_gan`, for both players.
 
     Returns:
         (generator, information): inputs (N, length) → images (N, pixels), and Q.

@@ -179,10 +179,12 @@ def background_step(
     """One update of D_b, then one of G_b.
 
     Args:
-        stage, critic: G_b and D_b. move: their optimisers, "G" and "D_b". real: (N, 3, S, S)
-        windows; weights: (N, cells, cells), 1 for the patches that are kept. b, z: codes of N
-        backgrounds to be drawn. aux: G_b's loss also contains aux, which must call every patch
-        background (the paper). recipe: of the losses, ``adversarial`` and ``background_weight``.
+        stage, critic: G_b and D_b.
+        move: their optimisers, "G" and "D_b".
+        real: (N, 3, S, S) windows; weights: (N, cells, cells), 1 for the patches that are kept.
+        b, z: codes of N backgrounds to be drawn.
+        aux: G_b's loss also contains aux, which must call every patch background (the paper).
+        recipe: of the losses, ``adversarial`` and ``background_weight``.
 
     Returns:
         Both losses, "D_b" and "G".
@@ -242,11 +244,12 @@ def train_background(
         birds: of the image size of ``config``.
         stem, critic, step: the library's `Stem`, `BackgroundDiscriminator` and
             :func:`background_step`, or others that do the same.
-        patch_weights: (box, geometry) → weights of the real patches. outside_only: use only real
-        patches outside of the box (the paper); otherwise every patch of a real window counts as
-        background. with_aux: as in :func:`background_step`. rate: Adam's, for both players, with
-        betas (0.5, 0.999). The losses are those of the
-            ``toy`` preset: hinge, with weight 1; the weights of G_b are averaged with decay 0.98.
+        patch_weights: (box, geometry) → weights of the real patches.
+        outside_only: use only real patches outside of the box (the paper); otherwise every patch of
+            a real window counts as background.
+        with_aux: as in :func:`background_step`.
+        rate: Adam's, for both players, with betas (0.5, 0.999). The losses are those of the ``toy``
+            preset: hinge, with weight 1; the weights of G_b are averaged with decay 0.98.
     """
     step = step or partial(background_step, aux=with_aux)
     with torch.random.fork_rng(devices=[]):

@@ -65,9 +65,10 @@ def train_parent(
     Args:
         recipe: its additions for masks and for the view of D_p; None: the paper's, without
             additions.
-        stem, code_stage: the library's networks, or others that do the same. view: what D_p sees of
-        a stage, as `systems.code_view`. shown: what D_p reads, "foreground" (M·F, the paper) or
-        "image" (P, to show its fault). rate: Adam's, with betas (0.5, 0.999).
+        stem, code_stage: the library's networks, or others that do the same.
+        view: what D_p sees of a stage, as `systems.code_view`.
+        shown: what D_p reads, "foreground" (M·F, the paper) or "image" (P, to show its fault).
+        rate: Adam's, with betas (0.5, 0.999).
 
     Raises:
         InputError: if ``shown`` is neither.

@@ -210,9 +210,10 @@ def between(start: Codes, end: Codes, names: str, steps: int = 7) -> Codes:
     """Codes on the way from one image's to another's: (1 − t)·start + t·end, t from 0 to 1.
 
     Args:
-        start, end: codes of one image each. names: which codes move ("c", "pz", …); the others stay
-        at ``start``. A one-hot code becomes soft on the way: (0.5, 0.5) is half of each. steps:
-        number of images, both ends included.
+        start, end: codes of one image each.
+        names: which codes move ("c", "pz", …); the others stay at ``start``. A one-hot code becomes
+            soft on the way: (0.5, 0.5) is half of each.
+        steps: number of images, both ends included.
     """
     t = torch.linspace(0, 1, steps)[:, None]
     moved = {

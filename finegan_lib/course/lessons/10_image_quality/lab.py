@@ -272,9 +272,10 @@ def score_against_n(score, real, features: Tensor, counts, repeats: int = 5, see
     """FID or KID of random subsets of N rows, for growing N.
 
     Args:
-        score: (real, rows of the features) → a number. real: the other set, in the form that the
-        score needs. features: (N, D) of the pictures to draw the subsets from. counts: the numbers
-        of rows.
+        score: (real, rows of the features) → a number.
+        real: the other set, in the form that the score needs.
+        features: (N, D) of the pictures to draw the subsets from.
+        counts: the numbers of rows.
 
     Returns:
         mean and standard deviation over the repeats, an array each, one value for every count.
