@@ -4,7 +4,7 @@
 #     title: GAN
 #     part: the ancestors
 #     about: "painter and critic"
-#     question: "How can a network learn to paint without being told what is wrong with a picture?"
+#     question: "How can a network learn to paint when nobody tells it the faults of a picture?"
 #     afterwards: "write down the game, and see saturation and mode collapse"
 #     card: "ring_gan(keep="
 #     play: gan

@@ -5,7 +5,7 @@
 #     part: the ancestors
 #     about: "convolutions that paint"
 #     question: "How do a hundred numbers become a picture of a bird?"
-#     afterwards: "build a stem, an up-block and a critic, and train them until birds are seen"
+#     afterwards: "build a stem, an up-block and a critic, and train them until you see birds"
 #     card: "From noise to owls"
 #     play: pictures
 #     play_in: "Making a map larger"

@@ -8,7 +8,7 @@
 #     afterwards: "derive the bound on mutual information, and measure its gap"
 #     card: "strengths = {\"bright walls\""
 #     play: infogan
-#     play_in: "Why it is hard, and the way round"
+#     play_in: "Why it is hard, and how it works all the same"
 #     t4_seconds: 60
 # ---
 # ruff: noqa: E402, F821

@@ -4,8 +4,8 @@
 #     title: Background
 #     part: FineGAN
 #     about: "patches, and no birds"
-#     question: "How to paint what is *behind* a bird, when every picture has a bird in it?"
-#     afterwards: "train on patches, so that nobody paints a bird"
+#     question: "How can a stage paint the background when every picture contains a bird?"
+#     afterwards: "train a background stage on patches without birds"
 #     card: "background_patch_weights(windows.box"
 #     play: background
 #     play_in: "From the box to the patches"

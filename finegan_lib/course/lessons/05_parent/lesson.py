@@ -5,7 +5,7 @@
 #     part: FineGAN
 #     about: "a mask: the shape"
 #     question: "Where does a shape come from?"
-#     afterwards: "let a mask become a shape"
+#     afterwards: "train a mask that becomes a shape"
 #     card: "codes_for_parents(generator, 6"
 #     play: parent
 #     play_in: "Two heads on one stage"

@@ -4,11 +4,11 @@
 #     title: Codes
 #     part: FineGAN
 #     about: "sweeps and factors"
-#     question: "What do b, p, c and z each control, and what if the tie between them is cut?"
-#     afterwards: "vary b, p, c and z, and measure what each one moves"
+#     question: "What do b, p, c and z control, and what happens when each is free?"
+#     afterwards: "vary b, p, c and z, and measure the effect of each"
 #     card: "figures.parent_by_child(generator"
 #     play: codes
-#     play_in: "How much can a code say?"
+#     play_in: "How much information does a code contain?"
 #     t4_seconds: 20
 # ---
 # ruff: noqa: F821

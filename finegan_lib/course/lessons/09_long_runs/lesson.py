@@ -4,7 +4,7 @@
 #     title: Long runs
 #     part: is it any good?
 #     about: "GPU, resuming, speed"
-#     question: "How does a run of days survive accidents, and how does a GPU make it short?"
+#     question: "How does a long run survive accidents, and how does a GPU shorten it?"
 #     afterwards: "resume a run exactly, plan its hours, and use a GPU well"
 #     card: "figure = lab.gpu_figure()"
 #     t4_seconds: 40

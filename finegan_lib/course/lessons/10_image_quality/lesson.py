@@ -5,7 +5,7 @@
 #     part: is it any good?
 #     about: "IS, FID; Tables 1 and 2"
 #     question: "How good are the pictures?"
-#     afterwards: "compute IS and FID, and distrust them"
+#     afterwards: "compute IS and FID, and know their limits"
 #     card: "strengths = np.array([0, 0.15"
 #     play: image_quality
 #     play_in: "The Fréchet distance"
