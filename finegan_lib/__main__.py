@@ -52,10 +52,6 @@ def main(arguments=None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except (FileExistsError, NotADirectoryError) as error:  # a file where a folder must be
-        wrong = f"this is a file, or lies in one, and a folder is needed; got {error.filename}"
-        print(f"error: {wrong}. Name another folder.", file=sys.stderr)
-        return 2
     except (TrainingDiverged, WorkerLost) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..base.errors import InputError
-from ..base.files import empty_folder
+from ..base.files import empty_folder, make_folder
 from ..codes import Codes
 from ..figures import image_figure, noise
 from ..models import FineGANGenerator
@@ -220,7 +220,7 @@ def interpolate(
     readers = load_readers(checkpoint, generator, config, progress=progress)
     ends = [_inverted(end, generator, readers, steps, progress) for end in given]
     walk = interpolate_images(generator, *ends, frames, even=even)
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     walk_figure(walk, *ends).savefig(out / "strip.png", dpi=150)
     write_gif(walk.images, out / "walk.gif")
     errors = [

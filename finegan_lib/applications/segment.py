@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.utils import save_image
 
-from ..base.files import empty_folder
+from ..base.files import empty_folder, make_folder
 from ..figures import image_figure, spread
 from ..metrics.code_classifiers import recolour, shift_and_flip, turn_and_scale
 from ..metrics.fit import fit
@@ -268,7 +268,7 @@ def segment(
     segmenter = load_segmenter(checkpoint, generator, config, progress=progress)
     masks = segmenter.masks(photographs.images)
     for folder in ("masks", "cut"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
+        make_folder(out / folder)
     segment_figure(photographs.images, masks).savefig(out / "segment.png", dpi=150)
     rows = []
     for i, (image, mask) in enumerate(zip(photographs.images / 2 + 0.5, masks, strict=True)):

@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision.utils import save_image
 
 from ..base.errors import InputError
-from ..base.files import empty_folder, slug
+from ..base.files import empty_folder, make_folder, slug
 from ..codes import Codes
 from ..figures import image_figure
 from ..metrics import Judges
@@ -196,7 +196,7 @@ def transfer(
         candidates=candidates,
         progress=progress,
     )
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     figure = transfer_figure(made, a, b)
     figure.savefig(out / "transfer.png", dpi=150)
     rows = []

@@ -126,7 +126,7 @@ def write_text(path, text: str) -> Path:
     """
     path = Path(path)
     with disk_errors("write", path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         if path.exists() and not path.is_file():
             path.write_text(text, encoding="utf-8")
             return path
@@ -156,20 +156,51 @@ def slug(name: str) -> str:
     return "".join(c if c.isalnum() else "_" for c in name.lower())
 
 
-def empty_folder(out) -> Path:
-    """The path of a folder that does not exist, or holds nothing.
+def folder_for(path) -> Path:
+    """The path of a folder for output, which exists or can be made; nothing is made yet.
+
+    A command calls this before its work, so that hours are not lost to a wrong name.
+
+    Raises:
+        InputError: if it is a file, or lies in one.
+    """
+    path = Path(path)
+    for place in (path, *path.parents):
+        if os.path.exists(place) and not os.path.isdir(place):  # these raise nothing
+            raise InputError(
+                "this is a file, and a folder is needed",
+                seen=str(place),
+                cure="Name another folder.",
+            )
+    return path
+
+
+def make_folder(path) -> Path:
+    """Make a folder for output and those above it, unless it is there.
+
+    Raises:
+        InputError: if it is a file, or lies in one; if the disk is full or cannot be written.
+    """
+    path = folder_for(path)
+    with disk_errors("write", path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def empty_folder(path) -> Path:
+    """The path of a folder for output that does not exist yet, or holds nothing.
 
     Raises:
         InputError: for a file, or a folder that holds files.
     """
-    out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    path = folder_for(path)
+    if path.exists() and any(path.iterdir()):
         raise InputError(
-            "this is a file, or a folder that holds files already",
-            seen=str(out),
+            "this folder holds files already",
+            seen=str(path),
             cure="Choose a new or an empty folder.",
         )
-    return out
+    return path
 
 
 def refuse_to_overwrite(path) -> None:

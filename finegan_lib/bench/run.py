@@ -7,6 +7,7 @@ import inspect
 from pathlib import Path
 
 from ..base.errors import InputError
+from ..base.files import make_folder
 from .clock import compare, facts
 from .data import data
 from .gpu import gpu, gpu_model
@@ -70,7 +71,7 @@ def bench(what: str, *, figure=None, progress: bool = True, **options) -> dict:
         given["progress"] = progress
     result = BENCHES[what](**given)
     if figure is not None:
-        Path(figure).parent.mkdir(parents=True, exist_ok=True)
+        make_folder(Path(figure).parent)
         FIGURES[what](result).savefig(figure, dpi=100)
     return result
 

@@ -30,8 +30,10 @@ def _add_toybirds(commands) -> None:
 
 
 def _toybirds(parsed) -> dict:
+    from ..base.files import empty_folder
     from ..data import ToyBirds
 
+    empty_folder(parsed.out)  # said before the birds are drawn
     birds = ToyBirds(
         parsed.n_images,
         image_size=parsed.image_size,

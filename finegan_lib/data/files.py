@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from ..base.errors import InputError
-from ..base.files import cache_folder, disk_errors
+from ..base.files import cache_folder, disk_errors, make_folder
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def scratch_folder(target):
     """
     target = Path(target)
     with disk_errors("write", target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         remove_leftovers(target)
         prefix = f".{target.name}.partial-{os.getpid()}-"
         scratch = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))

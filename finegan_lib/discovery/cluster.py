@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ..base.errors import InputError
+from ..base.files import folder_for, make_folder
 from ..data import BirdsFolder, ToyBirds
 from ..data.pictures import middle_square, need_pictures, read_rgb
 from ..metrics.clustering import agreement, kmeans_labels, raw_pixels, whitening
@@ -190,11 +191,9 @@ def cluster(
         InputError: for input that cannot be used, an ``out`` that is a file, or no ``n_clusters``
             for a method that needs it.
     """
-    out = Path(out)
+    out = folder_for(out)
     if n_clusters is None:
         n_clusters = children_of(checkpoint, method)
-    if out.exists() and not out.is_dir():
-        raise InputError("this is a file", seen=str(out), cure="Give a folder.")
     images, names, truth = read_images(source, image_size, n_images=n_images, seed=seed)
     labels = cluster_images(
         images,
@@ -208,7 +207,7 @@ def cluster(
         whiten=whiten,
         progress=progress,
     )
-    out.mkdir(parents=True, exist_ok=True)
+    make_folder(out)
     with open(out / "clusters.csv", "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["file", "cluster"])

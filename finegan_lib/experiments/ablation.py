@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from ..base.errors import InputError
-from ..base.files import read_json, slug, write_json
+from ..base.files import folder_for, read_json, slug, write_json
 from ..scoring.photographs import PhotoConfig, evaluate_photographs
 from ..training import RunConfig, train
 from ..training.presets import PRESETS, TOY
@@ -98,7 +98,7 @@ def ablate(folder, *, steps: int = 4000, seeds=(0,), only=(), progress: bool = T
     Raises:
         InputError: for a name that is not one of them.
     """
-    folder, unknown = Path(folder), sorted(set(only) - WITHOUT.keys())
+    folder, unknown = folder_for(folder), sorted(set(only) - WITHOUT.keys())
     if unknown:
         raise InputError(
             "no such row of the ablation", seen=unknown[0], cure=f"Choose of: {', '.join(WITHOUT)}."
@@ -197,7 +197,7 @@ def ablate_photographs(
     Raises:
         InputError: for a name that is no row, or a folder with results of another budget.
     """
-    folder = Path(folder)
+    folder = folder_for(folder)
     rows = switches(PRESETS[preset])
     unknown = sorted(set(only) - rows.keys())
     if unknown:

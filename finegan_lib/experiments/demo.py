@@ -11,7 +11,7 @@ import torch
 from .. import families, figures
 from ..base.checkpoints import step_of
 from ..base.errors import InputError
-from ..base.files import WEIGHTS, write_json
+from ..base.files import WEIGHTS, folder_for, make_folder, write_json
 from ..codes import CodeHierarchy
 from ..data import ToyBirds
 from ..data.example import TrainingExample, background_size
@@ -50,7 +50,7 @@ def demo(folder, *, minutes: float | None = None, seed: int = 0, progress: bool 
     Returns:
         The scores, ``{"from_scratch": …}``.
     """
-    folder = Path(folder)
+    folder = folder_for(folder)
     if (WEIGHTS / "toy.safetensors").exists():
         print("1/4  what the shipped network, trained for longer, has taken apart")
         for path in draw_figures("toy", folder / "shipped"):
@@ -132,7 +132,7 @@ def show(checkpoint, folder, *, progress: bool = True, **options) -> dict:
 
     ``options`` are those of :func:`evaluate`.
     """
-    folder = Path(folder)
+    folder = folder_for(folder)
     draw_figures(checkpoint, folder)
     scores = evaluate(checkpoint, progress=progress, **options)
     save_figure(figures.factor_matrix(scores["factor_matrix"]), folder / "factor_matrix.png")
@@ -189,16 +189,16 @@ def evaluate(
 
 def draw_figures(checkpoint, folder, seed: int = 0) -> list[Path]:
     """Every figure of a generator as a PNG in a folder; their paths."""
-    generator = load_generator(checkpoint)
+    folder, generator = folder_for(folder), load_generator(checkpoint)
     return [
-        save_figure(figure(generator, seed), Path(folder) / f"{name}.png")
+        save_figure(figure(generator, seed), folder / f"{name}.png")
         for name, figure in families.of(generator).drawings().items()
     ]
 
 
 def save_figure(figure, path: Path) -> Path:
     """Write a figure as a PNG and close it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     figure.savefig(path, dpi=130)
     plt.close(figure)
     return path

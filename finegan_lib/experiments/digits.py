@@ -18,6 +18,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
 
+from ..base.files import make_folder
 from ..base.options import file_of
 from ..discovery.cluster import agreement
 from ..discovery.depict import DEPICTConfig, depict
@@ -101,7 +102,7 @@ def main(arguments=None) -> None:
     results = measure(tuple(parsed.seeds))
     print(table(results))
     if parsed.out:
-        parsed.out.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(parsed.out.parent)
         parsed.out.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
 
 

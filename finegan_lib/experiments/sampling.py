@@ -8,7 +8,7 @@ from torchvision.utils import save_image
 
 from .. import figures
 from ..base.errors import InputError
-from ..base.files import empty_folder, refuse_to_overwrite
+from ..base.files import empty_folder, make_folder, refuse_to_overwrite
 from ..models.generators import final_image, inputs_of
 from ..training.pretrained import load_finegan, load_generator
 from .demo import save_figure
@@ -43,7 +43,7 @@ def write_samples(
     batches = _batches(generator, n, rng, tied, fixed, batch_size)
     rows = []
     for images, codes in batches:  # the first one checks the codes, before anything is written
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         for i, image in enumerate(images / 2 + 0.5):
             name = f"{len(rows):05d}.png"
             save_image(image, folder / name)

@@ -34,7 +34,7 @@ import torch
 
 from ..base.checkpoints import read_metadata
 from ..base.errors import InputError
-from ..base.files import PACKAGE, read_json, slug, write_json
+from ..base.files import PACKAGE, folder_for, read_json, slug, write_json
 from ..discovery.cluster import cluster_images, read_images
 from ..discovery.code_classifiers import agreement_with_truth, child_images
 from ..discovery.depict import DEPICT_LARGE
@@ -309,7 +309,7 @@ def run_table(
     Raises:
         InputError: for an unknown row, or results in the folder that have other settings.
     """
-    folder, rows = Path(folder), table_rows(number, settings)
+    folder, rows = folder_for(folder), table_rows(number, settings)
     unknown = sorted(set(only) - {row.name for row in rows})
     if unknown:
         raise InputError(

@@ -38,7 +38,7 @@ from torch import Tensor, nn
 
 from ..base.checkup import sha256
 from ..base.errors import InputError
-from ..base.files import WEIGHTS, cache_folder
+from ..base.files import WEIGHTS, cache_folder, make_folder
 from .imagenet_features import ImageNetFeatures
 from .judges import POSE_NAMES, conv_block
 from .reading import Reading, resized
@@ -319,7 +319,7 @@ def save_network(network: nn.Module, path: str | Path, **facts) -> None:
     }
     kind = next(kind for kind, known in KINDS.items() if isinstance(network, known))
     header = {"kind": kind, "config": network.config, **facts}
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    make_folder(Path(path).parent)
     save_file(tensors, path, {"classifier": json.dumps(header)})
 
 

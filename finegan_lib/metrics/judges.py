@@ -31,7 +31,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..base.errors import InputError
-from ..base.files import WEIGHTS
+from ..base.files import WEIGHTS, make_folder
 
 FORMAT_VERSION = 1
 POSE_NAMES = ("flip", "x", "y", "tilt")
@@ -167,7 +167,7 @@ class Judges(nn.Module):
             for name, tensor in self.state_dict().items()
         }
         header = {"version": FORMAT_VERSION, "config": asdict(self.config), **self.metadata}
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        make_folder(Path(path).parent)
         save_file(tensors, path, {"judges": json.dumps(header)})
 
     @classmethod

@@ -20,7 +20,7 @@ from torch.nn.utils.parametrize import register_parametrization
 
 from ..base.checkpoints import checkpoint_path, load_checkpoint, save_checkpoint
 from ..base.errors import InputError
-from ..base.files import disk_errors, refuse_to_overwrite
+from ..base.files import disk_errors, make_folder, refuse_to_overwrite
 from ..models.generators import final_image, inputs_of
 from . import RunConfig
 from .pretrained import averaged_weights, load_generator
@@ -266,7 +266,7 @@ def _write_whole(path: Path, content: bytes) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with disk_errors("write", path):
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             partial.write_bytes(content)
             os.replace(partial, path)
         finally:

@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from ..base.checkpoints import newest_intact, run_checkpoints, save_checkpoint, step_of
 from ..base.errors import InputError, TrainingDiverged
-from ..base.files import DISK_FULL, disk_errors, write_whole
+from ..base.files import DISK_FULL, disk_errors, folder_for, make_folder, write_whole
 from ..data.kept_out import split as kept_out_split
 from ..speed import devices, distributed
 from .build import build_dataset, build_system, start_from
@@ -77,7 +77,7 @@ class Run:
         # From here on the folder belongs to this run: everything above has succeeded.
         cure = "Free some space, or choose another folder."
         with disk_errors("write", self.folder, cure=cure, only=DISK_FULL):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             write_whole(self.folder / "config.json", json.dumps(config.to_dict(), indent=2) + "\n")
             _remove_leftovers(self.folder)
             self._open_logs()
@@ -184,7 +184,7 @@ class Run:
         return healthy[-1] if healthy else None
 
     def _check_folder(self, resume: bool) -> None:
-        held = (self.folder / "config.json").exists()
+        held = (folder_for(self.folder) / "config.json").exists()
         if held and not resume:
             raise InputError(
                 "this folder already holds a run",
@@ -292,7 +292,7 @@ class Run:
         partial = folder / ".partial.png"
         save_image(picture, partial)
         if self.picture:
-            self.picture.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.picture.parent)
             shutil.copyfile(partial, self.picture.with_suffix(".partial"))
             self.picture.with_suffix(".partial").replace(self.picture)
         partial.replace(folder / f"step_{self.step:08d}.png")

@@ -481,12 +481,3 @@ def test_the_command_of_the_readme_works():
     )
     assert done.returncode == 2
     assert "Traceback" not in done.stderr and done.stderr.startswith("error: no such checkpoint")
-
-
-@pytest.mark.parametrize("command", ["figures", "demo", "sample --n 1"])
-def test_a_file_where_a_folder_must_be_is_refused(command, tmp_path, capsys):
-    (tmp_path / "mine.png").write_bytes(b"mine")
-    out = ["--out", str(tmp_path / "mine.png"), "--no-progress"]
-    assert main([*command.split(), *out]) == 2
-    assert "this is a file" in capsys.readouterr().err
-    assert (tmp_path / "mine.png").read_bytes() == b"mine"

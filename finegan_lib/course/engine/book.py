@@ -12,6 +12,7 @@ from pathlib import Path
 import nbformat
 
 from ...base.errors import InputError
+from ...base.files import folder_for
 from ..page.build import write_page
 from .colab import BADGE, ROOT, repository
 from .folders import lesson_names
@@ -76,7 +77,7 @@ def build_book(out, *, external: bool = False, live: bool = False) -> Path:
             seen=f"no {', '.join(missing)}",
             cure="Install them: pip install -e '.[book]'",
         )
-    out = Path(out)
+    out = folder_for(out)
     if out.exists() and any(out.iterdir()) and not (out / ".buildinfo").exists():
         raise InputError(
             "this folder is not an earlier book",

@@ -9,8 +9,8 @@ from ...training import LoopConfig, RunConfig
 from ...training.presets import TOY
 
 # The preset "toy", smaller, and without the additions that came after the runs of these lessons had
-# been chosen. `tests/course/test_lab_training.py` and `test_lab_long_runs.py` hold what goes wrong
-# in these runs, so a change of the preset that hides it is found.
+# been chosen. The lessons' printed outputs are tested, so a change of the preset that changes what
+# goes wrong in these runs is found.
 MODEL = replace(TOY.model, n_parents=3, n_children=6, g_dim=4, d_dim=8, view=False)
 RECIPE = replace(TOY.recipe, free_child=0.0, mask_pull=2.0, mask_pull_back=0.0, mask_lean=0.0)
 

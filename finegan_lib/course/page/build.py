@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ...base.checkpoints import WEIGHTS
 from ...base.errors import InputError
+from ...base.files import folder_for, make_folder
 from ...figures import generate, noise, spread
 from ...models import FineGANGenerator
 from ...training.export import export
@@ -52,14 +53,14 @@ def build_page(out) -> tuple[Path, str]:
     Raises:
         InputError: if ``out`` holds something else, or the extra ``export`` is not installed.
     """
-    out = Path(out)
-    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / MARK).exists())):
+    out = folder_for(out)
+    if out.exists() and any(out.iterdir()) and not (out / MARK).exists():
         raise InputError(
             "this folder is not an earlier page",
             seen=str(out),
             cure="Choose an empty folder, or a new one.",
         )
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(out.parent)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "page"
         problem = write_page(made)
