@@ -1,6 +1,6 @@
 """The latent codes of FineGAN: ``z``, ``b``, ``p``, ``c`` and the child→parent hierarchy.
 
-A FineGAN image is drawn from four codes (paper, section 3.1):
+A FineGAN image is generated from four codes (paper, section 3.1):
 
 =====  ==========================  ================  ===================================
 name   what it is asked to hold    values            in training
@@ -195,7 +195,7 @@ class CodeHierarchy:
         """n random codes on the CPU.
 
         Tied (training): ``c`` uniform, ``p`` its parent, ``b = c``. Free (test time): ``b``, ``p``
-        and ``c`` drawn independently (paper, section 3.2, "relaxing the constraints").
+        and ``c`` sampled independently (paper, section 3.2, "relaxing the constraints").
         """
         z = torch.randn(n, z_dim, generator=rng)
         c_index = torch.randint(self.n_children, (n,), generator=rng)

@@ -63,10 +63,10 @@ def adversarial_losses(kind: str) -> tuple[Callable[..., Tensor], Callable[..., 
 
 
 def relativistic_discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """−E[log σ(D(x) − D(G(z)))]: each real image is paired with a drawn one (RpGAN).
+    """−E[log σ(D(x) − D(G(z)))]: each real image is paired with a generated one (RpGAN).
 
     (Jolicoeur-Martineau, 2018; in this form Huang et al., R3GAN, 2024, eq. 2.) D only has to order
-    the two. It gains nothing when it pushes all drawn images away together, so fewer modes are
+    the two. It gains nothing when it pushes all generated images away together, so fewer modes are
     lost.
 
     Args:
@@ -83,8 +83,8 @@ def relativistic_generator_loss(real_logits: Tensor, fake_logits: Tensor) -> Ten
 def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
     """E‖∇_x D(x)‖², the squared length of D's gradient by its images (Mescheder et al., 2018).
 
-    On real images it is R1, on drawn images R2, each with weight γ/2. It makes D flat where the two
-    distributions agree, so training converges there.
+    On real images it is R1, on generated images R2, each with weight γ/2. It makes D flat where the
+    two distributions agree, so training converges there.
 
     Args:
         logits: (N,), D(images), with their graph.
@@ -105,7 +105,7 @@ def information_loss(logits: Tensor, index: Tensor) -> Tensor:
 
     Args:
         logits: (N, K), unnormalised log Q(·|x).
-        index: (N,) int64, the code that x was drawn from.
+        index: (N,) int64, the code that x was generated from.
     """
     return F.cross_entropy(logits.float(), index)
 
@@ -123,7 +123,7 @@ def gaussian_information_loss(mean: Tensor, log_variance: Tensor, code: Tensor) 
 
     Args:
         mean, log_variance: (N, K), Q's parameters.
-        code: (N, K), the code that x was drawn from.
+        code: (N, K), the code that x was generated from.
     """
     mean, log_variance, code = mean.float(), log_variance.float(), code.float()
     squared = (code - mean) ** 2 / log_variance.exp()
@@ -164,7 +164,7 @@ def code_contrast_loss(
 
     Args:
         features: (N, D) of images; centroids: (K, D) of all codes.
-        index: (N,) int64, the code that each image was drawn from.
+        index: (N,) int64, the code that each image was generated from.
     """
     return information_loss(code_contrast_logits(features, centroids, temperature), index)
 

@@ -1,4 +1,4 @@
-"""An encoder: from a picture to the codes that a FineGAN would draw it from, in one pass.
+"""An encoder: from a picture to the codes that a FineGAN would generate it from, in one pass.
 
 It is trained on generated pictures alone, whose codes are known, and then applied to photographs.
 Its output for a photograph is a start, not the result: gradient descent continues from there
@@ -109,7 +109,7 @@ def encoder_loss(guess: Guess, bird: Codes, behind: Codes, z_weight: float = 1.0
 
     Args:
         guess: of N pictures.
-        bird, behind: the codes that they were drawn from.
+        bird, behind: the codes that they were generated from.
         z_weight: weight of the squared errors.
     """
     named = F.cross_entropy(guess.b, behind.b) + F.cross_entropy(guess.p, bird.p)

@@ -3,8 +3,8 @@
 Other codes lie between two codes. z goes along the great circle between its two ends, since vectors
 of N(0, I) all have about the same length. b, p and c are one-hot at both ends and blended in
 between; no training used blended codes. Pictures do not change evenly along such a path: they jump
-where another code becomes the stronger one. Therefore many pictures are drawn, and those that lie
-evenly apart *as pictures* are kept.
+where another code becomes the stronger one. Therefore many pictures are generated, and those that
+lie evenly apart *as pictures* are kept.
 """
 
 import re
@@ -27,7 +27,7 @@ from .photographs import read_photographs
 from .readers import Readers, ReadersConfig, load_readers
 
 STRIP = 9  # frames in the strip
-DENSE = 4  # pictures drawn for each frame that is kept
+DENSE = 4  # pictures generated for each frame that is kept
 GIF_SIDE = 256  # pixels
 CODE = re.compile(r"(seed|z|b|p|c)=(\d+)")
 

@@ -46,7 +46,7 @@ def invert(
             (:mod:`finegan_lib.discovery`); None: to be searched for, too.
         steps: of gradient descent; 0: the start alone.
         seed: of the random codes.
-        pool, candidates: how many codes are drawn, and how many birds are tried for each image.
+        pool, candidates: how many codes are sampled, and how many birds are tried for each image.
         prior: weight of the second term.
         encoder: a :class:`~finegan_lib.applications.encoder.CodeEncoder` of this generator; None:
             the search.

@@ -69,7 +69,7 @@ class Layers(NamedTuple):
 def free_layers(
     generator: FineGANGenerator, n: int, seed: int, progress: bool = False
 ) -> tuple[Codes, Layers]:
-    """n birds of free codes, b, p and c each drawn by itself, and their :class:`Layers`."""
+    """n birds of free codes, b, p and c each sampled by itself, and their :class:`Layers`."""
     sizes, rng = generator.config, torch.Generator().manual_seed(seed)
     codes = sizes.hierarchy().sample(n, sizes.z_dim, tied=False, rng=rng)
     return codes, layers(generator, codes, progress=progress)

@@ -39,15 +39,15 @@ class Photographs:
 
 
 def read_photographs(source, image_size: int, *, n: int | None = None, seed: int = 0):
-    """Photographs as a generator of side S would draw them, in [-1, 1].
+    """Photographs as a generator of side S would make them, in [-1, 1].
 
     Args:
         source: "toybirds"; an image file; a folder in CUB's layout, whose boxes say where to cut;
             or any folder with images in it. Without a box the middle square is taken; a file that
             lies in a folder in CUB's layout has its box from there.
         image_size: S, pixels.
-        n: at most so many, drawn at random; None: all (500 of ToyBirds).
-        seed: of the draw, and of ToyBirds.
+        n: at most so many, at random; None: all (500 of ToyBirds).
+        seed: of that choice, and of ToyBirds.
 
     Returns:
         `Photographs`.

@@ -103,7 +103,7 @@ def _classifiers(generator, config: DiscoveryConfig) -> nn.ModuleDict:
 def _train_classifiers(generator, config, *, seed: int, progress: bool) -> nn.ModuleDict:
     hierarchy, z_dim = generator.config.hierarchy(), generator.config.z_dim
     options = {"seed": seed, "progress": progress}
-    with torch.random.fork_rng(devices=[]):  # that training draws from torch's own numbers
+    with torch.random.fork_rng(devices=[]):  # that training takes torch's own numbers
         return nn.ModuleDict(
             {
                 level: train_code_classifier(made, codes, n, config, name=level, **options)

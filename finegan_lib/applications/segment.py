@@ -1,7 +1,7 @@
 """Cut real objects out, with a network that was trained on generated pictures only.
 
-A FineGAN draws a picture together with its mask, 1 − (1 − M_c)(1 − M_p). It can therefore make any
-number of pictures with masks. A small U-Net is trained on them and then applied to photographs.
+A FineGAN generates a picture together with its mask, 1 − (1 − M_c)(1 − M_p). It can therefore make
+any number of pictures with masks. A small U-Net is trained on them and then applied to photographs.
 Later work made a method of this: Voynov et al. (ICML 2021) and Melas-Kyriazi et al. (2021) segment
 with masks out of generators.
 """
@@ -116,7 +116,7 @@ def train_segmenter(
     seed: int = 0,
     progress: bool = False,
 ) -> Segmenter:
-    """A segmenter for what a generator draws, in evaluation mode, on the CPU.
+    """A segmenter for what a generator makes, in evaluation mode, on the CPU.
 
     It sees generated birds with free codes over the backgrounds of others, mirrored, moved, turned,
     scaled and recoloured; and their masks, which move along (:func:`clear_cut`). It sees no
@@ -252,8 +252,8 @@ def segment(
         source: a photograph, a folder of them, or "toybirds"; see :func:`.read_photographs`.
         out: new or empty folder.
         checkpoint: of a FineGAN.
-        n: at most so many photographs, drawn at random; None: all.
-        seed: of that draw.
+        n: at most so many photographs, at random; None: all.
+        seed: of that choice.
         config: of the segmenter.
 
     Returns:

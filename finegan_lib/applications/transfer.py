@@ -31,12 +31,12 @@ SHOWN = 8  # pairs in the figure
 
 @dataclass(frozen=True)
 class Transfer:
-    """N transfers: what was found, and what was drawn.
+    """N transfers: what was found, and what was generated.
 
     Attributes:
         shape, appearance: codes found for the birds of the N givers of each.
         behind: codes of the backgrounds of the first.
-        copies_of_shape, copies_of_appearance: (N, 3, S, S), drawn from the codes found.
+        copies_of_shape, copies_of_appearance: (N, 3, S, S), generated from the codes found.
         image: (N, 3, S, S), the transfers.
         repainted: (N, 3, S, S), the transferred bird laid over the first photograph.
     """
@@ -171,7 +171,7 @@ def transfer(
             :func:`.read_photographs`.
         out: new or empty folder.
         checkpoint: of a FineGAN: name, file or run folder.
-        n: how many pairs are drawn from folders; 1 if neither is a folder.
+        n: how many random pairs are taken from folders; 1 if neither is a folder.
         steps, candidates: of the inversion.
         seed: of the pairs.
         config: of the readers.

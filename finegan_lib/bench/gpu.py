@@ -122,7 +122,7 @@ def gpu_model(batch_size: int = 16, n_images: int = N_CUB) -> dict:
     """
     with torch.device("meta"):
         system = FineGANSystem(CUB.model, CUB.recipe)
-    # The codes are drawn and the steps counted on the CPU, as always.
+    # The codes are sampled and the steps counted on the CPU, as always.
     system.hierarchy, system.updates = CUB.model.hierarchy(), torch.tensor(0)
     for optimiser in system.optimisers.values():
         optimiser.step = lambda: None  # Adam's fused kernel does not know tensors without memory

@@ -26,7 +26,7 @@ def _add_transfer(commands) -> None:
         _transfer,
         "draw shape and pose of one photograph in the appearance of another",
         "Writes transfer.png and every transfer by itself, and prints how often classifiers read "
-        "the wanted kinds in it. " + READERS + "Two folders give pairs drawn at random.",
+        "the wanted kinds in it. " + READERS + "Two folders give random pairs.",
     )
     parser.add_argument("shape", metavar="SHAPE", help=f"gives shape and pose: {PHOTOGRAPHS}")
     parser.add_argument("appearance", metavar="APPEARANCE", help="gives appearance: likewise")
@@ -64,7 +64,7 @@ def _add_interpolate(commands) -> None:
         _interpolate,
         "walk from one photograph or code to another",
         "Writes strip.png and walk.gif. " + READERS + 'Codes are written "c=10", or '
-        '"p=3,c=10,b=2,seed=5": p is the parent of c if left out, b is c; the seed draws z.',
+        '"p=3,c=10,b=2,seed=5": p is the parent of c if left out, b is c; the seed makes z.',
     )
     for name, end in (("a", "first"), ("b", "last")):
         parser.add_argument(name, metavar=name.upper(), help=f"{end} frame: image file or codes")
@@ -108,9 +108,9 @@ def _add_segment(commands) -> None:
     parser.add_argument(
         "--n",
         type=int,
-        help="number of photographs, drawn at random (none: all, or 500 of toybirds)",
+        help="number of photographs, at random (none: all, or 500 of toybirds)",
     )
-    recurring(parser, "--seed", help="seed of that draw")
+    recurring(parser, "--seed", help="seed of that choice")
 
 
 def _segment(parsed) -> dict:

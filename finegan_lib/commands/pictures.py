@@ -17,7 +17,7 @@ def _add_sample(commands) -> None:
     recurring(parser, "--out", required=True)
     parser.add_argument("--n", type=int, default=64, help="number of images")
     recurring(parser, "--seed", help="seed of the codes")
-    parser.add_argument("--free", action="store_true", help="draw b, p and c independently")
+    parser.add_argument("--free", action="store_true", help="sample b, p and c independently")
     for name, meaning in (("b", "background"), ("p", "parent"), ("c", "child")):
         parser.add_argument(f"--{name}", type=int, help=f"fix the {meaning} code to this index")
 

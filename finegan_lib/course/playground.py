@@ -95,7 +95,7 @@ class CodePanel:
     Attributes:
         c, p, b: dropdowns.
         p_follows, b_follows: checkboxes; ticked: p is the parent of c, b = c.
-        sliders: for the first numbers of z; the others stay as "new z" drew them.
+        sliders: for the first numbers of z; the others stay as "new z" made them.
         new_z: button.
         image: the picture, an ``ipywidgets.Image``.
         words: the same in a sentence, for screen readers and everybody.
@@ -116,7 +116,7 @@ class CodePanel:
             widgets.FloatSlider(0, min=-3, max=3, step=0.1, description=f"z[{i}]")
             for i in range(min(SLIDERS, config.z_dim))
         ]
-        self.new_z = _button("new z", "Draw another z at random")
+        self.new_z = _button("new z", "Sample another z")
         self.image, self.words = widgets.Image(format="png"), _words()
         self._quiet = False
         self._sample_z()
@@ -184,8 +184,8 @@ class MixPanel:
 
         self.generator, self.seed = generator, seed
         self.birds = [self._another(), self._another()]
-        self.new_first = _button("new first bird", "Draw another first bird at random")
-        self.new_second = _button("new second bird", "Draw another second bird at random")
+        self.new_first = _button("new first bird", "Sample another first bird")
+        self.new_second = _button("new second bird", "Sample another second bird")
         self.swap = _button("swap them", "Exchange the first and the second bird")
         self.background = widgets.ToggleButtons(
             options=["first", "second"],

@@ -64,7 +64,7 @@ class Photographs(Dataset):
       S_b × S_b window, mirrored half the time by a coin of its own. The box moves along and is
       clipped to the window: where the window misses the object, the box is empty.
 
-    Both are drawn from a generator seeded by (seed, i, view) alone, so they do not depend on the
+    Both come from random numbers seeded by (seed, i, view) alone, so they do not depend on the
     worker or on the order of the calls. A subclass fills in ``sizes`` and ``boxes``, and says in
     :meth:`photograph` what the pixels are.
 

@@ -339,7 +339,7 @@ class ToyBirds(Dataset):
         )
 
     def random_view(self, index, view=0):
-        """The random choices of one example, in the order in which they are drawn.
+        """The random choices of one example, in the order in which they are made.
 
         Returns:
             (x, y) of the crop in the stored crop, its flip, (x, y) of the window in the scene, its

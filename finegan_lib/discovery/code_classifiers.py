@@ -36,7 +36,7 @@ def as_finegan(generator, seed: int = 0):
     Returns:
         ``generate``, from :class:`~finegan_lib.codes.Codes` to a `FineGANOutput` whose three stages
         are the one image (a FineGAN is returned as it is); and the hierarchy of its codes, one
-        parent of all children. InfoGAN's continuous codes are drawn at random, from ``seed``.
+        parent of all children. InfoGAN's continuous codes are random, from ``seed``.
     """
     config = generator.config
     kind = inputs_of(generator)

@@ -290,7 +290,7 @@ def weighted_triplet_loss(features, labels, n_negatives=20, gamma=1.0, margin=0.
     anchors, positives = same.triu(1).nonzero(as_tuple=True)
     if not len(anchors) or same.all():
         return features.sum() * 0
-    # The largest of uniform random numbers, of other clusters only: a draw without replacement.
+    # The largest of uniform random numbers, of other clusters only: a sample without replacement.
     chance = torch.rand(len(anchors), len(labels), generator=rng).to(features.device)
     chance = chance.masked_fill(same[anchors], -1)
     drawn = chance.topk(min(n_negatives, len(labels))).indices

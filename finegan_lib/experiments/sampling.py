@@ -17,7 +17,7 @@ from .demo import save_figure
 def write_samples(
     checkpoint, folder, n: int, *, seed=0, tied=True, b=None, p=None, c=None, batch_size=64
 ) -> list[dict]:
-    """Write n images as PNGs, and ``codes.csv`` that says what each was drawn from.
+    """Write n images as PNGs, and ``codes.csv`` that says what each was generated from.
 
     Args:
         checkpoint: name, file or run folder, of any family.

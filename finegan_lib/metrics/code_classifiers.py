@@ -1,7 +1,7 @@
 """Classifiers that name the codes of generated images (paper, section 3.3): their training.
 
-A small CNN learns, from images that a generator draws, the code that each was drawn with. It then
-reads real images, too. Category discovery (:mod:`finegan_lib.discovery`) uses its answers. In a
+A small CNN learns, from images that a generator makes, the code that each was generated from. It
+then reads real images, too. Category discovery (:mod:`finegan_lib.discovery`) uses its answers. In a
 training they show which kinds of real image no child draws (:mod:`finegan_lib.systems.leading`).
 
 The authors did not release the code of their classifiers. Three things that the paper does not say
@@ -31,11 +31,11 @@ class DiscoveryConfig:
     learning_rate: float = 3e-3  # peak of a one-cycle schedule, AdamW
     width: int = 16  # channels of the first layer; doubled by every pooling
     image_size: int = 32  # pixels; what the networks see, larger images are averaged down
-    # The child classifier's images have p the parent of c, as in training; False: p drawn freely.
+    # The child classifier's images have p the parent of c, as in training; False: p sampled freely.
     # The parent classifier's images always have a free p. Otherwise it could use the plumage
     # instead of the shape.
     tied_parent: bool = True
-    tied_background: bool = False  # b = c, as in training; False: b drawn freely
+    tied_background: bool = False  # b = c, as in training; False: b sampled freely
     n_real: int = 2000  # real images that are labelled
 
 

@@ -34,7 +34,7 @@ FACTOR_NAMES = ("background", "shape", "appearance", "pose")
 
 @torch.no_grad()
 def factor_matrix(generator, hierarchy, judges, *, z_dim, n_images=1000, seed=0, batch_size=100):
-    """The matrix above on ``n_images`` freely drawn pairs of codes.
+    """The matrix above on ``n_images`` freely sampled pairs of codes.
 
     Args:
         generator: maps `Codes` to an output whose ``child.image`` is (N, 3, S, S) in [-1, 1].

@@ -26,7 +26,7 @@ def fit(
 
     Args:
         network: put into training mode, and left in it.
-        losses: draws the batch of a step, given the step's number, and returns its loss, or several
+        losses: takes the batch of a step, given the step's number, and returns its loss, or several
             losses by name, whose sum is minimised.
         steps: how many.
         rate: the largest step size.

@@ -146,8 +146,8 @@ def view_grid(z: Tensor, image_size: int) -> Tensor:
     """The source position of each pixel of the foreground: z (N, ≥ 3) → (N, S, S, 2), in [-1, 1].
 
     The training crops are mirrored and shifted at random (:mod:`finegan_lib.data`). z's first three
-    numbers do the same to the drawn image, by the same amounts: the image is mirrored if the first
-    is below 0, and shifted by whole pixels along x and y, uniformly up to ±6/64 of the side. The
+    numbers do the same to the generated image, by the same amounts: the image is mirrored if the
+    first is below 0, and shifted by whole pixels along x and y, uniformly up to ±6/64 of the side. The
     direction of a bird and its place then do not depend on its kind. The shift has a gradient by z,
     as if it were not rounded.
     """
@@ -252,7 +252,7 @@ class FineGANGenerator(nn.Module):
         initialise(self)
 
     def forward(self, codes: Codes) -> FineGANOutput:
-        """Draw one image per row of the codes.
+        """Generate one image per row of the codes.
 
         Raises:
             InputError: if a code's length is not the one the generator was built for.

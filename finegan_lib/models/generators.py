@@ -14,7 +14,7 @@ def inputs_of(generator: nn.Module) -> Noise:
 
 
 def random_codes(generator: nn.Module, n: int, rng: torch.Generator) -> tuple:
-    """Input for n images of any family's generator, drawn as in training, on the CPU.
+    """Input for n images of any family's generator, sampled as in training, on the CPU.
 
     Returns:
         The arguments of the generator: a FineGAN's tied :class:`~finegan_lib.codes.Codes`, or the

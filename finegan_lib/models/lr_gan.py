@@ -189,7 +189,7 @@ class LRGANGenerator(nn.Module):
             raise InputError(
                 f"z must have shape (N, {expected[0]}, {expected[1]})",
                 seen=tuple(z.shape),
-                cure="Draw it with generator.sample_codes.",
+                cure="Make it with generator.sample_codes.",
             )
         no_code = z[:, 0, :0]
         # The background reads z_1 itself, the objects the state that remembers all z so far.

@@ -16,7 +16,7 @@ background leakage     does the category that a classifier names depend on the b
 MIG is Chen et al., *Isolating Sources of Disentanglement in VAEs*, 2018 (arXiv 1802.04942, section
 4); DCI is Eastwood and Williams, *A Framework for the Quantitative Evaluation of Disentangled
 Representations*, ICLR 2018. Both suppose that the factors are independent of each other: codes are
-drawn freely, and the real birds are drawn anew in any plumage on any silhouette.
+sampled freely, and the real birds are drawn anew in any plumage on any silhouette.
 
 Choices that the papers leave open: numbers that are not whole are cut into :data:`BINS` bins of
 equal width between their smallest and their largest value; information is the plug-in estimate in
@@ -259,7 +259,7 @@ def real_features(classifier, images: Tensor, image_size: int = DiscoveryConfig.
 
 @torch.no_grad()
 def judged_codes(generator, judges: Judges, n: int, seed: int = 0, batch_size: int = 100):
-    """Freely drawn codes, and the judges' answers for the images drawn from them.
+    """Freely sampled codes, and the judges' answers for the images generated from them.
 
     Returns:
         ``codes``: b, p and c as far as the family has them, and every number of z;

@@ -1,4 +1,4 @@
-"""Inception Score, FID and KID of a generator: draw pictures, read them, compare.
+"""Inception Score, FID and KID of a generator: generate pictures, read them, compare.
 
 The formulas are :mod:`finegan_lib.metrics.image_quality`'s. This module prepares their inputs,
 where most errors occur:
@@ -86,7 +86,7 @@ def sample_pictures(
 
 @dataclass(frozen=True)
 class UnmadeBatch:
-    """``n`` pictures whose codes are drawn; ``make()`` draws the pictures."""
+    """``n`` pictures whose codes are sampled; ``make()`` generates the pictures."""
 
     n: int
     make: Callable[[], Tensor]

@@ -95,7 +95,7 @@ def code_swap_scores(
 ) -> dict:
     """How often the predicted category stays when only the background code b changes.
 
-    p is the parent of c, both b are drawn freely and differ; z stays.
+    p is the parent of c, both b are sampled freely and differ; z stays.
 
     Returns:
         Shares of the n images: ``kept``; ``right``, the category is the child code; ``moved``.

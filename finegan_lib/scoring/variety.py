@@ -100,7 +100,7 @@ def told_apart(answers, codes, n_codes: int) -> int:
 
     Args:
         answers: (N,) what a reader of codes says of generated images that it did not learn from.
-        codes: (N,) what they were drawn from.
+        codes: (N,) what they were generated from.
         n_codes: how many codes there are.
     """
     answers, codes = np.asarray(answers), np.asarray(codes)

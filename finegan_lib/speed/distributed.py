@@ -6,7 +6,7 @@ batch, and averages its gradients with the others', so that all make the same st
 parallelism; Li et al., *PyTorch Distributed*, VLDB 2020). ``batch_size`` stays the number of images
 of a step, however many share it, and the run equals the run of a single process up to rounding:
 
-* every process draws the random numbers of the whole batch and takes its own rows;
+* every process makes the random numbers of the whole batch and takes its own rows;
 * BatchNorm's mean and variance are those of the whole batch;
 * an average over a number that differs between the processes is divided by the number's mean.
 
@@ -140,17 +140,17 @@ def own(rows):
 
 
 def own_codes(sample_codes, n: int, rng: torch.Generator):
-    """This process's n codes, out of those that ``sample_codes`` draws for the whole batch."""
+    """This process's n codes, out of those that ``sample_codes`` returns for the whole batch."""
     return sample_codes(n * size(), rng).select(slice(rank(), None, size()))
 
 
 def own_parts(sample_codes, n: int, rng: torch.Generator) -> tuple[Tensor, ...]:
-    """This process's n rows of each tensor that ``sample_codes`` draws for the whole batch."""
+    """This process's n rows of each tensor that ``sample_codes`` returns for the whole batch."""
     return tuple(map(own, sample_codes(n * size(), rng)))
 
 
 def sample(function, *shape: int, rng: torch.Generator, batch_dim: int = 0) -> Tensor:
-    """Random numbers for this process's rows, out of those drawn for the whole batch.
+    """Random numbers for this process's rows, out of those made for the whole batch.
 
     Args:
         function: ``torch.rand`` or ``torch.randn``.

@@ -114,7 +114,7 @@ class RecordedNumbers:
 
     In the first step it returns random numbers and keeps the tensors on the device that hold them.
     In the recorded step it returns the same tensors again. Before each replay it fills them with
-    the numbers that the step would have drawn: on the CPU and in the same order.
+    the numbers that the step would have made: on the CPU and in the same order.
 
     (Tensors that a recorded step allocates itself cannot hold them: an earlier part of the step may
     use the same memory, and every replay would overwrite the numbers.)

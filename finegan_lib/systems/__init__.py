@@ -1,6 +1,6 @@
 """One training step of each family, one file each: networks, optimisers, losses.
 
-A system draws its codes, updates its discriminators, then its generator, and reports its losses.
+A system samples its codes, updates its discriminators, then its generator, and reports its losses.
 The loop around it (:mod:`finegan_lib.training`) is the same for all.
 """
 

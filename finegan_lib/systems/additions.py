@@ -3,7 +3,7 @@
 The groups are free codes, contrast, masks, poses and repairs. Each names its source and its effect
 ("Worth"). The numbers for ToyBirds are from ``results/ablation.json``, which has the commands;
 higher is better. Two more groups are in :mod:`.views` (what the code heads see) and
-:mod:`.adversarial` (what D_c judges).
+:mod:`.adversarial` (what D_c sees).
 """
 
 from collections.abc import Callable

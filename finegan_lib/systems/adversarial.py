@@ -1,4 +1,4 @@
-"""Real against drawn images: the input of D, and its loss. The paper uses the cross-entropy only.
+"""Real against generated images: the input of D, and its loss. The paper has the cross-entropy.
 
 =====================  ==================================  =======================================
 addition               source                              worth
@@ -31,7 +31,7 @@ from .views import noisy
 
 
 def shown_to_d(system: System, images: Tensor, rng: torch.Generator) -> Tensor:
-    """Real or drawn images as D_c sees them: with the recipe's noise, and augmented."""
+    """Real or generated images as D_c sees them: with the recipe's noise, and augmented."""
     recipe = system.recipe
     images = noisy(images, system.noise_sd, rng)
     strength = getattr(system, "augment_strength", recipe.augment_strength)
@@ -55,7 +55,7 @@ LogitsOf = Callable[..., tuple[Tensor, ...]]
 def discriminate(
     system: System, logits_of: LogitsOf, real: Tensor, fake: Tensor, rng: torch.Generator
 ) -> Discriminated:
-    """A discriminator's loss: real images against drawn ones, as the recipe has it.
+    """A discriminator's loss: real images against generated ones, as the recipe has it.
 
     Args:
         system: whose recipe, noise and augmentation apply.

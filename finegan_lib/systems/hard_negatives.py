@@ -15,7 +15,7 @@ class HardNegatives(FineGANNetworks):
     """The paper's own second phase (supplementary 7.2): codes that D_c reads badly."""
 
     def sampler(self, hard: bool) -> Callable[[int, torch.Generator], Codes]:
-        """The function that draws the codes of a step: :meth:`hard_codes`, or ``sample_codes``."""
+        """What samples the codes of a step: :meth:`hard_codes`, or ``sample_codes``."""
         return self.hard_codes if hard else self.sample_codes
 
     @torch.no_grad()

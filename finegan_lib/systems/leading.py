@@ -81,7 +81,7 @@ class Painter:
         self.columns = self.weight[:, : self.hierarchy.n_children]
 
     def generate(self, column: Tensor, n: int) -> Tensor:
-        """n images (n, 3, S, S) of the child, p its parent and b drawn freely."""
+        """n images (n, 3, S, S) of the child, p its parent and b sampled freely."""
         codes = self.codes(torch.full((n,), self.child))
         weight = self.weight.index_copy(1, torch.tensor([self.child]), column[:, None])
         return functional_call(self.generator, {COLUMNS: weight}, (codes,)).child.image
@@ -115,7 +115,7 @@ class FamilyPainter(Painter):
         return columns | {COLUMNS: self.weight[:, children].clone()}
 
     def generate_family(self, columns: dict[str, Tensor], children: Tensor) -> Tensor:
-        """Images (n, 3, S, S) of some of the children (n,), b drawn freely."""
+        """Images (n, 3, S, S) of some of the children (n,), b sampled freely."""
         index = {name: torch.tensor([self.parent]) for name in PARENT_COLUMNS}
         index[COLUMNS] = torch.tensor(self.children)
         weights = {
@@ -156,7 +156,7 @@ def lead(
         images = painter.generate(column, config.batch_size)
         return _distance(images, target, classifier, real_fake, config)
 
-    with torch.random.fork_rng(devices=[]):  # the augmentation draws from torch's own numbers
+    with torch.random.fork_rng(devices=[]):  # the augmentation takes torch's own numbers
         torch.manual_seed(seed)
         with torch.no_grad():
             starts = columns[:, :: max(1, columns.shape[1] // 40)].unbind(1)  # 79 at the most

@@ -29,14 +29,14 @@ class Recipe:
     ema_decay: float = option(0.999, "decay of the running average of G's weights, per step")
     ema_warmup: bool = option(False, "shorter average at the start (paper: no)")
     ema_buffers: bool = option(False, "average G's BatchNorm statistics too (paper: no)")
-    hard_pool: int = option(10, "hard-negative phase: batches drawn for one that is kept")
+    hard_pool: int = option(10, "hard-negative phase: batches sampled for one that is kept")
     relativistic: bool = option(
-        False, "D_c judges pairs of a real and a drawn image, its loss that of RpGAN (paper: no)"
+        False, "D_c sees pairs of a real and a generated image, its loss that of RpGAN (paper: no)"
     )
     r1: float = option(0.0, "weight gamma of the R1 penalty, D_c's gradient at real images")
-    r2: float = option(0.0, "weight gamma of the R2 penalty, D_c's gradient at drawn images")
+    r2: float = option(0.0, "weight gamma of the R2 penalty, D_c's gradient at generated images")
     augment: tuple[str, ...] = option(
-        (), "change what D_c judges, real and drawn: any of colour, translation, cutout"
+        (), "change what D_c sees, real and generated: any of colour, translation, cutout"
     )
     augment_strength: float = option(
         1.0, "probability of each such change; with augment_target, the one at the start"
@@ -46,11 +46,11 @@ class Recipe:
     )
     augment_ramp: int = option(100_000, "ADA: images in which the probability can go from 0 to 1")
     d_noise: float = option(
-        0.0, "sd of noise on all that D_c judges, real and fake; falls to 0 over the run"
+        0.0, "sd of noise on all that D_c sees, real and fake; falls to 0 over the run"
     )
-    free_background: bool = option(False, "draw b independently of c in training (paper: b = c)")
+    free_background: bool = option(False, "sample b independently of c in training (paper: b = c)")
     free_child: float = option(
-        0.0, "fraction of a batch with p drawn apart from c, for the code readers and D_b only"
+        0.0, "fraction of a batch with p sampled apart from c, for the code readers and D_b only"
     )
     contrastive_child: float = option(
         0.0, "weight of C3-GAN's contrastive losses, on a head of D_c's own"

@@ -26,7 +26,7 @@ def train_segmenter(
     """A segmenter of generated images, in evaluation mode.
 
     Args:
-        generator: a FineGAN in evaluation mode; p, c and b are drawn freely.
+        generator: a FineGAN in evaluation mode; p, c and b are sampled freely.
         config: its ``n_images``, ``batch_size`` and ``image_size`` are used.
     """
     hierarchy, rng = generator.config.hierarchy(), torch.Generator().manual_seed(seed)
