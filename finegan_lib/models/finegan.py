@@ -147,9 +147,9 @@ def view_grid(z: Tensor, image_size: int) -> Tensor:
 
     The training crops are mirrored and shifted at random (:mod:`finegan_lib.data`). z's first three
     numbers do the same to the generated image, by the same amounts: the image is mirrored if the
-    first is below 0, and shifted by whole pixels along x and y, uniformly up to ±6/64 of the side. The
-    direction of a bird and its place then do not depend on its kind. The shift has a gradient by z,
-    as if it were not rounded.
+    first is below 0, and shifted by whole pixels along x and y, uniformly up to ±6/64 of the side.
+    The direction of a bird and its place then do not depend on its kind. The shift has a gradient
+    by z, as if it were not rounded.
     """
     mirror = torch.where(z[:, :1] < 0, -1.0, 1.0)
     pixels = (2 * torch.special.ndtr(z[:, 1:VIEW_DIMS]) - 1) * image_size * 6 / 64

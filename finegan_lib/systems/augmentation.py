@@ -1,11 +1,11 @@
-"""Augmentation of a discriminator's images, real and drawn.
+"""Augmentation of a discriminator's images, real and generated.
 
 A discriminator that sees a few thousand photographs again and again memorises them. Its gradient
 then no longer shows how a bird looks. For this reason, each image is changed at random before D
 classifies it, in the D step and in the G step. D never sees the same photograph twice. The changes
 are differentiable, so G learns through them. Generated images get the same changes as real ones, so
-G does not learn to make the changes (Zhao et al., *Differentiable Augmentation for Data-Efficient GAN
-Training*, 2020).
+G does not learn to make the changes (Zhao et al., *Differentiable Augmentation for Data-Efficient
+GAN Training*, 2020).
 
 The strength of the augmentation can follow D's overfitting (Karras et al., *Training Generative
 Adversarial Networks with Limited Data*, 2020, "ADA"): :func:`next_strength`.

@@ -67,8 +67,9 @@ TOY64 = replace(
 
 # Photographs of birds: more categories, and a longer z for poses and scenes. D_c learns at full
 # speed with little noise, because photographs are harder than ToyBirds to distinguish from
-# generated images. When D_c begins to memorise its photographs, augmentation starts. The two masks pull each
-# other with equal weight: D_c sees the child's mask, and so it shapes the parent's mask, too.
+# generated images. When D_c begins to memorise its photographs, augmentation starts. The two masks
+# pull each other with equal weight: D_c sees the child's mask, and so it shapes the parent's mask,
+# too.
 BIRDS = replace(
     TOY64,
     model=replace(TOY64.model, n_parents=10, n_children=50, z_dim=32, g_dim=12, d_dim=32),
