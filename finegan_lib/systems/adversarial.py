@@ -12,6 +12,8 @@ addition               source                              worth
 ``relativistic``       RpGAN, Jolicoeur-Martineau, 2018;   for photographs, with ``r1`` and ``r2``
                        R3GAN, Huang et al., 2024
 =====================  ==================================  =======================================
+
+No addition has been left out alone on photographs yet (``ablation --data FOLDER`` does it).
 """
 
 from collections.abc import Callable
