@@ -369,7 +369,7 @@ course.check("{{number}}.4", my_windows)
 # | $s$, $\sigma(s)$ | a logit; the probability computed from it |
 # | $F$, $M$ | a stage's foreground (colours) and mask (opacity, 0 to 1) |
 # | $B, P, C$ | the pictures after the three stages |
-# | $p_\text{data}(x)$, $q(x)$ | densities of real and of drawn data; $P(\cdot)$ a probability |
+# | $p_\text{data}(x)$, $q(x)$ | densities of real and of generated data; $P(\cdot)$ a probability |
 # | $\mathbb{E}$, $H$, $I$ | a mean; entropy; mutual information (in nats) |
 # | $\mathcal{L}$, $\lambda$ | a loss, to be minimised; the weight of a term |
 #
@@ -378,12 +378,12 @@ course.check("{{number}}.4", my_windows)
 # | word | meaning |
 # | --- | --- |
 # | generator, discriminator | the network that draws; the network that says real or fake |
-# | fake | drawn by a generator (only as the opposite of *real*) |
+# | fake | made by a generator (only as the opposite of *real*) |
 # | parent, child | a shape that several children share; an appearance that belongs to one parent |
-# | tied, free codes | $p$ is the parent of $c$, and $b = c$; each code is drawn independently |
+# | tied, free codes | $p$ is the parent of $c$, and $b = c$; each code is sampled independently |
 # | stitching | $M \odot F + (1 - M) \odot$ what is behind |
 # | disentangled | one code changes one factor of the picture |
-# | unconditional | drawn without any label as input |
+# | unconditional | generated without any label as input |
 #
 # ## Where we are going
 #

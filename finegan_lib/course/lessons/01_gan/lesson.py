@@ -49,7 +49,7 @@ style.use_style()
 # A **generative model** is a probability distribution $q(x)$. It should equal the distribution
 # $p_\text{data}(x)$ of the data. There are two kinds. An **explicit** (probabilistic) model gives
 # $q(x)$ as a formula, for example a Gaussian. It can compute how probable a picture is, and its
-# training makes the data more probable. An **implicit** model only *draws samples*: it turns a
+# training makes the data more probable. An **implicit** model only *samples*: it turns a
 # random $z$ into a picture, and nobody can compute $q(x)$. A GAN is implicit. Its training cannot
 # use the probability of the data. It needs another idea: compare drawn pictures with real ones.
 #
@@ -60,7 +60,7 @@ style.use_style()
 # $$\min_G \max_D V(D, G) = \mathbb{E}_{x \sim p_\text{data}}[\log D(x)]
 # + \mathbb{E}_{z}[\log(1 - D(G(z)))].$$
 #
-# ($\mathbb{E}$ is the mean over the points that are drawn: $x$ from the data, $z$ from the noise.)
+# ($\mathbb{E}$ is the mean over the sampled points: $x$ from the data, $z$ from the noise.)
 # Look at the two terms: $\log D(x)$ is large (near 0) if $D$ calls real points real, and $\log(1 -
 # D(G(z)))$ is large if $D$ calls fakes fake. $D$ makes both terms large, $G$ makes the second term
 # small. (One of the slides has $\log(1 - \log D)$ in FineGAN's background loss. This is a writing

@@ -135,7 +135,7 @@ def train_q(
     batch: int = 256,
     keep=(),
 ) -> dict[int, nn.Module]:
-    """Q(c|x) as a small network, trained on pairs (c, x) that the generator draws.
+    """Q(c|x) as a small network, trained on pairs (c, x) that the generator makes.
 
     Args:
         hidden: units of the one hidden layer; 0 for none (logits linear in x).
@@ -389,7 +389,7 @@ WALLS = (
 
 
 def on_walls(images: Tensor, strength: float, seed: int = 0) -> tuple[Tensor, np.ndarray]:
-    """White digits on walls of ten colours, drawn independently of the digit.
+    """White digits on walls of ten colours, sampled independently of the digit.
 
     Args:
         images: (N, 64) in [-1, 1], the ink.

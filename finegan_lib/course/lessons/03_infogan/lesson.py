@@ -50,8 +50,9 @@ style.use_style()
 # %% [markdown]
 # ## How much does a picture say about the code?
 #
-# Someone draws a code $c$ from eight equally likely codes. You do not see the code. Its **entropy**
-# measures how uncertain it is for you: $H(c) = -\sum_c P(c) \log P(c) = \log 8$. Then you see the
+# Someone samples a code $c$ from eight equally likely codes. You do not see the code. Its
+# **entropy** measures how uncertain it is for you: $H(c) = -\sum_c P(c) \log P(c) = \log 8$. Then
+# you see the
 # picture $x$, and the code is less uncertain: its entropy is $H(c|x)$, averaged over the pictures.
 # The difference is the **mutual information**. It is defined for any two quantities:
 #
@@ -142,17 +143,17 @@ for name, joint in tables.items():
 #
 # To compute $I$ we need $H(c|x)$, and for it the **posterior** $P(c|x)$: *given this picture, which
 # code was it?* By Bayes' rule $P(c|x) \propto P(c)\, p(x|c)$. But a GAN is an *implicit* model: it
-# can draw samples from $p(x|c)$, but it cannot compute $p(x|c)$. (The slides say "the posterior of
+# can sample from $p(x|c)$, but it cannot compute $p(x|c)$. (The slides say "the posterior of
 # $P(c|x)$"; $P(c|x)$ itself is the posterior.)
 #
 # For this reason, a second network **estimates** it: $Q(c|x)$, a distribution over the codes for
 # each picture. The slides derive the bound in four lines. We explain them in four cells. In each
 # cell we compute all terms for the second table above (*a slip now and then*).
 #
-# "$x \sim G(z, c)$" means three steps: draw $c \sim P(c)$, draw $z$, paint $x = G(z, c)$. (The
+# "$x \sim G(z, c)$" means three steps: sample $c \sim P(c)$, sample $z$, paint $x = G(z, c)$. (The
 # slides do not write the first two steps. In FineGAN's losses they omit the tilde, too:
 # $\mathbb{E}_{z,b}$ there means $z \sim$ noise, $b \sim P(b)$.) $c'$ is a *second* code. It is
-# drawn from the posterior: a code that could also have made the same picture.
+# sampled from the posterior: a code that could also have made the same picture.
 
 # %% [markdown]
 # ### Lines 1 and 2: write the information as a mean of logarithms
@@ -207,18 +208,18 @@ for name, q in guesses.items():
     print(f"{name:16} L_I = {bound:.3f}   E KL = {gap:.3f}   sum = {bound + gap:.3f}")
 
 # %% [markdown]
-# ### One problem is left: c′ is drawn from the posterior, and we do not know it
+# ### One problem is left: c′ is sampled from the posterior, and we do not know it
 #
-# We do not need $c'$. The pair $(c, x)$ has the density $P(c)\,p(x|c) = p(x)\,P(c|x)$. We can draw
-# a code and then its picture, or a picture and then one of its possible codes: both ways give the
-# same pairs. Therefore **our input $c$ is already a sample from $P(c|x)$**. The InfoGAN paper's
-# lemma 5.1 says this for any function $f$, for example $\log Q$:
+# We do not need $c'$. The pair $(c, x)$ has the density $P(c)\,p(x|c) = p(x)\,P(c|x)$. We can
+# sample a code and then its picture, or a picture and then one of its possible codes: both ways
+# give the same pairs. Therefore **our input $c$ is already a sample from $P(c|x)$**. The InfoGAN
+# paper's lemma 5.1 says this for any function $f$, for example $\log Q$:
 #
 # $$\mathbb{E}_{c,\,x}[f(c, x)] = \mathbb{E}_{c,\,x}\,\mathbb{E}_{c' \sim P(c|x)}[f(c', x)]
 # \quad\Longrightarrow\quad
 # L_I(G, Q) = \mathbb{E}_{c \sim P(c),\; x \sim G(z,c)}[\log Q(c|x)] + H(c).$$
 #
-# Now we can compute everything: draw a code, paint the picture, compute $Q$, take the logarithm.
+# Now we can compute everything: sample a code, paint the picture, compute $Q$, take the logarithm.
 #
 # ### Exercise {{number}}.3 (fill in): the lower bound
 #

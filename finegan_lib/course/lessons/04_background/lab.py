@@ -182,7 +182,7 @@ def background_step(
         stage, critic: G_b and D_b.
         move: their optimisers, "G" and "D_b".
         real: (N, 3, S, S) windows; weights: (N, cells, cells), 1 for the patches that are kept.
-        b, z: codes of N backgrounds to be drawn.
+        b, z: codes of N backgrounds to be generated.
         aux: G_b's loss also contains aux, which must call every patch background (the paper).
         recipe: of the losses, ``adversarial`` and ``background_weight``.
 

@@ -198,12 +198,12 @@ mine = {
 # elsewhere. Lesson {{infogan}} showed how a code gets a meaning: a network, here $D_p$, reads the
 # code from the picture, and the generator's loss is small if $D_p$ reads it well.
 #
-# Should it read $P$? In training, the codes are **tied**: first we draw the child code $c$ (for
+# Should it read $P$? In training, the codes are **tied**: first we sample the child code $c$ (for
 # lesson {{child}}), $p$ is the parent of $c$, and $b = c$. Therefore the background alone already
 # determines $p$. We now train two generators with this one loss, each with its own $D_p$
 # (`lab.train_parent`, 150 steps). In the first, $D_p$ reads $P$. In the second, it reads only
 # $P_{f,m} = M_p \odot F_p$. In both, the masks start with an opacity of 5 %. Then we test with
-# untied codes: $b$ is drawn freely, and mostly it does not fit $p$.
+# untied codes: $b$ is sampled freely, and mostly it does not fit $p$.
 #
 # ### Exercise {{number}}.3 (predict)
 #

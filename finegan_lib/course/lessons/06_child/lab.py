@@ -394,7 +394,7 @@ def write_code_somewhere(
 
     Args:
         view: what the reader sees, "masked" (M_c·F_c) or "image" (C).
-        tied: b = c, as in the paper; else b is drawn independently.
+        tied: b = c, as in the paper; else b is sampled independently.
 
     Returns:
         (generator, reader), in training mode.

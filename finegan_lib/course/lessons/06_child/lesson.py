@@ -477,7 +477,7 @@ print("anything reaches D_p's real/fake head:", bool(table[:, parts.index("D_p: 
 # backgrounds.
 #
 # Then why not simply untie $b$? Suppose that the code head of $D_c$ is shown the whole finished
-# image $C$, but $b$ is drawn independently of $c$.
+# image $C$, but $b$ is sampled independently of $c$.
 #
 # ### Exercise {{number}}.9 (predict)
 #
@@ -583,7 +583,7 @@ print("training steps of each run:", measured["steps"])
 # is told $b$ loudly (*background gain*). And the bottom row is worse in everything, nearly always
 # by more than any single omission.
 #
-# One addition deserves a closer look, because it changes which codes are drawn. With `free_child`
+# One addition deserves a closer look, because it changes which codes are sampled. With `free_child`
 # the last quarter of a batch has a $p$ that is not the parent of its $c$. No real bird is like
 # these, so $D_c$ must not judge them real or fake; it judges the first three quarters only
 # (`FineGANSystem.n_real_fake`).
@@ -692,7 +692,7 @@ own_step = course.use("child", "my_step", my_step)
 # %% [markdown]
 # It begins with the very weights that the library's FineGAN begins with, sees the same birds and
 # the same codes, and takes the first 200 of several thousand steps. The settings are those of our
-# preset `toy` as far as they draw no random numbers of their own (`lab.OWN`): the hinge loss, and
+# preset `toy` as far as they need no random numbers of their own (`lab.OWN`): the hinge loss, and
 # the terms on the masks as `additions`. Two birds with the same $z$ and different codes:
 
 # %%

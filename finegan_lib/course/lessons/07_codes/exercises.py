@@ -133,7 +133,7 @@ EXERCISES = (
             ),
             Mistake(
                 _unweighted,
-                "parents are not equally frequent: parent k occurs in sizes[k] of N_c draws",
+                "parents are not equally frequent: parent k occurs in sizes[k] of N_c samples",
             ),
             Mistake(
                 _all_of_c,
@@ -181,7 +181,7 @@ EXERCISES = (
         probe="probe_labelled_codes",
         inputs=lambda: [(torch.tensor(2000),)],
         mistakes=wrong.LABELLED,
-        alternative=wrong.drawn_one_by_one,
+        alternative=wrong.sampled_one_by_one,
         praise=(
             "A network learns the easiest feature; here it was the background, in every picture."
         ),
@@ -243,12 +243,12 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 "a",
-                "keep z and draw p again: an odd parent may replace an even one. Does the pose "
+                "keep z and sample p again: an odd parent may replace an even one. Does the pose "
                 "change?",
             ),
             Mistake(
                 "c",
-                "keep p and draw z again: its sign changes in half of the cases. Does the pose "
+                "keep p and sample z again: its sign changes in half of the cases. Does the pose "
                 "change?",
             ),
         ),

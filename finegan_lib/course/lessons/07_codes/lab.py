@@ -66,7 +66,7 @@ def hierarchy_figure(hierarchies: dict[str, CodeHierarchy]) -> Figure:
 
 
 def occupancy(hierarchy: CodeHierarchy, tied: bool, n: int = 4000, seed: int = 0):
-    """How often every pair of codes is drawn: counts (N_p, N_c) of (p, c), and (N_b, N_c)."""
+    """How often every pair of codes is sampled: counts (N_p, N_c) of (p, c), and (N_b, N_c)."""
     rng = torch.Generator().manual_seed(seed)
     codes = hierarchy.sample(n, 1, tied=tied, rng=rng)
     return codes.p.T @ codes.c, codes.b.T @ codes.c
@@ -128,7 +128,7 @@ def tied_background_codes(hierarchy: CodeHierarchy, n: int, rng: torch.Generator
 
 
 def probe_labelled_codes(answer, n: Tensor) -> dict:
-    """Which codes depend on each other in the draws of a function like :func:`labelled_codes`."""
+    """Which codes depend on each other in the samples of a function like :func:`labelled_codes`."""
     hierarchy = CodeHierarchy.equal(5, 20)
     codes = answer(hierarchy, n.item(), torch.Generator().manual_seed(0))
     if codes is ...:
@@ -238,7 +238,7 @@ def riddle_codes(generator: FineGANGenerator, b, p, c) -> Codes:
 
 
 def riddle_figure(generator: FineGANGenerator) -> Figure:
-    """A bird drawn from hidden b, p and c, and pictures of each value of each code."""
+    """A bird generated from hidden b, p and c, and pictures of each value of each code."""
     config, hidden = generator.config, HIDDEN
     target = generate(generator, riddle_codes(generator, **hidden)).child.image
     rows, names = [], []

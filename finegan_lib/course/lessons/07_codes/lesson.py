@@ -145,8 +145,8 @@ for name, family in families.items():
 #
 # ## Tied and free
 #
-# `hierarchy.sample(n, z_dim)` draws tied codes, `sample(..., tied=False)` free ones. The figure
-# shows how often each pair occurs in 4,000 draws. White means never, and darker means more often
+# `hierarchy.sample(n, z_dim)` returns tied codes, `sample(..., tied=False)` free ones. The figure
+# shows how often each pair occurs in 4,000 samples. White means never, and darker means more often
 # (each table has its own scale).
 
 # %%
@@ -182,11 +182,11 @@ print(f"bits, tied: {np.log2(n_c):.2f}, and free: {2 * np.log2(n_c) + np.log2(n_
 # **Why does our preset free $b$?** In ToyBirds, the background is independent of the bird. A tie
 # would teach a dependence that does not exist. Lessons {{parent}} and {{child}} showed that a code
 # reader can use such a tie and look at the wrong thing. For this reason, our preset sets
-# `Recipe.free_background`: each batch draws tied codes and then *shuffles* $b$ among its images
+# `Recipe.free_background`: each batch samples tied codes and then *shuffles* $b$ among its images
 # (`FineGANSystem.sample_codes`). Each value of $b$ is as frequent as before; only its combination
 # with the other codes changes.
 #
-# **Why is $p$ sometimes free?** For the last quarter of each batch, our preset draws $p$
+# **Why is $p$ sometimes free?** For the last quarter of each batch, our preset samples $p$
 # independently of $c$ (`Recipe.free_child`). $D_c$'s real/fake head does not see these hybrids,
 # because no real bird is like them. But the code readers must read their $p$ and their $c$. Without
 # this, the generator would draw a plumage well only on the shape of its own family.
@@ -264,9 +264,10 @@ print("p and c leave B alone:", torch.equal(out.background.image, rest.backgroun
 # %% [markdown]
 # ### Exercise {{number}}.4 (find the mistake): backgrounds that reveal the answer
 #
-# Lesson {{discovery}} trains a classifier on drawn pictures and their child codes. It must look at
-# the bird, so $b$ must be independent of $c$. A student draws the codes with the function below.
-# His classifier is right on every drawn picture and on no photograph. How often is $b$ equal to
+# Lesson {{discovery}} trains a classifier on generated pictures and their child codes. It must look
+# at the bird, so $b$ must be independent of $c$. A student samples the codes with the function
+# below.
+# His classifier is right on every generated picture and on no photograph. How often is $b$ equal to
 # $c$? For independent codes, it would be 1 time in 20, and $p$ would be $c$'s parent 1 time in 5.
 
 # %%
@@ -293,7 +294,7 @@ def my_labelled_codes(hierarchy: CodeHierarchy, n: int, rng: torch.Generator):
 course.check("{{number}}.4", my_labelled_codes)
 
 # %% [markdown]
-# The library draws such sets with `discovery.generate_labelled_images`. Here it makes 2,000
+# The library makes such sets with `discovery.generate_labelled_images`. Here it makes 2,000
 # "pictures" that show only their background, so we can count.
 
 # %% tags=["nbval-check-output"]
@@ -375,7 +376,7 @@ course.check("{{number}}.6", my_change)
 # * **(c)** $z$ and $p$ change it by about ½ each
 
 # %% exercise="7"
-### HINT Compute two entries: keep p and draw z again; then keep z and draw p again.
+### HINT Compute two entries: keep p and sample z again; then keep z and sample p again.
 ### HINT The denominator: when all codes are new, the pose changes in half of the cases.
 ### BEGIN SOLUTION
 my_column = "b"
@@ -556,8 +557,8 @@ my_share = "b"
 course.check("{{number}}.9", my_share)
 
 # %% [markdown]
-# We call two siblings that look alike *twins*. To find twins, draw two siblings with the same $z$
-# and compute the root mean square difference of their masked foregrounds
+# We call two siblings that look alike *twins*. To find twins, generate two siblings with the same
+# $z$ and compute the root mean square difference of their masked foregrounds
 # (`siblings.foreground_distance`). This needs no label. The upper row shows the trained network.
 # The lower row shows the real children of ToyBirds, all in the same eight poses. A pair of twins
 # would be a cell off the diagonal that is much darker than all such cells in the lower row. Do you

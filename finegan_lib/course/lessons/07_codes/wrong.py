@@ -61,14 +61,14 @@ BITS = (
 # ------------------------------------------------------------------------------------- codes
 
 
-def drawn_one_by_one(hierarchy, n, rng):
-    """Right: each code drawn by itself."""
+def sampled_one_by_one(hierarchy, n, rng):
+    """Right: each code sampled by itself."""
     c, b = torch.randint(hierarchy.n_children, (2, n), generator=rng)
     p = torch.randint(hierarchy.n_parents, (n,), generator=rng)
     return hierarchy.codes(torch.randn(n, 2, generator=rng), c, p_index=p, b_index=b)
 
 
-def _drawn(c=lambda h, f: f.c_index, p=lambda h, f: f.p_index, b=lambda h, f: f.b_index, z=None):
+def _sampled(c=lambda h, f: f.c_index, p=lambda h, f: f.p_index, b=lambda h, f: f.b_index, z=None):
     def sample(hierarchy, n, rng):
         free = hierarchy.sample(n, 2, tied=False, rng=rng)
         noise = z(free.z) if z else free.z
@@ -81,23 +81,23 @@ def _drawn(c=lambda h, f: f.c_index, p=lambda h, f: f.p_index, b=lambda h, f: f.
 
 LABELLED = (
     Mistake(
-        _drawn(b=lambda h, f: torch.zeros_like(f.c_index)),
-        "one background for all pictures: draw a new one for each picture",
+        _sampled(b=lambda h, f: torch.zeros_like(f.c_index)),
+        "one background for all pictures: sample a new one for each picture",
     ),
     Mistake(
-        _drawn(b=lambda h, f: (f.c_index + 1) % h.n_children, p=lambda h, f: f.p_index * 0),
+        _sampled(b=lambda h, f: (f.c_index + 1) % h.n_children, p=lambda h, f: f.p_index * 0),
         "b still comes from c; and all pictures have one parent",
     ),
-    Mistake(_drawn(p=lambda h, f: None), "now b is free, and p is tied to c: pass both of them"),
-    Mistake(_drawn(b=lambda h, f: f.p_index), "b comes from p: draw it independently"),
+    Mistake(_sampled(p=lambda h, f: None), "now b is free, and p is tied to c: pass both of them"),
+    Mistake(_sampled(b=lambda h, f: f.p_index), "b comes from p: sample it independently"),
     Mistake(
-        _drawn(c=lambda h, f: torch.zeros_like(f.c_index)),
-        "all pictures show one child: c must be drawn, too",
+        _sampled(c=lambda h, f: torch.zeros_like(f.c_index)),
+        "all pictures show one child: c must be sampled, too",
     ),
-    Mistake(_drawn(p=lambda h, f: torch.zeros_like(f.c_index)), "all pictures have one parent"),
-    Mistake(_drawn(z=torch.zeros_like), "all pictures have the same z: the pose must vary, too"),
+    Mistake(_sampled(p=lambda h, f: torch.zeros_like(f.c_index)), "all pictures have one parent"),
+    Mistake(_sampled(z=torch.zeros_like), "all pictures have the same z: the pose must vary, too"),
     Mistake(
-        _drawn(b=lambda h, f: f.b_index % h.n_parents),
+        _sampled(b=lambda h, f: f.b_index % h.n_parents),
         "only the first backgrounds occur: there are as many backgrounds as children",
     ),
     Mistake(

@@ -142,7 +142,7 @@ def owned(system: FineGANSystem) -> dict[str, int]:
 
 
 def two_passes(d_child, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    """The logits of real and of drawn pictures, each batch by itself."""
+    """The logits of real and of generated pictures, each batch by itself."""
     return d_child(real), d_child(fake)
 
 
@@ -267,7 +267,7 @@ class Album:
 
     Args:
         steps: at which to look.
-        codes: what to draw.
+        codes: what to generate.
 
     Attributes:
         live, average: step → child images (N, 3, S, S), both drawn in evaluation mode.
@@ -443,14 +443,14 @@ def hard_pool(system: FineGANSystem, n: int, seed: int = 0) -> Pool:
     system, rng = copy.deepcopy(system), torch.Generator().manual_seed(seed)
     codes, log_q, images = [], [], []
     for _ in range(system.recipe.hard_pool):
-        drawn = system.sample_codes(n, rng)
-        seen = system.generator(drawn).child.masked_foreground
+        sampled = system.sample_codes(n, rng)
+        seen = system.generator(sampled).child.masked_foreground
         q = system.d_child.code_logits(seen).log_softmax(1)
-        log_q.append(q.gather(1, drawn.c_index[:, None])[:, 0])
-        codes.append(drawn)
+        log_q.append(q.gather(1, sampled.c_index[:, None])[:, 0])
+        codes.append(sampled)
         images.append(seen)
     pool = Codes(*(torch.cat(part) for part in zip(*codes, strict=True)))
-    picked = (chosen.z[:, None] == pool.z).all(2).int().argmax(1)  # no two draws share their z
+    picked = (chosen.z[:, None] == pool.z).all(2).int().argmax(1)  # no two samples share their z
     return Pool(pool, torch.cat(log_q), picked, torch.cat(images))
 
 

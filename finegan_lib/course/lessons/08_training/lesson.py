@@ -496,7 +496,7 @@ course.check("{{number}}.6", my_rescue)
 # section 7.2): in every second step the codes are not 16 random ones but the 16 of 160 that $D_c$
 # reads **worst**, those with the smallest
 #
-# $$\log Q(c \,|\, M_c F_c), \qquad c \text{ the code that was drawn.}$$
+# $$\log Q(c \,|\, M_c F_c), \qquad c \text{ the sampled code.}$$
 #
 # In the library: `FineGANSystem.hard_codes`, switched on by `hard_steps`.
 #
@@ -578,7 +578,7 @@ Markdown(lab.preset_table("toy", "cub"))
 #   too. Warm it up in short runs.
 # * Curves: in the game no loss runs away, information falls from $\log N$, areas keep to their
 #   range. No curve shows mode collapse.
-# * Hard negatives: at the end, every second step draws the codes that $D_c$ reads worst.
+# * Hard negatives: at the end, every second step takes the codes that $D_c$ reads worst.
 #
 # **Go on with** `{{long_runs}}_long_runs`: a run of days, on a GPU.
 

@@ -10,7 +10,7 @@ from . import lab
 
 
 def train_forward(weight, first, last, seed):
-    """Right, but slow: it draws the random numbers of all earlier steps, too."""
+    """Right, but slow: it makes the random numbers of all earlier steps, too."""
     rng = torch.Generator().manual_seed(hash_seed(seed, 7))
     noise = [torch.randn(weight.shape, generator=rng) for _ in range(last)]
     for step in range(first, last):
@@ -47,7 +47,7 @@ def _right_seed(seed, step, first):
 
 TRAININGS = (
     Mistake(
-        _trainer(lambda seed, step, first: seed), "every step draws the same numbers: add the step"
+        _trainer(lambda seed, step, first: seed), "every step makes the same numbers: add the step"
     ),
     Mistake(
         _trainer(lambda seed, step, first: step), "the seed is missing: two seeds give the same run"

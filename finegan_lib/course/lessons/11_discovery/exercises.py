@@ -45,11 +45,11 @@ EXERCISES = (
                 wrong.codes(
                     b_index=lambda free, hierarchy: (free.c_index + 1) % hierarchy.n_children
                 ),
-                "b = c + 1 tells c as well as b = c does: b has to be drawn by itself",
+                "b = c + 1 tells c as well as b = c does: b has to be sampled by itself",
             ),
             Mistake(
                 wrong.codes(b_index=lambda free, hierarchy: hierarchy.parent_of[free.c_index]),
-                "this background tells the parent, and so half of the answer: draw b by itself",
+                "this background tells the parent, and so half of the answer: sample b by itself",
             ),
             Mistake(
                 wrong.codes(z=lambda free, hierarchy: torch.zeros_like(free.z)),
@@ -61,7 +61,7 @@ EXERCISES = (
             ),
             Mistake(
                 wrong.codes(c_index=lambda free, hierarchy: free.p_index),
-                "some children are never drawn: c_index has to be the child's index",
+                "some children are never sampled: c_index has to be the child's index",
             ),
             Mistake(wrong.one_picture, "n pictures are wanted"),
             Mistake(wrong.indices_alone, "return Codes, which hierarchy.codes(…) makes"),

@@ -53,7 +53,7 @@ def shuffled(codes: Tensor, seed: int = 0) -> Tensor:
 
 
 def free_backgrounds(hierarchy: CodeHierarchy, n: int, z_dim: int, rng) -> Codes:
-    """Codes of n pictures for φ_c: c uniform, p its parent, z and b drawn by themselves."""
+    """Codes of n pictures for φ_c: c uniform, p its parent, z and b sampled by themselves."""
     free = hierarchy.sample(n, z_dim, tied=False, rng=rng)
     return hierarchy.codes(free.z, free.c_index, b_index=free.b_index)
 
@@ -62,7 +62,7 @@ def free_backgrounds(hierarchy: CodeHierarchy, n: int, z_dim: int, rng) -> Codes
 def pictures_of(
     sample_codes, generator, n: int, seed: int = 0, size: int = 32
 ) -> dict[str, Tensor]:
-    """The pictures ``final`` of codes that a function draws, and their ``child`` codes."""
+    """The pictures ``final`` of codes that a function samples, and their ``child`` codes."""
     hierarchy, rng = generator.config.hierarchy(), torch.Generator().manual_seed(seed)
     codes = sample_codes(hierarchy, n, generator.config.z_dim, rng)
     parts = [generator(codes.select(slice(i, i + 50))).child.image for i in range(0, n, 50)]
@@ -70,7 +70,7 @@ def pictures_of(
 
 
 def probe_codes(answer, n: int):
-    """What a function that draws codes for φ_c does, from the coarse to the fine (exercise 2)."""
+    """What a function that samples codes for φ_c does, from the coarse to the fine (exercise 2)."""
     hierarchy, rng = CodeHierarchy.equal(3, 6), torch.Generator().manual_seed(0)
     codes = answer(hierarchy, n, 4, rng)
     if codes is ...:
@@ -82,9 +82,9 @@ def probe_codes(answer, n: int):
     return {
         "what it returns": "Codes",
         "how many pictures": len(codes.z),
-        "how many children are drawn": len(c.unique()),
+        "how many children are sampled": len(c.unique()),
         "p is the parent of c": "always" if p.equal(hierarchy.parent_of[c]) else "at times",
-        "how many backgrounds are drawn": len(b.unique()),
+        "how many backgrounds are sampled": len(b.unique()),
         "b tells c": "yes" if nmi(b, c) > 0.2 else "no",
         "b is c": {0.0: "never", 1.0: "always"}.get(equal, "at times"),
         "how much z varies": round(float(codes.z.std(0, correction=0).mean()), 1),
@@ -123,7 +123,7 @@ def accuracy_of_counts(counts: Tensor) -> float:
 
 
 def random_groups(n: int, k: int, seed: int = 0) -> np.ndarray:
-    """(n,) labels that know nothing: k groups, drawn by dice."""
+    """(n,) labels that know nothing: k groups, by dice."""
     return np.random.default_rng(seed).integers(k, size=n)
 
 

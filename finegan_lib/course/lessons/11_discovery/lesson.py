@@ -76,7 +76,7 @@ crops, species, shape = birds.evaluation_crops(), birds.child_index, birds.paren
 #
 # ## Pictures that come with their answer
 #
-# Draw codes, paint pictures from them, and keep both. This gives a labelled training set of any
+# Sample codes, paint pictures from them, and keep both. This gives a labelled training set of any
 # size, and nobody has to label it. Two classifiers learn from it by cross-entropy: $\phi_p$ learns
 # the parent code and $\phi_c$ the child code of the **finished** picture (paper, section 3.3). $z$
 # and $b$ vary freely, so pose and background do not give the answer away.
@@ -152,7 +152,7 @@ print("φ_c does far better on real birds:", on_real(phi_c) > on_real(like_d_c) 
 #
 # ### Exercise {{number}}.2 (find the mistake): codes for $\phi_c$
 #
-# Somebody drew the codes for $\phi_c$'s pictures with the function below. The next cell trains a
+# Somebody sampled the codes for $\phi_c$'s pictures with the function below. The next cell trains a
 # reader on such pictures and asks it about real birds: its answers agree with the real birds'
 # *backgrounds*. Find the mistake and mend it. (`hierarchy.codes(z, c_index, p_index=…, b_index=…)`
 # makes codes out of indices; lesson {{codes}} says which code is tied to which.)

@@ -105,7 +105,7 @@ CRUMBS = [[1] * 20 + [0] * 40, [0] * 20 + [1] * 20 + [0] * 20, [0] * 40 + [1] * 
 
 
 def codes(**changes):
-    """A function that draws codes for φ_c, with other indices in some places."""
+    """A function that samples codes for φ_c, with other indices in some places."""
 
     def answer(hierarchy, n, z_dim, rng):
         free = hierarchy.sample(n, z_dim, tied=False, rng=rng)

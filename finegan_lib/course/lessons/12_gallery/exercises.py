@@ -24,7 +24,7 @@ EXERCISES = (
             Mistake(
                 "a", "there are five shapes and each was drawn with many children: easy to see"
             ),
-            Mistake("c", "the background is drawn by a stage of its own, from its own b and z"),
+            Mistake("c", "the background is made by a stage of its own, from its own b and z"),
         ),
         alternative=" B",
         praise="No loss asks that a hybrid looks real, and twenty plumages are easy to confuse.",
@@ -219,7 +219,7 @@ EXERCISES = (
             ),
             Mistake(wrong.after_one_step, "it returns after its first step: mind the indentation"),
             Mistake(
-                wrong.drawn_once,
+                wrong.generated_once,
                 "the loss must be computed anew in each step, at the new z",
             ),
             Mistake(wrong.descent(prior_share=0), "the term with prior is gone: z may go anywhere"),

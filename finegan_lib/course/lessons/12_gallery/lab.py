@@ -57,7 +57,7 @@ def infogan_pictures(generator: InfoGANGenerator, per_code: int, seed: int = 0):
 def finegan_pictures(
     generator: FineGANGenerator, per_code: int, seed: int = 0, *, tied: bool = False
 ):
-    """The same of every child c: p its parent; b = c if ``tied``, else b is drawn freely."""
+    """The same of every child c: p its parent; b = c if ``tied``, else b is sampled freely."""
     hierarchy = generator.config.hierarchy()
     index = torch.arange(hierarchy.n_children).repeat_interleave(per_code)
     rng = torch.Generator().manual_seed(seed)
@@ -130,7 +130,7 @@ def descent(generate, images: Tensor, z: Tensor, steps: int, rate: float, prior:
     """z (N, D) after some steps of plain gradient descent on `inversion_loss`, one for each image.
 
     Args:
-        draw: z → pictures (N, 3, S, S).
+        generate: z → pictures (N, 3, S, S).
         images: (N, 3, S, S).
         rate: length of a step, times the slope.
     """

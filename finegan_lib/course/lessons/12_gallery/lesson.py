@@ -180,8 +180,8 @@ plt.show()
 #
 # Two things are true of FineGAN here. Its $c$ is read from the masked foreground $M_c F_c$ alone,
 # and another stage draws the background. But in training the paper ties $b = c$ (lesson {{child}}):
-# there every child comes with one background. Only when the pictures are drawn can $b$ be set free,
-# as in the lower rows. In InfoGAN nothing can be set free, as it has a single code.
+# there every child comes with one background. Only when the pictures are generated can $b$ be set
+# free, as in the lower rows. In InfoGAN nothing can be set free, as it has a single code.
 #
 # Let us measure this. How well can somebody guess the background of a picture who knows only
 # its code? Let $n_{ks}$ be the number of pictures with code $k$ in which the judge sees background

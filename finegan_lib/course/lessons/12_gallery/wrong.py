@@ -96,7 +96,7 @@ def descent(
     return answer
 
 
-def drawn_once(generate, images, z, steps, rate, prior):
+def generated_once(generate, images, z, steps, rate, prior):
     z = z.clone().requires_grad_()
     mover = torch.optim.SGD([z], rate)
     losses = inversion_loss(generate(z), images, z, prior)

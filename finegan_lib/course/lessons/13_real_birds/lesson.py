@@ -291,7 +291,7 @@ course.check("{{number}}.4", my_bird)
 # python -m finegan_lib transfer SHAPE.jpg APPEARANCE.jpg --checkpoint birds --out runs/transfer
 # ```
 #
-# The figure has pairs of photographs drawn at random. The number beside it: in what share of
+# The figure has random pairs of photographs. The number beside it: in what share of
 # transfers do two classifiers, which had no part in making them, read the parent and the child that
 # were wanted, and how often would that happen by chance?
 
@@ -386,7 +386,7 @@ course.check("{{number}}.6", my_overlap)
 # %% [markdown]
 # ## With the photographs
 #
-# If they lie on your disk, this cell transfers appearance between photographs drawn at random. The
+# If they lie on your disk, this cell transfers appearance between random photographs. The
 # encoder and the classifiers are shipped with the network.
 
 # %% tags=["nbval-skip"]
