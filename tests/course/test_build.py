@@ -102,7 +102,7 @@ def test_weights_are_set_by_shape_so_that_their_order_does_not_matter():
 def test_a_look_goes_from_the_coarse_to_the_fine():
     seen = probing.look_at(nn.Linear(3, 2), torch.ones(4, 3))
     assert seen["what it is"] == "an nn.Module"
-    assert seen["the shape of what it returns"] == [[4, 2]]
+    assert seen["the shape of what it returns"] == "(4, 2)"
     assert seen["the gradient by its inputs"][0].shape == (4, 3)
     assert seen["the gradient by its weights"]["bias (2,)"].abs().sum() > 0
     assert "no nn.Module" in probing.look_at(abs, torch.ones(1))["what it is"]

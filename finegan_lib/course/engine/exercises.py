@@ -135,7 +135,7 @@ class Fill(Exercise):
     def cause(self, error):
         for mistake in self.mistakes:
             made = self.observe(mistake.answer)
-            if made[0].get("error") == error:
+            if next((m["error"] for m in made if m["status"] == ERROR), None) == error:
                 return f"{mistake.hint} ({error})"
         return error
 

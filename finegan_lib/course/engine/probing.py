@@ -82,7 +82,7 @@ def look_at(module, *inputs: Tensor, more: dict | None = None):
     seen = {"what it is": "an nn.Module"}
     seen |= {name: function(module) for name, function in (more or {}).items()}
     seen["the weights' shapes"] = shapes_of(module)
-    seen["the shape of what it returns"] = [list(x.shape) for x in outs]
+    seen["the shape of what it returns"] = ", ".join(str(tuple(x.shape)) for x in outs)
     seen["what it returns"] = [x.detach() for x in outs]
     module.zero_grad()
     if live := [x for x in outs if x.requires_grad]:

@@ -118,6 +118,10 @@ EXERCISES = (
                 "this is the median of each channel; the mean is wanted",
             ),
             Mistake(
+                lambda crops: crops.mean((2, 3)) / 255,
+                "PyTorch computes no mean of uint8: call .float() first",
+            ),
+            Mistake(
                 lambda crops: crops.float().mean((1, 2)) / 255,
                 "you averaged over channels and rows: a batch is (N, 3, S, S), "
                 "so the pixels lie in dimensions 2 and 3",

@@ -56,6 +56,10 @@ large = ToyBirds(20, image_size=64, seed=7, progress=False)  # to look at
 # again. You may leave an exercise open: then the notebook continues with the library's own
 # function.
 #
+# A question with options has one right letter. Write the letter as text, for example
+# `my_prediction = "b"`. The notebooks contain the pictures of a finished run, and some of them show
+# the answer. To hide them before you begin, choose *Edit → Clear Outputs of All Cells*.
+#
 # ## A world whose truth is known
 #
 # For real photographs of birds, the truth is not known: nobody can say *exactly* where the shape
@@ -316,7 +320,8 @@ sliders.slide(lambda width: lab.window_figure(birds, width), "width, pixels", wi
 # second, they follow the background: NMI is at least 0.5 with the background and at most 0.3 with
 # the species. A window is `(left, top, width)` in pixels, counted from the upper left corner of the
 # 32-pixel crop. `lab.window_scores(birds, (left, top, width))` returns both NMIs, species first:
-# try some.
+# try some. Your answer is a dictionary: `{"species": (left, top, width), "background": (left, top,
+# width)}`.
 
 # %% exercise="4"
 ### HINT The box has put the bird in the middle. Which places show no bird?

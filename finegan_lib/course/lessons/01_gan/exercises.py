@@ -91,6 +91,28 @@ def _separate_fakes(generator, discriminator, move_g, move_d, real, z):
     move_g.step()
 
 
+def _attached_once(generator, discriminator, move_g, move_d, real, z):
+    fake = generator(z)
+    move_d.zero_grad()
+    discriminator_loss(discriminator(real), discriminator(fake)).backward()
+    move_d.step()
+    move_g.zero_grad()
+    non_saturating_generator_loss(discriminator(fake)).backward()
+    move_g.step()
+
+
+def _early_losses(generator, discriminator, move_g, move_d, real, z):
+    fake = generator(z)
+    d_loss = discriminator_loss(discriminator(real), discriminator(fake.detach()))
+    g_loss = non_saturating_generator_loss(discriminator(fake))
+    move_d.zero_grad()
+    d_loss.backward()
+    move_d.step()
+    move_g.zero_grad()
+    g_loss.backward()
+    move_g.step()
+
+
 def _summed_step(generator, discriminator, move_g, move_d, real, z):
     fake = generator(z)
     loss = discriminator_loss(discriminator(real), discriminator(fake))
@@ -159,6 +181,13 @@ class _OwnPainter(torch.nn.Module):
         return torch.tanh(self.out(z))
 
 
+class _FixedPainter(_OwnPainter):
+    """Its sizes are numbers."""
+
+    def __init__(self, z_dim=16, width=256):
+        super().__init__(16, 256)
+
+
 class _OwnCritic(torch.nn.Module):
     """Right, with other names."""
 
@@ -192,6 +221,20 @@ STEP_MISTAKES = (
         _step(attached=True, keeps_g=True),
         "G still holds the gradient of D's loss when it moves: .detach() the fakes in D's move, "
         "and call move_g.zero_grad() before G's backward()",
+    ),
+    Mistake(
+        _step(keeps_d=True, keeps_g=True),
+        "the gradients of both networks grow from round to round: PyTorch adds them up, so call "
+        "zero_grad() before each of the two backward()",
+    ),
+    Mistake(
+        _attached_once,
+        "D's backward() has gone through the fakes into G: show D the fakes with .detach()",
+    ),
+    Mistake(
+        _early_losses,
+        "you computed G's loss before D's step, and the step changed D's weights: compute "
+        "discriminator(fake) for G's loss after move_d.step()",
     ),
     CUT,
     Mistake(_step(swapped=True), "the optimisers are swapped: move_d belongs to D, move_g to G"),
@@ -252,6 +295,11 @@ EXERCISES = (
             Mistake(
                 lambda real, fake: F.softplus(-real).sum() + F.softplus(fake).sum(),
                 "E[…] is a mean over the batch, not a sum",
+            ),
+            Mistake(
+                lambda real, fake: F.softplus(-real) + F.softplus(fake),
+                "E[…] is a mean: take the mean of each term before you add the two, because the "
+                "numbers of real and of fake points may differ",
             ),
             Mistake(
                 lambda real, fake: discriminator_loss(real, fake) / 2,
@@ -434,6 +482,10 @@ EXERCISES = (
             ),
             Mistake(_painter(out=784), "the images have 64 pixels (8 × 8), not 784"),
             Mistake(_painter(bias=False), "the layers have no bias; keep nn.Linear's own"),
+            Mistake(
+                _FixedPainter,
+                "16 and 256 are only the default sizes: use z_dim and width in the layers",
+            ),
         ),
         alternative=_OwnPainter,
         praise="With the Tanh at the end, every pixel lies in [−1, 1].",

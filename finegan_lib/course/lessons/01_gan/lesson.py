@@ -307,9 +307,9 @@ sliders.slide(lab.best_figure, "mean of the generator", [m / 2 for m in range(-6
 #
 # ## When the generator makes only one kind of point
 #
-# The theorem assumes that $D$ is always the best one. We break this assumption: $G$ takes five
-# steps for each step of $D$. Soon $G$ puts all points at one place: the place with the largest $D$
-# at that time. This is **mode collapse**.
+# Until now, $D$ could follow $G$ (the theorem even assumes that $D$ is always the best one). Now
+# $G$ takes five steps for each step of $D$. Soon $G$ puts all points at one place: the place with
+# the largest $D$ at that time. This is **mode collapse**.
 #
 # ### Exercise {{number}}.5 (predict)
 #
@@ -349,7 +349,10 @@ plt.show()
 # The generator keeps its five steps in a round. Find settings that balance the game: after 600
 # rounds, the generator finds at least 7 of the 8 modes, and no mode has more than a third of the
 # points. The keys are `d_steps` (steps of $D$ in a round, 1 to 5), `g_rate` and `d_rate` (learning
-# rates, 1e-3 each by default). Try several settings. Which network learns too fast?
+# rates, 1e-3 each by default). Your answer is a dictionary of keys that you change; the settings of
+# the figure above are `{"d_steps": 1, "g_rate": 1e-3, "d_rate": 1e-3}`. Each check plays the game
+# for some seconds and says how many modes it finds. Try several settings. Which network learns too
+# fast?
 
 # %% exercise="6"
 ### HINT G takes five steps in a round. D may take more steps, or larger ones; or G may take smaller

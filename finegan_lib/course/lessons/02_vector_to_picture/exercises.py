@@ -57,13 +57,20 @@ def _block(
             elif enlarge == "nearest":
                 x = F.interpolate(x, scale_factor=2.0)
             x = self.conv(x)
+            if enlarge == "late":
+                x = F.interpolate(x, scale_factor=2.0)
             if gate == "before":
                 return self.norm(F.glu(x, 1))
             x = self.norm(x)
             if gate == "swapped":
                 b, a = x.chunk(2, 1)
                 return a * b.sigmoid()
-            gates = {"relu": F.relu, "leaky": lambda x: F.leaky_relu(x, 0.2), "none": lambda x: x}
+            gates = {
+                "columns": F.glu,
+                "relu": F.relu,
+                "leaky": lambda x: F.leaky_relu(x, 0.2),
+                "none": lambda x: x,
+            }
             return gates.get(gate, lambda x: F.glu(x, 1))(x)
 
     return Block
@@ -225,6 +232,12 @@ EXERCISES = (
             Mistake(
                 _block(enlarge="none"), "the map does not become larger: F.interpolate is missing"
             ),
+            Mistake(_block(enlarge="late"), "enlarge first, then convolve"),
+            Mistake(
+                _block(gate="columns"),
+                "F.glu halves the last dimension, the columns, by default; the channels are "
+                "dimension 1: F.glu(x, 1)",
+            ),
             Mistake(_block(bias=True), "the convolution has a bias, which BatchNorm removes again"),
             Mistake(_block(norm=False), "BatchNorm is missing"),
             Mistake(
@@ -326,6 +339,10 @@ EXERCISES = (
         "my_hinge_loss",
         hinge_discriminator_loss,
         mistakes=(
+            Mistake(
+                lambda real, fake: max(0, 1 - real).mean() + max(0, 1 + fake).mean(),
+                "Python's max compares whole tensors; F.relu(x) is max(0, x) for each number",
+            ),
             Mistake(
                 lambda real, fake: F.relu(1 + real).mean() + F.relu(1 - fake).mean(),
                 "real and fake are swapped: this critic calls the real ones fake",

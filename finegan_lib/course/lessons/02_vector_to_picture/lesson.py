@@ -126,7 +126,7 @@ plt.show()
 # Some transposed convolutions have no checkerboard. The stride is 2. Find a `kernel` and a
 # `padding` (it cuts off `padding` rows at each side) with three properties: a side of 8 becomes
 # **exactly 16**, each pixel away from the border is painted equally often, and neighbouring copies
-# of the kernel overlap.
+# of the kernel overlap. Your answer is a dictionary, `{"kernel": …, "padding": …}`.
 
 # %% exercise="2"
 ### HINT A side of n becomes (n − 1) · 2 + kernel − 2 · padding.

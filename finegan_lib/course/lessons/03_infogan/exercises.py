@@ -84,6 +84,12 @@ def _closes_the_gap(settings):
     return short + "Is Q large enough? Does it learn long enough, and fast enough?"
 
 
+def _divided(joint):
+    p_y = joint.sum(0)
+    conditional = torch.special.entr(joint / p_y).sum(0)
+    return torch.special.entr(joint.sum(1)).sum() - (p_y * conditional).sum()
+
+
 EXERCISES = (
     Fill(
         "1",
@@ -124,6 +130,10 @@ EXERCISES = (
                 lambda joint: (joint * (joint / (joint.sum(1, True) * joint.sum(0))).log()).sum(),
                 "0 log 0 became nan: `torch.special.entr` counts it as 0",
             ),
+            Mistake(
+                _divided,
+                "a column of zeros became 0 / 0: H(X|Y) = H(X, Y) − H(Y) needs no division",
+            ),
         ),
         alternative=lambda joint: (
             torch.special.entr(joint.sum(1)).sum()
@@ -158,6 +168,26 @@ EXERCISES = (
                 information_loss,
                 "this is −E[log Q], the loss. The bound is E[log Q] + H(c): check the sign, and "
                 "add H(c)",
+            ),
+            Mistake(
+                lambda logits, index: (
+                    math.log(logits.shape[1]) + logits.log_softmax(1)[:, index].mean()
+                ),
+                "[:, index] takes all N codes for each picture; [torch.arange(N), index] takes "
+                "each picture's own code",
+            ),
+            Mistake(
+                lambda logits, index: (
+                    math.log(logits.shape[1]) + logits[torch.arange(len(index)), index].log().mean()
+                ),
+                "logits are not probabilities, and some are negative: take log_softmax first",
+            ),
+            Mistake(
+                lambda logits, index: (
+                    math.log(logits.shape[1])
+                    + logits.softmax(1)[torch.arange(len(index)), index].log().mean()
+                ),
+                "right for small logits, but for large ones this computes log 0: use log_softmax",
             ),
             Mistake(
                 lambda logits, index: -information_loss(logits, index),
@@ -267,6 +297,12 @@ EXERCISES = (
                     2 * _gaussian(mean, log_variance, code).sum(1).mean()
                 ),
                 "the factor ½ is missing",
+            ),
+            Mistake(
+                lambda mean, log_variance, code: (
+                    _gaussian(mean, log_variance.log(), code).sum(1).mean()
+                ),
+                "the network gives log σ², and you use it as σ²: σ² is log_variance.exp()",
             ),
             Mistake(
                 lambda mean, log_variance, code: 0.5 * ((code - mean) ** 2).sum(1).mean(),

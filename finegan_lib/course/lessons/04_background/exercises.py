@@ -58,6 +58,11 @@ def _cross(*arguments):
     return 1 - ((y[:, :, None] | x[:, None, :]) & ~empty).float()
 
 
+def _flat_empty(*arguments):
+    x, y, empty = _meets(*arguments)
+    return 1 - (y[:, :, None] & x[:, None, :] & ~empty[:, :, 0]).float()
+
+
 def _strict(*arguments):
     x, y, empty = _meets(*arguments, touching=False)
     return 1 - (y[:, :, None] & x[:, None, :] & ~empty).float()
@@ -225,6 +230,14 @@ EXERCISES = (
                 "may contain a bird, too",
             ),
             Mistake(_empty_forbids, "a box without area forbids nothing"),
+            Mistake(
+                lambda *a: _empty_forbids(*a).transpose(1, 2),
+                "rows and columns are swapped: rows are y. And a box without area forbids nothing",
+            ),
+            Mistake(
+                _flat_empty,
+                "`empty` is (N, 1), and the patches are (N, cells, cells): write empty[:, :, None]",
+            ),
             Mistake(_strict, "a patch that only touches the box is forbidden, too: ≥ and ≤"),
             Mistake(
                 _by_geometry(lab.late_patch_weights),

@@ -209,6 +209,10 @@ EXERCISES = (
                 "the softmax runs over the codes, dimension 1, not over the batch",
             ),
             Mistake(
+                lambda s, p: F.cross_entropy(s, p),
+                "F.cross_entropy takes integers for indices, (N,): write p.float() or p.argmax(1)",
+            ),
+            Mistake(
                 lambda s, p: -(p * s).sum(1).mean(),
                 "logits are not log-probabilities: without softmax, all logits could just grow",
             ),
@@ -268,6 +272,12 @@ EXERCISES = (
             Mistake(
                 lambda m, low, high: F.relu(low - m.mean()) + F.relu(m.mean() - high),
                 "this is the mean area of the whole batch: a full and an empty mask cancel out",
+            ),
+            Mistake(
+                lambda m, low, high: (
+                    max(0, low - m.mean((1, 2, 3))) + max(0, m.mean((1, 2, 3)) - high)
+                ).mean(),
+                "Python's max compares whole tensors; F.relu(x) is max(0, x) for each number",
             ),
             Mistake(
                 lambda m, low, high: (F.relu(low - m) + F.relu(m - high)).mean(),

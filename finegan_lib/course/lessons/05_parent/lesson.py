@@ -13,7 +13,7 @@
 # ---
 # ruff: noqa: F821
 # %% [markdown]
-# {{number}} · The parent: where does a shape come from?
+# # {{number}} · The parent: where does a shape come from?
 #
 # Take scissors and paper of any colour. Cut out a bird and put it on the pond that lesson
 # {{background}} has painted. This is the result of FineGAN's second stage, the **parent** image
@@ -141,8 +141,9 @@ print("another p does not:", (other.parent.mask - stage.mask).abs().max().item()
 # The stage itself lies between the stem and the heads. It **joins** the code to the features: each
 # number of the code becomes a channel, repeated at every pixel, in front of the features. A $3
 # \times 3$ convolution to twice the channels, BatchNorm and GLU follow, then some residual blocks
-# ($x + f(x)$, `blocks.ResidualBlock`), and at last a `blocks.SameBlock` (convolution, BatchNorm,
-# GLU) to the number of channels that the heads read.
+# ($x + f(x)$, `ResidualBlock(channels)`), and at last a `SameBlock(channels, out_channels)`
+# (convolution, BatchNorm, GLU) to the number of channels that the heads read. The convolution
+# before the BatchNorm has no bias.
 #
 # ### Exercise {{number}}.2 (build): the stage that joins a code
 #
