@@ -46,13 +46,23 @@ def pytest_collection_modifyitems(items):
 _spent = [0.0]
 
 
+def _cpu_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def pytest_collection_finish():
+    """What the imports have cost belongs to no test."""
+    _spent[0] = _cpu_seconds()
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     """Note in the report what the phase (setup, call or teardown) has cost."""
     outcome = yield
-    times = os.times()
-    spent = times.user + times.system + times.children_user + times.children_system
-    outcome.get_result().user_properties.append((CPU, spent - _spent[0]))
+    spent = _cpu_seconds()
+    item.user_properties.append((CPU, spent - _spent[0]))
+    outcome.get_result().user_properties = list(item.user_properties)  # of the phases before, too
     _spent[0] = spent
 
 

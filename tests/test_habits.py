@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -144,3 +146,29 @@ def test_depict_is_cited_by_its_own_number(name):
     place = ROOT / name
     files = [place] if place.is_file() else [*place.rglob("*.py"), *place.rglob("*.ipynb")]
     assert not [file for file in files if "1704.06363" in file.read_text(encoding="utf-8")]
+
+
+def test_the_seconds_of_a_slow_test_are_those_of_its_call_and_its_fixtures(tmp_path):
+    """`--write-slow` in a folder of its own, with a threshold that needs no patience."""
+    settings = (ROOT / "tests" / "conftest.py").read_text(encoding="utf-8")
+    settings = settings.replace("SLOW_FROM = 1.5", "SLOW_FROM = 0.3")
+    (tmp_path / "conftest.py").write_text(settings, encoding="utf-8")
+    (tmp_path / "slow.json").write_text('{"test_other.py": null}', encoding="utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = slow", encoding="utf-8")
+    (tmp_path / "test_one.py").write_text(
+        "import time, pytest\n"
+        "def burn():\n"
+        "    start = time.process_time()\n"
+        "    while time.process_time() < start + 0.4: pass\n"
+        "@pytest.fixture\n"
+        "def fixture(): burn()\n"
+        "def test_call(): burn()\n"
+        "def test_fixture(fixture): pass\n"
+        "def test_quick(): pass\n",
+        encoding="utf-8",
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--write-slow", "."]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    slow = json.loads((tmp_path / "slow.json").read_text(encoding="utf-8"))
+    assert slow.keys() == {"test_other.py", "test_one.py::test_call", "test_one.py::test_fixture"}
