@@ -3,6 +3,7 @@
 import ast
 import re
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -239,6 +240,15 @@ def test_an_odd_answer_is_wrong_and_told_why(answer, said):
 )
 def test_one_number_in_brackets_and_work_in_place_are_right(answer):
     assert verdict_on(answer).state == SOLVED, verdict_on(answer).message
+
+
+def only_three(x):
+    return (x.reshape(3) ** 2).mean()
+
+
+def test_a_mistake_that_stops_at_a_later_input_gets_its_hint():
+    exercise = replace(SQUARE, mistakes=(Mistake(only_three, "3 is only one size"),))
+    assert verdict_on(only_three, exercise).message.startswith("3 is only one size (it stopped")
 
 
 def test_an_answer_cannot_change_the_inputs_of_the_next():

@@ -41,6 +41,12 @@ def test_a_student_gets_a_stub_and_a_solution_its_code():
     assert source.keep_solution(code) == 'def twice(x):\n    """2x."""\n    y = x\n    return x + y'
 
 
+@pytest.mark.parametrize("lesson", lesson_names())
+def test_a_lesson_begins_with_its_title(lesson):
+    title = source.make_notebook(lesson, solved=False).cells[1].source
+    assert title.startswith(f"# {lesson[:2]} · ")
+
+
 def test_a_value_becomes_dots():
     code = "### BEGIN SOLUTION\nanswer = {\n    'a': 1\n}\n### END SOLUTION"
     assert source.remove_solution(code).startswith("answer = ...")

@@ -81,7 +81,7 @@ def look_at(module, *inputs: Tensor, more: dict | None = None):
     outs = out if isinstance(out, tuple | list) else (out,)
     seen = {"what it is": "an nn.Module"}
     seen |= {name: function(module) for name, function in (more or {}).items()}
-    seen["the weights' shapes"] = shapes_of(module)
+    seen["how many weights of each shape"] = shapes_of(module)
     seen["the shape of what it returns"] = ", ".join(str(tuple(x.shape)) for x in outs)
     seen["what it returns"] = [x.detach() for x in outs]
     module.zero_grad()

@@ -141,6 +141,15 @@ EXERCISES = (
             ),
             Mistake(wrong.stage(together=wrong.deaf), "the code does not change the result"),
             Mistake(
+                wrong.stage(together=wrong.one_pixel),
+                "the code is (N, code_dim, 1, 1): repeat it at every pixel, with "
+                ".expand(-1, -1, height, width)",
+            ),
+            Mistake(
+                wrong.stage(one_block=True),
+                "there is only one residual block: `residual_blocks` says how many",
+            ),
+            Mistake(
                 wrong.stage(together=wrong.in_a_corner),
                 "the code is at one pixel only: repeat it at every pixel",
             ),
@@ -211,6 +220,10 @@ EXERCISES = (
             Mistake(
                 lambda s, p: F.cross_entropy(s, p),
                 "F.cross_entropy takes integers for indices, (N,): write p.float() or p.argmax(1)",
+            ),
+            Mistake(
+                lambda s, p: -(p * s.log()).sum(1).mean(),
+                "logits are not probabilities, and some are negative: take log_softmax(1)",
             ),
             Mistake(
                 lambda s, p: -(p * s).sum(1).mean(),

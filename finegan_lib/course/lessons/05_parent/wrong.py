@@ -13,13 +13,15 @@ class OtherStage(nn.Module):
     """The library's stage, written differently; its parts are changed for the mistakes."""
 
     bias, norm, kernel = False, True, 3
-    twice = False  # whether each residual block is used in two places
+    one_block = False  # whether there is one residual block, whatever the number asked for
 
     def __init__(self, code_dim, channels, out_channels, residual_blocks):
         super().__init__()
         half = self.kernel // 2
         self.last = SameBlock(channels, out_channels)
         self.blocks = nn.ModuleList(ResidualBlock(channels) for _ in range(residual_blocks))
+        if self.one_block:
+            self.blocks = self.blocks[:1]
         into = self.joined_channels(code_dim, channels)
         self.first = nn.Conv2d(into, 2 * channels, self.kernel, padding=half, bias=self.bias)
         if self.norm:
@@ -63,6 +65,10 @@ def added(self, code, features):
 
 def deaf(self, code, features):
     return OtherStage.together(self, torch.zeros_like(code), features)
+
+
+def one_pixel(self, code, features):
+    return torch.cat([code[:, :, None, None], features], 1)
 
 
 def in_a_corner(self, code, features):

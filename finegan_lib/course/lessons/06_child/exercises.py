@@ -241,7 +241,7 @@ EXERCISES = (
         ),
         alternative=wrong.generator(),
         praise="Four codes, three stages, and no picture flows upwards.",
-        about={"the weights' shapes": "Which stage has which code, and which width?"},
+        about={"how many weights of each shape": "Which stage has which code, and which width?"},
     ),
     Fill(
         "5",
