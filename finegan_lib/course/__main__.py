@@ -38,6 +38,15 @@ def build_parser() -> argparse.ArgumentParser:
     render.add_argument("names", nargs="*", help="lessons, such as 01 or 01_gan (default: all)")
     render.set_defaults(command=_render)
 
+    record = commands.add_parser(
+        "record", help="train what is too long for a lesson, and keep its pictures and curves"
+    )
+    record.add_argument("names", nargs="*", help="lessons, such as 08 (default: all that record)")
+    record.add_argument(
+        "--only", nargs="+", default=(), metavar="NAME", help="recordings (default: all of them)"
+    )
+    record.set_defaults(command=_record)
+
     compare = commands.add_parser("compare", help="check a student's notebook")
     compare.add_argument("notebook", help="the file")
     compare.add_argument(
@@ -85,6 +94,13 @@ def _render(parsed) -> int:
     from .engine.notebooks import render
 
     render(parsed.names)
+    return 0
+
+
+def _record(parsed) -> int:
+    from .engine.recordings import record
+
+    record(parsed.names, parsed.only)
     return 0
 
 

@@ -1,6 +1,8 @@
 """Building, comparing, badges: the machinery, on the real lessons and on small ones."""
 
 import ast
+import functools
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +80,33 @@ def test_no_answer_and_no_hint_is_in_the_students_notebook(lesson):
     for key, exercise in lesson_exercises(lesson[:2]).items():
         checked = f'course.check("{key}", {exercise.name})'
         assert sum(checked in cell.source for cell in student.cells) == 1
+
+
+@pytest.mark.parametrize("lesson", lesson_names())
+def test_no_code_cell_is_longer_than_a_screen(lesson):
+    for solved in (False, True):
+        cells = source.make_notebook(lesson, solved).cells
+        long = [c.source for c in cells if c.cell_type == "code" and len(c.source.split("\n")) > 25]
+        assert not long, long[0][:80]
+
+
+@pytest.mark.parametrize("lesson", lesson_names())
+def test_no_figure_is_shown_twice_in_the_course(lesson):
+    others = [name for name in lesson_names() if name != lesson]
+    shown = pictures_of(lesson)
+    assert len(set(shown)) == len(shown)
+    assert not set(shown) & {picture for name in others for picture in pictures_of(name)}
+
+
+@functools.cache
+def pictures_of(lesson):
+    """The pictures that the worked copy of a lesson shows, as they are stored."""
+    cells = notebooks.read(notebooks.notebook_path(lesson, solved=True)).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    found = [
+        output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})
+    ]
+    return [hashlib.sha256(picture.encode()).hexdigest() for picture in found]
 
 
 def test_building_twice_gives_the_same_and_keeps_outputs():

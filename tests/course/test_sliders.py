@@ -10,6 +10,7 @@ from finegan_lib import course
 from finegan_lib.course import sliders
 from finegan_lib.data import ToyBirds
 from finegan_lib.models.blocks import PatchGeometry
+from finegan_lib.scoring.quality import FeatureSums
 
 pytest.importorskip("ipywidgets")
 
@@ -82,3 +83,15 @@ def test_a_thin_mask_shows_what_is_behind():
         assert figure.get_suptitle().replace("\n", " ") == f"A mask at {opacity:.0%} of its opacity"
         assert len(shown) == 6 and abs(float(shown[-1].mean()) - wanted) < 0.02
         plt.close(figure)
+
+
+def test_few_pictures_have_a_larger_fid():
+    lab, rng = course.lab("image_quality"), torch.Generator().manual_seed(0)
+    real, other, drawn = torch.randn(3, 1000, 8, generator=rng)
+    sets = {"other real birds": other, "drawn": drawn + 1}
+    means = []
+    for n in (50, 800):
+        figure = lab.fid_figure(FeatureSums.of(real), sets, n)
+        assert f"{n} pictures" in titles(figure)[0]
+        means.append(figure.axes[0].lines[0].get_xdata().mean())
+    assert means[0] > 3 * means[1]

@@ -724,15 +724,27 @@ print("its masks have become crisper:", crispness[1] < crispness[0])
 # weight by the same amount, up or down; where a gradient is nearly 0, that last digit decides the
 # direction. And a duel of two networks magnifies every difference.
 #
-# First colours, then a blob with an edge, long before anything deserves the name of a bird. And yet
-# the readers can already tell many of the codes: **the information comes first, the beauty later**.
-# Writer and reader agree on a sign within seconds; the duel with $D_c$ then decides what the sign
-# must look like. Give it more steps if you like; `make demo` gives the library's 5,600.
-# Here are the same stages when training has run its course. It is our Figure 3: the background
-# stays, the parent lays a hollow shape on it, and the child fills it in.
+# After 200 steps there are colours, but no birds. And yet the readers can already tell many of the
+# codes: **the information comes first, the beauty later**. Generator and readers agree on a sign
+# within seconds; the game against $D_c$ then decides what the sign must look like.
+#
+# The two trainings above are live. A longer one was **recorded**: the same three stages with the
+# library's step and all additions of the preset `toy`, in a world of three shapes and six species.
+# The cell prints how many steps it took, and the command that made it.
 
 # %%
-stagewise(generator, seed=0, columns=7)
+film = course.recorded("training", "stages")
+title = "Two birds, stage by stage, while a FineGAN is trained (recorded)"
+image_figure(film.pictures, film.rows, film.columns, title, 0.72)
+plt.show()
+
+# %% [markdown]
+# Here are the same stages in the shipped network, which is larger and was trained for much longer.
+# It is our Figure 3: the background stays, the parent lays a hollow shape on it, and the child
+# fills it in. (Lesson {{start_here}} shows other birds of this network.)
+
+# %%
+stagewise(generator, seed=2, columns=5)
 plt.show()
 
 # %% [markdown]

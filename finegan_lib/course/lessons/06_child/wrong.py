@@ -214,6 +214,11 @@ def total(bg=10.0, aux=1.0, adv=1.0, p=1.0, c=1.0, *, mean=torch.mean, turned=()
     return loss
 
 
+def readers_swapped(a, b, d, parent, child, i, j):
+    """The whole loss with the verdicts of the two readers of codes in each other's place."""
+    return total()(a, b, d, child, parent, i, j)
+
+
 LOSS_MISTAKES = {
     "in the paper, D_b's real/fake term counts ten times": total(bg=1),
     "the 10 belongs to D_b's real/fake term alone, not to aux": total(aux=10),
@@ -226,6 +231,9 @@ LOSS_MISTAKES = {
     "L_p is missing: the information about p": total(p=0),
     "L_c_info is missing: the information about c": total(c=0),
     "both informations are missing": total(p=0, c=0),
+    "p and c are swapped: each reader's logits go with the index of its own code": readers_swapped,
+    "L_bg_adv counts twice: its factor is 10, not 20": total(bg=20),
+    "L_bg_aux counts twice": total(aux=2),
     "L_p counts twice": total(p=2),
     "L_c_info counts twice": total(c=2),
     "L_c_adv counts twice": total(adv=2),

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ....codes import Codes
 from ....data import TrainingExample
-from ....figures import generate, image_figure
+from ....figures import generate
 from ....models import FineGANGenerator
 from ....models.blocks import Encoder
 from ....systems import FineGANSystem, Recipe, System, follow, update_average
@@ -233,17 +233,13 @@ def probe_follow(answer, decay: Tensor) -> dict:
     }
 
 
-def forgotten_buffers_figure(system: FineGANSystem, codes: Codes) -> Figure:
-    """What the average draws, and what it draws with the BatchNorm statistics of its start."""
-    forgetful = copy.deepcopy(system.average)
-    for layer in forgetful.modules():
+def forgetful(system: FineGANSystem) -> FineGANGenerator:
+    """The averaged generator with the BatchNorm statistics of its start: they were not followed."""
+    average = copy.deepcopy(system.average)
+    for layer in average.modules():
         if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
             layer.reset_running_stats()
-    networks = {"live": system.generator, "its average": forgetful}
-    rows = [list(generate(network, codes).child.image) for network in networks.values()]
-    columns = [f"code {i + 1}" for i in range(len(rows[0]))]
-    title = "What is trained, and what is kept"
-    return image_figure(rows, list(networks), columns, title, 0.9)
+    return average
 
 
 def initial_share(steps: int, recipe: Recipe) -> Tensor:

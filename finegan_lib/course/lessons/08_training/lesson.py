@@ -229,15 +229,19 @@ hierarchy = config.model.hierarchy()
 z = torch.randn(3, config.model.z_dim, generator=torch.Generator().manual_seed(3))
 album = lab.Album(moments, hierarchy.codes(z, [0, 2, 4]))
 healthy = lab.play(config, album)
-rows = [[shots[m][i] for m in moments] for i in range(2) for shots in (album.live, album.average)]
-names = ["live $\\theta$", "average $\\bar\\theta$"] * 2
-image_figure(
-    rows,
-    names,
-    [f"step {m}" for m in moments],
-    "The live weights change more from step to step than their average",
-    0.72,
-)
+
+# %% [markdown]
+# In 200 steps no bird appears. A longer training was therefore **recorded**: the recipe of the
+# preset `toy`, in a world of three shapes and six species. Its pictures are kept with the course.
+# The cell prints how many steps it took, and the command that made it. Each pair of rows shows one
+# bird. In the middle of the training, the two rows differ. At the end the learning rate falls to 0,
+# and the rows agree; the last four columns are four steps apart. The number below the figure
+# belongs to the run of 200 steps.
+
+# %%
+film = course.recorded("training", "album")
+title = "Two birds of the live generator and of its average (recorded)"
+image_figure(film.pictures, film.rows, film.columns, title, 0.72)
 plt.show()
 
 # %% tags=["nbval-check-output"]
@@ -261,12 +265,14 @@ print("with it less than a millionth:", share[True] < 1e-6)
 # %% [markdown]
 # ### Exercise {{number}}.4 (find the mistake): an average that draws badly
 #
-# The average draws in evaluation mode, where BatchNorm uses its *running* mean and variance. A
-# student wrote the update below. The loss curves are perfect, the live generator draws well, and
-# its average, the one that is kept, draws this:
+# The average generates in evaluation mode, where BatchNorm uses its *running* mean and variance. A
+# student wrote the update below. The loss curves are perfect, and the live generator's images are
+# good. The average, which is the one that is kept, gives the lower row. (This is recorded, too, at
+# the end of that training.)
 
 # %%
-lab.forgotten_buffers_figure(healthy.system, album.codes)
+kept = course.recorded("training", "kept")
+image_figure(kept.pictures, kept.rows, kept.columns, "What is trained, and what is kept", 0.9)
 plt.show()
 
 
@@ -386,19 +392,20 @@ print("the masks keep to their range:", all(0.1 < end[name] < 0.5 for name in pa
 #
 # ## A gallery of failures
 #
-# Five runs, each with a few settings spoilt, 100 steps each. That is too short for birds, in the
-# healthy run, too; but there the masks are neither full nor empty, and the pictures differ from one
-# another. Compare row by row. Before you read on: which of the five would you *not* notice in the
-# curves?
+# The healthy run from above, and five runs with a few settings spoilt. Each was **recorded** until
+# one sees what it is; its number of steps stands beside the row. (The five are a little wider than
+# the live runs below, and their batches are larger.) The first four pictures of a row belong to one
+# bird. Then come two pictures for each of the three parents. Compare row by row. Which of the five
+# would you *not* notice in the curves? Decide before you read on.
 
 # %%
-wrecks = {f.name: lab.wreck(f, 100) for f in (lab.HEALTHY, *lab.FAILURES)}
-columns = ["B", "$M_p$", "P", "$M_c$", *(f"C, p={p}" for p in (0, 0, 1, 1, 2, 2))]
+names = ["healthy", "masks_full", "masks_empty", "d_too_strong", "mode_collapse", "code_ignored"]
+rows = [course.recorded("training", name) for name in names]
 image_figure(
-    [lab.portrait(run.generator) for run in wrecks.values()],
-    list(wrecks),
-    columns,
-    "A healthy run after 100 steps, and five that are not",
+    [row.pictures[0] for row in rows],
+    [f"{row.rows[0]},\n{row.steps} steps" for row in rows],
+    rows[0].columns,
+    "A healthy run, and five that are not (recorded)",
     0.72,
 )
 plt.show()
@@ -407,10 +414,14 @@ plt.show()
 Markdown(lab.failure_table())
 
 # %% [markdown]
-# (The exact settings are in `lab.FAILURES`.) Now the curves that tell, against the healthy run's
-# (blue). In mode collapse `D_c` stays at 2, the level of a network that knows nothing, because $D$
-# learns too slowly. But before perfect pictures it would stay there, too. Only samples show *what*
-# went wrong: measured here by how much the mean colour varies between pictures.
+# (The exact settings are in `lab.FAILURES`.) Now the five, and a healthy run of their size,
+# **live**, 100 steps each. That is too short for birds, but long enough for the curves; the healthy
+# run's are blue. In mode collapse `D_c` stays at 2, the level of a network that knows nothing,
+# because $D$ learns too slowly. But before perfect pictures it would stay there, too. Only pictures
+# show *what* went wrong: measured here by how much the mean colour varies between pictures.
+
+# %%
+wrecks = {f.name: lab.wreck(f, 100) for f in (lab.HEALTHY, *lab.FAILURES)}
 
 # %%
 figure, axes = plt.subplots(1, 5, figsize=(10.6, 2.8), layout="constrained")
@@ -517,29 +528,35 @@ def my_hardest(log_q: torch.Tensor, n: int) -> torch.Tensor:
 course.check("{{number}}.7", my_hardest)
 
 # %% [markdown]
-# What does it pick from the healthy run's pool? (Its $D_c$ reads six children after 200 steps;
-# masked foregrounds on grey, as the reader gets them.)
+# What does it pick from the pool of the recorded healthy run, after its last step? The pictures are
+# masked foregrounds on grey, as the reader gets them. By then $D_c$ reads nearly all of them
+# without a doubt, so the hardest are only a little less certain.
 
 # %%
-pool = lab.hard_pool(healthy.system, n=16)
+film = course.recorded("training", "hard")
 figure = plt.figure(figsize=(9.2, 3), layout="constrained")
 left, right = figure.subfigures(1, 2, width_ratios=[1, 1.5])
 axis = left.subplots()
-surprise, bins = -pool.log_q, np.geomspace(1e-5, 10, 25)
-axis.hist(surprise.clamp(min=1e-5), bins, color=style.SKY, label="all 160")
-axis.hist(surprise[pool.picked], bins, color=style.FAKE, label="the 16 picked")
+bins = np.geomspace(1e-5, 10, 25)
+for name, label, colour in (("all", "all 160", style.SKY), ("picked", "the 16 picked", style.FAKE)):
+    axis.hist(np.clip(film.curves[name], 1e-5, 10), bins, color=colour, label=label)
 axis.set(xlabel="$-$log Q(c | masked child), nats", ylabel="images", xscale="log")
 axis.margins(y=0.35)  # room for the legend
 axis.legend(loc="upper right")
-easiest = pool.log_q.argsort(descending=True)[:16]
-shown = {"hardest": pool.picked, "easiest": easiest}
-for half, (name, rows) in zip(right.subfigures(1, 2), shown.items(), strict=True):
-    for cell, row in zip(half.subplots(4, 4).flat, rows, strict=True):
-        show(cell, pool.images[row])
+for half, name, images in zip(right.subfigures(1, 2), film.rows, film.pictures, strict=True):
+    for cell, image in zip(half.subplots(4, 4).flat, images, strict=True):
+        show(cell, image)
         cell.set_axis_off()
     half.suptitle(f"the 16 {name}", fontsize=10)
-figure.suptitle("Hard negatives: what D_c cannot read")
+figure.suptitle("Hard negatives: what D_c reads worst (recorded)")
 plt.show()
+
+# %% [markdown]
+# The same with the live run of 200 steps, in numbers:
+
+# %%
+pool = lab.hard_pool(healthy.system, n=16)
+surprise, easiest = -pool.log_q, pool.log_q.argsort(descending=True)[:16]
 
 # %% tags=["nbval-check-output"]
 print("images in the pool:", len(pool.log_q), " picked:", len(pool.picked))

@@ -14,10 +14,9 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.transforms.functional import gaussian_blur
-from torchvision.utils import make_grid
 
 from ....experiments.tables import slug
-from ....figures import show
+from ....figures import image_figure
 from ....metrics.judges import Judges
 from ....metrics.reading import Reading, to_uint8
 from ....models.generators import final_image, random_output
@@ -359,16 +358,13 @@ def first_birds(system: str, n: int = 8, seed: int = 0) -> Tensor:
 
 
 def family_portrait():
-    """The five systems of Table 1: the inputs and critics of each, and its birds."""
-    figure, axis = plt.subplots(figsize=(9.4, 4.9), layout="constrained")
+    """The five systems of Table 1: the inputs and critics of each."""
+    figure, axis = plt.subplots(figsize=(8.6, 4.9), layout="constrained")
     for row, name in enumerate(SYSTEMS):
         y = 4.75 - row * 1.16 - (0.2 if name == "FineGAN" else 0)
         axis.text(-0.75, y, name, ha="right", va="center", fontsize=10, weight="bold")
         _DRAWINGS[name](axis, y)
-        birds = make_grid(first_birds(name), nrow=4, padding=1, pad_value=1)
-        show(axis, birds, extent=(9.2, 11.36, y - 0.54, y + 0.54))
-    axis.set(xlim=(-2.3, 11.45), ylim=(-0.95, 5.6), aspect="equal")
-    axis.text(10.28, 5.42, "its first eight birds", ha="center", va="center", fontsize=8)
+    axis.set(xlim=(-2.3, 9.0), ylim=(-0.95, 5.6), aspect="equal")
     axis.set_axis_off()
     for x, colour, text in (
         (-0.9, GENERATOR_BLUE, "learnt layers of G"),
@@ -379,6 +375,13 @@ def family_portrait():
         axis.text(x + 0.28, 5.32, text, va="center", fontsize=8)
     figure.suptitle("The five systems of Table 1")
     return figure
+
+
+def first_birds_figure():
+    """The first eight birds of each system's network, a row each."""
+    rows = [list(first_birds(name)) for name in SYSTEMS]
+    title = "The first eight birds of each, after equal training"
+    return image_figure(rows, list(SYSTEMS), None, title, 0.85)
 
 
 def _plain(axis, y, codes, judges):
@@ -574,6 +577,28 @@ def bias_figure(counts, curves: dict, kids: dict, changes: dict, floor: float):
     return figure
 
 
+def fid_figure(real: FeatureSums, sets: dict[str, Tensor], n: int):
+    """The FID that n pictures give, for five choices of n pictures out of each set.
+
+    Args:
+        real: what all are compared with.
+        sets: name → features (N, D), N ≥ n.
+    """
+    figure, axis = plt.subplots(figsize=(6.4, 2.2), layout="constrained")
+    for y, (features, colour) in enumerate(
+        zip(sets.values(), (style.REAL, style.FAKE), strict=True)
+    ):
+        found = [
+            score_against_n(fid, real, features, [n], repeats=1, seed=seed)[0][0]
+            for seed in range(5)
+        ]
+        axis.plot(found, [y] * len(found), "o", color=colour)
+    axis.set(xscale="log", xlim=(0.3, 40), xlabel="FID (logarithmic)", ylim=(-0.6, len(sets) - 0.4))
+    axis.set_yticks(range(len(sets)), labels=list(sets))
+    axis.set_title(f"Five choices of {n} pictures each")
+    return figure
+
+
 def eyes_figure(wrong: dict[str, Tensor], ratios: dict[str, list[float]]):
     """Sets of pictures, and their FID with two networks.
 
@@ -605,14 +630,29 @@ def eyes_figure(wrong: dict[str, Tensor], ratios: dict[str, list[float]]):
     return figure
 
 
+def table1(tables: dict) -> str:
+    """The paper's Table 1 in Markdown: the Inception Score with its ±, and the FID."""
+    names = [facts["name"] for facts in tables["datasets"].values()]
+    columns = [f"IS ↑ {name}" for name in names] + [f"FID ↓ {name}" for name in names]
+    lines = [f"| system | {' | '.join(columns)} |", "| --- " + "| ---: " * len(columns) + "|"]
+    for system in SYSTEMS:
+        score, distance = (
+            tables[part][system] for part in ("table1_inception_score", "table1_fid")
+        )
+        cells = ["{:.2f} ± {:.2f}".format(*score[data]) for data in tables["datasets"]]
+        cells += [f"{distance[data]:.2f}" for data in tables["datasets"]]
+        lines.append(f"| {system} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def table1_figure(tables: dict):
     """The paper's Table 1 as points, and measurements of others with the released model."""
     figure, axes = plt.subplots(2, 3, figsize=(9.4, 4.9), layout="constrained", sharey=True)
     rows = np.arange(len(SYSTEMS))[::-1]
     for axis, (data, facts) in zip(axes[0], tables["datasets"].items(), strict=True):
         for y, name in zip(rows, SYSTEMS, strict=True):
-            mean, sd = tables["table1_inception_score"][name][data]
-            axis.errorbar(mean, y, xerr=sd, fmt="o", color=SYSTEM_COLOURS[name], capsize=3)
+            mean = tables["table1_inception_score"][name][data][0]
+            axis.plot(mean, y, "o", color=SYSTEM_COLOURS[name])
             axis.text(mean, y + 0.2, f"{mean:.2f}", ha="center", fontsize=7)
         axis.set(title=facts["name"], xlim=(0, 60), xlabel="Inception Score →", ylim=(-0.6, 4.7))
     for axis, data in zip(axes[1], tables["datasets"], strict=True):

@@ -35,8 +35,9 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from IPython.display import Markdown
 
-from finegan_lib.course import style
+from finegan_lib.course import sliders, style
 from finegan_lib.data import ToyBirds
 from finegan_lib.experiments.paper import paper_tables, toy_table
 from finegan_lib.metrics.feature_networks import load_network
@@ -65,12 +66,16 @@ style.use_style()
 #   critic: it only reads the code.
 #
 # All five were trained on our birds, for the same small number of steps and with generators of
-# about the same size (`finegan_lib/experiments/tables.py`; the numbers are at the end). The right
-# part of the figure shows pictures of each. Before you run the cell: which of the four other
-# methods will be nearest to FineGAN?
+# about the same size (`finegan_lib/experiments/tables.py`; the numbers are at the end). The second
+# figure shows pictures of each. Before you run its cell: which of the four other methods will be
+# nearest to FineGAN?
 
 # %%
 lab.family_portrait()
+plt.show()
+
+# %%
+lab.first_birds_figure()
 plt.show()
 
 # %% [markdown]
@@ -394,6 +399,13 @@ changes, floor = lab.preparation_distances(network, views), curves["other real b
 lab.bias_figure(counts, curves, kids, changes, floor[-1])
 plt.show()
 
+# %% [markdown]
+# In a running notebook, this slider chooses N. Each point is the FID of other N pictures.
+
+# %%
+pairs = {"other real birds": other.features, "the shipped FineGAN": fake.features}
+sliders.slide(lambda n: lab.fid_figure(real.sums, pairs, n), "N, pictures", counts.tolist(), 100)
+
 # %% tags=["nbval-check-output"]
 print("a perfect painter, 100 pictures: FID several times larger:", floor[1] > 3 * floor[-1])
 rounding, _, half, antialias = changes.values()
@@ -525,11 +537,17 @@ course.check("{{number}}.8", my_forgery)
 # %% [markdown]
 # ## The paper's Table 1
 #
-# Now you can read the paper's table. In the upper panels, higher is better; in the lower panels,
-# lower is better. Bars show the spread over splits.
+# Now you can read the paper's table. A high IS is good (↑), a low FID is good (↓). "±" is the
+# spread over splits. The paper gives none for the FID.
 
 # %%
 tables = paper_tables()
+Markdown(lab.table1(tables))
+
+# %% [markdown]
+# The same as points:
+
+# %%
 lab.table1_figure(tables)
 plt.show()
 
