@@ -81,7 +81,7 @@ def test_what_is_kept_is_what_the_lesson_plans_and_shows(lesson, capsys):
         said = capsys.readouterr().out
         assert f"{found.steps:,} steps" in said and fact["command"] in said
         assert found.pictures.shape[:2] == (len(found.rows), len(found.columns))
-        assert found.pictures.std((0, 1, 2)).min() > 0.01  # the pictures differ
+        assert found.pictures.std((0, 1, 2)).mean() > 0.05  # the pictures differ
 
 
 def test_all_recordings_are_small():
