@@ -507,7 +507,7 @@ print("where c enters, halfway is the mean:", torch.allclose(middle, (first + la
 # The last row shows a bird. Somebody chose its $b$, $p$ and $c$ freely. The rows above show all
 # values, with the same $z$: the backgrounds $B$; the masks $M_c$ of every parent, with child 0; and
 # the foregrounds $M_c F_c$ of every child, with parent 0. Find the three codes. (If two values look
-# equal, both are accepted.)
+# equal, both are accepted.) Answer with a dictionary: `{"b": …, "p": …, "c": …}`.
 
 # %%
 lab.riddle_figure(generator)

@@ -521,7 +521,8 @@ for kind, found in damage.items():
 # Make a false exhibition from real pictures. It has only `per_species` different pictures of each
 # species (1 to 75), blurred by `blur` pixels (0 to 4). Find settings with two properties: the
 # **Inception Score is at least 0.97 of the score of real birds, and the FID is at least 5 times**
-# the FID of other real birds. This shows that one of the scores does not see a fault.
+# the FID of other real birds. This shows that one of the scores does not see a fault. Answer with a
+# dictionary: `{"per_species": …, "blur": …}`.
 
 # %% exercise="8"
 ### HINT Which of the two changes left the Inception Score unchanged in exercise {{number}}.2?

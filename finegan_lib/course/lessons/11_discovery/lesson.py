@@ -342,7 +342,8 @@ print("surplus clusters count as wrong:", halves == 0.5)
 # counts, one row for each species, so that **NMI prefers the first table and accuracy the second**,
 # each by at least 0.05. A table may have any number of columns (clusters); each row adds up to 20.
 # Two perfect sortings do not count: on these both scores agree. `lab.nmi_of_counts(table)` and
-# `lab.accuracy_of_counts(table)` take a table as a tensor.
+# `lab.accuracy_of_counts(table)` take a table as a tensor. Answer with the pair `(first, second)`;
+# each table is a list of three rows.
 
 # %% exercise="5"
 ### HINT Accuracy gives each class one cluster. What does a class lose that has two pure clusters?
