@@ -83,14 +83,6 @@ def test_no_answer_and_no_hint_is_in_the_students_notebook(lesson):
 
 
 @pytest.mark.parametrize("lesson", lesson_names())
-def test_no_code_cell_is_longer_than_a_screen(lesson):
-    for solved in (False, True):
-        cells = source.make_notebook(lesson, solved).cells
-        long = [c.source for c in cells if c.cell_type == "code" and len(c.source.split("\n")) > 25]
-        assert not long, long[0][:80]
-
-
-@pytest.mark.parametrize("lesson", lesson_names())
 def test_no_figure_is_shown_twice_in_the_course(lesson):
     others = [name for name in lesson_names() if name != lesson]
     shown = pictures_of(lesson)

@@ -6,7 +6,7 @@
 #     about: "looks; the whole model"
 #     question: "How does the plumage keep to the shape?"
 #     afterwards: "put the three stages and their losses together"
-#     card: "stagewise(generator"
+#     card: "film = course.recorded("
 #     play: child
 #     play_in: "Three layers, one picture"
 #     t4_seconds: 40
@@ -39,7 +39,7 @@ from finegan_lib import figures, losses
 from finegan_lib.base.files import RESULTS, read_json
 from finegan_lib.course import style
 from finegan_lib.data import ToyBirds
-from finegan_lib.figures import image_figure, noise, stagewise
+from finegan_lib.figures import image_figure, noise
 from finegan_lib.models.finegan import FineGANConfig, FineGANOutput, stitch
 from finegan_lib.systems import FineGANSystem, descend
 from finegan_lib.training.presets import TOY
@@ -739,15 +739,10 @@ image_figure(film.pictures, film.rows, film.columns, title, 0.72)
 plt.show()
 
 # %% [markdown]
-# Here are the same stages in the shipped network, which is larger and was trained for much longer.
-# It is our Figure 3: the background stays, the parent lays a hollow shape on it, and the child
-# fills it in. (Lesson {{start_here}} shows other birds of this network.)
-
-# %%
-stagewise(generator, seed=2, columns=5)
-plt.show()
-
-# %% [markdown]
+# The background stays, the parent lays a hollow shape on it, and the child fills it in. Lesson
+# {{start_here}} ends with the same stages of the shipped network, which is larger and was trained
+# for much longer. It is our Figure 3.
+#
 # ## Recap
 #
 # * The child stage joins $c$ to the parent's features; $C = M_c F_c + (1 - M_c) P$ is a weighted

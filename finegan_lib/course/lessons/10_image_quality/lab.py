@@ -645,35 +645,6 @@ def table1(tables: dict) -> str:
     return "\n".join(lines)
 
 
-def table1_figure(tables: dict):
-    """The paper's Table 1 as points, and measurements of others with the released model."""
-    figure, axes = plt.subplots(2, 3, figsize=(9.4, 4.9), layout="constrained", sharey=True)
-    rows = np.arange(len(SYSTEMS))[::-1]
-    for axis, (data, facts) in zip(axes[0], tables["datasets"].items(), strict=True):
-        for y, name in zip(rows, SYSTEMS, strict=True):
-            mean = tables["table1_inception_score"][name][data][0]
-            axis.plot(mean, y, "o", color=SYSTEM_COLOURS[name])
-            axis.text(mean, y + 0.2, f"{mean:.2f}", ha="center", fontsize=7)
-        axis.set(title=facts["name"], xlim=(0, 60), xlabel="Inception Score →", ylim=(-0.6, 4.7))
-    for axis, data in zip(axes[1], tables["datasets"], strict=True):
-        for y, name in zip(rows, SYSTEMS, strict=True):
-            value = tables["table1_fid"][name][data]
-            axis.plot(value, y, "o", color=SYSTEM_COLOURS[name])
-            axis.text(value, y + 0.2, f"{value:.2f}", ha="center", fontsize=7)
-        axis.set(xscale="log", xlim=(8, 400), xlabel="← FID (logarithmic)")
-        axis.set_xticks([10, 30, 100, 300], labels=["10", "30", "100", "300"])
-        axis.minorticks_off()
-    for others in tables["outside_reproductions"]:
-        if others["data"] == "birds" and "fid" in others:
-            mark = axes[1, 0].plot(others["fid"], 0, "x", color=style.FAKE, ms=7)[0]
-            if None not in others.get("inception_score", [None]):
-                axes[0, 0].plot(others["inception_score"][0], 0, "x", color=style.FAKE, ms=7)
-    axes[0, 0].set_yticks(rows, labels=SYSTEMS)
-    figure.legend([mark], ["FineGAN, measured by others"], loc="outside lower center")
-    figure.suptitle("The paper's Table 1")
-    return figure
-
-
 def table2_figure(tables: dict, shipped: dict, table1: dict | None, table2: dict | None):
     """The paper's Table 2, the shipped generator, and our own Tables 1 and 2 if they were made.
 

@@ -545,13 +545,6 @@ course.check("{{number}}.8", my_forgery)
 tables = paper_tables()
 Markdown(lab.table1(tables))
 
-# %% [markdown]
-# The same as points:
-
-# %%
-lab.table1_figure(tables)
-plt.show()
-
 # %% tags=["nbval-check-output"]
 scores, distances = tables["table1_inception_score"], tables["table1_fid"]
 for data, facts in tables["datasets"].items():
@@ -573,8 +566,8 @@ for found in tables["outside_reproductions"]:
 # * Simple-GAN on dogs (FID 262) and LR-GAN's Inception Scores look like collapsed trainings, not
 #   like the limits of these methods. We do not know how each method was tuned.
 #
-# **Others have measured, too** (the crosses): with the authors' released model, one user got IS
-# 43.20 ± 0.54 and FID 22.08, and another got FID 18.79. The paper says 52.53 and 11.25. You know
+# **Others have measured, too** (the last lines below the table): with the authors' released model,
+# one user got IS 43.20 ± 0.54 and FID 22.08, and another got FID 18.79. The paper says 52.53 and 11.25. You know
 # the possible reasons. The first user compared with *uncropped* photographs, but the model paints
 # crops (trap 2). The second used another program for the FID (trap 2). No text says how pictures
 # were normalised for the fine-tuned network (trap 3). A training that was stopped at epoch 400 had

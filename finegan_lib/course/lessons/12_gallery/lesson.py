@@ -53,7 +53,7 @@ judges = Judges.load("toy", generator.config.image_size)  # readers of single fa
 #
 # | figure | what it shows | where to see it |
 # | --- | --- | --- |
-# | 3 | an image, stage by stage | lesson {{child}}, at the end |
+# | 3 | an image, stage by stage | lesson {{start_here}}, at the end |
 # | 4 | p against c against z | lesson {{codes}} |
 # | 5 | any parent with any child | lesson {{codes}} |
 # | slide (4) | bird and background come apart | below |
