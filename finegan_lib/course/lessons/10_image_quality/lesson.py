@@ -567,12 +567,13 @@ for found in tables["outside_reproductions"]:
 #   like the limits of these methods. We do not know how each method was tuned.
 #
 # **Others have measured, too** (the last lines below the table): with the authors' released model,
-# one user got IS 43.20 ± 0.54 and FID 22.08, and another got FID 18.79. The paper says 52.53 and 11.25. You know
-# the possible reasons. The first user compared with *uncropped* photographs, but the model paints
-# crops (trap 2). The second used another program for the FID (trap 2). No text says how pictures
-# were normalised for the fine-tuned network (trap 3). A training that was stopped at epoch 400 had
-# FID 32; the authors answer that a good FID needs the last phase, on hard negatives. This does not
-# make the paper wrong. It shows that *a number without its recipe* says little.
+# one user got IS 43.20 ± 0.54 and FID 22.08, and another got FID 18.79. The paper says 52.53 and
+# 11.25. You know the possible reasons. The first user compared with *uncropped* photographs, but
+# the model paints crops (trap 2). The second used another program for the FID (trap 2). No text
+# says how pictures were normalised for the fine-tuned network (trap 3). A training that was stopped
+# at epoch 400 had FID 32; the authors answer that a good FID needs the last phase, on hard
+# negatives. This does not make the paper wrong. It shows that *a number without its recipe* says
+# little.
 #
 # ## Table 2 and our own numbers
 #
