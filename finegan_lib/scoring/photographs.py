@@ -418,7 +418,7 @@ def _discovery_lines(scores: dict) -> list[str]:
         "dice": "labels by dice (all)",
     }
     lines = ["categories of the photographs      AMI    NMI    ARI    accuracy"]
-    for part, more in (("discovery", ""), ("discovery_whitened", ", whitened features")):
+    for part, more in (("discovery", ""), ("discovery_whitened", ", whitened")):
         for key, title in names.items():
             if s := scores.get(part, {}).get(key):
                 lines.append(
