@@ -450,7 +450,7 @@ EXERCISES = (
             Mistake(((4, 2), (4, 1), (4, 1)), "at least 18 are wanted"),
             Mistake(((5, 2), (4, 1), (5, 1)), "pixels of every row unseen"),
             Mistake(((4, 2), (4, 2), (3, 1)), "pixels of every row unseen"),
-            Mistake(((6, 2), (4, 2), (3, 1)), "where is the stride spent"),
+            Mistake(((6, 2), (4, 2), (3, 1)), "look at your strides"),
             Mistake(((8, 1), (8, 1), (8, 1)), "are free of the box"),
             Mistake(((16, 4), (16, 1)), "larger than the window"),
             Mistake((4, 2), "pairs"),

@@ -84,7 +84,7 @@ EXERCISES = (
         mistakes=(
             Mistake({"g_dim": 64, "d_dim": 40}, "the night is over"),
             Mistake({"g_dim": 48, "d_dim": 48}, "the night is over"),
-            Mistake({"g_dim": 8, "d_dim": 64}, "would still fit"),
+            Mistake({"g_dim": 8, "d_dim": 64}, "time for wider networks"),
             Mistake({"g_dim": 42, "d_dim": 42}, "a multiple of 8"),
             Mistake({"g_dim": 0, "d_dim": 40}, "a multiple of 8"),
             Mistake({"g_dim": "40", "d_dim": 40}, "a multiple of 8"),
