@@ -144,7 +144,7 @@ def test_only_an_earlier_page_is_replaced(stand_in, tmp_path):
     (mine / "diary.txt").write_text("kept")
     with pytest.raises(InputError, match="not an earlier page"):
         build.build_page(mine)
-    with pytest.raises(InputError, match="not an earlier page"):
+    with pytest.raises(InputError, match="this is a file"):
         build.build_page(mine / "diary.txt")
     assert (mine / "diary.txt").read_text() == "kept"
     start, _ = build.build_page(tmp_path / "page")

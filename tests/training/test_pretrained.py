@@ -182,8 +182,8 @@ def test_codes_can_be_free_and_fixed(runs, tmp_path):
 
 def test_samples_are_not_written_over_anything(runs, tmp_path):
     (tmp_path / "note.txt").write_text("mine")
-    for taken in (tmp_path, tmp_path / "note.txt"):
-        with pytest.raises(InputError, match="holds files already"):
+    for taken, what in ((tmp_path, "holds files already"), (tmp_path / "note.txt", "is a file")):
+        with pytest.raises(InputError, match=what):
             write_samples(runs["finegan"], taken, 1)
     with pytest.raises(InputError, match="n must be at least 1; got 0"):
         write_samples(runs["finegan"], tmp_path / "new", 0)
