@@ -49,6 +49,14 @@ def test_a_lesson_begins_with_its_title(lesson):
     assert title.startswith(f"# {lesson[:2]} · ")
 
 
+@pytest.mark.parametrize("lesson", lesson_names())
+def test_no_text_became_a_cell_of_code(lesson):
+    """The mark ``[markdown]`` after a cell's tags makes a comment of the whole text."""
+    cells = source.make_notebook(lesson, solved=True).cells
+    codes = [cell.source for cell in cells if cell.cell_type == "code"]
+    assert all(ast.parse(TransformerManager().transform_cell(code)).body for code in codes)
+
+
 def test_a_value_becomes_dots():
     code = "### BEGIN SOLUTION\nanswer = {\n    'a': 1\n}\n### END SOLUTION"
     assert source.remove_solution(code).startswith("answer = ...")

@@ -495,7 +495,7 @@ my_rescue = {"mask_bias": -0.5}
 # %% tags=["nbval-check-output"]
 course.check("{{number}}.6", my_rescue)
 
-# %% tags=["solution"] [markdown]
+# %% [markdown] tags=["solution"]
 # *Discussion.* `mask_area` alone pulls in the right direction, but at 20 too slowly for 40 steps. A
 # `mask_binary` of 3 works against it: a mask on its way from 1 to 0 must pass 1/2, where $M(1-M)$
 # is largest. `mask_pull` only makes the two masks agree, also if both are full.
