@@ -50,6 +50,17 @@ def test_a_lesson_begins_with_its_title(lesson):
 
 
 @pytest.mark.parametrize("lesson", lesson_names())
+@pytest.mark.parametrize("solved", [False, True])
+def test_stored_outputs_name_the_exercises_as_their_sources_do(lesson, solved):
+    cells = notebooks.read(notebooks.notebook_path(lesson, solved)).cells
+    codes = [cell for cell in cells if cell.cell_type == "code"]
+    said = "".join(output.get("text", "") for cell in codes for output in cell.outputs)
+    for key, exercise in lesson_exercises(lesson[:2]).items():
+        assert f"{key}  {exercise.title}\n" in said
+        assert not solved or exercise.praise in said
+
+
+@pytest.mark.parametrize("lesson", lesson_names())
 def test_no_text_became_a_cell_of_code(lesson):
     """The mark ``[markdown]`` after a cell's tags makes a comment of the whole text."""
     cells = source.make_notebook(lesson, solved=True).cells
