@@ -30,8 +30,8 @@ def _enlarger(settings):
         return f"the pixels away from the border are painted {counts} times: a checkerboard"
     if kernel < 3:
         return (
-            "it is even, but the copies of the kernel do not overlap: each 2 × 2 square comes "
-            "from one pixel only"
+            "each pixel is painted equally often, but the copies of the kernel do not "
+            "overlap: each 2 × 2 square comes from one pixel only"
         )
     return None
 
@@ -189,8 +189,8 @@ EXERCISES = (
             ),
             Mistake(
                 "c",
-                "equal weights make steps, no waves: count the copies of the kernel that cover a "
-                "pixel",
+                "equal weights give steps, not waves: count the copies of the kernel that "
+                "cover a pixel",
             ),
         ),
         alternative=" B",
@@ -227,7 +227,8 @@ EXERCISES = (
                 "this is a transposed convolution; repeat the nearest pixel, then convolve",
             ),
             Mistake(
-                _block(enlarge="bilinear"), "this blurs: enlarge by the nearest pixel, the default"
+                _block(enlarge="bilinear"),
+                "this blurs the map: use the default of F.interpolate, the nearest pixel",
             ),
             Mistake(
                 _block(enlarge="none"), "the map does not become larger: F.interpolate is missing"
@@ -284,7 +285,9 @@ EXERCISES = (
                 _stem(order="last"),
                 "the channels come last; PyTorch's maps are (N, channels, height, width)",
             ),
-            Mistake(_stem(order="flat"), "it still returns vectors: make maps of them with .view"),
+            Mistake(
+                _stem(order="flat"), "it still returns vectors: turn them into maps with .view"
+            ),
             Mistake(
                 _stem(twice=False),
                 "you get half of the numbers: a GLU halves them, so the linear layer must make 2 "
@@ -316,7 +319,7 @@ EXERCISES = (
             ),
             Mistake(
                 _critic(slope=None),
-                "without LeakyReLU between them four convolutions are one linear function",
+                "without LeakyReLU between them, four convolutions are one linear function",
             ),
             Mistake(_critic(end=nn.Sigmoid()), "a sigmoid at the end: the losses take logits"),
             Mistake(_critic(flat=False), "it returns (N, 1, 1, 1): .flatten() turns it into (N,)"),

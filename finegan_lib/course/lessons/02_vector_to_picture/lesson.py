@@ -19,7 +19,8 @@
 # 3,072 numbers. The generator must turn the vector into a picture, and the discriminator must
 # classify the picture. In this lesson you write both networks. A **stem** makes a small map, an
 # **up-block** doubles its side, and a **critic** (a discriminator without a sigmoid) halves the
-# side again. FineGAN consists of such blocks. At the end of the lesson, your networks paint birds.
+# side again. FineGAN consists of such blocks. At the end of the lesson, your generator generates
+# birds.
 #
 # **You need** lesson {{gan}}: the game, its step, and `nn.Module`.
 #
@@ -47,9 +48,9 @@ style.use_style()
 # %% [markdown]
 # ## Why linear layers are not enough
 #
-# In lesson {{gan}}, a **linear** layer made the digits: it has separate weights for each pixel, and
-# it connects each pixel with each hidden unit. This has two disadvantages. Both become worse when
-# the picture is larger.
+# In lesson {{gan}}, the generator of digits ended with a **linear** layer. Such a layer has
+# separate weights for each pixel, and it connects each pixel with each hidden unit. This has two
+# disadvantages. Both become worse when the picture is larger.
 #
 # * **The number of weights.** It grows with the number of pixels.
 # * **It learns each place separately.** The weights at the left learn a feather. The weights at the
@@ -72,16 +73,16 @@ for side in (8, 32, 128):
 #
 # A generator starts from a small map and enlarges it step by step. There are two usual ways.
 #
-# * A **transposed convolution**: each pixel of the small map multiplies the kernel by its value and
-#   adds this copy to the large map. The copies are `stride` pixels apart, and overlapping copies
-#   are added up.
+# * A **transposed convolution**: each pixel of the small map multiplies the kernel by its value
+#   and adds this copy to the large map. The copies are `stride` pixels apart, and overlapping
+#   copies are added.
 # * **Nearest, then convolve**: repeat each pixel in a 2 × 2 square, then apply an ordinary 3 × 3
 #   convolution.
 #
 # ### Exercise {{number}}.1 (predict)
 #
 # A constant map goes through a transposed convolution with a 3 × 3 kernel of equal weights and a
-# stride of two. How does the large map look, away from its border?
+# stride of two. What does the large map look like, away from its border?
 #
 # * **(a)** constant
 # * **(b)** a checkerboard of brighter and darker pixels
@@ -117,9 +118,9 @@ plt.show()
 
 # %% [markdown]
 # On the left, some pixels are painted once, some twice and some four times: this is the
-# **checkerboard**. A network must learn to balance it in each kernel. Many pictures of early GANs
-# show the pattern (Odena, Dumoulin and Olah, 2016). On the right, all pixels away from the border
-# are painted equally often. For this reason, FineGAN uses nearest, then convolve.
+# **checkerboard**. A network must learn to compensate for it in each kernel. Many pictures of
+# early GANs show the pattern (Odena, Dumoulin and Olah, 2016). On the right, all pixels away from
+# the border are painted equally often. For this reason, FineGAN uses nearest, then convolve.
 #
 # ### Exercise {{number}}.2 (explore): a transposed convolution without a checkerboard
 #
@@ -155,10 +156,10 @@ course.check("{{number}}.2", my_enlarger)
 # generator. (The convolution before it needs no bias: $\mu_k$ would remove it.)
 #
 # **GLU**, the gated linear unit, splits the channels into two halves $a$ and $b$ and returns $a
-# \odot \sigma(b)$. For each pixel, the second half decides how much of the first half passes. In
-# this way, a map can paint at one place and paint nothing at another. GLU halves the number of
-# channels. For this reason, the convolution before it makes twice as many channels as the block
-# returns.
+# \odot \sigma(b)$. For each pixel, the second half controls how much of the first half passes. In
+# this way, a map can have large values at one place and values near 0 at another. GLU halves the
+# number of channels. For this reason, the convolution before it makes twice as many channels as
+# the block returns.
 
 # %% tags=["nbval-check-output"]
 maps = 5 + 3 * torch.randn(16, 2, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -248,10 +249,11 @@ course.check("{{number}}.4", MyStem)
 # whole 4 × 4 map and returns one number.
 #
 # If the critic's gradients are too large, the generator's training becomes unstable. **Spectral
-# norm** (Miyato et al., 2018) divides each weight, taken as a matrix, by its largest singular value
-# $\sigma(W)$. Then no layer multiplies a change of its input by more than (about) 1, and the whole
-# critic does not do so either. In PyTorch you put it round a layer: `spectral_norm(layer)`. Do not
-# combine it with BatchNorm, because BatchNorm changes the scale again.
+# norm** (Miyato et al., 2018) divides each weight, taken as a matrix, by its largest singular
+# value $\sigma(W)$. Then a change of a layer's input changes its output by at most (about) the
+# same amount. This is also true for the whole critic. In PyTorch you put it round a layer:
+# `spectral_norm(layer)`. Do not combine it with BatchNorm, because BatchNorm changes the scale
+# again.
 #
 # ### Exercise {{number}}.5 (build): the critic
 #
@@ -294,14 +296,14 @@ course.check("{{number}}.5", MyCritic)
 # ## The hinge loss
 #
 # The critic's logit $s$ needs no sigmoid here. The **hinge** loss is zero if $s \ge 1$ on real
-# pictures and $s \le -1$ on drawn ones:
+# pictures and $s \le -1$ on generated ones:
 #
 # $$L_D = \mathbb{E}_x[\max(0, 1 - s(x))] + \mathbb{E}_z[\max(0, 1 + s(G(z)))],
 # \qquad L_G = -\mathbb{E}_z[s(G(z))].$$
 #
-# A picture beyond these limits has no gradient for $D$. The derivative of $G$'s loss by $s$ is
-# always $-1$. Many GANs train faster with this loss. The paper of FineGAN uses lesson {{gan}}'s
-# loss; our `toy` preset uses this one.
+# A picture beyond these limits gives $D$ no gradient. The derivative of $G$'s loss with respect
+# to each $s$ does not depend on $s$. Many GANs train faster with this loss. The paper of FineGAN
+# uses lesson {{gan}}'s loss; our `toy` preset uses this one.
 #
 # ### Exercise {{number}}.6 (fill in): D's hinge loss
 #
@@ -324,11 +326,11 @@ course.check("{{number}}.6", my_hinge_loss)
 # %% [markdown]
 # ## Train until you see birds
 #
-# We use a small data set, and a minute of training is enough: owls in four plumages and many poses,
-# before one background (`lab.owls`). The generator has a stem, three up-blocks, and a last
-# convolution to three colours: 4 → 8 → 16 → 32 pixels. The next cell uses your parts if they have
-# passed their checks. We draw the pictures with a **running average** of the generator's weights.
-# The average changes less from step to step (lesson {{training}}).
+# We use a small data set, so a minute of training is enough. It shows owls in four plumages and
+# many poses, before one background (`lab.owls`). The generator has a stem, three up-blocks, and a
+# last convolution to three colours: 4 → 8 → 16 → 32 pixels. The next cell uses your parts if they
+# have passed their checks. We generate the pictures with a **running average** of the generator's
+# weights. The average changes less from step to step (lesson {{training}}).
 
 # %%
 Stem = course.use("vector_to_picture", "MyStem", MyStem)
@@ -379,22 +381,23 @@ image_figure(rows, [*album, "real"], None, "From noise to owls: each column is o
 plt.show()
 
 # %% [markdown]
-# The network first paints the colours of the background. Then it adds a spot in the middle, then an
-# outline with two ears, and at last eyes and plumage. Nobody told the network how an owl looks.
+# The network first generates the colours of the background. Then a spot appears in the middle,
+# then an outline with two ears, and at last eyes and plumage. The network learnt the look of an
+# owl from the pictures alone.
 #
-# Note three things. First, the columns differ: $z$ decides the owl's plumage and pose. Second, some
-# pictures mix two plumages. Third, there is only *one* kind of bird before *one* background. With
-# all birds and all backgrounds, the same network needs much more time, and then $z$ decides
-# everything together. The next lessons show how to separate these factors.
+# Note three things. First, the columns differ: $z$ determines the owl's plumage and pose. Second,
+# some pictures mix two plumages. Third, there is only *one* kind of bird before *one* background.
+# With all birds and all backgrounds, the same network needs much more time, and then $z$
+# determines all factors together. The next lessons show how to separate these factors.
 #
 # ## Recap
 #
 # * A linear layer needs more weights for a larger picture. A convolution uses the same few weights
 #   at all places.
 # * Stem, up-blocks, colours: 4 → 8 → 16 → 32. The critic halves the side with strides.
-# * Nearest, then convolve paints all pixels equally often. A transposed convolution does so if its
-#   kernel is a multiple of its stride.
-# * BatchNorm keeps the numbers in a known range. GLU decides where a map paints.
+# * Nearest, then convolve paints all pixels equally often. A transposed convolution also does
+#   this if its kernel is a multiple of its stride.
+# * BatchNorm keeps the numbers in a known range. GLU controls where a map has large values.
 # * Spectral norm limits the critic's gradients. The hinge loss is zero for logits beyond ±1.
 #
 # **Continue with** `{{infogan}}_infogan`: a code with a meaning.

@@ -11,10 +11,14 @@ from ...engine.exercises import Build, Choice, Debug, Exploration, Fill, Mistake
 from . import lab, wrong
 
 TERMS = {
-    "background": "L_b judges B alone; which stage paints B?",
-    "parent_info": "D_p sees M_p·F_p and nothing else; who paints those two?",
-    "child": "C = M_c·F_c + (1 − M_c)·P, and P holds B; what of it can D_c's verdict not reach?",
-    "child_info": "D_c's code head sees M_c·F_c; of whose features does the child stage make it?",
+    "background": "L_b classifies B alone; which stage generates B?",
+    "parent_info": "D_p sees M_p·F_p and nothing else; which stage generates these two?",
+    "child": (
+        "C = M_c·F_c + (1 − M_c)·P, and P contains B; which of these parts does D_c not see?"
+    ),
+    "child_info": (
+        "D_c's code head sees M_c·F_c; from which stage does the child stage get its features?"
+    ),
 }
 
 
@@ -74,11 +78,13 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 lambda p, c: torch.cat([1 - p, p, c], 1),
-                "these are the masks themselves: what the child covers, neither B nor F_p shows",
+                "these are the masks themselves: where the child covers a pixel, neither B "
+                "nor F_p is visible",
             ),
             Mistake(
                 lambda p, c: torch.cat([(1 - c) * (1 - p), p, c], 1),
-                "F_p shows only where the child lets it through: M_p is multiplied by what?",
+                "F_p is visible only where the child does not cover it: multiply M_p by "
+                "which factor?",
             ),
             Mistake(
                 lambda p, c: torch.cat([(1 - p) * (1 - c), p, (1 - p) * c], 1),
@@ -94,11 +100,11 @@ EXERCISES = (
             ),
             Mistake(
                 lambda p, c: torch.cat([1 - p, (1 - c) * p, c], 1),
-                "B, too, shows only where the child lets it through: (1 − M_c)(1 − M_p)",
+                "B, too, is visible only where the child does not cover it: (1 − M_c)(1 − M_p)",
             ),
             Mistake(
                 lambda p, c: torch.cat([(1 - c) * (1 - p), (1 - c) * p, c * p], 1),
-                "the child's share is M_c, whatever the parent's mask says",
+                "the child's share is M_c; it does not depend on the parent's mask",
             ),
             Mistake(
                 lambda p, c: lab.layer_shares(c, p),
@@ -122,7 +128,8 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 lambda c, p: (c - p).abs().mean(),
-                "both masks are pulled: detach the parent's, which shall lead",
+                "this pulls both masks: detach the parent's mask, so that only the child's "
+                "mask changes",
             ),
             Mistake(
                 lambda c, p: (c.detach() - p).abs().mean(),
@@ -131,20 +138,20 @@ EXERCISES = (
             Mistake(lambda c, p: ((c - p.detach()) ** 2).mean(), "an absolute value, not a square"),
             Mistake(
                 lambda c, p: (c - p.detach()).mean(),
-                "|·| is missing: too much in one place makes up for too little in another",
+                "|·| is missing: without it, too much in one place cancels too little in another",
             ),
             Mistake(lambda c, p: (c - p.detach()).abs().sum(), "E is a mean over all pixels"),
             Mistake(
                 lambda c, p: F.relu(c - p.detach()).mean(),
-                "a child's mask that is too small counts, too: |·|, not max(0, ·)",
+                "a child's mask that is too small must count, too: take |·|, not max(0, ·)",
             ),
             Mistake(
                 lambda c, p: (c - p.detach()).mean().abs(),
-                "|·| of every pixel, then the mean: so too much and too little would cancel",
+                "take |·| of every pixel, then the mean: here, too much and too little cancel",
             ),
             Mistake(
                 lambda c, p: (c.detach() - p.detach()).abs().mean(),
-                "nobody is pulled: only the parent's mask is to be detached",
+                "this pulls neither mask: detach only the parent's mask",
             ),
             Mistake(
                 lambda c, p: (c - p.detach()).abs(),
@@ -152,7 +159,9 @@ EXERCISES = (
             ),
         ),
         alternative=lambda c, p: F.l1_loss(c, p.detach()),
-        praise="One leads, one follows: without sg the parent would give way as readily.",
+        praise=(
+            "Only the child's mask changes; without sg, the parent's mask would change as much."
+        ),
         inputs=_masks,
         gradients=True,
     ),
@@ -170,12 +179,12 @@ EXERCISES = (
             ),
             Mistake(
                 wrong.layer(opacity=torch.tanh),
-                "an opacity lies between 0 and 1: sigmoid, not tanh",
+                "an opacity lies between 0 and 1: use sigmoid, not tanh",
             ),
             Mistake(wrong.layer(paint=lambda x: x), "the foreground's tanh is missing"),
             Mistake(
                 wrong.layer(opacity=lambda x: x.clamp(0, 1)),
-                "clamp has no slope outside of [0, 1]: sigmoid",
+                "clamp has no gradient outside of [0, 1]: use sigmoid",
             ),
             Mistake(
                 wrong.layer(shift=lambda self, x: x),
@@ -199,11 +208,11 @@ EXERCISES = (
             ),
             Mistake(
                 wrong.layer(mask_channels=3),
-                "the mask has one channel; it repeats by itself over three",
+                "the mask needs only one channel; broadcasting repeats it over three",
             ),
         ),
         alternative=wrong.layer(),
-        praise="Parent and child are painted by the same class; only what is behind differs.",
+        praise="The same class makes parent and child; only what is behind them differs.",
         about={"the shape of what it returns": "stitch gives the four tensors in their order."},
     ),
     Build(
@@ -220,14 +229,16 @@ EXERCISES = (
             ),
             Mistake(
                 wrong.generator(into_child=lambda stem, features: features.detach()),
-                "the parent's features are detached: C could not teach the parent any more",
+                "the parent's features are detached: the parent gets no gradient from the "
+                "child's features",
             ),
             Mistake(
                 wrong.generator(p_twice=False), "p goes in twice: into the stem and into the stage"
             ),
             Mistake(
                 wrong.generator(background=lambda codes: codes.c),
-                "the background stage reads b, not c: in training they are equal, later not",
+                "the background stage reads b, not c: in training they are equal, but later "
+                "they differ",
             ),
             Mistake(wrong.generator(child=lambda codes: codes.b), "the child stage reads c, not b"),
             Mistake(
@@ -256,7 +267,7 @@ EXERCISES = (
             - p.log_softmax(1).gather(1, i[:, None]).mean()
             - c.log_softmax(1).gather(1, j[:, None]).mean()
         ),
-        praise="Five verdicts, one number: this is all that the generator ever hears.",
+        praise="The generator gets no other information than the gradient of this number.",
         inputs=_verdicts,
         gradients=True,
     ),
@@ -266,12 +277,14 @@ EXERCISES = (
         "my_stage",
         "a",
         mistakes=(
-            Mistake("b", "close, but the stem that reads the longer code has more weights"),
-            Mistake("c", "the child stage is a handful of thin convolutions: no stem of its own"),
+            Mistake("b", "nearly, but the stem that reads the longer code has more weights"),
+            Mistake(
+                "c", "the child stage has only a few thin convolutions, and no stem of its own"
+            ),
             Mistake("d", "the stems begin with 16·64 channels at 4 × 4; the child stage has none"),
         ),
         alternative="A",
-        praise="The child stage holds half a per cent: it inherits its features from the parent.",
+        praise="The child stage has half a per cent: it gets its features from the parent.",
         options="abcd",
     ),
     Build(
@@ -284,19 +297,20 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 wrong.step(detach=lambda image: image),
-                "D's losses went back into G: detach B and C for the first two updates",
+                "the losses of D_b and D_c send a gradient into G: detach B and C for the "
+                "first two updates",
             ),
             Mistake(
                 wrong.step(shown=lambda fake: fake.parent.image),
-                "P is judged real or fake: that is the place of C, the finished image",
+                "D_c classifies P as real or fake: give it C, the finished image",
             ),
             Mistake(
                 wrong.step(seen_c=lambda fake: fake.child.image),
-                "D_c's code head is shown C: it must see the masked foreground alone",
+                "D_c's code head gets C: give it the masked foreground alone",
             ),
             Mistake(
                 wrong.step(seen_p=lambda fake: fake.parent.image),
-                "D_p is shown P: it must see the masked foreground alone",
+                "D_p gets P: give it the masked foreground alone",
             ),
             Mistake(
                 wrong.step(last=("G",)),
@@ -307,7 +321,7 @@ EXERCISES = (
             ),
             Mistake(
                 wrong.step(with_additions=False),
-                "the further terms of additions(fake, codes) are lost",
+                "the further terms of additions(fake, codes) are missing",
             ),
             Mistake(
                 wrong.step(kept=torch.ones_like),
@@ -315,7 +329,7 @@ EXERCISES = (
             ),
             Mistake(
                 wrong.step(recipe={}),
-                "pass **recipe on to both of FineGAN's losses, or they are BCE",
+                "pass **recipe on to both of FineGAN's losses; without it they are BCE",
             ),
             Mistake(
                 wrong.step(d_loss=losses.discriminator_loss),
@@ -373,7 +387,10 @@ EXERCISES = (
             "child": ("c", "b", "p"),
             "child_info": {"p", "c"},
         },
-        praise="Every term pulls at exactly what its discriminator can see, and at what that saw.",
+        praise=(
+            "A term reaches every stage whose result or features are in what its "
+            "discriminator sees."
+        ),
         grade=_routes,
         starts=(dict.fromkeys(TERMS, "bpc"),),
     ),
@@ -383,11 +400,11 @@ EXERCISES = (
         "my_hiding_place",
         "b",
         mistakes=(
-            Mistake("a", "the background stage sees b and z; neither says anything about c now"),
-            Mistake("c", "a random background is noise, but a reader can learn to look past it"),
+            Mistake("a", "the background stage gets b and z; now neither of them depends on c"),
+            Mistake("c", "a random background is noise, but a reader can learn to ignore it"),
         ),
         alternative=" (B)",
-        praise="Only the child stage knows c, so only its pixels can give it away.",
+        praise="Only the child stage gets c, so only its pixels can contain it.",
     ),
     Debug(
         "10",
@@ -398,15 +415,15 @@ EXERCISES = (
         broken=lab.mute_update,
         inputs=lambda: [(torch.tensor([[1.0], [0.5]]),)],
         mistakes=(
-            Mistake(wrong.update(step=("info",)), "now the readers move, and G stands still"),
-            Mistake(wrong.update(step=()), "now nobody moves"),
+            Mistake(wrong.update(step=("info",)), "now the readers move, and G does not"),
+            Mistake(wrong.update(step=()), "now neither of the two moves"),
             Mistake(wrong.update(zero=("G",)), "zero_grad() is missing for the readers"),
             Mistake(wrong.update(zero=("info",)), "zero_grad() is missing for G"),
-            Mistake(wrong.update(zero=()), "zero_grad() is missing: gradients pile up"),
+            Mistake(wrong.update(zero=()), "zero_grad() is missing: its gradients add up"),
             Mistake(wrong.update(step=("G", "info", "info")), "the readers move twice"),
             Mistake(wrong.update(step=("G", "G", "info")), "G moves twice"),
             Mistake(
-                wrong.update(late=True), "zero_grad() after backward() throws the gradients away"
+                wrong.update(late=True), "zero_grad() after backward() deletes the new gradients"
             ),
             Mistake(
                 wrong.update(terms=lambda terms: terms["child"]),
@@ -414,7 +431,7 @@ EXERCISES = (
             ),
         ),
         alternative=wrong.update(step=("info", "G")),
-        praise="A flat curve at log N is a reader that nobody teaches: 3.0 is log 20.",
+        praise="A flat curve at log N means that the reader does not learn: 3.0 is log 20.",
     ),
     Debug(
         "11",
@@ -427,38 +444,38 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 wrong.lay(lambda b, p, fp, mp, fc, mc: mc * fc + (1 - mc) * p.detach()),
-                "P is detached: C could teach neither B nor the parent",
+                "P is detached: B and the parent get no gradient from C",
             ),
             Mistake(
                 wrong.lay(lambda b, p, fp, mp, fc, mc: mc * fc + (1 - mc) * fp),
-                "behind the child lies the parent's image P, not its foreground alone",
+                "the parent's image P is behind the child, not its foreground alone",
             ),
             Mistake(
                 wrong.lay(lambda b, p, fp, mp, fc, mc: mc * fc + (1 - mc) * mp * fp),
-                "behind the child lies P, with its background, not the masked foreground alone",
+                "P is behind the child, with its background, not the masked foreground alone",
             ),
             Mistake(
                 wrong.lay(lambda b, p, fp, mp, fc, mc: mc * fc + p),
-                "P needs (1 − M_c) in front of it",
+                "P needs the factor (1 − M_c)",
             ),
             Mistake(
                 wrong.lay(lambda b, p, fp, mp, fc, mc: mc * p + (1 - mc) * fc),
-                "where the child's mask is 1 the child should be seen",
+                "where the child's mask is 1, the child must be visible",
             ),
             Mistake(
                 wrong.lay(lambda b, p, fp, mp, fc, mc: mp * fc + (1 - mp) * p),
-                "the child's own mask M_c lays it on, not the parent's",
+                "use the child's own mask M_c, not the parent's",
             ),
             Mistake(
                 wrong.lay(lambda b, p, fp, mp, fc, mc: mc * fc), "this is the masked child alone"
             ),
-            Mistake(wrong.lay(lambda b, p, fp, mp, fc, mc: p), "now the child has vanished"),
+            Mistake(wrong.lay(lambda b, p, fp, mp, fc, mc: p), "now the child is missing"),
             Mistake(lambda b, parent, child: lab.lay(b, parent, child)[::-1], "P first, then C"),
         ),
         alternative=lambda b, parent, child: [
             torch.lerp(b, parent[0], parent[1]),
             torch.lerp(torch.lerp(b, parent[0], parent[1]), child[0], child[1]),
         ],
-        praise="With a mask near 1 nobody sees this mistake: thin it, and look again.",
+        praise="With a mask near 1 this mistake is invisible, so test with a small mask, too.",
     ),
 )

@@ -15,16 +15,16 @@
 # %% [markdown]
 # # {{number}} · The child: plumage, and the whole FineGAN
 #
-# We have a background, and before it a shape: the parent image, a hollow bird. One stage is
-# missing. It is the smallest of the three, and the only one whose work is ever compared with a real
-# bird. With it FineGAN is complete: three stages, three discriminators, one loss.
+# We have a background and, in front of it, a shape: the parent image, a hollow bird. One stage is
+# missing. It is the smallest of the three. It is also the only stage whose image is compared with
+# real birds. With this stage, FineGAN is complete: three stages, three discriminators, one loss.
 #
 # **You need** lessons {{background}} and {{parent}}: patches, masks, stitching, and the information
 # loss.
 #
-# **Afterwards you can** build the whole generator and its training step and train them, write down
-# FineGAN's whole loss, draw its architecture from memory, say which weights learn from which term
-# (and why some must not), and explain why the code is read off the masked foreground alone.
+# **Afterwards you can** build and train the whole generator, write down FineGAN's whole loss, draw
+# its architecture from memory, say which weights learn from which term (and why some must not), and
+# explain why the code is read from the masked foreground alone.
 #
 # {{runtime}}.
 
@@ -53,17 +53,17 @@ config, hierarchy = generator.config, generator.config.hierarchy()
 # %% [markdown]
 # ## The last stage
 #
-# The child stage does not start from noise. It takes the **features** that the parent stage has
-# just made, in which the shape is already laid out, joins the child code $c$ to them at every
-# pixel (`models.finegan.CodeStage`), and makes a second foreground $F_c$ with a second mask $M_c$.
-# Then it stitches once more:
+# The child stage does not start from noise. It takes the **features** of the parent stage, which
+# already contain the shape. It joins the child code $c$ to them at every pixel
+# (`models.finegan.CodeStage`), and makes a second foreground $F_c$ with a second mask $M_c$. Then
+# it stitches once more:
 #
 # $$C = M_c \odot F_c + (1 - M_c) \odot P.$$
 #
-# Here it is by hand, with the trained generator's own parts. Please read the second paragraph of
-# the cell, from `stem` to `by_hand`, beside the equation. (The first three numbers of $z$ are set
-# to 0, because some of our networks use them to shift and mirror the finished foreground, which is
-# not the point here.)
+# The next cell computes this step by step, with the trained generator's own parts. Compare the
+# second paragraph of the cell, from `stem` to `by_hand`, with the equation. (The first three
+# numbers of $z$ are set to 0. Some of our networks use them to shift and mirror the finished
+# foreground, and we do not need this here.)
 
 # %% tags=["nbval-check-output"]
 z = noise(generator, 5, seed=3)
@@ -86,20 +86,18 @@ print("and repaints C:", (other.child.image - output.child.image).abs().max().it
 # %% [markdown]
 # ## Three layers, one picture
 #
-# Put $P = M_p F_p + (1 - M_p) B$ into the equation, and $C$ turns out to be a weighted mean of
-# three layers, with other weights at every pixel: so much of $B$, so much of $F_p$, so much of
-# $F_c$.
+# Put $P = M_p F_p + (1 - M_p) B$ into the equation. Then $C$ is a weighted mean of three layers,
+# $B$, $F_p$ and $F_c$. The weights differ from pixel to pixel.
 #
 # ### Exercise {{number}}.1 (fill in): what each layer supplies
 #
-# Write the three weights down, from the two masks. The library's version is
-# `lab.layer_shares`.
+# Compute the three weights from the two masks. The library's version is `lab.layer_shares`.
 
 
 # %% exercise="1"
 def my_shares(parent_mask: torch.Tensor, child_mask: torch.Tensor) -> torch.Tensor:
     """Masks (N, 1, H, W) in [0, 1] → (N, 3, H, W): the weights of B, F_p and F_c in C."""
-    ### HINT Multiply out M_c F_c + (1 − M_c)(M_p F_p + (1 − M_p) B). What stands before each layer?
+    ### HINT Multiply out M_c F_c + (1 − M_c)(M_p F_p + (1 − M_p) B). What is each layer's factor?
     ### HINT F_c has the weight M_c. The other two are both multiplied by 1 − M_c.
     ### HINT torch.cat([(1 − M_c)(1 − M_p), (1 − M_c) M_p, M_c], 1)
     ### BEGIN SOLUTION
@@ -133,23 +131,24 @@ print("the shares add up to 1:", torch.allclose(shares.sum(1), torch.ones(1), at
 print("C is the mean of the layers:", torch.allclose(mean, output.child.image, atol=1e-4))
 
 # %% [markdown]
-# Look at the share of $F_p$. The parent's own colours come through only where the child's mask does
-# not cover them, along the outline and in a few details. They need not look like anything: no
-# discriminator ever calls $P$ real or fake. In the paper's Figure 3, which the slides show, it is
-# the same: "hollow" parents, which the child fills.
+# Look at the share of $F_p$. The parent's own colours are visible only where the child's mask does
+# not cover them: along the outline and in a few details. These colours need not look like a bird,
+# because no discriminator classifies $P$ as real or fake. The paper's Figure 3, which the slides
+# show, has the same "hollow" parents. The child fills them.
 #
 # ## Two masks, one bird
 #
-# The second mask may differ from the first: a beak of its own, a crest. But if $M_c$ went its own
-# way altogether, $p$ would no longer say what shape one sees. In the paper nothing but the
-# smallness of the child stage prevents that. Our small networks get a little help, the switch
+# The second mask may differ from the first: it can add a beak or a crest. But if $M_c$ did not
+# depend on $M_p$ at all, $p$ would no longer determine the visible shape. In the paper, only the
+# small size of the child stage prevents this. Our small networks use one more term, the switch
 # `mask_pull` of `systems.Recipe`:
 #
 # $$\mathcal{L}_\text{pull} = \mathbb{E}\,\bigl|M_c - \mathrm{sg}(M_p)\bigr|.$$
 #
-# sg, *stop gradient*, means: take the number, and let no gradient through. The parent leads, the
-# child follows. (With `mask_pull_back` the preset also pulls the other way, more gently: only the
-# child is ever compared with real birds, and this is how the parent hears of their silhouettes.)
+# sg, *stop gradient*, means: use the value, but pass no gradient back. The term changes the child's
+# mask and not the parent's. (With `mask_pull_back`, the preset also pulls the parent's mask towards
+# the child's, with a smaller weight. Only the child is compared with real birds, and this term
+# passes information on their silhouettes to the parent.)
 #
 # ### Exercise {{number}}.2 (fill in): the child's mask follows
 #
@@ -159,7 +158,7 @@ print("C is the mean of the layers:", torch.allclose(mean, output.child.image, a
 # %% exercise="2"
 def my_mask_pull(child_mask: torch.Tensor, parent_mask: torch.Tensor) -> torch.Tensor:
     """E|M_c − sg(M_p)| over all pixels of (N, 1, H, W) masks; a scalar."""
-    ### HINT In torch, "stop gradient" is `.detach()`. Which of the two masks should stand still?
+    ### HINT In torch, "stop gradient" is `.detach()`. Which of the two masks must get no gradient?
     ### HINT (child_mask - parent_mask.detach()), its absolute value, and the mean.
     ### BEGIN SOLUTION
     return (child_mask - parent_mask.detach()).abs().mean()
@@ -183,14 +182,14 @@ for name in ("pull", "pull_back"):
 # %% [markdown]
 # ## Build the generator
 #
-# You have a stem and a stage that joins a code. What is missing is a **layer**: two heads and a
-# stitch. With it the three stages can be put together.
+# You have a stem and a stage that joins a code. You still need a **layer**: two heads and a stitch.
+# With this layer you can put the three stages together.
 #
 # ### Exercise {{number}}.3 (build): two heads and a stitch
 #
-# A $3 \times 3$ convolution without bias to three channels, and a tanh: the foreground. Another one
-# to one channel, plus the number `bias`, and a sigmoid: the mask. Then `models.finegan.stitch`,
-# which gives a whole *stage*: foreground, mask, masked foreground, image.
+# The foreground is a $3 \times 3$ convolution without bias to three channels, and a tanh. The mask
+# is another such convolution to one channel, plus the number `bias`, and a sigmoid. Then call
+# `models.finegan.stitch`. It returns a whole *stage*: foreground, mask, masked foreground, image.
 
 
 # %% exercise="3"
@@ -221,12 +220,12 @@ course.check("{{number}}.3", MyLayer)
 # %% [markdown]
 # ### Exercise {{number}}.4 (build): the whole generator
 #
-# `stem`, `code_stage` and `layer` are classes: yours, or the library's. Every stage has its code
-# and its width; `lab.head_widths(config)` says how many channels the parent's and the child's heads
-# read. The background is a stem for $b$, a convolution to three channels, and a tanh. The parent is
-# a stem for $p$, a code stage for $p$, and a layer over $B$. The child is a code stage for $c$ on
-# the parent's features, and a layer over $P$. (The library's `models.finegan.FineGANGenerator` has
-# a few switches more.)
+# `stem`, `code_stage` and `layer` are classes: yours, or the library's. Every stage has its own
+# code and its own width. `lab.head_widths(config)` gives the number of channels that the parent's
+# and the child's heads read. The background is a stem for $b$, a convolution to three channels, and
+# a tanh. The parent is a stem for $p$, a code stage for $p$, and a layer over $B$. The child is a
+# code stage for $c$ on the parent's features, and a layer over $P$. (The library's
+# `models.finegan.FineGANGenerator` has a few more switches.)
 
 
 # %% exercise="4"
@@ -250,8 +249,8 @@ class MyGenerator(nn.Module):
         ### END SOLUTION
 
     def forward(self, codes):
-        ### HINT Background first; lab.as_stage(B) makes a stage of it, with a mask of ones.
-        ### HINT The child stage reads the parent's *features*, what the parent's code stage gives.
+        ### HINT Background first; lab.as_stage(B) turns it into a stage, with a mask of ones.
+        ### HINT The child stage reads the parent's *features*, the output of its code stage.
         ### BEGIN SOLUTION
         b = torch.tanh(self.background_image(self.background_stem(codes.b, codes.z)))
         features = self.parent_stage(codes.p, self.parent_stem(codes.p, codes.z))
@@ -272,20 +271,22 @@ course.check("{{number}}.4", MyGenerator)
 # \mathcal{L}_p = \mathcal{L}_{p\_info}, \quad
 # \mathcal{L}_c = \mathcal{L}_{c\_adv} + \mathcal{L}_{c\_info}.$$
 #
-# The first two you know from lessons {{background}} and {{parent}} (the slides print $\log(1 - \log
-# D)$ in the one, and $G_b$ in the other where the parent's $G_{p,f}$ and $G_{p,m}$ are meant). The
-# child has both kinds:
+# You know $\mathcal{L}_b$ and $\mathcal{L}_p$ from lessons {{background}} and {{parent}}. (The
+# slides have an error in each of them. In $\mathcal{L}_b$ they print $\log(1 - \log D)$. In
+# $\mathcal{L}_p$ they print $G_b$ in place of the parent's $G_{p,f}$ and $G_{p,m}$.) The child has
+# both kinds of loss:
 #
 # $$\mathcal{L}_{c\_adv} = \min_G \max_{D_c}\; \mathbb{E}_x[\log D_c(x)]
 # + \mathbb{E}_{z,b,p,c}[\log(1 - D_c(C))],$$
 #
-# with crops $x$ of real birds: **the one place where anything of ours meets a real bird**; and
+# with crops $x$ of real birds. **Only this term compares a generated bird with real birds.** The
+# second is
 #
 # $$\mathcal{L}_{c\_info} = \max_{G,\,D_c}\; \mathbb{E}_{z,p,c}[\log D_c(c \mid M_c F_c)],$$
 #
-# InfoGAN's bound, on the masked foreground $M_c F_c$ (the paper's $C_{f,m}$). As losses to be
-# minimised, with the non-saturating form of lesson {{gan}} and the authors' weight of 10, the
-# generator's whole sum is (`losses.finegan_generator_loss`)
+# InfoGAN's bound, on the masked foreground $M_c F_c$ (the paper's $C_{f,m}$). The generator
+# minimises the sum of all its terms. With the non-saturating form of lesson {{gan}} and the
+# authors' weight of 10, this sum is (`losses.finegan_generator_loss`)
 #
 # $$\underbrace{-10\,\mathbb{E}\log D_b(B) - \mathbb{E}\log D_\text{aux}(B)}_{\mathcal{L}_b}
 # \;\underbrace{-\,\mathbb{E}\log D_p(p \mid M_p F_p)}_{\mathcal{L}_p}
@@ -293,8 +294,8 @@ course.check("{{number}}.4", MyGenerator)
 #
 # ### Exercise {{number}}.5 (fill in): five verdicts, one number
 #
-# You are given the discriminators' logits. The first three stand for a yes or no, with the
-# probability $\sigma$(logit); the last two are the logits of a softmax over the codes.
+# You are given the discriminators' logits. The first three are logits of a yes or no, with the
+# probability $\sigma$(logit). The last two are logits of a softmax over the codes.
 
 
 # %% exercise="5"
@@ -306,8 +307,8 @@ def my_generator_loss(
     aux and background_logits: (N, cells, cells), D_b on B. child_logits: (N,), D_c on C.
     The codes' logits are (N, N_p) and (N, N_c); the indices (N,) say which codes were drawn.
     """
-    ### HINT −log σ(s) is F.softplus(−s), for three of the five terms.
-    ### HINT `losses.information_loss(logits, index)` is −E[log Q]: the other two.
+    ### HINT −log σ(s) is F.softplus(−s). Use it for three of the five terms.
+    ### HINT `losses.information_loss(logits, index)` is −E[log Q]. Use it for the other two.
     ### HINT 10·softplus(−background_logits).mean() + softplus(−aux).mean()
     ###      + softplus(−child_logits).mean() + both information losses.
     ### BEGIN SOLUTION
@@ -324,9 +325,9 @@ course.check("{{number}}.5", my_generator_loss)
 # %% [markdown]
 # ## The whole machine
 #
-# Every box bears the name that it has in `finegan_lib.systems.FineGANSystem`, or in its
-# `generator`. Follow one code at a time: $z$ goes into both stems, $b$ into the top lane only, $p$
-# twice into the middle, $c$ into the bottom lane only. No picture and no feature flows upwards.
+# Every box has the name that is used in `finegan_lib.systems.FineGANSystem`, or in its `generator`.
+# Follow one code at a time: $z$ goes into both stems, $b$ into the top lane only, $p$ twice into
+# the middle, $c$ into the bottom lane only. No picture and no feature flows upwards.
 
 # %%
 lab.architecture_figure()
@@ -340,11 +341,11 @@ plt.show()
 #
 # * **(a)** the background: a stem that reads $z$ and the 200 numbers of $b$
 # * **(b)** the parent: a stem that reads $z$ and the 20 numbers of $p$, and a stage that refines it
-# * **(c)** the child: it paints what everybody looks at, in 200 kinds
+# * **(c)** the child: it generates the plumage, in 200 kinds
 # * **(d)** all about the same
 
 # %% exercise="6"
-### HINT A stem begins with a linear layer to 4 × 4 maps of 2·16·64 channels. Who has a stem?
+### HINT A stem begins with a linear layer to 4 × 4 maps of 2·16·64 channels. Which stages have one?
 ### HINT The linear layer has (length of the code + 100) · 32,768 weights.
 ### BEGIN SOLUTION
 my_stage = "a"
@@ -362,10 +363,10 @@ for name in paper:
 print("generator     ", f"{sum(list(paper.values())[:3]):>15,}{sum(list(small.values())[:3]):>15,}")
 
 # %% [markdown]
-# The paper's child stage has half a per cent of the generator. To know *where* the bird is, and how
-# it stands, is the expensive part; once the parent's features say so, plumage is a matter of a few
-# thin convolutions. It is also a **constraint**: so small a stage, without noise of its own, can
-# hardly redraw the shape.
+# The paper's child stage has half a per cent of the generator's weights. Most weights determine
+# *where* the bird is and which pose it has. The parent's features already contain this, so a few
+# thin convolutions are enough for the plumage. The small size is also a **constraint**: such a
+# small stage, without noise of its own, can hardly change the shape.
 #
 # ## Who learns from what
 #
@@ -378,16 +379,16 @@ print("generator     ", f"{sum(list(paper.values())[:3]):>15,}{sum(list(small.va
 # | 3 | $\mathcal{L}_b + \mathcal{L}_p + \mathcal{L}_c$ | `G`: the generator |
 # | 3, too | the same | `info`: $D_p$ and the code head of $D_c$ |
 #
-# Mind the third update. The readers of the codes learn *together* with the generator, on the very
-# same loss: writer and reader want the same thing, so this is no duel.
+# Look at the third update. The readers of the codes learn *together* with the generator, and they
+# minimise the same loss. The generator and the readers cooperate here; they are not opponents.
 #
 # ### Exercise {{number}}.7 (build): FineGAN's training step
 #
-# Write it, with everything that you have met. `systems.descend(optimiser, loss)` is what you wrote
-# out in lesson {{background}}, `zero_grad`, `backward` and `step`; it takes a list of optimisers,
-# too. As there, `**recipe` goes to the losses of the background and of the generator; $D_c$'s is
-# given as `d_loss`. `additions(fake, codes)`, if there is such a function, is a dictionary of
-# further terms of the generator's loss, those on the masks for example.
+# Write the whole step. `systems.descend(optimiser, loss)` calls what you wrote in lesson
+# {{background}}: `zero_grad`, `backward` and `step`. It also takes a list of optimisers. As in that
+# lesson, pass `**recipe` to the losses of the background and of the generator. The loss of $D_c$ is
+# given as `d_loss`. If `additions` is given, `additions(fake, codes)` returns a dictionary of
+# further terms of the generator's loss, for example the terms on the masks.
 
 
 # %% exercise="7"
@@ -396,7 +397,7 @@ def my_step(generator, critics, move, batch, codes, additions=None, **recipe) ->
     d_b, d_p, d_c = critics
     weights = losses.background_patch_weights(batch.box, d_b.geometry)
     d_loss = losses.adversarial_losses(recipe.get("adversarial", "bce"))[0]
-    ### HINT Draw once: fake = generator(codes). Detach B for D_b's update and C for D_c's.
+    ### HINT Generate once: fake = generator(codes). Detach B for D_b's update and C for D_c's.
     ### HINT d_c.real_fake_logits(images) and d_c.code_logits(images) are D_c's two heads.
     ### HINT terms = losses.finegan_generator_loss(*d_b(B), D_c on C, D_p on M_p·F_p, D_c's code
     ###      head on M_c·F_c, codes, **recipe); then descend([move["G"], move["info"]], their sum).
@@ -424,17 +425,17 @@ course.check("{{number}}.7", my_step)
 # %% [markdown]
 # ### Exercise {{number}}.8 (explore): which term reaches which stage?
 #
-# Gradients flow against the arrows of the figure. For each term of the generator's loss write down
-# the stages whose weights it pulls at: the letters `b`, `p` and `c` for the background, parent and
-# child stage, for example `"bc"`. `my_routes` is a dictionary with the keys of
-# `losses.finegan_generator_loss`: `"background"` ($\mathcal{L}_b$), `"parent_info"`
+# Gradients flow against the arrows of the figure. For each term of the generator's loss, write down
+# the stages whose weights get a gradient from it. Use the letters `b`, `p` and `c` for the
+# background, parent and child stage, for example `"bc"`. `my_routes` is a dictionary with the keys
+# of `losses.finegan_generator_loss`: `"background"` ($\mathcal{L}_b$), `"parent_info"`
 # ($\mathcal{L}_p$), `"child"` ($\mathcal{L}_{c\_adv}$) and `"child_info"`
-# ($\mathcal{L}_{c\_info}$). The checker asks autograd.
+# ($\mathcal{L}_{c\_info}$). The checker computes the right answer with autograd.
 
 # %% exercise="8"
-### HINT Start at the loss and walk back along every arrow. A stage's features count as an arrow.
+### HINT Start at the loss and follow every arrow backwards. A stage's features count as an arrow.
 ### HINT M_c·F_c contains no pixel of P or B. But the child stage reads the parent's features.
-### HINT D_c judges C, and B shines through wherever no mask covers it.
+### HINT D_c classifies C, and B is visible in C wherever no mask covers it.
 ### BEGIN SOLUTION
 my_routes = {"background": "b", "parent_info": "p", "child": "bpc", "child_info": "pc"}
 ### END SOLUTION
@@ -455,29 +456,31 @@ print("L_c_info reaches the background:", bool(state["child_info", "G: backgroun
 print("anything reaches D_p's real/fake head:", bool(table[:, parts.index("D_p: real_fake")].any()))
 
 # %% [markdown]
-# This table is worth a long look:
+# This table shows four things:
 #
-# * The background learns from **two** critics: patch by patch from $D_b$, and as part of the
-#   finished picture from $D_c$.
-# * $\mathcal{L}_{c\_info}$ passes *through* the trunk of $D_c$ but does not move it. If it did, the
-#   critic's eyes would be trained to tell codes apart, on generated pictures alone. So the code
-#   head must make do with what the trunk sees for its own purpose: the code has to be written in
-#   features that matter to a judge of real birds.
-# * $D_p$ has no such duty. No loss ever asks it for real or fake (that head exists, as in the
-#   authors' release, and is never trained), so trunk and code head may both learn to read the code.
+# * The background learns from **two** critics. $D_b$ classifies its patches. $D_c$ classifies the
+#   finished picture, and the background is a part of it.
+# * $\mathcal{L}_{c\_info}$ passes *through* the trunk of $D_c$ but does not change it. Otherwise
+#   the trunk would learn to tell codes apart, from generated pictures alone. For this reason, the
+#   code head can only use the features that the trunk learns for real/fake. The generator must
+#   write the code into features that are useful to recognise real birds.
+# * For $D_p$ this is different. No loss uses its real/fake output. (This head exists, as in the
+#   authors' release, but it is never trained.) Its trunk and its code head can both learn to read
+#   the code.
 # * The parent's weights learn from three terms, $\mathcal{L}_p$, $\mathcal{L}_{c\_adv}$ and
-#   $\mathcal{L}_{c\_info}$. That is how shapes become bird-like, though nobody judges $P$.
+#   $\mathcal{L}_{c\_info}$. For this reason, shapes become bird-like, although no discriminator
+#   classifies $P$.
 
 # %% [markdown]
 # ## Who else could know the code?
 #
-# Both information losses see a **masked foreground** alone. Lesson {{parent}} showed why, for the
-# parent: in the paper's training $b = c$ and $p$ is the parent of $c$, so the background stage
-# knows all about the other two. A reader that is shown the background becomes a reader of
-# backgrounds.
+# Both information losses see a **masked foreground** alone. Lesson {{parent}} showed the reason for
+# the parent. In the paper's training, $b = c$, and $p$ is the parent of $c$. The input of the
+# background stage determines both other codes. If a reader sees the background, it learns to read
+# the background in place of the bird.
 #
-# Then why not simply untie $b$? Suppose that the code head of $D_c$ is shown the whole finished
-# image $C$, but $b$ is sampled independently of $c$.
+# Is it enough to untie $b$? Suppose that the code head of $D_c$ gets the whole finished image $C$,
+# but $b$ is sampled independently of $c$.
 #
 # ### Exercise {{number}}.9 (predict)
 #
@@ -485,11 +488,11 @@ print("anything reaches D_p's real/fake head:", bool(table[:, parts.index("D_p: 
 #
 # * **(a)** into the background all the same: it has most of the pixels
 # * **(b)** into the child's foreground, and nowhere else
-# * **(c)** nowhere: a background that changes at random drowns every sign
+# * **(c)** nowhere: a background that changes at random hides every sign of the code
 
 # %% exercise="9"
-### HINT Which stages receive a number that tells them c, if b says nothing about it?
-### HINT A painter who does not know a secret cannot give it away.
+### HINT If b is independent of c, which stages have an input that depends on c?
+### HINT A stage without information on c cannot write c into its pixels.
 ### BEGIN SOLUTION
 my_hiding_place = "b"
 ### END SOLUTION
@@ -498,9 +501,10 @@ my_hiding_place = "b"
 course.check("{{number}}.9", my_hiding_place)
 
 # %% [markdown]
-# A test that takes seconds. A small generator and a reader learn $\mathcal{L}_{c\_info}$ alone,
-# with no real/fake loss, so that nothing but the shortest way counts. Afterwards the bird is drawn
-# with $c$ and the background with another $b$. Whose code does the reader name?
+# The next cell tests this in seconds. A small generator and a reader learn $\mathcal{L}_{c\_info}$
+# alone, without a real/fake loss. Such a generator writes the code where it is easiest. After the
+# training, we generate the bird with $c$ and the background with a different $b$. Which of the two
+# codes does the reader name?
 
 # %%
 settings = {
@@ -534,36 +538,41 @@ print("whole image, b drawn freely: the bird again:", free[0] > 0.6 > 0.3 > free
 print("L_c_info on C reaches the stages:", lab.stages_reached("image")["child_info"])
 
 # %% [markdown]
-# In the middle, where the reader sees all of $C$ and the tie holds, it has become a reader of
-# backgrounds. InfoGAN has just this weakness: in the paper's Figure 6, the images of one code share
-# the bird *and* its surroundings. On the right, without the tie, only the child stage can give $c$
-# away.
+# In the middle, the reader sees the whole of $C$, and $b = c$. It has learnt to read the
+# background. InfoGAN has the same weakness: in the paper's Figure 6, the images of one code share
+# the bird *and* its surroundings. On the right, without the tie, only the child stage can write $c$
+# into the image.
 #
-# So a free $b$ would do, wherever birds and backgrounds are independent, as in ToyBirds; our preset
-# frees it (lesson {{codes}}). In photographs they are not, and the paper keeps the tie. The masked
-# foreground works either way, and exactly: it contains no pixel that the background stage painted.
-# What neither of the two prevents is a *child's mask* that covers everything, and a code in the
-# corners of the picture. Against that stand the duel over $C$ and, in our preset, the terms on the
-# masks: those of lesson {{parent}}, and the pull.
+# A free $b$ is therefore enough if birds and backgrounds are independent, as in ToyBirds. Our
+# preset samples $b$ independently (lesson {{codes}}). In photographs, birds and backgrounds are not
+# independent, and the paper keeps the tie. The masked foreground works in both cases, because it
+# contains no pixel of the background stage. But one failure is still possible: the *child's mask*
+# covers everything, and the code is in the corners of the picture. The real/fake loss on $C$ works
+# against this failure. In our preset, the terms on the masks do so, too: those of lesson
+# {{parent}}, and the pull.
 #
 # ## What the paper leaves to us
 #
-# That is the whole model. Trained just so, on birds that are drawn by code and for minutes instead
-# of days, it does not keep background, shape and plumage apart. So our preset has additions, each a
-# switch of `Recipe` or of the model (`FineGANConfig`) that is off in the presets of the paper.
-# Lesson {{parent}} has shown some of them, and those two have a line on each. What is each one
-# worth? Leave out one at a time and train anew: same birds, same number of steps
-# (`finegan_lib/experiments/ablation.py`; the numbers, and the commands that made them, are in
-# `finegan_lib/results/ablation.json`).
+# This is the whole model. We train on ToyBirds, and for minutes instead of days. With the paper's
+# recipe alone, such a short training does not separate background, shape and plumage. For this
+# reason, our preset has additions. Each addition is a switch of `Recipe` or of the model
+# (`FineGANConfig`), and it is off in the presets of the paper. Lesson {{parent}} has shown some of
+# them, and these two classes have a line of text on each one. How much does each addition help? To
+# measure this, we leave out one at a time and train again, with the same birds and the same number
+# of steps. The program is `finegan_lib/experiments/ablation.py`. The numbers, and the commands that
+# made them, are in `finegan_lib/results/ablation.json`.
 #
-# Four scores, each 1 at best: how well the child's mask meets the bird that lesson {{background}}'s
-# segmenter finds (IoU, *intersection over union*: the area that both cover, divided by the area
-# that either does); how much $p$ says about the shape that is painted, and $c$ about the appearance
-# (NMI, lesson {{start_here}}); and how well a network that was taught with the painted birds sorts
-# real ones (lesson {{discovery}}).
+# There are four scores. The best value of each is 1.
 #
-# Before you look: which would you miss most? And what will the bottom row, the paper's own recipe,
-# look like?
+# * **Mask**: how well the child's mask agrees with the mask of lesson {{background}}'s segmenter
+#   (IoU, *intersection over union*: the area of the overlap, divided by the area of the union).
+# * **Shape**: how much information $p$ has about the generated shape (NMI, lesson {{start_here}}).
+# * **Appearance**: how much information $c$ has about the generated appearance (NMI, too).
+# * **Real birds**: how well a network sorts real birds after it has learnt from generated birds
+#   (lesson {{discovery}}).
+#
+# Before you look: which omission lowers the scores most? And how good is the bottom row, the
+# paper's own recipe?
 
 # %%
 measured = read_json(RESULTS / "ablation.json", "steps", "results")
@@ -572,21 +581,23 @@ plt.show()
 print("training steps of each run:", measured["steps"])
 
 # %% [markdown]
-# Each dot is one training: two for every row, three for the whole recipe and for the paper's. In a
-# blue row at least one training did as well as the worst of the whole recipe's three, so nothing is
-# shown either way; in an orange row none did, and something was lost.
+# Each dot is one training. There are two dots for every row, and three for the whole recipe and for
+# the paper's. In a blue row, at least one training is as good as the worst of the three trainings
+# with the whole recipe. Such a row shows no clear difference. In an orange row, all trainings are
+# worse, so the omission lowers this score.
 #
-# The child's mask depends most on two: without its *pull* towards the parent's, or with the
-# background tied to the child ($b = c$: then the bird may as well hide in $B$), it meets the bird
-# much worse. The shape suffers from many omissions: the free background again, the *view*, which
-# takes the way a bird faces out of $p$'s hands, and others. The appearance needs a background that
-# is told $b$ loudly (*background gain*). And the bottom row is worse in everything, nearly always
-# by more than any single omission.
+# The child's mask depends most on two additions. The first is its *pull* towards the parent's mask.
+# The second is the free background: with $b = c$, the background stage can also generate a part of
+# the bird. Without either of them, the mask covers the bird much less exactly. Many omissions lower
+# the score of the shape: the free background again, the *view*, and others. (With the view, $p$ no
+# longer determines the direction in which a bird looks.) The appearance needs a large factor on $b$
+# at the input of the background stage (*background gain*). The bottom row is worse in all scores,
+# and nearly always by more than any single omission.
 #
-# One addition deserves a closer look, because it changes which codes are sampled. With `free_child`
-# the last quarter of a batch has a $p$ that is not the parent of its $c$. No real bird is like
-# these, so $D_c$ must not judge them real or fake; it judges the first three quarters only
-# (`FineGANSystem.n_real_fake`).
+# One addition needs a closer look, because it changes which codes are sampled. With `free_child`,
+# the last quarter of a batch has a $p$ that is not the parent of its $c$. There are no real birds
+# of such a kind. For this reason, $D_c$ must not classify them as real or fake. It classifies only
+# the first three quarters (`FineGANSystem.n_real_fake`).
 
 # %% tags=["nbval-check-output"]
 tied = hierarchy.parent_of[drawn.c_index] == drawn.p_index
@@ -596,15 +607,16 @@ print("those have their own parent's p:", bool(tied[:judged].all()))
 print("of the others, with another p:", int((~tied[judged:]).sum()))
 
 # %% [markdown]
-# Two warnings. These are short runs; what pays late (`free_child`, say, which lets a plumage travel
-# to foreign shapes, lesson {{codes}}) hardly shows. And it is one world of drawn birds: the paper
-# got there on photographs without any of this, with more than 400,000 steps.
+# There are two limits to this comparison. First, these are short runs. They hardly show an addition
+# that helps only late in a training, such as `free_child`. (It lets a plumage appear on the shapes
+# of other parents, lesson {{codes}}.) Second, this is one world of drawn birds. The paper reaches
+# its results on photographs without these additions, with more than 400,000 steps.
 #
 # ## Out of order: find the mistake
 #
-# The last two cases. The first is a training step like yours, the second a generator that lays
-# its three layers. The second's picture is made with a child's mask at a fifth of its opacity: with
-# the full mask nobody would have noticed anything.
+# Here are the last two cases. Case 1 is a training step like yours. Case 2 is a generator that puts
+# its three layers together. In its pictures, the child's mask has a fifth of its opacity. With the
+# full mask, the mistake would not be visible.
 
 # %%
 birds = ToyBirds(400, image_size=TOY.model.image_size, seed=0, progress=False)
@@ -621,9 +633,9 @@ plt.show()
 # %% [markdown]
 # ### Exercise {{number}}.10 (find the mistake): losses that stand still
 #
-# $D_c$ plays on as if nothing were wrong, but both information losses stay where they began: near
-# $\log 5 = 1.6$ and $\log 20 = 3.0$, which is what a reader pays that only guesses. Here is the
-# step's last update.
+# The loss of $D_c$ looks normal. But both information losses stay near their first values,
+# $\log 5 = 1.6$ and $\log 20 = 3.0$. This is the loss of a reader that only guesses. Here is
+# the step's last update.
 
 
 # %% exercise="10"
@@ -633,8 +645,8 @@ def my_mended_update(terms: dict, move: dict) -> None:
     for name in ("G", "info"):
         move[name].zero_grad()
     loss.backward()
-    ### HINT Who reads the codes, and which optimiser moves those weights?
-    ### HINT A gradient alone changes nothing: somebody has to call step().
+    ### HINT Which networks read the codes, and which optimiser changes their weights?
+    ### HINT A gradient alone changes nothing: the optimiser's step() must be called, too.
     ### BEGIN SOLUTION
     for name in ("G", "info"):
         move[name].step()
@@ -650,15 +662,15 @@ course.check("{{number}}.10", my_mended_update)
 # %% [markdown]
 # ### Exercise {{number}}.11 (find the mistake): a layer that has vanished
 #
-# Compare the two rows of $C$ with $P$. What is missing in the lower one, and where did it get lost?
-# (What would the parent's mask learn from $\mathcal{L}_{c\_adv}$ in such a network?)
+# Compare the two rows of $C$ with $P$. What is missing in the lower one, and which line of the code
+# removes it? (What would the parent's mask learn from $\mathcal{L}_{c\_adv}$ in such a network?)
 
 
 # %% exercise="11"
 def my_mended_layers(background, parent, child) -> list:
     """B, and foreground and mask of two stages → [P, C]."""
     ### HINT C is laid over P, and P over B.
-    ### HINT What stands behind the child in the last line but one?
+    ### HINT What is behind the child in the last line before `return`?
     parent_foreground, parent_mask = parent
     child_foreground, child_mask = child
     p = parent_mask * parent_foreground + (1 - parent_mask) * background
@@ -676,9 +688,9 @@ course.check("{{number}}.11", my_mended_layers)
 # %% [markdown]
 # ## Your own FineGAN
 #
-# Now all of it together: the stem of lesson {{background}}, the stage of lesson {{parent}}, and
-# today's layer, generator and step. Where one of them has not passed yet, the library's takes its
-# place.
+# Now put all parts together: the stem of lesson {{background}}, the stage of lesson {{parent}}, and
+# the layer, the generator and the step of this lesson. If one of your parts has not passed its
+# check yet, the cell uses the library's part.
 
 # %% tags=["nbval-check-output"]
 parts = {
@@ -690,10 +702,11 @@ whole = course.use("child", "MyGenerator", MyGenerator)
 own_step = course.use("child", "my_step", my_step)
 
 # %% [markdown]
-# It begins with the very weights that the library's FineGAN begins with, sees the same birds and
-# the same codes, and takes the first 200 of several thousand steps. The settings are those of our
-# preset `toy` as far as they need no random numbers of their own (`lab.OWN`): the hinge loss, and
-# the terms on the masks as `additions`. Two birds with the same $z$ and different codes:
+# Your FineGAN begins with the same weights as the library's, and gets the same birds and the same
+# codes. It is trained for the first 200 of several thousand steps. The settings are those of our
+# preset `toy`, without those that need random numbers of their own (`lab.OWN`): the hinge loss, and
+# the terms on the masks as `additions`. The figure shows two birds with the same $z$ and different
+# codes.
 
 # %%
 own = lab.train_own(lambda config: whole(config, **parts), own_step, birds, 200, watched, moments)
@@ -718,19 +731,19 @@ crispness = [
 print("its masks have become crisper:", crispness[1] < crispness[0])
 
 # %% [markdown]
-# Two programs, written by different people, and the same losses in the first step: that is good
-# evidence that you have understood the method. After that the curves part. The two programs add up
-# sums in another order, which changes the last of seven digits. Adam's first step moves every
-# weight by the same amount, up or down; where a gradient is nearly 0, that last digit decides the
-# direction. And a duel of two networks magnifies every difference.
+# Different people wrote the two programs, and the losses of the first step are the same. This is
+# good evidence that you have understood the method. After the first step, the curves separate. The
+# two programs add numbers in a different order, and this changes the last of seven digits. Adam's
+# first step moves every weight by the same amount, up or down. If a gradient is nearly 0, the last
+# digit decides the direction. The training of two opponents then makes every difference larger.
 #
-# After 200 steps there are colours, but no birds. And yet the readers can already tell many of the
-# codes: **the information comes first, the beauty later**. Generator and readers agree on a sign
-# within seconds; the game against $D_c$ then decides what the sign must look like.
+# After 200 steps there are colours, but no birds. But the readers can already read many of the
+# codes: **the information comes first, the good look later**. Generator and readers find a sign for
+# each code within seconds. The game against $D_c$ then changes how this sign looks.
 #
-# The two trainings above are live. A longer one was **recorded**: the same three stages with the
-# library's step and all additions of the preset `toy`, in a world of three shapes and six species.
-# The cell prints how many steps it took, and the command that made it.
+# The two trainings above run in this notebook. A longer training was **recorded**. It has the same
+# three stages, the library's step and all additions of the preset `toy`, in a world of three shapes
+# and six species. The cell prints its number of steps, and the command that made it.
 
 # %%
 film = course.recorded("training", "stages")
@@ -739,22 +752,23 @@ image_figure(film.pictures, film.rows, film.columns, title, 0.72)
 plt.show()
 
 # %% [markdown]
-# The background stays, the parent lays a hollow shape on it, and the child fills it in. Lesson
+# The parent stage puts a hollow shape on the background, and the child stage fills it. Lesson
 # {{start_here}} ends with the same stages of the shipped network, which is larger and was trained
-# for much longer. It is our Figure 3.
+# for much longer. That picture is our Figure 3.
 #
 # ## Recap
 #
 # * The child stage joins $c$ to the parent's features; $C = M_c F_c + (1 - M_c) P$ is a weighted
 #   mean of three layers.
-# * $\mathcal{L} = \mathcal{L}_b + \mathcal{L}_p + \mathcal{L}_c$; only $C$ meets real birds, and no
-#   term calls $P$ real or fake.
+# * $\mathcal{L} = \mathcal{L}_b + \mathcal{L}_p + \mathcal{L}_c$; only $C$ is compared with real
+#   birds, and no term classifies $P$ as real or fake.
 # * The code head of $D_c$ learns from the information loss, its trunk from real and fake only;
 #   $D_p$, trunk and code head, learns from information alone.
-# * A code goes where it is cheapest to write. The masked foreground leaves it only the bird.
+# * The generator writes a code where it is easiest. If the reader sees only the masked foreground,
+#   this is the bird.
 #
-# **Go on with** `{{codes}}_codes`: what each code holds, and what happens when the ties are cut for
-# good.
+# **Go on with** `{{codes}}_codes`: what each code determines, and what happens when all codes are
+# free.
 
 # %% tags=["nbval-check-output"]
 course.progress()

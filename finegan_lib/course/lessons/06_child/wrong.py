@@ -224,32 +224,40 @@ LOSS_MISTAKES = {
     "the 10 belongs to D_b's real/fake term alone, not to aux": total(aux=10),
     "aux and background_logits are swapped: the 10 belongs to real/fake": total(bg=1, aux=10),
     "the 10 belongs to L_bg_adv, not to L_c_adv": total(bg=1, adv=10),
-    "nothing but D_b's real/fake term counts ten times": total(10, 10, 10, 10, 10),
-    "L_bg_adv is missing: D_b's real/fake verdict on B": total(bg=0),
-    "L_bg_aux is missing: every patch of B shall be called background": total(aux=0),
-    "L_c_adv is missing: D_c's verdict on the finished image": total(adv=0),
+    "only D_b's real/fake term counts ten times": total(10, 10, 10, 10, 10),
+    "L_bg_adv is missing: D_b's real/fake logits on B": total(bg=0),
+    "L_bg_aux is missing: every patch of B must count as background": total(aux=0),
+    "L_c_adv is missing: D_c's logits on the finished image": total(adv=0),
     "L_p is missing: the information about p": total(p=0),
     "L_c_info is missing: the information about c": total(c=0),
-    "both informations are missing": total(p=0, c=0),
-    "p and c are swapped: each reader's logits go with the index of its own code": readers_swapped,
+    "both information terms are missing": total(p=0, c=0),
+    (
+        "p and c are swapped: each reader's logits belong to the index of its own code"
+    ): readers_swapped,
     "L_bg_adv counts twice: its factor is 10, not 20": total(bg=20),
     "L_bg_aux counts twice": total(aux=2),
     "L_p counts twice": total(p=2),
     "L_c_info counts twice": total(c=2),
     "L_c_adv counts twice": total(adv=2),
-    "L_c_adv: this is the minimax loss log(1 − D); lesson {{gan}} chose −log D": total(
+    "L_c_adv: this is the minimax loss log(1 − D); use −log D, as in lesson {{gan}}": total(
         minimax=True
     ),
-    "the sign of the information: −E[log Q] is the loss, and cross-entropy has it": total(
+    "the sign of both information terms is wrong: cross-entropy is −E[log Q] already": total(
         p=-1, c=-1
     ),
-    "the sign of L_p: cross-entropy is −E[log Q] already": total(p=-1),
-    "the sign of L_c_info: cross-entropy is −E[log Q] already": total(c=-1),
-    "G asks to be called fake everywhere: −log σ(s) is softplus(−s)": total(
+    "the sign of L_p is wrong: cross-entropy is −E[log Q] already": total(p=-1),
+    "the sign of L_c_info is wrong: cross-entropy is −E[log Q] already": total(c=-1),
+    "three signs are wrong, so G learns to look fake: −log σ(s) is softplus(−s)": total(
         turned=("bg", "aux", "adv")
     ),
-    "L_bg_adv asks for fake patches: −log σ(s) is softplus(−s)": total(turned=("bg",)),
-    "L_bg_aux asks for no background: −log σ(s) is softplus(−s)": total(turned=("aux",)),
-    "L_c_adv asks to be called fake: −log σ(s) is softplus(−s)": total(turned=("adv",)),
+    "the sign in L_bg_adv is wrong, so it rewards fake patches: −log σ(s) is softplus(−s)": total(
+        turned=("bg",)
+    ),
+    "the sign in L_bg_aux is wrong, so it rewards birds: −log σ(s) is softplus(−s)": total(
+        turned=("aux",)
+    ),
+    "the sign in L_c_adv is wrong, so it rewards fake birds: −log σ(s) is softplus(−s)": total(
+        turned=("adv",)
+    ),
     "E is a mean over patches and batch, not a sum": total(mean=torch.sum),
 }
