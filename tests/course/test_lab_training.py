@@ -113,7 +113,7 @@ def test_with_batch_norm_one_pass_is_another_verdict_than_two():
     apart, together = (
         lab.probe_verdicts(answer, real, fake) for answer in (lab.two_passes, lab.one_pass)
     )
-    name = "the verdict on the real pictures"
+    name = "the logits of the real pictures"
     assert not torch.allclose(apart[name], together[name], atol=1e-2)
     line, curve = (
         lab.company_figure(answer).axes[0].lines[0].get_ydata()

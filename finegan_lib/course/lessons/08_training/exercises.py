@@ -36,7 +36,7 @@ def _masks_saved(changes):
     if not isinstance(changes, dict) or set(changes) - set(known):
         return f"answer with a dictionary that has only the keys {', '.join(known)}"
     if not changes:
-        return "nothing is changed: 'masks full' stays as it was"
+        return "nothing is changed: these are the settings of 'masks full'"
     if not all(isinstance(v, int | float) and abs(v) <= 100 for v in changes.values()):
         return "every setting is a number between -100 and 100"
     if any(v < 0 for name, v in changes.items() if name != "mask_bias"):
@@ -56,9 +56,14 @@ EXERCISES = (
         "my_weights",
         "b",
         mistakes=(
-            Mistake("a", "Q(c|x) is on G's side: who else would train it to read?"),
             Mistake(
-                "c", "the trunk serves real/fake, too: D_c would lose its own game in G's step"
+                "a",
+                "Q(c|x) works together with G: which other update would train it to read the code?",
+            ),
+            Mistake(
+                "c",
+                "real/fake uses the trunk, too: in G's step, the trunk would learn to call "
+                "fakes real",
             ),
         ),
         alternative="B",
@@ -74,7 +79,7 @@ EXERCISES = (
         inputs=wrong.for_verdicts,
         mistakes=wrong.VERDICTS,
         alternative=wrong.split_passes,
-        praise="In one pass D compares the two halves of a batch, and G's update has no such half.",
+        praise="In one pass, D compares real and fake halves; G's update has no real half.",
     ),
     Fill(
         "3",
@@ -83,12 +88,14 @@ EXERCISES = (
         lab.averaged,
         mistakes=wrong.AVERAGES,
         alternative=lambda average, live, decay: torch.lerp(average, live, 1 - decay),
-        praise="Also written average + (1 − d)(live − average): a small step towards the live one.",
+        praise=(
+            "The same is average + (1 − d)(live − average): a small step towards the live weights."
+        ),
         inputs=_averages,
     ),
     Debug(
         "4",
-        "find the mistake: an average that draws badly",
+        "find the mistake: an average with bad pictures",
         "my_follow",
         lab.follow_all,
         broken=lab.follow_weights,
@@ -96,7 +103,9 @@ EXERCISES = (
         inputs=lambda: [(torch.tensor(0.9),)],
         mistakes=wrong.FOLLOWERS,
         alternative=wrong.follow_with_averaged_statistics,
-        praise="A network is its weights and its buffers; parameters() gives the weights alone.",
+        praise=(
+            "A network consists of weights and buffers; parameters() returns the weights alone."
+        ),
     ),
     Choice(
         "5",
@@ -105,12 +114,12 @@ EXERCISES = (
         "c",
         mistakes=(
             Mistake("a", "0 is the loss of a reader that is always sure and right"),
-            Mistake(
-                "b", "1/20 is the probability that it gives to the true code; the loss is −log"
-            ),
+            Mistake("b", "1/20 is the probability of the true code; the loss is −log of it"),
         ),
         alternative="(c)",
-        praise="H(p) = log 20: the bound on the information is then 0, the picture says nothing.",
+        praise=(
+            "H(p) = log 20, so the bound on the information is 0: the picture does not show p."
+        ),
     ),
     Exploration(
         "6",
@@ -130,7 +139,7 @@ EXERCISES = (
             Mistake([-0.5], "a dictionary"),
         ),
         alternative={"mask_bias": 0.0, "mask_area": 20},
-        praise="Masks stay near where they start, so let them start small, but not too small.",
+        praise="Masks stay near their first size, so they should start small, but not too small.",
         grade=_masks_saved,
         starts=({}, dict(lab.FAILURES[0].model), lab.FAILURES[0].recipe | {"mask_pull": 2.0}),
     ),
@@ -141,7 +150,7 @@ EXERCISES = (
         lab.hardest,
         mistakes=wrong.HARDEST,
         alternative=lambda log_q, n: torch.topk(log_q, n, largest=False).indices,
-        praise="Sixteen of a hundred and sixty: a tenth of what G draws, and the worst tenth.",
+        praise="16 of 160: D_c reads this tenth of the generated images worst.",
         inputs=_pools,
     ),
 )

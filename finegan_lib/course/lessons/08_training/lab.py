@@ -169,9 +169,9 @@ def probe_verdicts(answer, real: Tensor, fake: Tensor) -> dict:
     first, second = verdicts
     learns = second.requires_grad and torch.autograd.grad(second.sum(), fake, allow_unused=True)[0]
     return {
-        "the verdict on the real pictures": first.detach(),
-        "the verdict on the drawn pictures": second.detach(),
-        "the gradient that reaches the drawn pictures": learns.abs().sum()
+        "the logits of the real pictures": first.detach(),
+        "the logits of the generated pictures": second.detach(),
+        "the gradient that reaches the generated pictures": learns.abs().sum()
         if isinstance(learns, Tensor)
         else 0.0,
         "the mode of D_c": "training" if d_child.training else "evaluation",
@@ -180,7 +180,7 @@ def probe_verdicts(answer, real: Tensor, fake: Tensor) -> dict:
 
 @torch.no_grad()
 def company_figure(verdicts) -> Figure:
-    """D_c's mean verdict on the same eight photographs, beside ever brighter drawn pictures."""
+    """D_c's mean verdict on the same eight photographs, beside ever brighter generated pictures."""
     rng = torch.Generator().manual_seed(0)
     real = build_dataset(tiny_run(1), progress=False).batch(range(8)).child_crop
     generated, d_child = torch.rand(real.shape, generator=rng) - 0.5, _discriminator()
@@ -259,14 +259,14 @@ def initial_share(steps: int, recipe: Recipe) -> Tensor:
 
 
 class Album:
-    """A ``watch`` for :func:`play`: what the live and the averaged generator draw, as they learn.
+    """A ``watch`` for :func:`play`: what the live and the averaged generator generate in training.
 
     Args:
         steps: at which to look.
         codes: what to generate.
 
     Attributes:
-        live, average: step → child images (N, 3, S, S), both drawn in evaluation mode.
+        live, average: step → child images (N, 3, S, S), both generated in evaluation mode.
     """
 
     def __init__(self, steps, codes: Codes):
@@ -310,40 +310,40 @@ FAILURES = (
         "masks full",
         {"mask_bias": 2.0},
         {"mask_area": 0.0, "mask_binary": 3.0},
-        "masks born large, and pushed to 0 or 1",
-        "`area_c` near 1; the foreground paints the whole picture, B hardly shows in C",
+        "masks start large, and are pushed to 0 or 1",
+        "`area_c` near 1; the foreground covers the whole picture, and B is hardly visible in C",
         "`mask_bias` below 0, `mask_area`",
     ),
     Failure(
         "masks empty",
         {"mask_bias": -3.0},
         {"mask_area": 0.0, "mask_binary": 5.0, "information_weight": 0.1},
-        "masks born small, the same push, little information",
-        "`area_c` near 0; C is B, but for a stray blob",
-        "`mask_area`, less `mask_binary` while the masks are young",
+        "masks start small, the same push, a small weight of the information",
+        "`area_c` near 0; C is B, with a few spots at most",
+        "`mask_area`, a smaller `mask_binary` at the start",
     ),
     Failure(
         "D too strong",
         {"child_norm": "batch"},
         {"adversarial": "bce", "slower_d": 10.0, "learning_rate": 5e-4, "d_noise": 0.0},
-        "BCE, BatchNorm in D_c, D ten times as fast as G",
-        "`D_c` sinks towards 0, `child` climbs; pictures like noise with a grid in it",
+        "BCE, BatchNorm in D_c, D's learning rate ten times as large as G's",
+        "`D_c` falls towards 0, `child` rises; pictures of noise with a grid",
         "spectral normalisation, hinge, `d_noise`, a smaller `slower_d`",
     ),
     Failure(
         "mode collapse",
         {},
         {"slower_d": 0.05, "learning_rate": 5e-3, "information_weight": 0.0},
-        "D twenty times slower than a hasty G, no information",
-        "all pictures have the same colours and texture; no curve says so",
-        "a D that keeps up, a lower `learning_rate`",
+        "D's learning rate 1/20 of G's large one, no information",
+        "all pictures have the same colours and texture; no curve shows this",
+        "a larger `slower_d`, a lower `learning_rate`",
     ),
     Failure(
         "code ignored",
         {},
         {"information_weight": 1e-3},
-        "information weighs a thousandth",
-        "`parent_info`, `child_info` stay at log N; what p and c change, nobody can read",
+        "the information has a weight of 1/1000",
+        "`parent_info`, `child_info` stay at log N; the pictures do not show p and c",
         "a larger `information_weight`",
     ),
 )
@@ -351,7 +351,7 @@ FAILURES = (
 
 def failure_table() -> str:
     """The failures as a Markdown table."""
-    lines = ["| failure | here made by | its look | what helps |", "| --- | --- | --- | --- |"]
+    lines = ["| failure | cause here | signs | what helps |", "| --- | --- | --- | --- |"]
     lines += [f"| **{f.name}** | {f.made_by} | {f.sign} | {f.cure} |" for f in FAILURES]
     return "\n".join(lines)
 

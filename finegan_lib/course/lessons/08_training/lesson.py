@@ -15,16 +15,16 @@
 # %% [markdown]
 # # {{number}} · Training: the real loop, and how it fails
 #
-# The losses are understood, and the networks are built. What is left is a loop of a dozen lines.
-# This loop decides whether three days on a GPU end in birds or in grey. This lesson takes the real
-# trainer of the library apart. Then it spoils five runs on purpose, so that you know each failure
-# when you meet it.
+# You know the losses, and you have built the networks. The training loop is still missing. It has
+# only a dozen lines, but a mistake in it can waste three days on a GPU. In this lesson you read the
+# real trainer of the library, part by part. Then you see five runs with wrong settings, so that you
+# can recognise each failure in your own runs.
 #
 # **You need** lessons {{gan}} to {{child}}.
 #
-# **Afterwards you can** say which update moves which weights and why the pictures come from an
-# average, read the curves of a run, and name five failures by their look. How a run survives a
-# power cut, and what a GPU changes, is lesson {{long_runs}}.
+# **Afterwards you can** say which update changes which weights, say why the pictures come from an
+# average, read the curves of a run, and recognise five failures. Lesson {{long_runs}} shows how to
+# continue a run after a power cut, and what a GPU changes.
 #
 # {{runtime}}.
 
@@ -53,17 +53,17 @@ runs = Path(temporary.name)  # gone when the notebook is closed
 # %% [markdown]
 # ## One loop for all
 #
-# GAN, InfoGAN and FineGAN are trained by the same function, `finegan_lib.training.train`. It knows
-# nothing of birds or codes: it fetches a batch, asks the *system* for one step, and writes down
-# what came of it. Here it is, read from the library as it stands:
+# GAN, InfoGAN and FineGAN are trained by the same function, `finegan_lib.training.train`. It does
+# not depend on the model. It fetches a batch, calls the *system* for one step, and stores the
+# losses. The next cell prints its source from the library:
 
 # %%
 print(lab.excerpt(training.train, "for batch in stop.until", 12))
 
 # %% [markdown]
-# (`stop` listens for Ctrl-C between two steps; `hard` has a section of its own below. `hash_seed`
-# and `distributed` belong to lesson {{long_runs}}.) Each family says for itself what one step
-# *is*, in `finegan_lib/systems/`. FineGAN's step:
+# (`stop` checks for Ctrl-C between two steps. `hard` has a section of its own below. Lesson
+# {{long_runs}} explains `hash_seed` and `distributed`.) Each family has its own step, in
+# `finegan_lib/systems/`. This is FineGAN's step:
 
 # %%
 print(lab.excerpt(FineGANSystem.step, "n, device =", 7))
@@ -71,37 +71,38 @@ print("\n# and learn:\n")
 print(lab.excerpt(FineGANSystem.learn, "fake =", 6))
 
 # %% [markdown]
-# The order is: codes, fakes, $D_b$, $D_c$, then $G$; at last the average. (Contrast and restarts
-# are switches that stay off here.) Three things are easy to miss.
+# The order is: codes, fakes, $D_b$, $D_c$, then $G$, and at last the average. (Contrast and
+# restarts are switches that are off here.) Note three things.
 #
-# **The fakes are drawn once.** $D_b$ and $D_c$ see them detached. Then $G$ is updated through the
-# same pictures, whose graph is still there. So $G$ runs once a step and not twice. And $D$ goes
-# **first**: $G$ then learns from a critic that has just been updated. In the other order it would
-# learn from a critic that is one step old.
+# **The fakes are generated once.** $D_b$ and $D_c$ see them detached. Then $G$ is updated through
+# the same pictures, because their graph still exists. In this way, $G$ runs once in a step and not
+# twice. $D$ is updated **first**, so $G$ learns from a critic that has just been updated. In the
+# other order, $G$ would learn from a critic that is one step old.
 #
-# **Every weight has one owner.** Four optimisers (Adam, $\beta = (0.5, 0.999)$) share the
-# networks. While $G$ learns, gradients must flow *through* $D$ to the pictures, but no weight of
-# $D$'s real/fake verdict may move: `systems.frozen` takes care of that.
+# **Every weight belongs to one optimiser.** There are four optimisers (Adam, $\beta = (0.5,
+# 0.999)$). In $G$'s update, gradients must flow *through* $D$ to the pictures, but the update must
+# not change the weights that $D$ uses for real/fake. The function `systems.frozen` prevents this.
 #
-# **Not every network may share a pass.** $D_b$ and $D_c$ see real pictures and drawn ones: in one
-# pass or in two? One pass is quicker. If a network computes every image by itself, the result is
-# the same. So $D_b$, which has no BatchNorm, gets both at once (`torch.cat` in
-# `update_d_background`), and so does $D_c$'s trunk with spectral normalisation. The paper's $D_c$
-# has BatchNorm. In one pass its means and variances would mix real and drawn pictures. So the
-# convolutions share a pass, but every BatchNorm sees the two batches one by one (`Encoder.each`).
+# **Not every network may share a pass.** $D_b$ and $D_c$ see real pictures and generated ones, in
+# one pass or in two. One pass is faster. If a network computes every image separately, the result
+# is the same. $D_b$ has no BatchNorm, so it gets both batches at once (`torch.cat` in
+# `update_d_background`). $D_c$'s trunk with spectral normalisation does so, too. The paper's $D_c$
+# has BatchNorm. In one pass, its means and variances would mix real and generated pictures. For
+# this reason, the convolutions share a pass, but every BatchNorm sees the two batches one after the
+# other (`Encoder.each`).
 #
 # ### Exercise {{number}}.1 (predict)
 #
-# $D_c$ has a trunk (the convolutions), and on it two heads: real/fake, and the code reader
-# $Q(c|x)$. The generator's update minimises $L_b + L_p + L_c$. Which weights of $D_c$ does it move?
+# $D_c$ has a trunk (the convolutions) and two heads: real/fake, and the code reader $Q(c|x)$. The
+# generator's update minimises $L_b + L_p + L_c$. Which weights of $D_c$ does this update change?
 #
 # * **(a)** none: it is the generator's update
 # * **(b)** the code head alone
-# * **(c)** the code head and the trunk on which it stands
+# * **(c)** the code head and the trunk
 
 # %% exercise="1"
 ### HINT The information loss is minimised by G and by Q together. D_c's real/fake game is not.
-### HINT In `FineGANSystem.__init__`, look for the optimiser "info", and at who owns the trunk.
+### HINT In `FineGANSystem.__init__`, look for the optimiser "info" and for the owner of the trunk.
 ### BEGIN SOLUTION
 my_weights = "b"
 ### END SOLUTION
@@ -110,8 +111,9 @@ my_weights = "b"
 course.check("{{number}}.1", my_weights)
 
 # %% [markdown]
-# Now the truth, from a tiny FineGAN: 3 parents, 6 children, 32 pixels. `lab.who_moves` does the
-# updates of one step one after the other and compares every weight before and after.
+# The next cell tests this with a tiny FineGAN: 3 parents, 6 children, 32 pixels. `lab.who_moves`
+# does the updates of one step, one after the other. It compares every weight before and after each
+# update.
 
 # %%
 config = lab.tiny_run(1)
@@ -139,12 +141,12 @@ print("G runs in one step:", len(calls), "time")
 print("weights owned by each optimiser:", lab.owned(system))
 
 # %% [markdown]
-# $D_p$'s real/fake head is moved by nobody: a parent image has no real counterpart, so no loss
-# reads it. It is there because the authors' network has it. $D_c$'s trunk learns from real/fake
-# alone. Its code head must use those features, so the *generator* has to make the code visible in
-# them.
+# No update changes $D_p$'s real/fake head. There are no real parent images, so no loss uses this
+# head. It exists because the authors' network has it. $D_c$'s trunk learns from real/fake alone.
+# Its code head must use these features, so the *generator* must make the code visible in them.
 #
-# And the shared pass? Here are eight real pictures, once alone and once with eight grey ones:
+# The next cell tests the shared pass. A trunk gets eight real pictures, once alone and once
+# together with eight grey ones:
 
 # %% tags=["nbval-check-output"]
 real = birds.batch(range(8)).child_crop
@@ -157,25 +159,25 @@ for norm in ("none", "batch"):
 # %% [markdown]
 # ### Exercise {{number}}.2 (find the mistake): a verdict that depends on the company
 #
-# A student wants to save time, and lets the paper's $D_c$, which has BatchNorm, judge both batches
-# in one pass. Then the verdict on the *same* eight photographs should be the same line whatever
-# the generator draws. It is not:
+# A student wants to save time. In the student's code, the paper's $D_c$, which has BatchNorm, gets
+# both batches in one pass. The logits of the *same* eight photographs should not depend on the
+# generated pictures. The figure should show a horizontal line. It does not:
 
 # %%
 lab.company_figure(lab.one_pass)
 plt.show()
 
 # %% [markdown]
-# The photographs are always the same, and their verdict changes with the pictures beside them. So
-# $D$ can win by comparing the two halves of a batch. In $G$'s update no real picture is in the
-# batch, so there the same $D$ judges in another way. Mend the function: the order of what it
-# returns stays.
+# The photographs are always the same, but their logits change with the other pictures in the batch.
+# In this way, $D$ can lower its loss by a comparison of the two halves of a batch. In $G$'s update
+# there is no real picture in the batch, so the same $D$ gives other logits there. Correct the
+# function. Keep the order of the two results.
 
 
 # %% exercise="2"
 def my_verdicts(d_child, real: torch.Tensor, fake: torch.Tensor):
     """D_c's logits of real pictures (N, 3, S, S) and of drawn ones: two tensors (N,)."""
-    ### HINT BatchNorm takes its mean over the whole batch that it is given. What is in that batch?
+    ### HINT BatchNorm takes its mean over the whole batch that it is given. What is in this batch?
     ### HINT Call d_child twice, with one kind of pictures each.
     ### BEGIN SOLUTION
     return d_child(real), d_child(fake)
@@ -191,14 +193,14 @@ course.check("{{number}}.2", my_verdicts)
 # %% [markdown]
 # ## The same picture, tomorrow: an average of weights
 #
-# $G$'s weights change in every step, and so does the picture of one code, not always for the
-# better. So a second generator follows the first one slowly:
+# $G$'s weights change in every step, and the picture of one code changes with them. It does not
+# become better in every step. For this reason, a second generator slowly follows the first one:
 #
 # $$\bar\theta_n = d\,\bar\theta_{n-1} + (1 - d)\,\theta_n.$$
 #
-# It remembers about $1/(1-d)$ steps (1000 for the paper's $d = 0.999$) and has no gradient. It is
-# the generator that is kept: all pictures of this course come from $\bar\theta$. In the library it
-# is `systems.update_average`, weight by weight.
+# It averages over about $1/(1-d)$ steps (1000 for the paper's $d = 0.999$) and has no gradient.
+# After the training, we keep this second generator: all pictures of this course come from
+# $\bar\theta$. The library computes it in `systems.update_average`, weight by weight.
 #
 # ### Exercise {{number}}.3 (fill in): the running average
 
@@ -207,7 +209,7 @@ course.check("{{number}}.2", my_verdicts)
 def my_average(average: torch.Tensor, live: torch.Tensor, decay: float) -> torch.Tensor:
     """The new average, of the same shape; ``decay`` near 1 is a long memory."""
     ### HINT With decay = 1 the average never changes. With decay = 0 it is the live weight.
-    ### HINT Two products and a sum: the decay belongs to what is remembered.
+    ### HINT Two products and a sum: the decay is the factor of the old average.
     ### BEGIN SOLUTION
     return decay * average + (1 - decay) * live
     ### END SOLUTION
@@ -217,8 +219,8 @@ def my_average(average: torch.Tensor, live: torch.Tensor, decay: float) -> torch
 course.check("{{number}}.3", my_average)
 
 # %% [markdown]
-# One run now for the whole lesson: 200 steps, ten to twenty seconds. `lab.play` is the loop
-# above without its folder (a test makes sure that the weights come out the same). The `Album`
+# The next cell trains one run for the whole lesson: 200 steps, ten to twenty seconds. `lab.play` is
+# the loop above without its folder. (A test checks that both give the same weights.) The `Album`
 # keeps pictures of both generators every four steps, always of the same codes.
 
 # %%
@@ -231,12 +233,12 @@ album = lab.Album(moments, hierarchy.codes(z, [0, 2, 4]))
 healthy = lab.play(config, album)
 
 # %% [markdown]
-# In 200 steps no bird appears. A longer training was therefore **recorded**: the recipe of the
-# preset `toy`, in a world of three shapes and six species. Its pictures are kept with the course.
-# The cell prints how many steps it took, and the command that made it. Each pair of rows shows one
-# bird. In the middle of the training, the two rows differ. At the end the learning rate falls to 0,
-# and the rows agree; the last four columns are four steps apart. The number below the figure
-# belongs to the run of 200 steps.
+# After 200 steps there is no bird yet. For this reason, a longer training was **recorded**: the
+# recipe of the preset `toy`, in a world of three shapes and six species. Its pictures are stored
+# with the course. The cell prints its number of steps, and the command that made it. Each pair of
+# rows shows one bird. In the middle of the training, the two rows differ. At the end, the learning
+# rate falls to 0, and the rows agree. The last four columns are four steps apart. The number below
+# the figure belongs to the run of 200 steps.
 
 # %%
 film = course.recorded("training", "album")
@@ -249,10 +251,10 @@ restless = lab.restlessness(album.live) / lab.restlessness(album.average)
 print("from one picture to the next the live ones change 1.5 times as much:", restless > 1.5)
 
 # %% [markdown]
-# There is a price. The average starts at the *initial* weights: after $n$ steps their share is
-# $d^n$, still 37 % at $n = 1/(1-d)$. In a run of 442,000 steps that does not matter. In a run of
-# minutes one looks at noise. Hence `ema_warmup`: in step $n$ the decay is
-# $\min\bigl(d, \tfrac{1+n}{10+n}\bigr)$ (`systems.follow`).
+# The average has a disadvantage. It starts at the *initial* weights. After $n$ steps, their share
+# is $d^n$. It is still 37 % at $n = 1/(1-d)$. In a run of 442,000 steps this does not matter. In a
+# run of minutes, the pictures would still show noise. The switch `ema_warmup` solves this: in step
+# $n$ the decay is $\min\bigl(d, \tfrac{1+n}{10+n}\bigr)$ (`systems.follow`).
 
 # %% tags=["nbval-check-output"]
 share = {}
@@ -263,12 +265,12 @@ print(f"initial weights in the average after 300 steps: {share[False]:.0%} witho
 print("with it less than a millionth:", share[True] < 1e-6)
 
 # %% [markdown]
-# ### Exercise {{number}}.4 (find the mistake): an average that draws badly
+# ### Exercise {{number}}.4 (find the mistake): an average with bad pictures
 #
 # The average generates in evaluation mode, where BatchNorm uses its *running* mean and variance. A
-# student wrote the update below. The loss curves are perfect, and the live generator's images are
-# good. The average, which is the one that is kept, gives the lower row. (This is recorded, too, at
-# the end of that training.)
+# student wrote the update below. The loss curves are normal, and the live generator's images are
+# good. The lower row shows the images of the average, which is the generator that we keep. (This is
+# recorded, too, at the end of the longer training.)
 
 # %%
 kept = course.recorded("training", "kept")
@@ -280,7 +282,7 @@ plt.show()
 @torch.no_grad()
 def my_follow(average: nn.Module, live: nn.Module, decay: float) -> None:
     """One step of the average behind the live network: ``average`` is changed in place."""
-    ### HINT What does a network hold that is not among its parameters? Print [*live.buffers()].
+    ### HINT A network has parameters, and something more. Print [*live.buffers()].
     ### HINT The running statistics must come from the live network, copied or averaged.
     ### HINT A second loop over zip(average.buffers(), live.buffers()), with kept.copy_(new).
     for kept, new in zip(average.parameters(), live.parameters(), strict=True):
@@ -296,46 +298,49 @@ def my_follow(average: nn.Module, live: nn.Module, decay: float) -> None:
 course.check("{{number}}.4", my_follow)
 
 # %% [markdown]
-# The authors' code copies the running statistics from the live network. In a short run they fit the
-# averaged weights badly, so our `ema_buffers` averages them, too.
+# The authors' code copies the running statistics from the live network. In a short run, these
+# statistics do not fit the averaged weights well. For this reason, our `ema_buffers` averages the
+# statistics, too.
 #
 # ## Reading the curves
 #
-# Every run leaves `history.jsonl`, one line of JSON every `log_every` steps (and the same for
-# TensorBoard: `tensorboard --logdir runs`). Three steps by the real trainer, and its last line:
+# Every run writes the file `history.jsonl`, one line of JSON every `log_every` steps. (It writes
+# the same for TensorBoard: `tensorboard --logdir runs`.) The next cell runs three steps of the real
+# trainer and prints the last line:
 
 # %%
 training.train(lab.tiny_run(3), runs / "short", progress=False)
 print((runs / "short" / "history.jsonl").read_text().splitlines()[-1].replace(', "', ',\n "'))
 
 # %% [markdown]
-# `background` and `child` are $G$'s side of the two games, against $D_b$ and $D_c$; `pull`,
-# `binary` and `area` are the mask terms of lessons {{parent}} and {{child}}; `area_p` and `area_c`
-# are no losses, but the mean areas of $M_p$ and $M_c$.
+# `background` and `child` are $G$'s losses in the two games against $D_b$ and $D_c$. `pull`,
+# `binary` and `area` are the mask terms of lessons {{parent}} and {{child}}. `area_p` and `area_c`
+# are not losses. They are the mean areas of $M_p$ and $M_c$.
 #
-# Before you read a curve, you must know where it *starts*: what a network scores that knows
-# nothing.
+# Before you read a curve, you must know two levels: the value of a network that has learnt nothing,
+# where the curve *starts*, and the best possible value.
 #
-# | curve | knows nothing | perfect |
+# | curve | has learnt nothing | perfect |
 # | --- | --- | --- |
 # | `D_c`, hinge loss | 2 | 0 |
 # | `D_c`, BCE | $\log 4 = 1.39$ | 0 |
-# | `child`, $G$'s side, BCE | $\log 2 = 0.69$ | 0; under hinge it has no bounds |
+# | `child`, $G$'s side, BCE | $\log 2 = 0.69$ | 0; with the hinge loss it has no bounds |
 # | `parent_info`, `child_info` | *exercise {{number}}.5* | 0 |
-# | `area_p`, `area_c` | | the birds' share of a crop, a fifth or so |
+# | `area_p`, `area_c` | | the birds' share of a crop, about a fifth |
 #
 # ### Exercise {{number}}.5 (predict)
 #
-# On CUB there are $N_p = 20$ parents. $D_p$ is asked for the code, and the generator ignores it
-# altogether. What does `parent_info`, $-\mathbb{E}[\log Q(p|x)]$, read at best?
+# On CUB there are $N_p = 20$ parents. Suppose that the generator ignores the code $p$ completely.
+# $D_p$ must still name it. What is the lowest possible value of `parent_info`, $-\mathbb{E}[\log
+# Q(p|x)]$?
 #
-# * **(a)** 0: there is nothing to be learnt
+# * **(a)** 0: there is nothing to learn
 # * **(b)** $1/20 = 0.05$
 # * **(c)** $\log 20 = 3.00$
 
 # %% exercise="5"
-### HINT The best that a reader can say of a picture that shows nothing: every parent is as likely.
-### HINT Then Q(p|x) = 1/20, whatever p was. Put that into −log Q.
+### HINT If a picture does not show p, the best answer is: all parents are equally likely.
+### HINT Then Q(p|x) = 1/20 for every p. Put this into −log Q.
 ### BEGIN SOLUTION
 my_level = "c"
 ### END SOLUTION
@@ -344,7 +349,8 @@ my_level = "c"
 course.check("{{number}}.5", my_level)
 
 # %% [markdown]
-# Here is the run of 200 steps from above, smoothed, with those levels dashed.
+# The next figure shows the run of 200 steps from above. The curves are smoothed, and the levels of
+# the table are dashed.
 
 
 # %%
@@ -381,22 +387,24 @@ print("the child code is read:", end["child_info"] < 0.5 * np.log(6))
 print("the masks keep to their range:", all(0.1 < end[name] < 0.5 for name in panels[2]))
 
 # %% [markdown]
-# * **The losses of the game do not fall.** $D$ and $G$ work against each other: a curve that stays
-#   where it is may mean that both are getting better. Here $D_c$ soon leaves the level of a network
-#   that knows nothing, and then goes up and down. (Its task grows easier, too: the noise on what it
-#   judges, `d_noise`, falls to 0 by the end of a run.) A curve that *runs away* means trouble.
-# * **Information falls** from $\log N$ towards 0. It says that the code is *readable*, not that it
-#   is a bird's shape.
-# * **Areas** are the earliest warning: they tell in the first hundred steps.
-# * No curve tells whether the pictures are good. Look at `samples/`.
+# * **The losses of the game do not fall.** $D$ and $G$ work against each other. If a curve stays
+#   constant, both networks may be improving. Here, the loss of $D_c$ soon leaves the level of a
+#   network that has learnt nothing, and then goes up and down. (Its task also becomes easier: the
+#   noise on its inputs, `d_noise`, falls to 0 by the end of a run.) A curve that goes steadily to 0
+#   or to large values is a sign of failure.
+# * **Information falls** from $\log N$ towards 0. This shows that the code is *readable*. It does
+#   not show that the code is a bird's shape.
+# * **Areas** give the earliest warning. They show a failure within the first hundred steps.
+# * No curve shows whether the pictures are good. Look at `samples/`.
 #
 # ## A gallery of failures
 #
-# The healthy run from above, and five runs with a few settings spoilt. Each was **recorded** until
-# one sees what it is; its number of steps stands beside the row. (The five are a little wider than
-# the live runs below, and their batches are larger.) The first four pictures of a row belong to one
-# bird. Then come two pictures for each of the three parents. Compare row by row. Which of the five
-# would you *not* notice in the curves? Decide before you read on.
+# The next figure shows the recorded healthy run from above, and five runs with a few wrong
+# settings. Each was **recorded** until its failure was visible. Its number of steps is beside the
+# row. (The networks of these five are a little wider than those of the live runs below, and their
+# batches are larger.) The first four pictures of a row belong to one bird. Then there are two
+# pictures for each of the three parents. Compare the rows. Which of the five failures would you
+# *not* notice in the curves? Decide before you continue to read.
 
 # %%
 names = ["healthy", "masks_full", "masks_empty", "d_too_strong", "mode_collapse", "code_ignored"]
@@ -414,11 +422,12 @@ plt.show()
 Markdown(lab.failure_table())
 
 # %% [markdown]
-# (The exact settings are in `lab.FAILURES`.) Now the five, and a healthy run of their size,
-# **live**, 100 steps each. That is too short for birds, but long enough for the curves; the healthy
-# run's are blue. In mode collapse `D_c` stays at 2, the level of a network that knows nothing,
-# because $D$ learns too slowly. But before perfect pictures it would stay there, too. Only pictures
-# show *what* went wrong: measured here by how much the mean colour varies between pictures.
+# (The exact settings are in `lab.FAILURES`.) The next cell trains the five, and a healthy run of
+# their size, **live**, with 100 steps each. This is too short for birds, but long enough for the
+# curves. The curves of the healthy run are blue. In mode collapse, `D_c` stays at 2, the level of a
+# network that has learnt nothing, because $D$ learns too slowly. But `D_c` would also stay at 2 if
+# the generated pictures were perfect. Only the pictures show *what* went wrong. Here we measure how
+# much the mean colour varies between pictures.
 
 # %%
 wrecks = {f.name: lab.wreck(f, 100) for f in (lab.HEALTHY, *lab.FAILURES)}
@@ -461,13 +470,14 @@ print("code ignored:", last["code ignored"]["child_info"] > 0.85 * np.log(6))
 print("code read when healthy:", last["healthy"]["child_info"] < 0.5 * np.log(6))
 
 # %% [markdown]
-# On *code ignored*: the readers have their own Adam, and Adam's steps do not depend on a constant
-# factor in the loss. So the readers learn as before. But for the *generator* the information is now
-# a thousandth of its loss, so it does not make the code visible.
+# In *code ignored*, the readers have their own Adam, and Adam's steps do not depend on a constant
+# factor in the loss. For this reason, the readers learn as before. But the information has only a
+# weight of 1/1000 in the *generator's* loss, so the generator does not make the code visible.
 #
-# A sixth failure, **birds in the background**, has its cause in the data: without boxes, $D_b$
-# takes patches with feathers for real background, and teaches $G_b$ to paint feathers. Lesson
-# {{background}} shows what it looks like. How many patches would be mislabelled?
+# A sixth failure, **birds in the background**, has its cause in the data: without boxes, patches
+# with feathers count as real background for $D_b$, and $G_b$ learns to generate feathers. Lesson
+# {{background}} shows such pictures. The next cell counts the patches that would have a wrong
+# label.
 
 # %% tags=["nbval-check-output"]
 boxes, geometry = birds.batch(range(400)).box, system.d_background.geometry
@@ -480,13 +490,13 @@ print("more than a third of them touch a bird's box:", bool(covered > 1 / 3))
 # ### Exercise {{number}}.6 (explore): save the masks
 #
 # Start from *masks full* (`mask_bias` 2, `mask_area` 0, `mask_pull` 2, `mask_binary` 3,
-# `information_weight` 1) and change as little as you can, so that after 40 steps the child masks
-# cover between a tenth and a half of the picture. Each check trains a network: it takes two
-# seconds. Answer with a dictionary of the settings that you change.
+# `information_weight` 1) and change as few settings as you can. After 40 steps, the child masks
+# must cover between a tenth and a half of the picture. Each check trains a network, which takes two
+# seconds. Your answer is a dictionary of the settings that you change.
 
 # %% exercise="6"
-### HINT Which setting decides how large the masks are at the start? sigmoid(2) = 0.88.
-### HINT A push (mask_area) needs time. A better start needs none.
+### HINT Which setting determines the size of the masks at the start? sigmoid(2) = 0.88.
+### HINT The term mask_area needs many steps. A better start needs none.
 ### HINT Try a mask_bias a little below 0. Too far below, and you get the second failure.
 ### BEGIN SOLUTION
 my_rescue = {"mask_bias": -0.5}
@@ -496,20 +506,21 @@ my_rescue = {"mask_bias": -0.5}
 course.check("{{number}}.6", my_rescue)
 
 # %% [markdown] tags=["solution"]
-# *Discussion.* `mask_area` alone pulls in the right direction, but at 20 too slowly for 40 steps. A
-# `mask_binary` of 3 works against it: a mask on its way from 1 to 0 must pass 1/2, where $M(1-M)$
-# is largest. `mask_pull` only makes the two masks agree, also if both are full.
+# *Discussion.* `mask_area` alone changes the masks in the right direction, but a weight of 20 is
+# too small for 40 steps. A `mask_binary` of 3 works against it: a mask on its way from 1 to 0 must
+# pass 1/2, where $M(1-M)$ is largest. `mask_pull` only makes the two masks agree, even if both are
+# full.
 
 # %% [markdown]
 # ## Hard negatives: the last 1,500 steps
 #
-# When the paper's training is done, it goes on a little with a difference (supplementary material,
-# section 7.2): in every second step the codes are not 16 random ones but the 16 of 160 that $D_c$
-# reads **worst**, those with the smallest
+# The paper's training has a short second part (supplementary material, section 7.2). In every
+# second step of this part, the codes are not 16 random ones. The library samples 160 codes and
+# keeps the 16 that $D_c$ reads **worst**, those with the smallest
 #
 # $$\log Q(c \,|\, M_c F_c), \qquad c \text{ the sampled code.}$$
 #
-# In the library: `FineGANSystem.hard_codes`, switched on by `hard_steps`.
+# The library does this in `FineGANSystem.hard_codes`. The setting `hard_steps` switches it on.
 #
 # ### Exercise {{number}}.7 (fill in): the hardest of the pool
 
@@ -517,7 +528,7 @@ course.check("{{number}}.6", my_rescue)
 # %% exercise="7"
 def my_hardest(log_q: torch.Tensor, n: int) -> torch.Tensor:
     """Rows (n,) of the n images that are read worst, the worst first; log_q (N,) = log Q(c | x)."""
-    ### HINT Read badly: is log Q large or small then?
+    ### HINT If an image is read badly, is log Q large or small?
     ### HINT `argsort` gives the rows from the smallest entry up. How many do you need?
     ### BEGIN SOLUTION
     return log_q.argsort()[:n]
@@ -528,9 +539,9 @@ def my_hardest(log_q: torch.Tensor, n: int) -> torch.Tensor:
 course.check("{{number}}.7", my_hardest)
 
 # %% [markdown]
-# What does it pick from the pool of the recorded healthy run, after its last step? The pictures are
-# masked foregrounds on grey, as the reader gets them. By then $D_c$ reads nearly all of them
-# without a doubt, so the hardest are only a little less certain.
+# The next figure shows the choice from a pool of the recorded healthy run, after its last step. The
+# pictures are masked foregrounds on grey, the input of the reader. After this training, $D_c$ reads
+# nearly all of them with a probability near 1. The hardest are only a little less certain.
 
 # %%
 film = course.recorded("training", "hard")
@@ -552,7 +563,7 @@ figure.suptitle("Hard negatives: what D_c reads worst (recorded)")
 plt.show()
 
 # %% [markdown]
-# The same with the live run of 200 steps, in numbers:
+# The next cell shows the same for the live run of 200 steps, in numbers:
 
 # %%
 pool = lab.hard_pool(healthy.system, n=16)
@@ -566,36 +577,40 @@ print("every one is read worse than all others:",
 print("the easiest are read without a doubt:", bool(surprise[easiest].max() < 0.1))
 
 # %% [markdown]
-# Hard negatives improve what is nearly right. But children that are hard to read come up too often.
-# So it is done only in every second step, and only at the end.
+# Hard negatives improve pictures that are nearly right. But children that are hard to read are then
+# sampled too often. For this reason, hard negatives are used only in every second step, and only at
+# the end.
 #
 # ## Two recipes side by side
 #
-# `toy` trains in minutes on a CPU (the trained network of the lessons so far is `toy64`: the same
-# at twice the size, and trained for longer); `cub` is the paper's. The table is computed from
-# `finegan_lib.training.presets`: all settings in which they differ.
+# The preset `toy` trains in minutes on a CPU. (The trained network of the lessons so far is
+# `toy64`. It has twice the size, and it was trained for longer.) The preset `cub` is the paper's.
+# The next cell compares the two in `finegan_lib.training.presets` and lists all settings in which
+# they differ.
 
 # %%
 Markdown(lab.preset_table("toy", "cub"))
 
 # %% [markdown]
-# The table is a list of what went wrong. With a recipe near the paper's, $D_c$ won within minutes
-# and the masks filled the picture: the third and the first failure of the gallery. Hence spectral
-# normalisation, hinge loss, noise for $D$, and the switches that keep the masks in order; later
-# `view`, `mask_lean` and `free_child`, so that $p$ is a shape and nothing else (lesson {{codes}}).
-# With 442,000 steps and 64 channels the paper does not need them. All are options;
-# `python -m finegan_lib train --help` lists them with their units.
+# Many of these differences solve a problem of small trainings. With a recipe near the paper's,
+# $D_c$ became too strong within minutes, and the masks filled the picture: the third and the first
+# failure of the gallery. For this reason, `toy` has spectral normalisation, the hinge loss, noise
+# for $D$, and the switches for the masks. Later we added `view`, `mask_lean` and `free_child`, so
+# that $p$ determines the shape and nothing else (lesson {{codes}}). The paper trains for 442,000
+# steps with 64 channels, and does not need these additions. All are options. The command `python -m
+# finegan_lib train --help` lists them with their units.
 #
 # ## Recap
 #
-# * One loop; a system says what a step is. $D$ first, then $G$ on the same fakes; every weight has
-#   one owner, and the code heads are updated together with $G$.
-# * Batches may share a pass only if every image is computed by itself. With BatchNorm it is not.
+# * There is one loop, and each system has its own step. First $D$ is updated, then $G$ on the same
+#   fakes. Every weight belongs to one optimiser, and the code heads are updated together with $G$.
+# * Batches may share a pass only if the network computes every image separately. With BatchNorm it
+#   does not.
 # * The pictures come from a running average of $G$'s weights. Its BatchNorm statistics must follow,
-#   too. Warm it up in short runs.
-# * Curves: in the game no loss runs away, information falls from $\log N$, areas keep to their
-#   range. No curve shows mode collapse.
-# * Hard negatives: at the end, every second step takes the codes that $D_c$ reads worst.
+#   too. Short runs need a warm-up of the average.
+# * In a healthy run, the losses of the game stay near their level, information falls from $\log N$,
+#   and areas stay within their range. No curve shows mode collapse.
+# * Hard negatives: at the end, every second step uses the codes that $D_c$ reads worst.
 #
 # **Go on with** `{{long_runs}}_long_runs`: a run of days, on a GPU.
 

@@ -10,14 +10,14 @@ from . import lab
 
 
 def for_verdicts():
-    """One batch of real pictures and one of drawn ones, of other colours."""
+    """One batch of real pictures and one of generated ones, of other colours."""
     rng = torch.Generator().manual_seed(0)
     real, fake = torch.rand(2, 4, 3, 32, 32, generator=rng) - 0.5
     return [(real, (0.5 * fake + 0.4).clamp(-1, 1))]
 
 
 def split_passes(d_child, real, fake):
-    """Right: the drawn pictures first."""
+    """Right: the generated pictures first."""
     drawn = d_child(fake)
     return [d_child(real), drawn]
 
@@ -46,24 +46,32 @@ def _first_in_company(d_child, real, fake):
 
 
 VERDICTS = (
-    Mistake(lambda d, real, fake: (d(fake), d(real)), "the order: real first, then drawn"),
-    Mistake(_evaluated, "eval() takes the running statistics; D trains with those of its batch"),
+    Mistake(
+        lambda d, real, fake: (d(fake), d(real)), "the order is wrong: real first, then generated"
+    ),
+    Mistake(
+        _evaluated,
+        "eval() uses the running statistics; in training, D uses the statistics of its batch",
+    ),
     Mistake(
         lambda d, real, fake: (d(real).sigmoid(), d(fake).sigmoid()),
         "these are probabilities: the losses take logits",
     ),
     Mistake(
         lambda d, real, fake: (d(real).mean(), d(fake).mean()),
-        "one logit for each picture; the loss takes the mean itself",
+        "return one logit for each picture; the loss takes the mean itself",
     ),
     Mistake(_one_by_one, "now each picture is a batch of its own: two passes are enough"),
-    Mistake(_halves, "two passes, but each of them still holds real and drawn pictures"),
+    Mistake(_halves, "these are two passes, but each still contains real and generated pictures"),
     Mistake(
         lambda d, real, fake: (d(real), d(fake.detach())),
-        "no gradient reaches the drawn pictures: whoever calls this decides on detach()",
+        "no gradient reaches the generated pictures: leave detach() to the caller",
     ),
-    Mistake(lambda d, real, fake: (d(real), d(real)), "the drawn pictures are never judged"),
-    Mistake(_first_in_company, "only the drawn pictures are judged alone; the real ones are not"),
+    Mistake(lambda d, real, fake: (d(real), d(real)), "D_c never gets the generated pictures"),
+    Mistake(
+        _first_in_company,
+        "only the generated pictures have a pass of their own; the real ones do not",
+    ),
 )
 
 # ------------------------------------------------------------------------------------- averages
@@ -79,7 +87,7 @@ AVERAGES = (
     ),
     Mistake(
         lambda average, live, decay: (average + live) / 2,
-        "this is the plain mean of the two: where is the decay?",
+        "this is the plain mean of the two: the decay is missing",
     ),
     Mistake(
         lambda average, live, decay: average - (1 - decay) * (live - average),
@@ -90,15 +98,15 @@ AVERAGES = (
     Mistake(lambda average, live, decay: live, "these are the live weights: nothing is averaged"),
     Mistake(
         lambda average, live, decay: decay * average - (1 - decay) * live,
-        "a sum of the two products, not a difference",
+        "take the sum of the two products, not the difference",
     ),
     Mistake(
         lambda average, live, decay: average + (1 - decay) * live,
-        "the old average loses a share, too: the factors must add up to 1",
+        "the old average needs a factor, too: the factors must add up to 1",
     ),
     Mistake(
         lambda average, live, decay: decay * (average + (1 - decay) * live),
-        "the brackets: the decay belongs to the average alone",
+        "the brackets are wrong: the decay is a factor of the average alone",
     ),
 )
 
@@ -145,24 +153,24 @@ def _copied(kept, new):
 FOLLOWERS = (
     Mistake(
         lambda average, live, decay: average.load_state_dict(live.state_dict()) and None,
-        "now the weights are copied as well: only the buffers are",
+        "now the weights are copied, too: copy only the buffers",
     ),
     Mistake(
         _follower(lambda kept, new, d: kept.lerp_(new, d), _copied),
-        "the decay belongs to what is kept: lerp_(new, 1 - decay), as it was",
+        "the old average must keep the share decay: lerp_(new, 1 - decay), as before",
     ),
     Mistake(
         _follower(statistics=lambda kept, new: new.copy_(kept)),
-        "the other way round: the live network's statistics are overwritten",
+        "the direction is wrong: this overwrites the live network's statistics",
     ),
     Mistake(_mean_alone, "the running variance must follow, too: go through all buffers"),
     Mistake(
         _follower(lambda kept, new, d: None, _copied), "now the weights do not follow any more"
     ),
-    Mistake(_both_twice, "the weights follow twice in a step"),
+    Mistake(_both_twice, "the average of the weights is updated twice in a step"),
     Mistake(
         lambda average, live, decay: live.load_state_dict(average.state_dict()) and None,
-        "the wrong way round: the live network is overwritten by its average",
+        "the direction is wrong: the average overwrites the live network",
     ),
     Mistake(
         _follower(lambda kept, new, d: new.lerp_(kept, 1 - d), _copied),
@@ -181,21 +189,29 @@ HARDEST = (
     Mistake(lambda log_q, n: log_q.argsort(descending=True)[:n], _BEST),
     Mistake(lambda log_q, n: log_q.abs().argsort()[:n], _BEST),
     Mistake(lambda log_q, n: log_q.topk(n).indices, _BEST),
-    Mistake(lambda log_q, n: log_q.sort()[0][:n], "these are the values; the rows are asked for"),
-    Mistake(lambda log_q, n: log_q.argsort(), "all of the pool, in order: only n are kept"),
+    Mistake(
+        lambda log_q, n: log_q.sort()[0][:n],
+        "these are the values; the numbers of the rows are wanted",
+    ),
+    Mistake(
+        lambda log_q, n: log_q.argsort(),
+        "this is the whole pool, in the right order: keep only the first n",
+    ),
     Mistake(
         lambda log_q, n: log_q.argsort()[:n].flip(0),
-        "the right rows in the wrong order: the worst should come first",
-    ),
-    Mistake(lambda log_q, n: torch.arange(n), "the first n of the pool, however they are read"),
-    Mistake(
-        lambda log_q, n: log_q.argsort()[-n:], "the last rows of a rising order are the best read"
+        "these are the right rows in the wrong order: the worst must come first",
     ),
     Mistake(
-        lambda log_q, n: log_q.argsort()[1 : n + 1], "the very worst is left out: begin at row 0"
+        lambda log_q, n: torch.arange(n), "these are the first n of the pool: log_q is not used"
+    ),
+    Mistake(
+        lambda log_q, n: log_q.argsort()[-n:], "the order is rising, so the last rows are read best"
+    ),
+    Mistake(
+        lambda log_q, n: log_q.argsort()[1 : n + 1], "the worst row is missing: begin at row 0"
     ),
     Mistake(
         lambda log_q, n: log_q < log_q.sort()[0][n],
-        "a mask of True and False; the rows' numbers are asked for",
+        "this is a mask of True and False; the numbers of the rows are wanted",
     ),
 )
