@@ -18,7 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 SLOW = Path(__file__).with_name("slow.json")
-SLOW_FROM = 1.5  # seconds of CPU time, with the processes that a test starts
+SLOW_FROM = 0.6  # seconds of CPU time, with the processes that a test starts
 CPU = "seconds of CPU time"
 
 
@@ -44,6 +44,7 @@ def pytest_collection_modifyitems(items):
 
 
 _spent = [0.0]
+_shared = {}  # seconds of every fixture that several tests use
 
 
 def _cpu_seconds() -> float:
@@ -57,11 +58,35 @@ def pytest_collection_finish():
 
 
 @pytest.hookimpl(hookwrapper=True)
+def pytest_fixture_setup(fixturedef):
+    """Measure a shared fixture apart from the first test that needs it."""
+    if fixturedef.scope == "function":
+        yield
+        return
+    start = _cpu_seconds()
+    yield
+    spent = _cpu_seconds() - start
+    key = fixturedef.argname, fixturedef.baseid
+    _shared[key] = max(spent, _shared.get(key, 0.0))
+    _spent[0] += spent
+
+
+@pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Note in the report what the phase (setup, call or teardown) has cost."""
+    """Note in the report what the phase (setup, call or teardown) has cost.
+
+    A shared fixture is charged to every test that needs it: whichever of them runs alone pays it.
+    """
     outcome = yield
     spent = _cpu_seconds()
     item.user_properties.append((CPU, spent - _spent[0]))
+    if call.when == "setup":
+        needed = [
+            n
+            for (name, where), n in _shared.items()
+            if name in item.fixturenames and item.nodeid.startswith(where)
+        ]
+        item.user_properties.append((CPU, sum(needed)))
     outcome.get_result().user_properties = list(item.user_properties)  # of the phases before, too
     _spent[0] = spent
 

@@ -63,8 +63,8 @@ class Handler(BaseHTTPRequestHandler):
                     self.wfile.flush()
                     if self.server.stopping.wait(fault["trickle"]):
                         return
+            self.server.sent += len(rest)  # first: the client may read all of it and ask at once
             self.wfile.write(rest)
-            self.server.sent += len(rest)
             if fault.get("stall"):
                 self.server.stopping.wait(fault["stall"])
             if fault.get("endless"):
