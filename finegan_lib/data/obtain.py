@@ -6,6 +6,7 @@ intact and says so at once, without importing PyTorch.
 
 import argparse
 import hashlib
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -150,6 +151,20 @@ def _together(given, raw, progress):
     return raw
 
 
+def _small_preset(classes: int) -> str:
+    """Options of a training that an ordinary computer can do, on photographs of so many classes.
+
+    The children need not be the classes: photographs of one class vary, too.
+    """
+    children = classes if classes >= 4 else 20
+    return f"birds32 --n-parents {min(10, children // 4)} --n-children {children}"
+
+
+def _say_how_to_train(target: Path, preset: str) -> None:
+    folder = shlex.quote(str(target))
+    print(f"Train on it: python -m finegan_lib train --preset {preset} --data {folder}")
+
+
 def main(key: str | None = None, arguments=None) -> int:
     """The command ``get_KEY.py``, or ``get.py KEY``.
 
@@ -199,8 +214,7 @@ def main(key: str | None = None, arguments=None) -> int:
                 f"{source.classes} classes"
             )
         paper = source.parents and not subset.record()
-        preset = key if paper else f"toy --n-children {manifest['classes']}"
-        print(f"Train on it: python -m finegan_lib train --preset {preset} --data {target}")
+        _say_how_to_train(target, key if paper else _small_preset(manifest["classes"]))
 
     return _run(work)
 
@@ -325,7 +339,7 @@ def prepare_main(arguments=None) -> int:
         )
         print("Already there, and intact." if there else "Done.")
         print(cub_folder.summary(manifest, target))
-        print(f"Train on it: python -m finegan_lib train --preset cub --data {target}")
+        _say_how_to_train(target, _small_preset(manifest["classes"]))
 
     return _run(work)
 

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import runpy
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,8 +19,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from finegan_lib.__main__ import build_parser
 from finegan_lib.base.errors import InputError
+from finegan_lib.codes import CodeHierarchy
 from finegan_lib.data import BirdsFolder, cub_folder, layouts
+from finegan_lib.data import obtain as module
 from finegan_lib.data.check import check_folder
 from finegan_lib.data.pictures import read_rgb
 from finegan_lib.data.sources import SOURCES, Archive
@@ -129,7 +133,8 @@ def test_tiny_imagenet_and_one_group_of_it(publish, small, server, monkeypatch, 
         SOURCES, "tiny_imagenet", replace(SOURCES["tiny_imagenet"], groups=groups, classes=200)
     )
     assert run("get_tiny_imagenet.py", "--root", tmp_path, "--group", "insects") == 0
-    assert "--preset toy --n-children 1 --data" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "--preset birds32 --n-parents 5 --n-children 20 --data" in said
     assert boxes_are_right(tmp_path / "insects1", 2).class_names == ["bee"]
     assert run("get_tiny_imagenet.py", "--root", tmp_path, "--group", "vehicles") == 1
     assert "there is no such class; got n04487081" in capsys.readouterr().err
@@ -510,3 +515,14 @@ def test_evenly_spaced(most):
     found = cub_folder.evenly_spaced(7, most)
     assert found[0] == 0 and len(found) == min(7, most) == len(set(found)) and max(found) < 7
     assert cub_folder.evenly_spaced(10, 5) == [0, 2, 4, 6, 8]
+
+
+@pytest.mark.parametrize("classes", (0, 1, 3, 4, 11, 50, 200))
+def test_the_advised_training_has_children_for_every_parent(classes, tmp_path, capsys):
+    module._say_how_to_train(tmp_path / "my birds", module._small_preset(classes))
+    words = shlex.split(capsys.readouterr().out.partition("-m finegan_lib ")[2])
+    settings = build_parser().parse_args(words)
+    assert settings.data == str(tmp_path / "my birds")  # the space does not split the path
+    hierarchy = CodeHierarchy.equal(settings.n_parents, settings.n_children)
+    assert min(hierarchy.children_count) >= 4
+    assert classes < 4 or settings.n_children == classes
