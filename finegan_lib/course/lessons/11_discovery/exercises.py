@@ -22,7 +22,10 @@ EXERCISES = (
             Mistake("b", "the bird is the same, but its surroundings are not"),
         ),
         alternative="C",
-        praise="It has never seen a background, so it takes one for part of a bird.",
+        praise=(
+            "Its training pictures had no background, so it treats a background as a "
+            "part of the bird."
+        ),
     ),
     Debug(
         "2",
@@ -35,7 +38,8 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 lambda hierarchy, n, z_dim, rng: hierarchy.sample(n, z_dim, tied=False, rng=rng),
-                "the background is free now, but so is p: leave p out, then it is c's parent",
+                "the background is free now, but p is free, too: leave p out, then it is "
+                "c's parent",
             ),
             Mistake(
                 wrong.codes(b_index=lambda free, hierarchy: 0),
@@ -45,11 +49,12 @@ EXERCISES = (
                 wrong.codes(
                     b_index=lambda free, hierarchy: (free.c_index + 1) % hierarchy.n_children
                 ),
-                "b = c + 1 tells c as well as b = c does: b has to be sampled by itself",
+                "b = c + 1 shows c as well as b = c does: sample b independently",
             ),
             Mistake(
                 wrong.codes(b_index=lambda free, hierarchy: hierarchy.parent_of[free.c_index]),
-                "this background tells the parent, and so half of the answer: sample b by itself",
+                "this background shows the parent, which is half of the answer: sample b "
+                "independently",
             ),
             Mistake(
                 wrong.codes(z=lambda free, hierarchy: torch.zeros_like(free.z)),
@@ -61,7 +66,7 @@ EXERCISES = (
             ),
             Mistake(
                 wrong.codes(c_index=lambda free, hierarchy: free.p_index),
-                "some children are never sampled: c_index has to be the child's index",
+                "some children are never sampled: c_index must be the child's index",
             ),
             Mistake(wrong.one_picture, "n pictures are wanted"),
             Mistake(wrong.indices_alone, "return Codes, which hierarchy.codes(…) makes"),
@@ -71,7 +76,9 @@ EXERCISES = (
             "how many pictures": "n pictures are wanted.",
         },
         alternative=wrong.shuffled_backgrounds,
-        praise="What says the answer by accident will be learnt in the answer's place.",
+        praise=(
+            "A network learns every sign of the answer, also a wrong one such as the background."
+        ),
     ),
     Fill(
         "3",
@@ -105,16 +112,17 @@ EXERCISES = (
             ),
             Mistake(
                 lambda counts: -wrong.over(lambda rows, columns, cells: max(rows, columns))(counts),
-                "the sign: I is the entropies of rows and columns minus that of the cells",
+                "the sign is wrong: I is the entropies of rows and columns minus the "
+                "entropy of the cells",
             ),
             Mistake(
                 wrong.nmi_with_log_of_zero,
-                "an empty cell gives 0 · log 0, which floating point does not know: "
-                "torch.xlogy(p, p) makes it 0",
+                "an empty cell gives 0 · log 0, which is nan in floating point: "
+                "torch.xlogy(p, p) gives 0",
             ),
             Mistake(
                 wrong.nmi_of_counts_themselves,
-                "entropies are of shares, not of counts: divide the table by its sum first",
+                "entropies need shares, not counts: divide the table by its sum first",
             ),
         ),
         alternative=wrong.nmi_by_ratio,
@@ -141,7 +149,8 @@ EXERCISES = (
             ),
             Mistake(
                 wrong.greedy,
-                "the largest count first is greedy: it can cost more later than it gains",
+                "the largest count first is greedy: a later choice can lose more than the "
+                "first one gains",
             ),
             Mistake(
                 lambda counts: wrong.matched(counts, maximize=False)[0].sum() / counts.sum(),
@@ -157,16 +166,16 @@ EXERCISES = (
             ),
             Mistake(
                 wrong.mean_over_classes,
-                "this is the mean over classes; a class with more images counts more: divide the "
-                "sum of the hits by all images",
+                "this is the mean over classes, but a class with more images must count "
+                "more: divide the sum of the hits by all images",
             ),
             Mistake(
                 lambda counts: 1 - lab.accuracy_of_counts(counts),
-                "this is the share of errors: accuracy is the rest",
+                "this is the share of errors: the accuracy is 1 minus this",
             ),
         ),
         alternative=wrong.try_all,
-        praise="Surplus clusters count as wrong, however pure they are.",
+        praise="Surplus clusters count as wrong, even if they are pure.",
         inputs=wrong.tables,
     ),
     Exploration(
@@ -188,7 +197,7 @@ EXERCISES = (
             Mistake("a good one and a bad one", "a pair of tables"),
         ),
         alternative=[torch.tensor(wrong.CRUMBS), torch.tensor(wrong.BLURRED)],
-        praise="NMI forgives clusters that are too small, accuracy does not: print both.",
+        praise=("Many small pure clusters lower the accuracy much more than the NMI: print both."),
         grade=lab.disagreement,
     ),
     Debug(
@@ -223,17 +232,17 @@ EXERCISES = (
                         (there @ back).sum() / b**2 + (back @ there).sum() / a**2
                     )
                 ),
-                "the sizes changed places: W_ab W_ba has a's rows and columns, so divide by |a|²",
+                "the sizes are swapped: W_ab W_ba has a's rows and columns, so divide by |a|²",
             ),
             Mistake(
                 wrong.blocks(
                     lambda there, back, a, b: (there @ back).sum() / a + (back @ there).sum() / b
                 ),
-                "divide by the square of the size: the sum runs over pairs of members",
+                "divide by the square of the size, because the sum runs over pairs of members",
             ),
             Mistake(
                 wrong.blocks(lambda there, back, a, b: (there @ back).sum() / a**2),
-                "the second term is missing: the affinity of a and b is that of b and a",
+                "the second term is missing: A(a, b) must be equal to A(b, a)",
             ),
             Mistake(
                 wrong.blocks(
@@ -241,7 +250,7 @@ EXERCISES = (
                         (there * back.T).sum() / a**2 + (back * there.T).sum() / b**2
                     )
                 ),
-                "W_ab W_ba is a product of matrices, @, not one of numbers, *",
+                "W_ab W_ba is a product of matrices: write @, not *",
             ),
             Mistake(
                 wrong.blocks(lambda there, back, a, b: there.sum() / a**2 + back.sum() / b**2),
@@ -249,7 +258,7 @@ EXERCISES = (
             ),
             Mistake(
                 wrong.blocks(lambda there, back, a, b: (there @ back).sum() + (back @ there).sum()),
-                "without the sizes a large cluster is near to everything: divide by |a|² and |b|²",
+                "without the sizes, a large cluster is near to all others: divide by |a|² and |b|²",
             ),
             Mistake(
                 wrong.blocks(
@@ -261,7 +270,9 @@ EXERCISES = (
         alternative=lambda weights, a, b: torch.stack(
             [(weights[x][:, y] @ weights[y][:, x]).mean().reshape(1) for x, y in ((a, b), (b, a))]
         ).sum(0),
-        praise="A popular image has many arrows to it; that alone does not make it a neighbour.",
+        praise=(
+            "Many arrows go to a popular image, but it is a neighbour only if arrows also go back."
+        ),
     ),
     Fill(
         "7",
@@ -271,7 +282,8 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 lambda p: p / p.sum(0).sqrt(),
-                "the columns are right, but a target is a distribution: each row must add up to 1",
+                "the columns are right, but a target is a distribution, so each row must "
+                "add up to 1",
             ),
             Mistake(
                 wrong.of_the_code,
@@ -279,7 +291,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda p: wrong.rows_to_one(p / p.sum(0)),
-                "the size of a cluster goes in by its square root",
+                "divide by the square root of the size, not by the size",
             ),
             Mistake(
                 lambda p: (p / p.sum(1, keepdim=True).sqrt()) / p.sum(1, keepdim=True),
@@ -295,11 +307,11 @@ EXERCISES = (
             ),
             Mistake(
                 lambda p: (p / p.sum(0).sqrt()).softmax(1),
-                "no softmax: divide each row by its sum, as the formula has it",
+                "do not use softmax: divide each row by its sum, as in the formula",
             ),
             Mistake(
                 lambda p: wrong.rows_to_one(p.sqrt() / p.sum(0).sqrt()),
-                "the root is of the cluster's size alone; p itself stays as it is",
+                "take the root of the cluster's size alone, not of p",
             ),
             Mistake(
                 wrong.counted_sizes,
@@ -307,7 +319,9 @@ EXERCISES = (
             ),
         ),
         alternative=wrong.in_place,
-        praise="Equal clusters are left as they are: the correction only resists imbalance.",
+        praise=(
+            "Clusters of equal size do not change: the correction works only against unequal sizes."
+        ),
         inputs=wrong.for_targets,
     ),
     Choice(
@@ -316,10 +330,17 @@ EXERCISES = (
         "my_sorting",
         "c",
         mistakes=(
-            Mistake("a", "on digits, neighbours in pixels share a digit; what do birds share?"),
-            Mistake("b", "the same silhouette in another place shares few pixels with itself"),
+            Mistake(
+                "a",
+                "on digits, nearest neighbours in pixels show the same digit; what do they "
+                "share on birds?",
+            ),
+            Mistake("b", "two pictures of one silhouette in different places agree in few pixels"),
         ),
         alternative=" (c) ",
-        praise="Its first clusters are of pixels, and it learns to see these clusters well.",
+        praise=(
+            "Its first clusters come from pixels, and its features then separate these "
+            "clusters well."
+        ),
     ),
 )

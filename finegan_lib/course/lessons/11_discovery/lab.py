@@ -1,4 +1,4 @@
-"""What the lesson on discovery measures, and how it draws it."""
+"""Measurements and figures of the lesson on discovery."""
 
 import json
 
@@ -48,7 +48,7 @@ def generated_views(generator, n: int, seed: int = 0, size: int = 32) -> dict[st
 
 
 def shuffled(codes: Tensor, seed: int = 0) -> Tensor:
-    """The codes of other images: what a classifier learns from these cannot be a category."""
+    """The codes of other images: a classifier cannot learn categories from these."""
     return codes[torch.randperm(len(codes), generator=torch.Generator().manual_seed(seed))]
 
 
@@ -123,7 +123,7 @@ def accuracy_of_counts(counts: Tensor) -> float:
 
 
 def random_groups(n: int, k: int, seed: int = 0) -> np.ndarray:
-    """(n,) labels that know nothing: k groups, by dice."""
+    """(n,) random labels: k groups, by dice."""
     return np.random.default_rng(seed).integers(k, size=n)
 
 
@@ -160,14 +160,14 @@ def disagreement(answer, least: float = 0.05) -> str | None:
         if table.ndim != 2 or len(table) != 3:
             return f"the {name} table needs three rows, one for each species"
         if (table < 0).any() or (table != table.round()).any():
-            return f"the {name} table holds counts: whole numbers, not negative"
+            return f"the {name} table must have counts: whole numbers, not negative"
         if (table.sum(1) != 20).any():
-            return f"each row of the {name} table has to add up to 20 images"
+            return f"each row of the {name} table must add up to 20 images"
         tables.append(table)
     scores = [(nmi_of_counts(table), accuracy_of_counts(table)) for table in tables]
     (nmi_1, accuracy_1), (nmi_2, accuracy_2) = scores
     if nmi_2 > nmi_1 + least and accuracy_1 > accuracy_2 + least:
-        return "they disagree, but the other way round: change the places of the tables"
+        return "they disagree, but the other way round: swap the tables"
     if nmi_1 < nmi_2 + least:
         return f"the first table's NMI is {nmi_1:.2f}, the second's {nmi_2:.2f}: raise the first"
     if accuracy_2 < accuracy_1 + least:
@@ -232,7 +232,7 @@ def elsewhere() -> dict:
 
 
 def digits_results() -> dict | None:
-    """What ``python -m finegan_lib.experiments.digits`` found, or None if nobody has run it."""
+    """What ``python -m finegan_lib.experiments.digits`` found, or None if it has not been run."""
     path = RESULTS / "digits_clustering.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 

@@ -16,16 +16,17 @@
 # # {{number}} · Discovery: species that nobody named
 #
 # Lesson {{start_here}} asked whether a network can find species that nobody has named. Since then
-# we have trained a network that *paints* them. Now we use it as a teacher: it paints pictures of
-# each of its codes, a second network learns to recognise the codes in these pictures, and then the
-# second network looks at real pictures. No person has named anything on the way.
+# we have trained a network that *generates* them. Now we use it to make training data. It generates
+# pictures of each of its codes. A second network learns to recognise the codes in these pictures.
+# Then we apply the second network to real pictures. In all these steps, no person has named a
+# species.
 #
 # **You need** lessons {{start_here}} and {{child}}, the codes of lesson {{codes}}, and entropies
 # (lesson {{infogan}}).
 #
 # **Afterwards you can** train classifiers on generated images and use them on real ones, compute
-# NMI and the accuracy of the best mapping by hand, say how both can be fooled, explain JULE and
-# DEPICT with one equation each, and read Table 3 of the paper with the right doubts.
+# NMI and the accuracy of the best mapping by hand, say how both can be misleading, explain JULE and
+# DEPICT with one equation each, and say what Table 3 of the paper shows and what it does not show.
 #
 # {{runtime}}.
 
@@ -57,12 +58,12 @@ crops, species, shape = birds.evaluation_crops(), birds.child_index, birds.paren
 # %% [markdown]
 # ## The task
 #
-# *Fine-grained* categories lie within an everyday one: not "a bird", but which bird. The slides
-# name two neighbouring tasks. *Fine-grained category recognition* learns such categories from
-# experts' labels. *Visual object discovery and clustering* finds categories without labels, but
-# seldom such fine ones. The paper's task is both at once, *fine-grained object category discovery*:
-# given photographs, boxes and the number of categories, sort the photographs. The true labels are
-# used for the scores only. The paper's set-up:
+# *Fine-grained* categories are parts of an everyday category: not "a bird", but which kind of bird.
+# The slides name two neighbouring tasks. *Fine-grained category recognition* learns such categories
+# from experts' labels. *Visual object discovery and clustering* finds categories without labels,
+# but these are rarely as fine. The paper's task combines both and is called *fine-grained object
+# category discovery*: given photographs, boxes and the number of categories, sort the photographs.
+# The true labels are used for the scores only. The paper uses these data:
 #
 # | data | images | categories = $N_c$ | $N_p$ |
 # | --- | --- | --- | --- |
@@ -76,13 +77,13 @@ crops, species, shape = birds.evaluation_crops(), birds.child_index, birds.paren
 #
 # ## Pictures that come with their answer
 #
-# Sample codes, paint pictures from them, and keep both. This gives a labelled training set of any
-# size, and nobody has to label it. Two classifiers learn from it by cross-entropy: $\phi_p$ learns
-# the parent code and $\phi_c$ the child code of the **finished** picture (paper, section 3.3). $z$
-# and $b$ vary freely, so pose and background do not give the answer away.
+# Sample codes, generate pictures from them, and keep both. This gives a labelled training set of
+# any size without any work of people. Two classifiers learn from it with cross-entropy: $\phi_p$
+# learns the parent code and $\phi_c$ the child code of the **finished** picture (paper, section
+# 3.3). $z$ and $b$ are sampled independently, so pose and background do not show the answer.
 #
 # $D_c$ already contains a reader of the child code: its head was trained to read it for thousands
-# of steps. Why do we train another one? Look at what each of them is shown.
+# of steps. Why do we train another one? The next cell shows the inputs of each of them.
 
 # %%
 made = lab.generated_views(generator, 1500, seed=0)
@@ -99,16 +100,16 @@ plt.show()
 # ### Exercise {{number}}.1 (predict)
 #
 # The same small network is trained twice: once on finished pictures, and once on masked
-# foregrounds. (The second one stands for $D_c$'s head.) On its own kind of picture, each reads
-# nearly every code right. How well will the second one read real birds?
+# foregrounds. (The second one stands for $D_c$'s head.) On its own kind of picture, each network
+# reads nearly every code correctly. How well will the second one read real birds?
 #
 # * **(a)** better than the first: it saw nothing but the bird
 # * **(b)** about the same: it is the same bird
-# * **(c)** far worse
+# * **(c)** much worse
 
 # %% exercise="1"
 ### HINT What is around the bird in the middle row, and in the bottom row?
-### HINT Did this network ever have to ignore a wave or a reed?
+### HINT In the training of this network, did a picture contain waves or reeds?
 ### BEGIN SOLUTION
 my_reader = "c"
 ### END SOLUTION
@@ -146,23 +147,24 @@ print("and finished ones of the very same codes badly:", other < 0.7)
 print("φ_c does far better on real birds:", on_real(phi_c) > on_real(like_d_c) + 0.15)
 
 # %% [markdown]
-# A real photograph has no mask. The reader of masked foregrounds takes every background for a part
-# of the bird. In the training of FineGAN the masks were needed: without them the codes would not
-# have come apart. But a reader of photographs must be trained without them.
+# A real photograph has no mask. The reader of masked foregrounds treats every background as a part
+# of the bird. The training of FineGAN needs the masks: without them, the codes would not separate
+# the factors. But a reader of photographs must be trained without masks.
 #
 # ### Exercise {{number}}.2 (find the mistake): codes for $\phi_c$
 #
-# Somebody sampled the codes for $\phi_c$'s pictures with the function below. The next cell trains a
-# reader on such pictures and asks it about real birds: its answers agree with the real birds'
-# *backgrounds*. Find the mistake and mend it. (`hierarchy.codes(z, c_index, p_index=…, b_index=…)`
-# makes codes out of indices; lesson {{codes}} says which code is tied to which.)
+# The function below samples the codes for $\phi_c$'s pictures. If a reader is trained on such
+# pictures, its answers on real birds agree with the *backgrounds* of these birds. Find the mistake
+# and correct it. (`hierarchy.codes(z, c_index, p_index=…, b_index=…)` turns indices into codes.
+# Lesson {{codes}} says which codes are tied to each other.) After the check, the next cell trains a
+# reader on pictures of your codes.
 
 
 # %% exercise="2"
 def my_codes(hierarchy, n: int, z_dim: int, rng):
     """Codes of n pictures for φ_c: every child, each with its own parent, over any background."""
     ### HINT Which codes does hierarchy.codes(z, c_index) tie together?
-    ### HINT `free` holds a background for each picture: free.b_index. Is it used?
+    ### HINT `free` contains a background for each picture: free.b_index. Is it used?
     ### HINT hierarchy.codes(free.z, free.c_index, b_index=…)
     ### BEGIN SOLUTION
     free = hierarchy.sample(n, z_dim, tied=False, rng=rng)
@@ -190,23 +192,23 @@ print("in the library's pictures the background tells nothing of the child:", kn
 # %% [markdown]
 # ## From answers to categories
 #
-# $\phi_c$ reads a child code from a real bird: its **likeliest answer** is a category. There is a
-# second way. Take the features of both networks, the output of the layer before the last, side by
-# side, and run **k-means** on them with any number of clusters. The paper does this, as $N_c$ need
-# not be the number of true categories. Each score needs its controls:
+# $\phi_c$ reads a child code from a real bird, and its **likeliest answer** is a category. There is
+# a second way. Take the features of both networks (the output of the layer before the last) and
+# concatenate them. Then run **k-means** on them with any number of clusters. The paper does this,
+# because $N_c$ can differ from the number of true categories. Each score needs controls:
 #
-# * *shuffled codes*: the same training, but each picture has the code of another;
+# * *shuffled codes*: the same training, but each picture has the code of another picture;
 # * *untrained*: the same network, random weights;
 # * *centre crop*, *raw pixels*: k-means on pixels, as in lesson {{start_here}}.
 #
-# NMI is above 0 even for labels that know nothing. The **adjusted mutual information** (AMI,
-# `metrics.ami`) subtracts what random labels with clusters of the same sizes would get:
+# NMI is above 0 even for random labels. The **adjusted mutual information** (AMI, `metrics.ami`)
+# subtracts the expected value of random labels with clusters of the same sizes:
 #
 # $$\mathrm{AMI} = \frac{I - \mathbb{E}[I]}{\mathrm{mean}(H(\text{rows}), H(\text{columns})) -
 # \mathbb{E}[I]},$$
 #
 # with $I$ and $H$ as in the next section. It is 1 for equal groupings, and 0 on average for random
-# ones. Both scores stand in the figure.
+# ones. The figure shows both scores.
 
 # %%
 untrained = discovery.untrained_classifier(made["final"], n_c, settings)
@@ -241,24 +243,24 @@ print("AMI is below NMI:", all(adjusted[n][k] < scores[n][k] for n in scores for
 
 # %% [markdown]
 # The answer to lesson {{start_here}} is **yes**. But look at the controls, too. None of them is at
-# 0 for the child: even random filters see colours. The centre crop knows only the colours in the
-# middle of the picture. In a drawn world with few colours they say a good deal. (A person had to
-# draw a box for it, as for FineGAN.) Shapes are harder to find than plumages, above all for
-# k-means: the features side by side also hold the plumage, while $\phi_p$'s own answers are about
-# shape alone.
+# 0 for the child, because even random filters react to colours. The centre crop contains only the
+# middle of the picture. In a drawn world with few colours, the colours there say much about the
+# species. (The centre crop needs a box drawn by a person, as FineGAN does.) Shapes are harder to
+# find than plumages, above all for k-means. The concatenated features also contain the plumage, but
+# $\phi_p$'s own answers depend on the shape alone.
 #
 # ## Two scores by hand
 #
-# Both scores start from a table of counts $n_{kj}$: how many images of class $k$ lie in cluster
+# Both scores start from a table of counts $n_{kj}$: the number of images of class $k$ in cluster
 # $j$. With $P_{kj} = n_{kj}/N$ and its row and column sums $P_k$, $P_j$,
 #
 # $$I = \sum_{k,j} P_{kj} \log \frac{P_{kj}}{P_k P_j} = H(\text{rows}) + H(\text{columns})
 # - H(\text{cells}), \qquad H = -\sum P \log P,$$
 #
 # and $\mathrm{NMI} = I / \mathrm{mean}(H(\text{rows}), H(\text{columns}))$. Which mean? Our scores
-# and newer versions of scikit-learn take the arithmetic one, JULE's authors take the geometric one,
-# and C3-GAN's authors take the **larger** of the two. FineGAN's paper does not say. (`metrics.nmi`
-# has them all.)
+# and newer versions of scikit-learn use the arithmetic mean. JULE's authors use the geometric mean.
+# C3-GAN's authors use the **larger** of the two entropies. FineGAN's paper does not say.
+# (`metrics.nmi` has them all.)
 #
 # ### Exercise {{number}}.3 (fill in): the strict NMI
 
@@ -267,7 +269,7 @@ print("AMI is below NMI:", all(adjusted[n][k] < scores[n][k] for n in scores for
 def my_nmi(counts: torch.Tensor) -> torch.Tensor:
     """I / max(H(rows), H(columns)) of a (classes, clusters) table; some counts are 0."""
     ### HINT Three entropies are enough: of the row sums, of the column sums, of all cells.
-    ### HINT 0 · log 0 counts as 0: `torch.xlogy(p, p)` knows that, p * p.log() does not.
+    ### HINT 0 · log 0 counts as 0: `torch.xlogy(p, p)` returns 0, p * p.log() returns nan.
     ### HINT I is the first two entropies minus the third; divide by the larger of the first two.
     ### BEGIN SOLUTION
     p = counts / counts.sum()
@@ -280,13 +282,13 @@ def my_nmi(counts: torch.Tensor) -> torch.Tensor:
 course.check("{{number}}.3", my_nmi)
 
 # %% [markdown]
-# **Accuracy** needs to know which cluster *means* which class, and clusters have no names. So of
-# all one-to-one mappings $m$ from clusters to classes we take the best,
+# For the **accuracy**, each cluster must belong to a class, but clusters have no names. For this
+# reason, we take the best of all one-to-one mappings $m$ from clusters to classes,
 #
 # $$\mathrm{acc} = \max_{m} \frac{1}{N} \sum_j n_{m(j)\,j},$$
 #
-# and the images of a cluster that is left without a class count as wrong. There are $200!$ mappings
-# for 200 classes, too many to try. The *Hungarian algorithm* finds the best one in milliseconds
+# and the images of a cluster without a class count as wrong. There are $200!$ mappings for 200
+# classes, too many to try. The *Hungarian algorithm* finds the best one in milliseconds
 # (`scipy.optimize.linear_sum_assignment`; `metrics.hungarian_accuracy` uses it).
 #
 # ### Exercise {{number}}.4 (fill in): the best mapping
@@ -298,7 +300,7 @@ course.check("{{number}}.3", my_nmi)
 def my_accuracy(counts: torch.Tensor) -> float:
     """The best-mapping accuracy from a (classes, clusters) table."""
     ### HINT Import linear_sum_assignment from scipy.optimize inside the function.
-    ### HINT It takes a numpy array and minimises; maximize=True turns that round.
+    ### HINT It takes a numpy array and minimises; with maximize=True it maximises.
     ### HINT It returns rows and columns: sum counts[rows, columns], divide by all images, .item().
     ### BEGIN SOLUTION
     from scipy.optimize import linear_sum_assignment
@@ -312,11 +314,11 @@ def my_accuracy(counts: torch.Tensor) -> float:
 course.check("{{number}}.4", my_accuracy)
 
 # %% [markdown]
-# Here is the table of our real birds. At the left the columns stand in the order of the codes'
-# numbers. Without the mapping the accuracy is near chance. At the right the same columns are
+# Here is the table of our real birds. At the left, the columns are in the order of the codes'
+# numbers. Without the mapping, the accuracy is near chance. At the right, the same columns are
 # matched. White lines separate the silhouettes: each has four species. The left table has blocks,
-# too. The children of one parent code have neighbouring numbers, and most of them draw birds of one
-# silhouette.
+# too. The children of one parent code have neighbouring numbers, and most of them generate birds of
+# one silhouette.
 
 # %%
 counts = lab.table_of_counts(species, found["child"])
@@ -339,15 +341,15 @@ print("surplus clusters count as wrong:", halves == 0.5)
 # ### Exercise {{number}}.5 (explore): two scores that disagree
 #
 # Sixty images show three species, twenty of each. Two people sort them. Write down two tables of
-# counts, one row for each species, so that **NMI prefers the first table and accuracy the second**,
-# each by at least 0.05. A table may have any number of columns (clusters); each row adds up to 20.
-# Two perfect sortings do not count: on these both scores agree. `lab.nmi_of_counts(table)` and
-# `lab.accuracy_of_counts(table)` take a table as a tensor. Answer with the pair `(first, second)`;
-# each table is a list of three rows.
+# counts, one row for each species. **The first table must have the higher NMI, and the second table
+# must have the higher accuracy**, each by at least 0.05. A table may have any number of columns
+# (clusters); each row adds up to 20. (Two perfect sortings are no solution, because both scores
+# agree on them.) `lab.nmi_of_counts(table)` and `lab.accuracy_of_counts(table)` take a table as a
+# tensor. Your answer is the pair `(first, second)`, and each table is a list of three rows.
 
 # %% exercise="5"
-### HINT Accuracy gives each class one cluster. What does a class lose that has two pure clusters?
-### HINT NMI asks what a cluster says about the class. A pure cluster says all, however small it is.
+### HINT Accuracy gives each class one cluster. If a class has two pure clusters, what is lost?
+### HINT For NMI, a pure cluster determines the class, even if the cluster is small.
 ### HINT First: each species in two clusters of ten. Second: three clusters with 14 of 20 right.
 ### BEGIN SOLUTION
 my_sortings = (
@@ -362,9 +364,9 @@ course.check("{{number}}.5", my_sortings)
 # %% [markdown]
 # ## Two traps
 #
-# **The mapping** is chosen with the labels in hand: accuracy takes the best of many mappings.
-# **NMI** has another trap. Suppose that we sort by *dice*, into more and more groups, and look at
-# nothing. Before you run the next cell: which of the five curves stay at 0?
+# **The mapping** is chosen with the true labels: accuracy takes the best of many mappings. **NMI**
+# has another trap. Suppose that we sort the pictures by *dice*, without a look at them, into more
+# and more groups. Before you run the next cell: which of the five curves stay at 0?
 
 # %%
 sizes = np.array([2, 5, 10, 20, 40, 80, 160, 320, 640])
@@ -387,17 +389,17 @@ for name, dice in fair.items():
 
 # %% [markdown]
 # The first line has CUB's size: 11,788 images of 200 classes. Random labels get a higher NMI there
-# than the 0.204 that Table 3 has for JULE. They also come close to JULE's accuracy of 0.045,
-# though one in 200 is only 0.005: the best mapping picks the cells that happen to be large. So
-# compare NMIs only at equal numbers of clusters and images, and print **AMI** or the **adjusted
-# Rand index** (`metrics.ari`) beside it. ARI counts pairs of images, and subtracts what dice would
-# get.
+# than the 0.204 that Table 3 has for JULE. Their accuracy is also close to JULE's accuracy of
+# 0.045, although one in 200 is only 0.005. The reason is the best mapping: it chooses the cells
+# that are large by chance. For this reason, compare NMIs only at equal numbers of clusters and
+# images, and also print **AMI** or the **adjusted Rand index** (`metrics.ari`). ARI counts pairs of
+# images, and subtracts the expected value of random labels.
 #
 # ## Look at them
 #
-# A score does not say what went wrong; a contact sheet does. Here are five of the clusters, from
-# the largest down. The name at the left is the most frequent silhouette of the cluster. (For your
-# own photographs: `python -m finegan_lib cluster FOLDER --n-clusters 20 --out sorted`.)
+# A score does not show what went wrong, but pictures do. Here are five of the clusters, the largest
+# first. The name at the left is the most frequent silhouette of the cluster. (For your own
+# photographs: `python -m finegan_lib cluster FOLDER --n-clusters 20 --out sorted`.)
 
 # %%
 sorted_birds = kmeans_labels(both, n_c, seed=0)
@@ -413,23 +415,24 @@ plt.show()
 # *Joint Unsupervised LEarning* (Yang, Parikh and Batra, 2016) works on the photographs themselves.
 # Every image points to its nearest neighbours, with weights $W_{ij} = \exp(-\|x_i - x_j\|^2 /
 # \sigma^2)$. Let $W_{ab}$ be the block of arrows from members of cluster $a$ to members of $b$, and
-# $|a|$ the number of members. Two clusters are near if arrows go **both ways**, there and back:
+# $|a|$ the number of members. Two clusters are near if arrows go in **both directions**:
 #
 # $$A(a, b) = \frac{\mathbf 1^\top W_{ab} W_{ba} \mathbf 1}{|a|^2}
 # + \frac{\mathbf 1^\top W_{ba} W_{ab} \mathbf 1}{|b|^2}.$$
 #
 # ### Exercise {{number}}.6 (find the mistake): arrows that go one way
 #
-# The function below should compute $A(a, b)$. With it, clusters merge with popular images, to which
-# many arrows go, and which point to none of those images themselves. Mend it. (An image counts in
-# $W_{ab} W_{ba}$ only if an arrow of $a$ goes to it *and* an arrow goes back.)
+# The function below should compute $A(a, b)$, but it has a mistake. With it, clusters merge with
+# popular images: many arrows go to such an image, but no arrow goes back from it. Correct the
+# function. (An image counts in $W_{ab} W_{ba}$ only if an arrow of $a$ goes to it *and* an arrow
+# goes back.)
 
 
 # %% exercise="6"
 def my_affinity(weights: torch.Tensor, a: list, b: list) -> torch.Tensor:
     """W (N, N), an arrow from row to column; members of two clusters → A(a, b), a scalar."""
     ### HINT `there` is W_ab, `back` is W_ba. Which product of the two does the formula have?
-    ### HINT there.T is W_ab transposed: the same arrows once more, not the way back.
+    ### HINT there.T is W_ab transposed: the same arrows again, not the arrows back.
     ### BEGIN SOLUTION
     there, back = weights[a][:, b], weights[b][:, a]
     return (there @ back).sum() / len(a) ** 2 + (back @ there).sum() / len(b) ** 2
@@ -444,8 +447,8 @@ course.check("{{number}}.6", my_affinity)
 
 # %% [markdown]
 # *Forward*: merge the nearest pair, again and again (`discovery.jule.ClusterGraph`). JULE prefers a
-# cluster whose nearest neighbour is near *and* whose next neighbours are far (`merge_score`). On
-# points:
+# cluster whose nearest neighbour is near *and* whose next neighbours are far (`merge_score`). The
+# next figure shows this on points:
 
 # %%
 points, truth = lab.petals()
@@ -459,13 +462,14 @@ print("JULE's graph finds the three:", nmi(truth, story[3]) > 0.9)
 print("k-means does:", nmi(truth, kmeans_labels(points, 3, seed=0)) > 0.9)
 
 # %% [markdown]
-# *Backward*: a convolutional network learns features in which members of a cluster lie nearer than
-# strangers. For an image $x$, a fellow member $x_+$ and a stranger $x_-$, all as features, the loss
-# is $\max(0, \|x - x_+\|^2 - \|x - x_-\|^2 + m)$ (`discovery.jule.weighted_triplet_loss`): the
-# stranger has to be further away by a margin $m$. Then a new graph on the new features, and so on,
-# until as many clusters are left as were asked for.
+# *Backward*: a convolutional network learns features in which the members of one cluster are nearer
+# to each other than to other images. Let $x$ be the features of an image, $x_+$ those of a member
+# of the same cluster, and $x_-$ those of an image of another cluster. The loss is $\max(0, \|x -
+# x_+\|^2 - \|x - x_-\|^2 + m)$ (`discovery.jule.weighted_triplet_loss`): $x_-$ must be further away
+# by a margin $m$. Then JULE builds a new graph on the new features and merges again. It stops at
+# the wanted number of clusters.
 #
-# Live, on handwritten digits and with a fraction of the usual training:
+# The next cell runs JULE on handwritten digits, with a fraction of the usual training:
 
 # %%
 digits, which = digit_images()
@@ -481,15 +485,15 @@ print("JULE does better than k-means:", nmi(which, by_jule) > nmi(which, by_kmea
 # ## DEPICT: targets out of its own answers
 #
 # DEPICT (Ghasedi Dizaji et al., 2017) puts a softmax on the code of an autoencoder. Its answer for
-# image $i$ is $p_{ik}$, and no label says what is right. So it makes its **targets** out of its own
+# image $i$ is $p_{ik}$. There are no labels, so DEPICT computes its **targets** from its own
 # answers, with one correction: the answers for a large cluster are divided by a larger number.
 #
 # $$q_{ik} = \frac{\tilde q_{ik}}{\sum_{k'} \tilde q_{ik'}}, \qquad
 # \tilde q_{ik} = \frac{p_{ik}}{\sqrt{\sum_{i'} p_{i'k}}}$$
 #
-# Without the division, all images could end in one cluster: consistent, but useless. The network
-# learns $q$ from a *noisy* view of the image (dropout), and gives $p$ from a clean one. A decoder
-# must rebuild the picture, so that the code keeps the picture's content.
+# Without the division, all images could end in one cluster, which is useless. The network learns
+# $q$ from a *noisy* view of the image (dropout), and computes $p$ from a clean one. A decoder must
+# reconstruct the picture, so that the code keeps the picture's content.
 #
 # ### Exercise {{number}}.7 (fill in): fair targets
 #
@@ -541,24 +545,26 @@ print("targets are fairer than answers:", bool(q.sum(0).std() < p.sum(0).std()))
 print("DEPICT does better than k-means:", nmi(which, by_depict) > nmi(which, by_kmeans) + 0.02)
 
 # %% [markdown]
-# The paper's targets take a little from the large clusters and give it to the small ones. Those of
-# the authors' code, $q \propto p^2 / \sum p$, make every answer **surer** and are no fairer. On the
-# digits they work better, so the run above uses them. It is short. Here are the means of three
-# seeds with longer training (`finegan_lib/experiments/digits.py`). The settings were chosen on
-# these same digits: this shows that both methods work, but not which one is better. (This table has
-# ARI, which subtracts what chance gives, as AMI does.)
+# The paper's targets make the large clusters a little smaller and the small ones a little larger.
+# The targets of the authors' code, $q \propto p^2 / \sum p$, make every answer **surer**, but they
+# are not fairer. On the digits they work better, so the run above uses them. This run is short.
+# Here are the means of three seeds with longer training (`finegan_lib/experiments/digits.py`). The
+# settings were chosen on the same digits. For this reason, the table shows that both methods work,
+# but not which one is better. (The table has ARI, which subtracts the effect of chance, as AMI
+# does.)
 
 # %%
 results = lab.digits_results()
 print(table(results) if results else "not measured here: python -m finegan_lib.experiments.digits")
 
 # %% [markdown]
-# Both are better than k-means on pixels. On these small, clean pictures JULE's graph alone does
-# nearly as well as the whole method; see the second line.
+# Both are better than k-means on pixels. On these small, clean pictures, JULE's graph alone is
+# nearly as good as the whole method (second line).
 #
 # ### Exercise {{number}}.8 (predict)
 #
-# Digits are white on black. Now JULE sorts ToyBirds into 20 clusters. What will it sort them by?
+# Digits are white on black. Now JULE sorts ToyBirds into 20 clusters. With which factor will its
+# clusters agree most?
 #
 # * **(a)** the species, as on digits
 # * **(b)** the silhouette
@@ -588,52 +594,56 @@ print(f"                  AMI with the background {behind:.2f}, with the species
 print("it sorts by what stands behind the bird:", behind > kind + 0.15)
 
 # %% [markdown]
-# Nothing told it what to sort by. A method that starts from whole pictures can sort by the meadow
-# as well as by the finch. FineGAN separates background and bird before anything is sorted. That is
-# probably a large part of the reason why it leads Table 3.
+# JULE has no information about the factor that we want. A method that starts from whole pictures
+# can sort by the background as well as by the bird. FineGAN separates background and bird first,
+# and the sorting comes later. This is probably an important reason why FineGAN has the best scores
+# in Table 3.
 
 # %%
 lab.draw_table3()
 plt.show()
 
 # %% [markdown]
-# Four things to see.
+# Note four things.
 #
-# **The order**: FineGAN leads everywhere, by most on birds. A larger network hardly helps JULE or
-# DEPICT, so too small a network was not their problem.
+# **The order**: FineGAN is the best on all three data sets, and its lead is largest on birds. A
+# larger network hardly helps JULE or DEPICT, so the size of the network was not their problem.
 #
-# **The height**: 12.6 % of the birds are in the right one of 200 clusters. That is three times what
-# random labels got above. But a supervised network gets most of them right. The field was at its
-# beginning.
+# **The values**: 12.6 % of the birds are in the right one of 200 clusters. This is three times the
+# accuracy of the random labels above. But a supervised network classifies most of them correctly.
+# This field of research was still at its beginning.
 #
-# **Chance**: labels that know nothing do not score 0 here. The cell above printed what they get at
-# the paper's sizes: an NMI of 0.266 on birds, 0.139 on dogs and 0.318 on cars, and an accuracy of
+# **Chance**: random labels do not get a score of 0 here. The cell above printed their scores at the
+# paper's sizes: an NMI of 0.266 on birds, 0.139 on dogs and 0.318 on cars, and an accuracy of
 # 0.042, 0.038 and 0.052 (`dice_at_the_papers_sizes` in `experiments/paper.py`, means of three
-# draws). JULE's NMI is lower on birds and on cars, and 0.142 on dogs. Its clusters differ much in
-# size, and such clusters get less by chance: random ones, as unequal as JULE's are on photographs
-# of birds, get 0.190, 0.103 and 0.235. So JULE found very little. DEPICT (0.290, 0.182, 0.329)
-# found somewhat more than dice on birds and dogs; on cars its NMI is higher than that of dice by
-# 0.011. FineGAN (0.403, 0.233, 0.354) is clearly above chance on birds and dogs, and by 0.036 on
-# cars. The paper's claim that FineGAN sorts best holds. How *much* better it sorts cannot be read
-# from these NMIs, as a large part of each is chance. The paper does not give AMI, and it cannot be
-# computed from NMI alone: it needs the sizes of the clusters.
+# draws). JULE's NMI is lower on birds and on cars, and 0.142 on dogs. JULE's clusters differ much
+# in size, and random clusters of unequal sizes get a lower NMI. Random clusters that are as unequal
+# as JULE's on photographs of birds get 0.190, 0.103 and 0.235. This means that JULE found very
+# little. DEPICT (0.290, 0.182, 0.329) is somewhat above chance on birds and dogs. On cars, its NMI
+# is above chance by only 0.011. FineGAN (0.403, 0.233, 0.354) is clearly above chance on birds and
+# dogs, and by 0.036 on cars. The paper claims that FineGAN sorts best, and this is right. But these
+# NMIs do not show how *much* better it sorts, because a large part of each NMI is chance. The paper
+# does not give AMI. AMI cannot be computed from NMI alone, because it needs the sizes of the
+# clusters.
 #
 # **The marks**: C3-GAN's authors (arXiv 2112.14971) trained FineGAN again. They report 0.37 and 6.9
-# % on birds, where the paper has 0.403 and 12.6 %; their InfoGAN even does a little better. Some
-# possible reasons: another mean in the NMI (theirs, the larger entropy, gives lower values); the
-# classifiers and features, which FineGAN's paper describes in a few lines, and whose code was never
-# released; and other ways to form clusters (k-means on features, or the likeliest code). On dogs
-# and cars the two results are nearer to each other. C3-GAN itself reaches 0.53 and 27.6 %. Its
-# discriminator's features are *trained* to be clustered: every code has a point in feature space,
-# and a contrastive loss pulls a generated picture to its own point and pushes it from all others.
-# The features see whole pictures, so nothing has to be learnt a second time.
+# % on birds, and the paper has 0.403 and 12.6 %. Their InfoGAN is even a little better than their
+# FineGAN. There are some possible reasons. First, they use another mean in the NMI: the larger
+# entropy, which gives lower values. Second, their classifiers and features may differ: FineGAN's
+# paper describes them in a few lines, and their code was never released. Third, they may form
+# clusters in another way (k-means on features, or the likeliest code). On dogs and cars, the two
+# results are nearer to each other. C3-GAN itself reaches 0.53 and 27.6 %. Its discriminator's
+# features are *trained* to be clustered: every code has a point in feature space, and a contrastive
+# loss pulls a generated picture to its own point and pushes it away from all others. The features
+# are computed from whole pictures, so no second network has to be trained.
 #
 # ## Our own Table 3
 #
-# The same comparison on ToyBirds: all methods sort the same pictures, with one seed each. "Middle
-# of the crop" tells a method roughly where the bird is. "FineGAN, contrastive" is ours: its child
-# head is trained with a contrastive loss, as in C3-GAN. A dash stands where AMI was not measured;
-# ARI subtracts chance, too.
+# The next cell prints the same comparison on ToyBirds. All methods sort the same pictures, with one
+# seed each. With "middle of the crop", a method gets a smaller picture, which the bird nearly
+# fills. "FineGAN, contrastive" is our own addition: its child head is trained with a contrastive
+# loss, as in C3-GAN. A dash means that AMI was not measured. ARI subtracts the effect of chance,
+# too.
 
 # %%
 ours = toy_table(3)
@@ -647,34 +657,37 @@ else:
         print(f"{system:38} {means[0]}  {means[1]:5}  {means[2]}     {means[3]}")
 
 # %% [markdown]
-# In the paper DEPICT is ahead of JULE. Here, where the bird fills the picture ("middle of the
-# crop"), DEPICT is ahead in NMI and ARI, and JULE by a hair in accuracy. On whole crops JULE leads
-# in all three. A likely reason: DEPICT's autoencoder must rebuild every pixel, so its features keep
-# the meadow as well as the finch. JULE rebuilds nothing. The large versions do worse than the small
-# ones, perhaps because two thousand pictures, mostly of background, are few for so many weights. To
-# separate bird and background was worth more than all of this.
+# In the paper, DEPICT is better than JULE. Here the result depends on the crop. If the bird fills
+# the picture ("middle of the crop"), DEPICT is better in NMI and ARI, and JULE is slightly better
+# in accuracy. On whole crops, JULE is better in all three. A likely reason is DEPICT's autoencoder.
+# It must reconstruct every pixel, so its features keep the background as well as the bird. JULE
+# reconstructs nothing. The large versions are worse than the small ones. Perhaps two thousand
+# pictures, mostly of background, are too few for so many weights. The separation of bird and
+# background has a larger effect than all these differences.
 #
 # ## What the sorting gives back
 #
 # A generator may leave out some species (lesson {{codes}}). But $\phi_c$ sorts the real birds of
 # these species as well as the others: features that distinguish twelve plumages also distinguish a
-# thirteenth. So the sorted real birds show what the generator lacks. `discovery.cover` uses this. A
-# cluster whose pictures $\phi_c$ gives to no single code is a missing species. A code that no
-# cluster uses is free. `cover` leads free codes to missing species. In this way the network that
-# you have been using came to draw all its species: FineGAN is good for discovery, and discovery is
-# good for FineGAN.
+# thirteenth. For this reason, the sorted real birds show which species the generator does not
+# generate. `discovery.cover` uses this. If $\phi_c$ gives the pictures of a cluster to no single
+# code, the cluster is a missing species. A code that no cluster uses is free. `cover` leads free
+# codes to missing species. After this step, the network that you have used generates all species.
+# FineGAN helps discovery, and discovery helps FineGAN.
 #
 # ## Recap
 #
-# * Generated pictures come with their codes: a labelled training set for nothing.
-# * $D_c$'s head cannot read photographs, since it saw masked foregrounds only. $\phi_p$ and
-#   $\phi_c$ learn from finished pictures over free backgrounds, and can.
+# * Generated pictures come with their codes. This is a labelled training set without any work of
+#   people.
+# * $D_c$'s head cannot read photographs, because it was trained on masked foregrounds only.
+#   $\phi_p$ and $\phi_c$ can, because they learn from finished pictures with free backgrounds.
 # * NMI grows with the number of clusters, and there are several NMIs. Accuracy takes the best
-#   mapping, so chance raises it, too. Print AMI or ARI and controls beside them.
-# * JULE merges along mutual neighbours and learns in between; DEPICT learns from its own answers,
-#   made fair. Both sort whole pictures, so both can sort by background.
-# * Weaknesses that stay: someone must say how many categories there are, and what a network finds
-#   need not be what people name.
+#   mapping, so chance raises it, too. Also print AMI or ARI, and controls.
+# * JULE merges mutual neighbours and learns features between the mergers. DEPICT learns from its
+#   own answers, after a correction for the size of the clusters. Both sort whole pictures, so both
+#   can sort by background.
+# * Two weaknesses remain. A person must give the number of categories. And the categories of a
+#   network can differ from the categories that people name.
 #
 # **Go on with** `{{gallery}}_gallery`: what one can do with the network.
 
