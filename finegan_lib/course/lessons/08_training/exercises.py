@@ -71,7 +71,7 @@ EXERCISES = (
     ),
     Debug(
         "2",
-        "find the mistake: a verdict that depends on the company",
+        "find the mistake: logits that depend on the other pictures",
         "my_verdicts",
         lab.two_passes,
         broken=lab.one_pass,

@@ -157,7 +157,7 @@ for norm in ("none", "batch"):
     print(f"norm={norm}: the same features alone and in company: {same}")
 
 # %% [markdown]
-# ### Exercise {{number}}.2 (find the mistake): a verdict that depends on the company
+# ### Exercise {{number}}.2 (find the mistake): logits that depend on the other pictures
 #
 # A student wants to save time. In the student's code, the paper's $D_c$, which has BatchNorm, gets
 # both batches in one pass. The logits of the *same* eight photographs should not depend on the

@@ -17,17 +17,21 @@ def _walk(walk):
 EXERCISES = (
     Choice(
         "1",
-        "predict: what comes over least surely",
+        "predict: what a mixture keeps least often",
         "my_weakest",
         "b",
         mistakes=(
             Mistake(
-                "a", "there are five shapes and each was drawn with many children: easy to see"
+                "a",
+                "there are only five shapes, and the network generated each with many "
+                "children: a judge sees them easily",
             ),
-            Mistake("c", "the background is made by a stage of its own, from its own b and z"),
+            Mistake("c", "the background has a stage of its own, with its own b and z"),
         ),
         alternative=" B",
-        praise="No loss asks that a hybrid looks real, and twenty plumages are easy to confuse.",
+        praise=(
+            "No loss requires that a hybrid looks real, and twenty plumages are easy to confuse."
+        ),
     ),
     Debug(
         "2",
@@ -47,7 +51,7 @@ EXERCISES = (
             ),
             Mistake(
                 wrong.transfer(p="appearance", c="shape"),
-                "p and c changed roles: p is the shape, c the appearance",
+                "p and c are swapped: p is the shape, c the appearance",
             ),
             Mistake(
                 wrong.transfer(z="appearance"),
@@ -55,22 +59,23 @@ EXERCISES = (
             ),
             Mistake(
                 wrong.transfer(b="appearance"),
-                "the background came along with the appearance: name b_index, or it is tied to c",
+                "the background changed together with the appearance: pass b_index, or it "
+                "is tied to c",
             ),
             Mistake(
                 wrong.half_and_half,
-                "c is one plumage, one-hot: no child is half one species and half another",
+                "c is one-hot: it must be one plumage, not half of one and half of another",
             ),
             Mistake(wrong.mean_pose, "a mean of two z is the pose of neither bird"),
             Mistake(
                 wrong.transfer(z="appearance", p="appearance", c="shape", b="appearance"),
-                "the two birds changed places: the first gives the shape",
+                "the two birds are swapped: the first gives the shape",
             ),
             Mistake(wrong.indices, "return Codes, which hierarchy.codes(…) makes"),
         ),
         about={"what it returns": "Return Codes, which hierarchy.codes(…) makes."},
         alternative=wrong.transfer(),
-        praise="Ties are for the training; who mixes codes has to name each of them.",
+        praise="Ties are for the training; to mix codes, pass each of them.",
     ),
     Fill(
         "3",
@@ -80,29 +85,29 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 lambda counts: counts.max(0).values.sum() / counts.sum(),
-                "this guesses the code from the background; it is the other way round: one guess "
-                "for every row",
+                "this guesses the code from the background; guess the background from the "
+                "code, once for every row",
             ),
             Mistake(
                 lambda counts: (counts.max(1).values / counts.sum(1)).mean(),
-                "the mean of the rows' shares counts rare codes as much as frequent ones: add up "
-                "the hits, then divide by all pictures",
+                "the mean of the rows' shares counts rare codes as much as frequent ones: "
+                "add up the right guesses, then divide by all pictures",
             ),
             Mistake(
                 lambda counts: counts.sum(0).max() / counts.sum(),
-                "this is the best guess of somebody who does not know the code",
+                "this is the best guess without the code: every row needs its own guess",
             ),
             Mistake(
                 lambda counts: counts.max(1).values.sum(),
-                "these are the hits; the share is wanted: divide by all pictures",
+                "this is the number of right guesses; the share is wanted: divide by all pictures",
             ),
             Mistake(
                 lambda counts: counts.max(1).values / counts.sum(1),
-                "one share for each code; one number for all pictures is wanted",
+                "this is one share for each code; one number for all pictures is wanted",
             ),
             Mistake(
                 lambda counts: counts.max() / counts.sum(),
-                "this counts the hits of a single code: every row has a guess",
+                "this counts the right guesses of a single code: every row has a guess",
             ),
             Mistake(
                 lambda counts: 1 - counts.max(1).values.sum() / counts.sum(),
@@ -114,7 +119,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda counts: counts.max(1).values.mean() / counts.sum(),
-                "the hits of all codes are added up, not averaged",
+                "add up the right guesses of all codes, do not average them",
             ),
         ),
         alternative=lambda counts: [sum(max(row) for row in counts.tolist()) / float(counts.sum())],
@@ -123,15 +128,20 @@ EXERCISES = (
     ),
     Choice(
         "4",
-        "predict: how much is nothing?",
+        "predict: a code without information",
         "my_floor",
         "b",
         mistakes=(
-            Mistake("a", "this holds for new pictures; here the guess is chosen on these pictures"),
-            Mistake("c", "luck helps, but not that much: compute it with lab.luck(20, 20, 6)"),
+            Mistake(
+                "a",
+                "this is right for new pictures, but here the guess is chosen on the same pictures",
+            ),
+            Mistake("c", "chance helps, but not so much: compute it with lab.luck(20, 20, 6)"),
         ),
         alternative="(b)",
-        praise="A best guess is chosen on the same pictures, so luck is always in it.",
+        praise=(
+            "The best guess is chosen on the same pictures, so chance always raises the share."
+        ),
     ),
     Fill(
         "5",
@@ -149,7 +159,8 @@ EXERCISES = (
                 lambda pictures, images, z, prior: (
                     (pictures - images).square().mean((1, 2, 3)) - prior * z.square().mean(1)
                 ),
-                "the sign: this rewards a z far from 0, where the generator was never trained",
+                "the sign is wrong: this rewards a z far from 0, where the generator was "
+                "never trained",
             ),
             Mistake(
                 lambda pictures, images, z, prior: (
@@ -165,7 +176,7 @@ EXERCISES = (
                 lambda pictures, images, z, prior: (
                     (pictures - images).abs().mean((1, 2, 3)) + prior * z.square().mean(1)
                 ),
-                "squares, not absolute values, in the first term",
+                "the first term has squares, not absolute values",
             ),
             Mistake(
                 lambda pictures, images, z, prior: (
@@ -181,18 +192,21 @@ EXERCISES = (
             ),
             Mistake(
                 lambda pictures, images, z, prior: prior * z.square().mean(1),
-                "the first term is missing: the picture is not looked at",
+                "the first term is missing: this loss does not depend on the picture",
             ),
             Mistake(
                 lambda pictures, images, z, prior: (
                     (pictures.detach() - images).square().mean((1, 2, 3))
                     + prior * z.square().mean(1)
                 ),
-                "the gradients do not: the picture is detached, so z never hears of it",
+                "the gradients do not: the picture is detached, so z gets no gradient from it",
             ),
         ),
         alternative=wrong.in_place,
-        praise="Up to constants it is −log p(image | z) − log p(z): the most probable z is sought.",
+        praise=(
+            "Up to constants, this is −log p(image | z) − log p(z): its minimum is the "
+            "most probable z."
+        ),
         inputs=wrong.pictures,
         gradients=True,
     ),
@@ -205,33 +219,39 @@ EXERCISES = (
         probe="probe_descent",
         inputs=lambda: [(6,)],
         mistakes=(
-            Mistake(wrong.descent(sign=-1), "this goes uphill: subtract the slope"),
+            Mistake(wrong.descent(sign=-1), "this raises the loss: subtract the gradient"),
             Mistake(
                 wrong.descent(clear="too early"),
-                "z comes back as it was: is its slope cleared too early, or the first z returned?",
+                "z has not changed: is its gradient cleared too early, or is the first z returned?",
             ),
             Mistake(
                 wrong.descent(total=torch.mean),
-                "the mean makes each picture's step shorter in a larger batch: add the losses up",
+                "with the mean, each picture's step is shorter in a larger batch: add up "
+                "the losses",
             ),
             Mistake(
                 wrong.descent(copy=False), "the z that was given has changed: work on a copy of it"
             ),
-            Mistake(wrong.after_one_step, "it returns after its first step: mind the indentation"),
+            Mistake(wrong.after_one_step, "it returns after its first step: check the indentation"),
             Mistake(
                 wrong.generated_once,
-                "the loss must be computed anew in each step, at the new z",
+                "compute the loss again in each step, at the new z",
             ),
-            Mistake(wrong.descent(prior_share=0), "the term with prior is gone: z may go anywhere"),
-            Mistake(wrong.descent(more=1), "one step too many"),
+            Mistake(
+                wrong.descent(prior_share=0),
+                "the term with prior is missing: nothing keeps z near 0",
+            ),
+            Mistake(wrong.descent(more=1), "this takes one step too many"),
             Mistake(
                 wrong.descent(moved=False),
-                "z comes back as it was: is its slope cleared too early, or the first z returned?",
+                "z has not changed: is its gradient cleared too early, or is the first z returned?",
             ),
         ),
         about={"z after one step": "Compare the order: loss, zero_grad, backward, step."},
         alternative=wrong.by_autograd,
-        praise="PyTorch adds gradients up; without zero_grad the old slopes push on.",
+        praise=(
+            "PyTorch adds up gradients; without zero_grad, the old ones act in every later step."
+        ),
     ),
     Exploration(
         "7",
@@ -251,7 +271,7 @@ EXERCISES = (
             Mistake("0 0 0", "a list of triples"),
         ),
         alternative=torch.tensor([(3, 4, 16), (3, 0, 16), (8, 0, 16), (8, 0, 2)]),
-        praise="No picture that the network was trained on shows the birds in the middle.",
+        praise="No training picture shows the birds in the middle of your walk.",
         grade=_walk,
     ),
 )

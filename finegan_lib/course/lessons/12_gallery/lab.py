@@ -1,4 +1,4 @@
-"""What the gallery measures: what a code gives away, what a transfer keeps, and walks of codes."""
+"""Measurements of the gallery: what a code gives away, what a transfer keeps, walks of codes."""
 
 from itertools import pairwise
 
@@ -23,7 +23,7 @@ def counts_of(codes: Tensor, seen: Tensor, n_codes: int, n_seen: int) -> Tensor:
 def guessed_share(counts: Tensor) -> Tensor:
     """The share of pictures whose second property is guessed right from the first, at best.
 
-    Whoever knows only the code of a picture guesses what was seen most often with it:
+    The best guess from a code is what was seen most often with it:
     Σ_k max_s counts[k, s] / Σ counts. A scalar in (0, 1].
 
     Args:
@@ -33,7 +33,7 @@ def guessed_share(counts: Tensor) -> Tensor:
 
 
 def luck(codes: int, per_code: int, kinds: int, repeats: int = 200, seed: int = 0) -> float:
-    """`guessed_share` of codes that know nothing: the pictures show equally likely kinds."""
+    """`guessed_share` of codes without information: the pictures show equally likely kinds."""
     rng = torch.Generator().manual_seed(seed)
     index = torch.arange(codes).repeat_interleave(per_code)
     shares = [
@@ -105,7 +105,7 @@ def with_child(codes: Codes, c_index, hierarchy: CodeHierarchy) -> Codes:
 
 
 def dressed_as(shape: Codes, appearance: Codes, hierarchy: CodeHierarchy) -> Codes:
-    """Codes that draw the birds of ``shape`` in the appearance of others: all but c stays."""
+    """Codes of the birds of ``shape`` in the appearance of others: only c changes."""
     return with_child(shape, appearance.c_index, hierarchy)
 
 
@@ -227,7 +227,7 @@ def walk_problem(walk, generator: FineGANGenerator, least: float = 0.01) -> str 
         if is_hybrid:
             return f"the {name} bird is a hybrid: its p is not the parent of its c"
     if sum(hybrid) < 2:
-        return "there must be two hybrids between the first bird and the last"
+        return "there must be two hybrids or more between the first bird and the last"
     images = walk_pictures(walk, generator) / 2
     moved = (images[1:] - images[:-1]).abs().mean((1, 2, 3))
     if moved.min() < least:

@@ -15,15 +15,16 @@
 # %% [markdown]
 # # {{number}} · Gallery: what one can do with it, and what came after
 #
-# The network is built, trained and measured. This lesson shows what one can do with it: the paper's
-# pictures that no lesson has shown yet, the two uses that the authors had in mind, and a
-# playground. Then come the weaknesses, and who worked on which of them.
+# You have built, trained and measured the network. This lesson shows what one can do with it: the
+# paper's pictures that no lesson has shown yet, the two applications of the authors, and a
+# playground. At the end, it lists the weaknesses, and later papers that worked on them.
 #
 # **You need** lessons {{child}} and {{codes}}; {{infogan}} for the comparison with InfoGAN,
 # {{discovery}} for the clustering.
 #
-# **Afterwards you can** read the paper's figures as experiments, measure what a code gives away,
-# paint one bird in the plumage of another, even a real one, and say what FineGAN cannot do.
+# **Afterwards you can** read the paper's figures as experiments, measure what a code gives away
+# (how much it tells about a picture), generate one bird in the plumage of another, also for real
+# birds, and say what FineGAN cannot do.
 #
 # {{runtime}}.
 
@@ -56,16 +57,16 @@ judges = Judges.load("toy", generator.config.image_size)  # readers of single fa
 # | 3 | an image, stage by stage | lesson {{start_here}}, at the end |
 # | 4 | p against c against z | lesson {{codes}} |
 # | 5 | any parent with any child | lesson {{codes}} |
-# | slide (4) | bird and background come apart | below |
+# | slide (4) | bird and background are separate | below |
 # | 6 | InfoGAN's codes beside FineGAN's | below |
 #
 # ## Bird and background
 #
 # This is the slides' fourth pair of pictures: (a) fixed $b$, varying $p$ and $c$; (b) fixed $p$ and
-# $c$, varying $b$. Each of the upper rows has one background and several birds, each of the lower
-# rows one bird and several backgrounds. In the lower rows nothing needs to be measured: $b$ is no
-# input of $M_p$, $F_p$, $M_c$ and $F_c$, so the bird is the same to the last bit, except where a
-# mask is half transparent.
+# $c$, varying $b$. Each of the upper rows has one background and several birds. Each of the lower
+# rows has one bird and several backgrounds. In the lower rows we need no measurement: $b$ is no
+# input of $M_p$, $F_p$, $M_c$ and $F_c$. For this reason, the bird is exactly the same, except
+# where a mask is half transparent.
 
 # %%
 figures.background_swap(generator, columns=5)
@@ -74,26 +75,26 @@ plt.show()
 # %% [markdown]
 # ## Mixing birds
 #
-# For birds that the network has painted itself, mixing is a choice of codes: shape and pose
-# $(p, z)$ of one bird, appearance $c$ of a second, background $(b, z)$ of a third. The background
-# keeps its own $z$. This is possible because no foreground depends on it (`applications.mix`).
+# To mix birds that the network has generated, we only choose codes: shape and pose $(p, z)$ of one
+# bird, appearance $c$ of a second, background $(b, z)$ of a third. The background keeps its own
+# $z$. This is possible because no foreground depends on the background (`applications.mix`).
 #
-# In the paper's training every child has its own parent. (Our recipe shows some hybrids to the
-# readers of codes, lesson {{codes}}, but none to $D_c$'s real/fake head.) In a mixture, p and c are
+# In the paper's training, every child has its own parent. (In our recipe, the readers of codes get
+# some hybrids, lesson {{codes}}, but $D_c$'s real/fake head gets none.) In a mixture, p and c are
 # free.
 #
 # ### Exercise {{number}}.1 (predict)
 #
-# We make 200 mixtures. The judges of lesson {{codes}} look at each mixture and at its three givers.
-# Which part of a mixture do they recognise **least** often as the giver's?
+# We make 200 mixtures of three birds each. The judges of lesson {{codes}} classify each mixture and
+# its three birds. Which part of a mixture agrees **least** often with the bird that it comes from?
 #
 # * **(a)** the shape
 # * **(b)** the appearance
 # * **(c)** the background
 
 # %% exercise="1"
-### HINT Which network is trained on birds whose p and c do not belong together?
-### HINT How many shapes, appearances and families of backgrounds has a judge to tell apart?
+### HINT Which network is trained on birds with a p that is not the parent of c?
+### HINT How many shapes, appearances and families of backgrounds must a judge distinguish?
 ### BEGIN SOLUTION
 my_weakest = "b"
 ### END SOLUTION
@@ -120,20 +121,20 @@ print(
 )
 
 # %% [markdown]
-# No critic ever asked a hybrid to look real. And a judge has to tell 20 plumages apart, but only a
-# handful of shapes and backgrounds.
+# In training, no critic compared hybrids with real birds. And a judge must distinguish 20 plumages,
+# but only a few shapes and backgrounds.
 #
 # ### Exercise {{number}}.2 (find the mistake): the wrong body
 #
-# The function below should dress the birds of `shape` in the appearance of other birds. Pose and
-# background come out right, the plumage too, but the *shape* is the other bird's. Mend it.
+# The function below should give the birds of `shape` the appearance of other birds. Pose,
+# background and plumage are right, but the *shape* is that of the other bird. Correct the function.
 
 
 # %% exercise="2"
 def my_transfer(shape, appearance, hierarchy):
     """Codes of two batches of birds → codes: z, b and p of the first, c of the second."""
     ### HINT hierarchy.codes(z, c_index, p_index=None, b_index=None): which p does None give?
-    ### HINT Lesson {{codes}}: p is the parent of c, unless it is named.
+    ### HINT Lesson {{codes}}: p is the parent of c, unless you pass p_index.
     ### HINT p_index=shape.p_index
     ### BEGIN SOLUTION
     z, b, p = shape.z, shape.b_index, shape.p_index
@@ -150,12 +151,12 @@ course.check("{{number}}.2", my_transfer)
 # %% [markdown]
 # ## InfoGAN on the same birds
 #
-# Does one need three stages for this? InfoGAN (lesson {{infogan}}) has a code, too, and a loss that
-# makes it readable. We have trained one on ToyBirds, with 20 codes, as many as there are species.
-# (It is shipped as `infogan`; its command stands in `finegan_lib/weights/README.md`.) It draws 32 ×
-# 32 pixels, so we look at FineGAN's pictures at 32 × 32, too, and one judge reads both. The
-# trainings were not equal: FineGAN's was longer, and its network is larger. So compare what the
-# codes are *about*, not how good the birds look.
+# Are three stages necessary for this? InfoGAN (lesson {{infogan}}) has a code, too, and a loss that
+# makes it readable. We have trained one on ToyBirds, with 20 codes, one for each species. (It is
+# shipped as `infogan`; its command is in `finegan_lib/weights/README.md`.) It generates 32 × 32
+# pixels. For this reason, we shrink FineGAN's pictures to 32 × 32, too, and one judge reads both.
+# The trainings were not equal: FineGAN's was longer, and its network is larger. Compare only what
+# the codes *determine*, not how good the birds look.
 
 # %%
 infogan = load_generator("infogan")
@@ -175,17 +176,19 @@ plt.show()
 # This is the paper's Figure 6. Its caption says of InfoGAN: "Images in each group have same child
 # code. The birds are the same, but so are their backgrounds. This strongly suggests InfoGAN takes
 # background into consideration when categorizing the images. In contrast, FineGAN's generated
-# images (Fig. 4) for same c show reasonable variety in background." In our InfoGAN the background
-# is what a row shares most plainly. In FineGAN's rows the bird stays and the background varies.
+# images (Fig. 4) for same c show reasonable variety in background." In our InfoGAN, the pictures of
+# a row share the background most clearly. In FineGAN's rows, the bird stays the same and the
+# background varies.
 #
-# Two things are true of FineGAN here. Its $c$ is read from the masked foreground $M_c F_c$ alone,
-# and another stage draws the background. But in training the paper ties $b = c$ (lesson {{child}}):
-# there every child comes with one background. Only when the pictures are generated can $b$ be set
-# free, as in the lower rows. In InfoGAN nothing can be set free, as it has a single code.
+# FineGAN differs from InfoGAN in two ways. Its $c$ is read from the masked foreground $M_c F_c$
+# alone, and a separate stage generates the background. In training, the paper ties $b = c$ (lesson
+# {{child}}), so every child has one background. After the training, we can choose $b$ freely, as in
+# the lower rows. In InfoGAN this is not possible, because it has a single code.
 #
-# Let us measure this. How well can somebody guess the background of a picture who knows only
-# its code? Let $n_{ks}$ be the number of pictures with code $k$ in which the judge sees background
-# $s$. The best guess for code $k$ is the most frequent $s$, so the share of hits is
+# We measure this. A person knows only the code of a picture and guesses its background. How often
+# is the guess right? Let $n_{ks}$ be the number of pictures with code $k$ in which the judge sees
+# background $s$. The best guess for code $k$ is the most frequent $s$, so the share of right
+# guesses is
 #
 # $$\frac{\sum_k \max_s n_{ks}}{\sum_k \sum_s n_{ks}}.$$
 #
@@ -198,7 +201,7 @@ plt.show()
 def my_guessed_share(counts: torch.Tensor) -> torch.Tensor:
     """Counts (K codes, S things seen) → the share of pictures guessed right from the code."""
     ### HINT One guess for each row of the table. How often is it right?
-    ### HINT `counts.max(1).values` are the hits of each code.
+    ### HINT `counts.max(1).values` are the right guesses of each code.
     ### BEGIN SOLUTION
     return counts.max(1).values.sum() / counts.sum()
     ### END SOLUTION
@@ -208,10 +211,11 @@ def my_guessed_share(counts: torch.Tensor) -> torch.Tensor:
 course.check("{{number}}.3", my_guessed_share)
 
 # %% [markdown]
-# ### Exercise {{number}}.4 (predict): how much is nothing?
+# ### Exercise {{number}}.4 (predict): a code without information
 #
-# Before we look at the shares: 20 codes, 20 pictures of each, six families of backgrounds, all
-# equally frequent. Suppose that a code says *nothing* about the background. What share do we find?
+# Before you see the shares: there are 20 codes, 20 pictures of each, and six families of
+# backgrounds, all equally frequent. Suppose that a code has *no* information about the background.
+# Which share does the formula give?
 #
 # * **(a)** 17 %, one in six
 # * **(b)** about 30 %
@@ -219,7 +223,7 @@ course.check("{{number}}.3", my_guessed_share)
 
 # %% exercise="4"
 ### HINT The guess for a code is chosen on the same 20 pictures on which it is counted.
-### HINT Throw a die 20 times. How often does its most frequent side come up?
+### HINT Throw a die 20 times. How often do you get its most frequent side?
 ### BEGIN SOLUTION
 my_floor = "b"
 ### END SOLUTION
@@ -248,22 +252,22 @@ print("but it does give away the appearance:", shares["FineGAN, b free", "appear
 print("tied as in training it gives both away:", shares["FineGAN, b = c", "background"] > 0.7)
 
 # %% [markdown]
-# With a free $b$, FineGAN's code gives away next to nothing of the background. InfoGAN's gives it
-# away almost for certain, and something of the bird besides.
+# With a free $b$, FineGAN's code gives away almost nothing about the background. InfoGAN's code
+# gives away the background almost always, and also something about the bird.
 #
-# Is the comparison fair? FineGAN was given boxes and InfoGAN was not. The boxes say nothing about
-# species. They only say where the background is.
+# Is the comparison fair? FineGAN gets boxes, and InfoGAN does not. The boxes have no information
+# about species. They only show where the background is.
 #
 # ## Application 1: style transfer
 #
-# Above we mixed birds whose codes were known. A **real** bird has no codes. They must be found:
-# given an image $x$, we look for
+# Above we mixed birds with known codes. A **real** bird has no codes, so we must find them. Given
+# an image $x$, we look for
 #
 # $$\min_z \; \overline{(C(z, b, p, c) - x)^2} + \lambda \, \overline{z^2}.$$
 #
 # The bars are means over pixels and over the numbers of $z$. Gradient descent finds $z$. But $b$,
-# $p$ and $c$ are one-hot, so they have no slope: they are found by a search among many codes. For
-# $c$ there is also the classifier of lesson {{discovery}}: we take its likeliest answer.
+# $p$ and $c$ are one-hot, so gradient descent cannot find them. We find them by a search among many
+# codes. For $c$ there is also the classifier of lesson {{discovery}}: we take its likeliest answer.
 # `applications.invert` does both.
 #
 # ### Exercise {{number}}.5 (fill in): the loss that finds codes
@@ -287,16 +291,17 @@ course.check("{{number}}.5", my_inversion_loss)
 # %% [markdown]
 # ### Exercise {{number}}.6 (find the mistake): a search that runs away
 #
-# This function goes down the slope of that loss. (It calls the library's `inversion_loss`.) The
-# cell after it prints the loss after more and more steps, for two birds whose codes are known:
-# instead of falling steadily, it swings. Find the mistake; one line is missing.
+# This function does gradient descent on this loss. (It calls the library's `inversion_loss`.) The
+# cell after the check prints the loss after more and more steps, for two birds with known codes.
+# With the mistake, the loss does not fall steadily but goes up and down. Find the mistake: one line
+# is missing.
 
 
 # %% exercise="6"
 def my_descent(generate, images, z, steps: int, rate: float, prior: float):
     """Start z (N, D), `generate`: z → pictures; → z after some steps of gradient descent."""
     ### HINT PyTorch adds a new gradient to the one that is already there.
-    ### HINT Compare with your training step of lesson {{gan}}: what stands before backward()?
+    ### HINT Compare with your training step of lesson {{gan}}: what is before backward()?
     ### BEGIN SOLUTION
     z = z.clone().requires_grad_()
     mover = torch.optim.SGD([z], rate)
@@ -326,8 +331,9 @@ for name, search in (("yours", my_descent), ("the library's", lab.descent)):
     print(f"{name:14}", ", ".join(f"after {k} steps {v:.3f}" for k, v in losses.items()))
 
 # %% [markdown]
-# Now real birds. First the classifier: it learns to read $c$ from generated pictures and then looks
-# at real ones (as in lesson {{discovery}}, but with a shorter training).
+# Now we use real birds. First we need the classifier. It learns to read $c$ from generated
+# pictures, and then we apply it to real ones (as in lesson {{discovery}}, but with a shorter
+# training).
 
 # %%
 config = discovery.DiscoveryConfig(n_images=2000, epochs=4)
@@ -341,8 +347,8 @@ logits, _ = discovery.classify(classifier, discovery.shrink(real, config.image_s
 found_c = logits.argmax(1)
 
 # %% [markdown]
-# Then the codes. Sixteen birds give their shape, sixteen others their appearance. The last row
-# keeps the real picture and lays the repainted bird over it: $M_c F_c + (1 - M_c)\,x$
+# Then we find the codes. Sixteen birds give their shape, and sixteen others give their appearance.
+# The last row keeps the real picture and puts the repainted bird over it: $M_c F_c + (1 - M_c)\,x$
 # (`applications.repaint`).
 
 # %%
@@ -374,17 +380,17 @@ print("the new appearance is seen, by chance 5 %:", hits["transfer", "appearance
 print("the shape is kept in the repainted ones, by chance 20 %:", hits["repainted", "shape"] > 0.3)
 
 # %% [markdown]
-# Compare these shares with those of the network's own birds above. With real birds two more things
-# can go wrong. The codes must be *found*, and a wrong $c$ gives the bird a wrong plumage. And the
-# generator cannot copy what it cannot paint: the second row has its nearest paintings, not the
-# pictures themselves. (The repainted birds keep their shape partly because their old outline still
-# shows.) MixNMatch, below, was made for this task.
+# Compare these shares with those of the network's own birds above. With real birds there are two
+# more sources of errors. The codes must be *found*, and a wrong $c$ gives the bird a wrong plumage.
+# And the generator cannot generate every picture: the second row shows the nearest pictures that
+# the search found, not the real pictures. (The repainted birds keep their shape partly because
+# their old outline is still visible.) MixNMatch, below, was made for this task.
 #
 # ## Application 2: sorting real pictures
 #
-# The same classifier sorts 600 real birds by discovered child. Each row shows birds that it put
-# under one code. These are the four *largest* groups, so perhaps the worst ones: a group with two
-# species is large. Where a row has two species, what do the two have in common?
+# The same classifier sorts 600 real birds by discovered child. Each row shows birds that got the
+# same code. These are the four *largest* groups. They may be the worst ones, because a group with
+# two species is large. If a row has two species, what do the two have in common?
 
 # %%
 largest = torch.bincount(found_c, minlength=hierarchy.n_children).argsort(descending=True)[:4]
@@ -408,10 +414,10 @@ print("far more about species than raw pixels tell:", agreement > 2 * controls["
 # %% [markdown]
 # ## The playground
 #
-# Try it yourself. In Jupyter there are menus for the codes (remove the tick of a tie to choose p or
-# b freely), sliders for $z$, and below them a panel that mixes two birds. The arrow keys move a
-# slider, the tab key goes on to the next control. On a web page you see a few moves instead, stage
-# by stage.
+# Try it yourself. In Jupyter there are menus for the codes, sliders for $z$, and below them a panel
+# that mixes two birds. (Remove the tick of a tie to choose p or b freely.) The arrow keys move a
+# slider, and the tab key goes to the next control. On a web page you see a few examples instead,
+# stage by stage.
 
 # %%
 playground.play(generator)
@@ -419,13 +425,13 @@ playground.play(generator)
 # %% [markdown]
 # ### Exercise {{number}}.7 (explore): a walk of your own
 #
-# Compose a walk from one bird to another that has no code in common with it: a list of at least
-# four triples $(b, p, c)$.
+# Compose a walk from one bird to another bird. The two birds must have no code in common. Your
+# answer is a list of at least four triples $(b, p, c)$.
 #
 # * The first and the last bird are of the kind that the network was trained on: p is the parent of
 #   c.
 # * At least two birds between them are **hybrids**: p is not the parent of c.
-# * From bird to bird exactly one code changes, and one can see it.
+# * From each bird to the next, exactly one code changes, and the change is visible.
 #
 # Find birds that you like in the playground. (`hierarchy.parent_of[c]` is the parent of child c.)
 
@@ -442,30 +448,31 @@ course.check("{{number}}.7", my_walk)
 # %% [markdown]
 # ## Strengths and weaknesses
 #
-# From the slides, with what this course has seen of each:
+# These are the strengths and weaknesses of the slides, with the place in this course that shows
+# each:
 #
 # | strength | seen in |
 # | --- | --- |
-# | background, shape and appearance come apart | the first table above; lesson {{codes}} |
+# | background, shape and appearance are separate | the first table above; lesson {{codes}} |
 # | realistic and diverse images | Table 1, lesson {{image_quality}} (IS of cars: StackGAN-v2) |
 # | clusters better than earlier unsupervised methods | Table 3, lesson {{discovery}} |
 #
 # | weakness | seen in |
 # | --- | --- |
 # | $N_c$ must be chosen, the true number is unknown | the note below |
-# | what it discovers need not be what people name | twins and missing species, lesson {{codes}} |
-# | far behind supervised recognition | accuracy 0.126 on 200 birds, lesson {{discovery}} |
+# | its categories can differ from those of people | twins and missing species, lesson {{codes}} |
+# | much worse than supervised recognition | accuracy 0.126 on 200 birds, lesson {{discovery}} |
 # | it needs boxes (not on the slide) | D_b and its patches, lesson {{background}} |
 # | no way from a picture to its codes (not on the slide) | the search above |
 #
-# (On the first weakness: `python -m finegan_lib choose-n-children` proposes a number without
-# labels, the one at which two sortings agree best. For ten ToyBirds species in five shapes it
-# proposed five.)
+# (For the first weakness, the command `python -m finegan_lib choose-n-children` proposes a number
+# without labels. It is the number with the best agreement of two sortings. For ten ToyBirds species
+# in five shapes it proposed five.)
 #
-# The slides close with two contributions: an unsupervised model that learns to generate background,
-# shape and appearance one after the other, and a disentangled representation that sorts real
-# pictures. You have now built both. And you know what "unsupervised" means here: no labels, but
-# boxes.
+# The slides end with two contributions. The first is an unsupervised model that learns to generate
+# background, shape and appearance one after the other. The second is a disentangled representation
+# that sorts real pictures. You have now built both. You also know that "unsupervised" means here:
+# without labels, but with boxes.
 #
 # ## What came after
 #
@@ -474,32 +481,32 @@ course.check("{{number}}.7", my_walk)
 #   encoders that read background, pose, shape and texture from a *real* picture, trained by
 #   adversarial matching of image-code pairs. It still needs boxes for the background.
 # * **OneGAN** (Benny and Wolf, ECCV 2020, [arXiv 1912.13471](https://arxiv.org/abs/1912.13471))
-#   generates, segments and clusters in two levels without boxes; it asks for a set of pictures of
-#   empty backgrounds instead.
+#   generates, segments and clusters in two levels without boxes. Instead, it needs a set of
+#   pictures of empty backgrounds.
 # * **Furry cars** (Ojha, Singh and Lee, ICLR 2021, [arXiv
 #   2104.02052](https://arxiv.org/abs/2104.02052)) swaps shape and appearance *across* kinds, dogs
 #   and cars. A differentiable histogram of features describes the appearance.
 # * **C3-GAN** (Kim and Ha, ICLR 2022, [arXiv 2112.14971](https://arxiv.org/abs/2112.14971)) makes
-#   InfoGAN's code contrastive, moves the foreground by a random affine map to part it from its
-#   background, and clusters by distance in the discriminator's own embedding. In its authors'
-#   table FineGAN scores NMI 0.37 and accuracy 0.069 on CUB, against 0.403 and 0.126 in FineGAN's
-#   own: protocols differ, and lesson {{discovery}} says how.
+#   InfoGAN's code contrastive. It moves the foreground by a random affine map to separate it from
+#   its background, and it clusters by distance in the discriminator's own embedding. In the table
+#   of its authors, FineGAN has NMI 0.37 and accuracy 0.069 on CUB. FineGAN's paper has 0.403 and
+#   0.126. The protocols differ, and lesson {{discovery}} says how.
 #
 # ## Recap of the whole journey
 #
 # * **{{start_here}}** Pictures have factors; k-means on pixels finds backgrounds.
-# * **{{gan}}** G learns from the slope that D gives it; the loss must not saturate.
-# * **{{vector_to_picture}}** Convolutions make pictures out of vectors.
+# * **{{gan}}** G learns from the gradient of D; the loss must not saturate.
+# * **{{vector_to_picture}}** Convolutions turn vectors into pictures.
 # * **{{infogan}}** A code gets a meaning if it must stay readable: a bound on mutual information.
 # * **{{background}}** Patches outside the boxes teach what a background is.
-# * **{{parent}}** The parent is judged by information alone, on its masked foreground: there is no
-#   real picture of a shape.
-# * **{{child}}** The child fills it in, and only the finished bird must look real.
-# * **{{codes}}** The ties of the training can be cut afterwards.
-# * **{{training}}** The loop, its curves, and how it fails.
-# * **{{image_quality}}** Scores have traps; print what was compared with what.
+# * **{{parent}}** The parent learns from the information loss on its masked foreground, because
+#   there is no real picture of a shape.
+# * **{{child}}** The child fills the parent's shape, and only the finished bird must look real.
+# * **{{codes}}** After the training, each code can be chosen freely.
+# * **{{training}}** The training loop has typical curves and typical failures.
+# * **{{image_quality}}** Scores have traps; always print which sets were compared.
 # * **{{discovery}}** Generated pictures have labels, so a classifier can learn from them.
-# * **{{gallery}}** Codes can be mixed, and found for real birds.
+# * **{{gallery}}** We can mix codes, and find codes for real birds.
 #
 # **Go on with** lesson {{real_birds}}: photographs.
 
