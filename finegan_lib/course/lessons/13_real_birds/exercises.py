@@ -12,11 +12,13 @@ EXERCISES = (
         "my_guess",
         "b",
         mistakes=(
-            Mistake("a", "G sees no photograph; D sees each of them again and again"),
+            Mistake("a", "G gets no photograph as an input; D gets each of them many times"),
             Mistake("c", "fewer photographs are easier to learn by heart, not harder"),
         ),
         alternative=" B",
-        praise="So some photographs are kept out, and D's score on them is in the log.",
+        praise=(
+            "For this reason, some photographs are kept out, and D's score on them is in the log."
+        ),
     ),
     Debug(
         "2",
@@ -26,39 +28,46 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 wrong.masked_twice,
-                "the paint has been multiplied by its mask already: M_c F_c, not F_c",
+                "parent_paint and child_paint already contain their masks, M F: do not "
+                "multiply again",
             ),
             Mistake(
                 wrong.nothing_hidden,
-                "the child lies over the parent: where M_c is 1, nothing of the parent shows",
+                "the child is over the parent: where M_c is 1, the parent must not be visible",
             ),
-            Mistake(wrong.parent_on_top, "the parent lies on top now; the child is the last layer"),
+            Mistake(
+                wrong.parent_on_top, "now the parent is on top, but the child is the top layer"
+            ),
             Mistake(
                 wrong.over(parent=lambda paint, mask, background: paint + background),
-                "the background shines through the parent: it needs (1 − M_p)",
+                "the background is visible through the parent: it needs (1 − M_p)",
             ),
             Mistake(
                 wrong.over(parent=lambda paint, mask, background: paint),
-                "the background is gone: below the parent's paint lies (1 − M_p) B",
+                "the background is missing: add (1 − M_p) B to the parent's paint",
             ),
             Mistake(
                 wrong.over(child=lambda paint, mask, parent, background: paint + mask * parent),
-                "the mask is upside down: the parent shows where M_c is 0, so (1 − M_c)",
+                "the mask is inverted: the parent is visible where M_c is 0, so use (1 − M_c)",
             ),
             Mistake(
                 wrong.over(child=lambda paint, mask, parent, background: paint + parent),
-                "the parent shines through the child: it needs (1 − M_c)",
+                "the parent is visible through the child: it needs (1 − M_c)",
             ),
             Mistake(
                 wrong.over(child=lambda paint, mask, parent, background: parent),
-                "this is the parent image; the child is laid over it",
+                "this is the parent image; the child must be put over it",
             ),
             Mistake(
-                wrong.cut_hard, "no threshold: where a mask is one half, half of each layer shows"
+                wrong.cut_hard,
+                "use no threshold: where a mask is one half, half of each layer is visible",
             ),
         ),
         alternative=wrong.by_layers,
-        praise="With masks of 0 and 1 the mistake would hardly show; half-transparent rims bleed.",
+        praise=(
+            "With masks of 0 and 1 this mistake would hardly be visible; "
+            "half-transparent edges show it."
+        ),
         inputs=wrong.three_layers,
         broken=wrong.over(
             child=lambda paint, mask, parent, background: paint + (1 - mask) * background
@@ -73,11 +82,11 @@ EXERCISES = (
             Mistake("a", "the bird stays, but the reader sees the whole picture"),
             Mistake(
                 "c",
-                "the reader learnt from free backgrounds, so it looks at the bird most of the time",
+                "the reader learnt from free backgrounds, so its answer depends mostly on the bird",
             ),
         ),
         alternative="(b)",
-        praise="The bird is the same to the last bit, but the reader sees more than the bird.",
+        praise="The pixels of the bird are the same, but the reader sees the whole picture.",
     ),
     Exploration(
         "4",
@@ -95,7 +104,7 @@ EXERCISES = (
             Mistake({"p": 8.5, "c": 6}, "whole numbers"),
         ),
         alternative={"c": torch.tensor([43]), "p": torch.tensor(6)},
-        praise="No loss asked for this outline, and few of the 450 hybrids have it.",
+        praise="No loss required such an outline, and few of the 450 hybrids have one.",
         starts=({"p": 0, "c": 0}, {"p": 0, "c": 16}),
         grade=lab.outline_problem,
     ),
@@ -108,14 +117,15 @@ EXERCISES = (
             Mistake(wrong.straight, "this is the straight line: in its middle z is too short"),
             Mistake(
                 wrong.arc_of(swapped=True),
-                "at t = 0 it must be a: the weights have changed places",
+                "at t = 0 it must be a: the weights are swapped",
             ),
             Mistake(
                 wrong.arc_of(undivided=True),
                 "divide by the sine of the whole angle: at t = 0 it must be a itself",
             ),
             Mistake(
-                wrong.arc_of(wave=torch.cos), "sines, not cosines: at t = 0 nothing of b is left"
+                wrong.arc_of(wave=torch.cos),
+                "use sines, not cosines: at t = 0, the weight of b must be 0",
             ),
             Mistake(
                 wrong.arc_of(angle=lambda a, b: torch.arccos(torch.dot(a, b))),
@@ -123,13 +133,13 @@ EXERCISES = (
             ),
             Mistake(
                 wrong.arc_of(angle=lambda a, b: torch.dot(a, b) / (a.norm() * b.norm())),
-                "this is the cosine of the angle; arccos makes the angle of it",
+                "this is the cosine of the angle; arccos gives the angle",
             ),
             Mistake(
                 wrong.arc_of(
                     angle=lambda a, b: torch.arcsin(torch.dot(a, b) / (a.norm() * b.norm()))
                 ),
-                "the scalar product gives the cosine, so arccos, not arcsin",
+                "the scalar product gives the cosine, so use arccos, not arcsin",
             ),
             Mistake(
                 wrong.arc_of(angle=lambda a, b: torch.rad2deg(wrong.angle_between(a, b))),
@@ -137,14 +147,17 @@ EXERCISES = (
             ),
             Mistake(
                 wrong.stretched,
-                "the straight line with its length mended: it does not turn evenly; use the sines",
+                "this is the straight line with a corrected length: its angle does not "
+                "change evenly; use the sines",
             ),
             Mistake(
                 wrong.without_a_column, "t needs a dimension for z's numbers: t[:, None] is (n, 1)"
             ),
         ),
         alternative=wrong.by_turning,
-        praise="Numbers of N(0, I) nearly all have the same length, and this way keeps it.",
+        praise=(
+            "Nearly all samples of N(0, I) have about the same length, and this path keeps it."
+        ),
         inputs=wrong.arcs,
     ),
     Debug(
@@ -153,18 +166,20 @@ EXERCISES = (
         "my_overlap",
         lab.overlap,
         mistakes=(
-            Mistake(wrong.one_for_all, "every pair has a score of its own: keep dimension 0"),
+            Mistake(wrong.one_for_all, "every pair needs its own score: keep dimension 0"),
             Mistake(
                 wrong.shared_out(lambda a, b, both: (a + b) / 2),
                 "this is the Dice score, 2·both / (sum of both areas), not the IoU",
             ),
             Mistake(
                 wrong.shared_out(lambda a, b, both: a),
-                "divided by the found mask alone this is the precision: a tiny mask would score 1",
+                "this divides by the found mask alone: it is the precision, and a tiny mask "
+                "could get 1",
             ),
             Mistake(
                 wrong.shared_out(lambda a, b, both: b),
-                "divided by the true mask alone this is the recall: a full mask would score 1",
+                "this divides by the true mask alone: it is the recall, and a full mask "
+                "would get 1",
             ),
             Mistake(
                 wrong.shared_out(lambda a, b, both: a + b - 2 * both),
@@ -176,15 +191,16 @@ EXERCISES = (
             ),
             Mistake(
                 lambda found, truth: (found == truth).float().mean((1, 2, 3)),
-                "this is the share of equal pixels: an empty mask would score well on a small bird",
+                "this is the share of equal pixels: for a small bird, an empty mask would "
+                "get a good score",
             ),
             Mistake(
                 lambda found, truth: lab.overlap(found, truth).mean(),
-                "one number for each pair; this is their mean",
+                "this is the mean; one number for each pair is wanted",
             ),
             Mistake(
                 lambda found, truth: 1 - lab.overlap(found, truth),
-                "two equal masks should get 1, not 0",
+                "two equal masks must get 1, not 0",
             ),
         ),
         alternative=wrong.by_extremes,

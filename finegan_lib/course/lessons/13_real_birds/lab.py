@@ -1,4 +1,4 @@
-"""What this lesson measures and shows: committed results, stored figures, parents that fail."""
+"""Measurements and figures: committed results, stored figures, parents that fail."""
 
 import os
 from pathlib import Path
@@ -92,7 +92,7 @@ def over_any_background(
     child_mask: Tensor,
     background: Tensor,
 ) -> Tensor:
-    """A bird laid over a background that it was not drawn with: (N, 3, S, S).
+    """A bird put over a background that it was not generated with: (N, 3, S, S).
 
         P = M_p F_p + (1 − M_p) B,    C = M_c F_c + (1 − M_c) P
 
@@ -116,14 +116,14 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
 
 
 def dice_scores(k: int, seed: int = 0) -> dict[str, float]:
-    """What labels thrown with a die of k sides score against 50 species of 46 photographs."""
+    """The scores of random labels, of a die with k sides, against 50 species of 46 photographs."""
     truth = np.repeat(np.arange(SPECIES), EACH)
     thrown = np.random.default_rng(seed).integers(k, size=len(truth))
     return {"nmi": nmi(truth, thrown), "ami": ami(truth, thrown)}
 
 
 def outline(generator: FineGANGenerator, p: int, c: int, n: int = 6, seed: int = 0) -> dict:
-    """What the masks of a bird are like, for n poses z.
+    """Measures of the masks of a bird, for n poses z.
 
     Returns:
         ``one_piece``: the smallest share of the area in one piece; ``rim``: the largest share of
@@ -156,12 +156,12 @@ def outline_problem(answer, generator: FineGANGenerator | None = None) -> str | 
             return f"{name} must lie between 0 and {size - 1}"
         index[name] = int(value)
     if hierarchy.parent_of[index["c"]] == index["p"]:
-        return f"p={index['p']} is its own parent: take a child of another"
+        return f"p={index['p']} is its own parent: take a child of another parent"
     seen = outline(generator, **index)
     if seen["one_piece"] < 0.95:
         return f"in one of the poses only {seen['one_piece']:.0%} of the mask is in one piece"
     if seen["rim"] > 0.15:
-        return f"in one of the poses it touches {seen['rim']:.0%} of the rim, like a ribbon"
+        return f"in one of the poses it touches {seen['rim']:.0%} of the rim, as a ribbon does"
     if seen["area"] < 0.1:
         return f"in one of the poses it covers only {seen['area']:.0%} of the picture"
     if seen["grey"] > 0.2:

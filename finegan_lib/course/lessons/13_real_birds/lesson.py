@@ -12,20 +12,20 @@
 # %% [markdown]
 # # {{number}} · Real birds: what changes when the pictures are photographs
 #
-# All birds so far were drawn by a program, so we knew the truth about each of them. This lesson is
-# about photographs. Its network is called `birds`: a FineGAN of 64 pixels, trained on photographs
-# of 50 species from CUB-200-2011, with boxes and without any label. One command made it in an hour
-# on one CPU core (`finegan_lib/weights/README.md`).
+# All real birds so far were drawn by a program, so we knew all factors of each of them. This lesson
+# uses photographs. Its network is called `birds`. It is a FineGAN of 64 pixels, trained on
+# photographs of 50 species from CUB-200-2011, with boxes and without any label. One command made it
+# in an hour on one CPU core (`finegan_lib/weights/README.md`).
 #
 # **You need** lessons {{child}} and {{codes}}; {{training}} for the training, {{discovery}} for the
 # scores, {{gallery}} for transfer between drawn birds.
 #
-# **Afterwards you can** say what a small set of photographs needs, find where such a network fails,
-# tell a score from what chance would score, move appearance from one photograph to another, and
-# train on photographs of your own.
+# **Afterwards you can** say what a training on few photographs needs, find the failures of such a
+# network, compare a score with the score of chance, transfer the appearance from one photograph to
+# another, and train on photographs of your own.
 #
 # The lesson runs without any photograph: its networks are shipped, and its pictures of photographs
-# are stored. Where the photographs lie on your disk, it does more. {{runtime}}.
+# are stored. If the photographs are on your disk, one more cell runs. {{runtime}}.
 
 # %%
 import matplotlib.pyplot as plt
@@ -45,7 +45,7 @@ folder = lab.photographs()
 print(f"{hierarchy.n_parents} parents, {hierarchy.n_children} children")
 
 # %% [markdown]
-# The licence of the photographs does not let us ship them. The second command below fetches
+# The licence of the photographs does not let us ship them. The second command below downloads
 # CUB-200-2011 from its authors' page, checks it, and keeps 50 species at a small size. Run it in a
 # terminal, in the folder of the repository (1.2 GB are downloaded). You do not need it for this
 # lesson.
@@ -63,23 +63,24 @@ print(f"{hierarchy.n_parents} parents, {hierarchy.n_children} children")
 # | | ToyBirds | photographs |
 # | --- | --- | --- |
 # | how many | as many as we draw | 2,308 in 50 species |
-# | shape | five silhouettes, always whole | all different; some cut by the frame or hidden |
+# | shape | five silhouettes, always complete | all different; some are cut off or hidden |
 # | one species | one plumage | male and female, young and old, light and shadow |
-# | background | six families | everything outdoors, mostly out of focus |
-# | truth | shape, plumage, mask, pose | the species' name and a box |
+# | background | six families | all kinds of nature, mostly out of focus |
+# | known factors | shape, plumage, mask, pose | the species' name and a box |
 #
 # ### Exercise {{number}}.1 (predict)
 #
 # The training of `birds` had 8,000 steps of 16 photographs, so it saw each of its photographs about
 # 60 times. Suppose that such a training goes on for much longer. What goes wrong first?
 #
-# * **(a)** G learns photographs by heart and draws copies of them
-# * **(b)** D_c learns photographs by heart: it is sure of those it has seen, and G's slope vanishes
-# * **(c)** nothing: few photographs are the easier task
+# * **(a)** G learns photographs by heart and generates copies of them
+# * **(b)** D_c learns photographs by heart: it recognises them with certainty, and G's gradient
+#   vanishes
+# * **(c)** nothing: few photographs are an easier task
 
 # %% exercise="1"
-### HINT Which of the networks ever sees a photograph?
-### HINT To recognise a picture that one has seen sixty times, one need not know what a bird is.
+### HINT Which of the networks gets photographs as inputs?
+### HINT A network can recognise a picture after sixty repeats without any knowledge of birds.
 ### BEGIN SOLUTION
 my_guess = "b"
 ### END SOLUTION
@@ -91,17 +92,19 @@ course.check("{{number}}.1", my_guess)
 # Three things help, and each is a switch of `python -m finegan_lib train` (`--help` names its
 # source):
 #
-# * **Augmentation of what D judges** (`finegan_lib/systems/augmentation.py`): pictures are moved,
-#   recoloured or partly covered before D sees them. Real and drawn pictures are treated alike, so G
-#   does not learn to draw the changes. The changes can be differentiated, so G still has a slope.
-# * **Gradient penalties**: D must not be steep at real pictures (R1) or at drawn ones (R2).
-# * **Pairs** (the relativistic loss): D only has to find the real picture more real than the drawn
-#   one.
+# * **Augmentation of D's inputs** (`finegan_lib/systems/augmentation.py`): pictures are moved,
+#   recoloured or partly covered before D sees them. Real and generated pictures are treated in the
+#   same way, so G does not learn to generate the changes. The changes are differentiable, so G
+#   still gets a gradient.
+# * **Gradient penalties**: D must not have large gradients at real pictures (R1) or at generated
+#   ones (R2).
+# * **Pairs** (the relativistic loss): D compares a real picture with a generated one, and only the
+#   difference of the two logits counts.
 #
-# With `--keep-out 0.1` a tenth of the photographs is never trained on. The log then has D's score
-# on both kinds. If D finds the trained ones more real than the others, it has begun to learn by
-# heart. In the training of `birds` it had not: `finegan_lib/weights/README.md` has both scores at
-# its end.
+# With `--keep-out 0.1`, a tenth of the photographs is not used in the training. The log then has
+# D's score on both kinds. If the score of the training photographs is higher than that of the
+# others, D has begun to learn by heart. In the training of `birds` this did not happen:
+# `finegan_lib/weights/README.md` has both scores at the end of the training.
 #
 # ## Stage by stage
 
@@ -110,8 +113,8 @@ figures.stagewise(generator, columns=5)
 plt.show()
 
 # %% [markdown]
-# Read it downwards, as in lesson {{child}}. Look at each column: would you recognise the bird from
-# its mask alone? Is there anything of a bird in the background?
+# Read the figure from top to bottom, as in lesson {{child}}. Look at each column. Can you recognise
+# the bird from its mask alone? Does the background contain parts of a bird?
 #
 # ## Any shape with any appearance
 
@@ -120,25 +123,25 @@ figures.parent_by_child(generator, parents=5, children=4)
 plt.show()
 
 # %% [markdown]
-# Along a row the shape should stay, and down a column the colours. Look for a cell where they do
-# not.
+# In each row, the shape should stay the same. In each column, the colours should stay the same.
+# Look for a cell where this is not the case.
 #
 # ## Another background
 #
-# To lay a bird over a background that it was not drawn with, we need to know what the masks let
-# through. `applications.layers` computes this once for each bird. Then laying any bird over any
-# background costs one multiplication and one addition.
+# We want to put a generated bird over a different background. For this, we need to know where the
+# masks are transparent. `applications.layers` computes this once for each bird. After that, each
+# combination of bird and background costs only one multiplication and one addition.
 #
 # ### Exercise {{number}}.2 (find the mistake): a bird over another background
 #
-# This function has a mistake. It shows at the rims of birds, where masks are neither 0 nor 1. Find
-# it, and mend one line.
+# This function has a mistake. The mistake is visible at the edges of birds, where masks are neither
+# 0 nor 1. Find it, and correct one line.
 
 
 # %% exercise="2"
 def my_over(parent_paint, parent_mask, child_paint, child_mask, background):
     """Paints M_p F_p and M_c F_c (N, 3, S, S), masks (N, 1, S, S) → C over another background."""
-    ### HINT Three layers lie on each other. Which is right below the child?
+    ### HINT There are three layers. Which layer is directly below the child?
     ### HINT One of the variables is computed and never used.
     ### BEGIN SOLUTION
     parent = parent_paint + (1 - parent_mask) * background
@@ -168,18 +171,18 @@ print("over another one it is not:", not torch.allclose(own[:5], drawn.over(rang
 # %% [markdown]
 # ### Exercise {{number}}.3 (predict)
 #
-# A classifier has learnt to read the child code from generated birds over free backgrounds (lesson
-# {{discovery}}). It names a bird, and then the same bird, with the same $z$, over the background of
+# A classifier has learnt to read the child code from generated birds with free backgrounds (lesson
+# {{discovery}}). It gets a bird, and then the same bird, with the same $z$, over the background of
 # another code $b$. In the pixels with $M_c = 1$ nothing changes. How often does the classifier's
-# *answer* stay?
+# *answer* stay the same?
 #
 # * **(a)** always
-# * **(b)** in most pictures, about three of four
-# * **(c)** in few pictures, about one of four
+# * **(b)** in most pictures, about three out of four
+# * **(c)** in few pictures, about one out of four
 
 # %% exercise="3"
 ### HINT What does the classifier see: the masked bird, or the whole picture?
-### HINT In its training, could the background tell it the answer?
+### HINT In its training, did the background depend on the answer?
 ### BEGIN SOLUTION
 my_swap = "b"
 ### END SOLUTION
@@ -196,25 +199,27 @@ print(f"the answer is the code that drew the bird: {stays['right']:.0%}")
 print("the answer mostly stays with the bird:", 0.6 < stays["kept"] < 1)
 
 # %% [markdown]
-# For InfoGAN this cannot be measured so: it has no code for the background. `evaluate --data` moves
-# the middle of one picture into the surroundings of another instead, for every family of
-# generators, and counts in the same way. Where this was measured, table 1 below has it in a column.
+# For InfoGAN we cannot measure this, because it has no code for the background. For this reason,
+# `evaluate --data` has a second measurement, which works for every family of generators. It moves
+# the middle of one picture into the surroundings of another, and counts in the same way. If it was
+# measured, table 1 below has it in a column.
 #
 # ## How good is it?
 #
-# The command `evaluate --checkpoint birds --data FOLDER` made these scores. It needs no truth about
-# shapes. It uses the species' names for the scores only. Look at the row of dice first.
+# The command `evaluate --checkpoint birds --data FOLDER` made these scores. It does not need the
+# true shapes. It uses the species' names for the scores only. First look at the row of random
+# labels ("dice").
 
 # %%
 print(lab.committed_scores())
 
 # %% [markdown]
-# How to read it. Dice have an AMI of 0, but not an NMI of 0. The kept-out photographs are few, and
-# few photographs in 50 clusters raise the NMI. So compare "kept out" with "as many of these", which
-# are as many photographs that the network was trained on. If the two agree, the categories are not
-# learnt by heart. "Twins" are children that draw the same bird.
+# Random labels have an AMI of 0, but not an NMI of 0. There are only few kept-out photographs, and
+# few photographs in 50 clusters raise the NMI. For this reason, compare "kept out" with "as many of
+# these": the same number of photographs from the training set. If the two agree, the categories are
+# not learnt by heart. "Twins" are children that generate the same bird.
 #
-# The next two cells print tables 1 and 3 of the paper on these photographs, or the command that
+# The next two cells print tables 1 and 3 of the paper for these photographs, or the command that
 # makes them.
 
 # %%
@@ -224,49 +229,50 @@ print(lab.committed_table(1))
 print(lab.committed_table(3))
 
 # %% [markdown]
-# Labels by dice know nothing, and yet their NMI is not 0 (lesson {{discovery}}). Here are dice at
-# the size of these photographs, 50 species with 46 photographs each.
+# The NMI of random labels is not 0 (lesson {{discovery}}). The next cell computes it for 50 species
+# with 46 photographs each, about the size of these data.
 
 # %%
 dice = lab.dice_scores(50)
 print(f"50 random labels: NMI {dice['nmi']:.2f}, AMI {dice['ami']:.2f}")
 
 # %% [markdown]
-# AMI subtracts what dice of the same sizes would score. Compare methods by AMI, with the same
-# number of photographs and of clusters.
+# AMI subtracts the expected score of random labels with clusters of the same sizes. Compare methods
+# by AMI, with the same number of photographs and of clusters.
 #
 # **The honest comparison.** Table 3 on photographs has a row that the paper does not have: k-means
 # on the features of a network that was trained with ImageNet's labels. If you want to sort
-# photographs today, this is what you would use. But among ImageNet's thousand classes are dozens of
-# birds, while FineGAN was given no label. Both facts belong beside the numbers.
+# photographs today, this is what you would use. But ImageNet has dozens of birds among its thousand
+# classes, and FineGAN gets no label. Always state both facts with the numbers.
 #
 # ## Where it fails
 #
-# Each row is a parent. Beside it stand two numbers: how much of its mask is in one piece, and how
-# much of the picture's rim it touches. A bird's shape is one piece and touches little of the rim; a
-# ribbon touches much. Which parents are no birds? Which masks are grey?
+# In the next figure, each row is a parent, with two numbers: the share of its mask that is in one
+# piece, and the share of the picture's rim that the mask touches. A bird's shape is one piece and
+# touches little of the rim. A ribbon touches much of it. Which parents are not birds? Which masks
+# are grey?
 
 # %%
 lab.parents_figure(generator)
 plt.show()
 
 # %% [markdown]
-# Legs and beaks are mostly missing, and some masks are grey: the network does not decide where the
-# bird ends. Where a mask is half transparent, colours bleed: the rim is a mixture of the bird and
-# the background.
+# Legs and beaks are mostly missing, and some masks are grey: they have no clear edge between bird
+# and background. Where a mask is half transparent, the picture shows a mixture of the bird and the
+# background.
 #
-# No loss asks for a bird's shape. The parent is judged by information alone (lesson {{parent}}):
-# its masked foreground must tell $p$, and a ribbon tells it as well as a bird does. Only the child
-# has to look real, and a child can hide a bad parent by painting it in the colours of the
-# background. So look at such a picture after every training of your own.
+# No loss requires a bird's shape. The parent learns from the information loss alone (lesson
+# {{parent}}): its masked foreground must show $p$, and a ribbon shows $p$ as well as a bird does.
+# Only the child must look real. It can hide a bad parent with the colours of the background. For
+# this reason, look at such a figure after every training of your own.
 #
 # ### Exercise {{number}}.4 (explore): a hybrid with a clean outline
 #
-# Find a parent p and a child c of **another** parent whose bird has a clean outline in six poses:
-# at least 95 % of the mask in one piece, at most 15 % of the rim touched, at least 10 % of the
-# picture covered, and at most 20 % of the pixels half transparent. Answer with a dictionary with
-# `p` and `c`. `lab.outline(generator, p, c)` measures a bird; the figure above says which parents
-# to try.
+# Find a parent p and a child c of **another** parent. Their bird must have a clean outline in six
+# poses: at least 95 % of the mask in one piece, at most 15 % of the rim touched, at least 10 % of
+# the picture covered, and at most 20 % of the pixels half transparent. Your answer is a dictionary
+# with `p` and `c`. `lab.outline(generator, p, c)` measures a bird. The figure above shows which
+# parents to try.
 
 # %% exercise="4"
 ### HINT Start from a parent whose masks in the figure are white and in one piece.
@@ -282,30 +288,31 @@ course.check("{{number}}.4", my_bird)
 # %% [markdown]
 # ## From photograph to photograph
 #
-# A photograph has no codes. Lesson {{gallery}} searched for them. Here an **encoder** gives the
-# search its start: a network that was trained to read $z, b, p, c$ from generated pictures, where
-# they are known (`applications.encoder`). Gradient descent continues from there for some steps. A
-# transfer takes seconds:
+# A photograph has no codes, so lesson {{gallery}} searched for them. Here the search starts from
+# the answer of an **encoder**. This network was trained to read $z, b, p, c$ from generated
+# pictures, for which they are known (`applications.encoder`). Gradient descent continues from there
+# for some steps. A transfer takes seconds:
 #
 # ```
 # python -m finegan_lib transfer SHAPE.jpg APPEARANCE.jpg --checkpoint birds --out runs/transfer
 # ```
 #
-# The figure has random pairs of photographs. The number beside it: in what share of
-# transfers do two classifiers, which had no part in making them, read the parent and the child that
-# were wanted, and how often would that happen by chance?
+# The figure has random pairs of photographs. Two classifiers, which were not used for the transfer,
+# read the parent and the child from each result. The numbers above the figure show how often they
+# read the wanted codes, and how often this would happen by chance.
 
 # %%
 lab.stored("transfer.png")
 
 # %% [markdown]
-# Compare each photograph with its copy, "as painted from its codes". The generator cannot move what
-# it cannot paint.
+# Compare each photograph with its copy, "as painted from its codes". If the generator cannot
+# generate a part of a photograph, it cannot transfer this part.
 #
 # ## From bird to bird
 #
-# One can walk from one bird to another. $b$, $p$ and $c$ are blended. But $z$ should not go on a
-# straight line, since its middle is too short (see below). It goes on an arc:
+# We can go from one bird to another in small steps. $b$, $p$ and $c$ are blended. But $z$ should
+# not follow a straight line, because in the middle of the line, $z$ is too short (see below). It
+# follows an arc:
 #
 # $$z(t) = \frac{\sin((1 - t)\,\omega)}{\sin\omega}\,z_0 + \frac{\sin(t\,\omega)}{\sin\omega}\,z_1,
 # \qquad \omega = \angle(z_0, z_1).$$
@@ -340,35 +347,37 @@ print(text.format(*lengths))
 lab.stored("strip.png")
 
 # %% [markdown]
-# `python -m finegan_lib interpolate A B` draws this strip and an animation, between two photographs
-# or between two codes. Its frames have equal distances *as pictures*. With equal distances of the
-# codes, the pictures would hardly change for a while and then change at once.
+# `python -m finegan_lib interpolate A B` makes this strip and an animation, between two photographs
+# or between two codes. The frames are chosen so that neighbouring *pictures* have similar
+# distances. With equal distances of the codes, the pictures would hardly change in some parts and
+# change suddenly in others.
 #
 # ## Cutting birds out
 #
-# The network draws each bird together with its mask. So it gives any number of pictures with masks,
-# and nobody had to draw a mask. A small U-Net learns from such pairs alone, and then cuts birds out
-# of photographs (`applications.segment`). Later work made methods of segmentation out of this idea.
-# Drawn masks of these photographs do not exist here, so the number is the overlap of the mask's
-# frame with the box.
+# The network generates each bird together with its mask. In this way, it makes any number of
+# pictures with masks, without masks drawn by people. A small U-Net learns from such pairs alone,
+# and then cuts birds out of photographs (`applications.segment`). Later papers developed this idea
+# into methods of segmentation. For these photographs we have no masks drawn by people. For this
+# reason, we measure the overlap of the mask's frame with the box.
 
 # %%
 lab.stored("segment.png")
 
 # %% [markdown]
-# The birds that stand out from their background are cut out well; where twigs and leaves look like
-# the bird, the mask fails. On drawn birds the true masks are known, so the overlap can be measured.
+# If a bird differs clearly from its background, the mask is good. If twigs and leaves look like the
+# bird, the mask fails. For ToyBirds the true masks are known, so we can measure the overlap
+# directly.
 #
 # ### Exercise {{number}}.6 (find the mistake): how well do masks agree?
 #
-# This function should give 1 for two equal masks. It gives one half. Mend it.
+# This function should return 1 for two equal masks, but it returns one half. Correct it.
 
 
 # %% exercise="6"
 def my_overlap(found: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     """Masks (N, 1, S, S) of 0 and 1 → intersection over union of each pair, (N,)."""
-    ### HINT Put two equal masks in by hand. What is `both`, what is `either`?
-    ### HINT A pixel in both masks is counted how often in `found + truth`?
+    ### HINT Try two equal masks. What is the value of `both`, and of `either`?
+    ### HINT How often does `found + truth` count a pixel that is in both masks?
     ### BEGIN SOLUTION
     both = (found * truth).sum((1, 2, 3))
     either = (found + truth).sum((1, 2, 3)) - both
@@ -386,8 +395,8 @@ course.check("{{number}}.6", my_overlap)
 # %% [markdown]
 # ## With the photographs
 #
-# If they lie on your disk, this cell transfers appearance between random photographs. The
-# encoder and the classifiers are shipped with the network.
+# If the photographs are on your disk, this cell transfers the appearance between random
+# photographs. The encoder and the classifiers are shipped with the network.
 
 # %% tags=["nbval-skip"]
 if folder is None:
@@ -418,22 +427,23 @@ else:
 # python -m finegan_lib cluster FOLDER --checkpoint runs/mine --out runs/sorted
 # ```
 #
-# On Colab, choose a runtime with a T4, put `!` before each line, and start with
-# `!python data_scripts/get_cub.py --species 50 --shrink 152`. `python -m finegan_lib bench gpu`
-# measures what a step takes there. If Colab ends the runtime, `--resume` continues the training.
+# On Colab, choose a runtime with a T4, put `!` before each line, and start with `!python
+# data_scripts/get_cub.py --species 50 --shrink 152`. `python -m finegan_lib bench gpu` measures the
+# time of a step there. If Colab ends the runtime, `--resume` continues the training.
 #
-# Some advice from our own trainings. Boxes should leave room for background: where objects fill the
-# frame, no patch is free for D_b. Begin with the preset `birds32`, half the side, to see whether
-# the masks find the objects. Look at the sample grids, not at the losses. If masks cover everything
-# or nothing, stop.
+# Here is some advice from our own trainings. The photographs need some background outside the
+# boxes: if an object fills the frame, there is no free patch for D_b. Begin with the preset
+# `birds32`, which has half the side, and look whether the masks find the objects. Look at the
+# sample grids, not at the losses. If the masks cover everything or nothing, stop the training.
 #
 # ## What to take along
 #
-# * Photographs are few, and D learns them by heart; keep some out, and compare D's scores.
-# * The three stages come apart on photographs, too. But no loss asks for a bird's shape: look at
-#   every parent.
-# * A number without its chance level says little. Print AMI, and a row of dice.
-# * Generated pictures have labels and masks: an encoder, a sorter and a segmenter learnt from
+# * With few photographs, D can learn them by heart. Keep some out of the training, and compare D's
+#   scores.
+# * The three stages separate background, shape and appearance on photographs, too. But no loss
+#   requires a bird's shape, so look at every parent.
+# * A score means little without the score of chance. Print AMI, and a row with random labels.
+# * Generated pictures have labels and masks. An encoder, a classifier and a segmenter learnt from
 #   generated pictures alone.
 
 # %% tags=["nbval-check-output"]
