@@ -171,10 +171,10 @@ def background_swap(
 
 
 def factor_matrix(matrix, codes="bpcz", factors=("background", "shape", "appearance", "pose")):
-    """Heat map: how much each factor changes (column) when one code alone is drawn again (row).
+    """Heat map: how much each factor changes (column) when one code alone is sampled again (row).
 
     Args:
-        matrix: (4, 4) array, 1 where a factor changes as much as when every code is drawn again.
+        matrix: (4, 4) array, 1 where a factor changes as much as when every code is sampled again.
     """
     figure, axes = plt.subplots(figsize=(4.6, 3.8), layout="constrained")
     sns.heatmap(
@@ -187,10 +187,12 @@ def factor_matrix(matrix, codes="bpcz", factors=("background", "shape", "appeara
         square=True,
         xticklabels=list(factors),
         yticklabels=list(codes),
-        cbar_kws={"label": "change, 1 = all codes drawn anew"},
+        cbar_kws={"label": "change, 1 = all codes sampled again"},
         ax=axes,
     )
-    axes.set(xlabel="factor of the image", ylabel="code drawn anew", title="Which code moves what")
+    axes.set(
+        xlabel="factor of the image", ylabel="code sampled again", title="Which code moves what"
+    )
     axes.tick_params(axis="y", rotation=0)
     return figure
 
@@ -223,7 +225,7 @@ def infogan_codes(
 
 
 def lr_gan_layers(generator: LRGANGenerator, seed: int = 0, columns: int = 8) -> Figure:
-    """LR-GAN: background; each object and its mask as drawn; both as pasted; the image.
+    """LR-GAN: background; each object and its mask as generated; both as pasted; the image.
 
     One image a column. The scale of the pose is above its object: 1.5 draws it at 2/3 of its size.
     """
@@ -241,7 +243,7 @@ def lr_gan_layers(generator: LRGANGenerator, seed: int = 0, columns: int = 8) ->
     theta = output.objects[0].theta
     scales = (theta[:, 0, 0] + theta[:, 1, 1]) / 2
     names = [f"scale {scale:.2f}" for scale in scales.tolist()]
-    title = "LR-GAN: an object is drawn, shrunk and moved by a learned pose, and pasted"
+    title = "LR-GAN: an object is generated, shrunk and moved by a learned pose, and pasted"
     return image_figure([list(images) for images in rows.values()], list(rows), names, title)
 
 

@@ -147,7 +147,7 @@ def _map(parsed) -> int:
 
     draw_map().savefig(FILE, dpi=90, bbox_inches="tight")
     draw_stages().savefig(STAGES_FILE, dpi=80)
-    print(f"the map: {FILE.name}; what the network draws: {STAGES_FILE.name}")
+    print(f"the map: {FILE.name}; what the network generates: {STAGES_FILE.name}")
     return 0
 
 

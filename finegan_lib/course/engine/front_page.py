@@ -95,8 +95,8 @@ CARD = """\
 PLAYGROUND = """\
 # Mix a bird
 
-Nobody told this network what a species is. It learnt from pictures alone to draw a background, a
-shape and an appearance, one upon the other. [Lesson {number}](notebooks/{lesson}) builds it.
+Nobody told this network what a species is. It learnt from pictures alone to generate a background,
+a shape and an appearance, one over the other. [Lesson {number}](notebooks/{lesson}) builds it.
 Everything here runs in your browser.
 
 ```{{raw}} html

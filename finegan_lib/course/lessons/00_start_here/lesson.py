@@ -363,7 +363,7 @@ course.check("{{number}}.4", my_windows)
 #
 # | letter | meaning |
 # | --- | --- |
-# | $x$ | a picture, real or drawn; $\tilde{x}$ only a drawn picture |
+# | $x$ | a picture, real or generated; $\tilde{x}$ only a generated picture |
 # | $z$ | noise: random numbers in the generator's input; no loss gives them a meaning |
 # | $b, p, c$ | the codes of background, parent (shape) and child (appearance), each one-hot |
 # | $N_b, N_p, N_c$ | how many values each code has |
@@ -382,7 +382,7 @@ course.check("{{number}}.4", my_windows)
 #
 # | word | meaning |
 # | --- | --- |
-# | generator, discriminator | the network that draws; the network that says real or fake |
+# | generator, discriminator | it generates pictures; it classifies them as real or fake |
 # | fake | made by a generator (only as the opposite of *real*) |
 # | parent, child | a shape that several children share; an appearance that belongs to one parent |
 # | tied, free codes | $p$ is the parent of $c$, and $b = c$; each code is sampled independently |

@@ -45,7 +45,7 @@ def _modes(settings):
     if found >= 7:
         return f"it finds {found} modes, but {fullest:.0%} of the points lie in one of them"
     return (
-        f"after {HANDICAP['steps']} rounds it paints {found} of the 8 modes, and 7 are wanted. "
+        f"after {HANDICAP['steps']} rounds it generates {found} of the 8 modes, and 7 are wanted. "
         "Which network learns too fast?"
     )
 
@@ -260,7 +260,7 @@ STEP_MISTAKES = (
     ),
     Mistake(
         _step(g_loss=lambda fake: -non_saturating_generator_loss(fake)),
-        "G's loss has the wrong sign: G would learn to paint what D calls fake",
+        "G's loss has the wrong sign: G would learn to generate what D calls fake",
     ),
     Mistake(
         _summed_step,
@@ -358,7 +358,7 @@ EXERCISES = (
         "c",
         mistakes=(
             Mistake("a", "both have the same aim, but look at their derivatives by the logit"),
-            Mistake("b", "the derivatives are D and 1 − D in size: put in D = 0.001"),
+            Mistake("b", "the sizes of the derivatives are D and 1 − D: put in D = 0.001"),
         ),
         alternative=" C ",
         praise="(1 − D) / D = 999: where the fakes are worst, the minimax loss is nearly flat.",
@@ -379,7 +379,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda fake: F.softplus(fake).mean(),
-                "this is −log(1 − D): with it, the generator learns to paint what D calls fake",
+                "this is −log(1 − D): with it, the generator learns to generate what D calls fake",
             ),
             Mistake(lambda fake: F.softplus(-fake).sum(), "E[…] is a mean, not a sum"),
             Mistake(
@@ -391,7 +391,7 @@ EXERCISES = (
                 "σ is applied twice: softplus takes the logit itself",
             ),
             Mistake(
-                lambda fake: -fake.mean(), "this is the hinge loss's partner, without log or σ"
+                lambda fake: -fake.mean(), "this is the generator's hinge loss, without log or σ"
             ),
             Mistake(
                 lambda fake: -fake.sigmoid().log().mean(),

@@ -49,9 +49,9 @@ style.use_style()
 # A **generative model** is a probability distribution $q(x)$. It should equal the distribution
 # $p_\text{data}(x)$ of the data. There are two kinds. An **explicit** (probabilistic) model gives
 # $q(x)$ as a formula, for example a Gaussian. It can compute how probable a picture is, and its
-# training makes the data more probable. An **implicit** model only *samples*: it turns a
-# random $z$ into a picture, and nobody can compute $q(x)$. A GAN is implicit. Its training cannot
-# use the probability of the data. It needs another idea: compare drawn pictures with real ones.
+# training makes the data more probable. An **implicit** model only *samples*: it turns a random $z$
+# into a picture, and nobody can compute $q(x)$. A GAN is implicit. Its training cannot use the
+# probability of the data. It needs another idea: compare generated pictures with real ones.
 #
 # The generator $G$ turns noise $z$ into a point $G(z)$. The discriminator $D$ gives every point a
 # probability $D(x)$ of being real. Both networks change the same number: $D$ makes it large, $G$

@@ -111,7 +111,7 @@ def exact_terms(line: LineGenerator, q: nn.Module) -> dict[str, float]:
     """
     x = line.points()
     p_x = line.densities(x).mean(1)
-    # At both ends, all densities underflow to 0; G draws no point there.
+    # At both ends, all densities underflow to 0; G generates no point there.
     x, p_x = x[p_x > 1e-30], p_x[p_x > 1e-30]
     p = line.posterior(x)
     with torch.no_grad():

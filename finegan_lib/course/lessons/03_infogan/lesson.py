@@ -615,7 +615,7 @@ print("both times the code can be read:", min(bounds) > 0.9 * math.log(10))
 # code: the birds are similar, *and their backgrounds are similar, too*. "This strongly suggests
 # InfoGAN takes background into consideration when categorizing the images." (The caption goes on:
 # "In contrast, FineGAN's generated images (Fig. 4) for same c show reasonable variety in
-# background." Lesson {{gallery}} draws both.) k-means in lesson {{start_here}} had the same
+# background." Lesson {{gallery}} shows both.) k-means in lesson {{start_here}} had the same
 # problem: it found backgrounds. A larger $\lambda$ does not help, because it only gives more weight
 # to the same term.
 #

@@ -217,7 +217,7 @@ EXERCISES = (
             Mistake(_transposed, "rows and columns are swapped: rows are y"),
             Mistake(
                 lambda *arguments: 1 - _patch_weights(*arguments),
-                "upside down: 1 is for the patches that are kept",
+                "the weights are inverted: 1 is for the patches that are kept",
             ),
             Mistake(
                 _cross,
@@ -286,8 +286,8 @@ EXERCISES = (
             ),
             Mistake(
                 wrong.loss_with(wrong.kept_mean, fake_weight=lambda w: w),
-                "w belongs to the real picture; a painted background has no box, and all of its "
-                "patches count",
+                "w belongs to the real picture; a generated background has no box, and all "
+                "of its patches count",
             ),
             Mistake(
                 wrong.loss_with(wrong.kept_mean, adversarial=1),
@@ -344,7 +344,7 @@ EXERCISES = (
             ),
             Mistake(
                 wrong.stem(tail=torch.tanh),
-                "no tanh here: a stem makes features, and the head paints",
+                "no tanh here: a stem makes features, and the head turns them into a picture",
             ),
             Mistake(
                 wrong.ShallowStem, "up-blocks are missing: one for each pair in pairwise(widths)"
@@ -429,8 +429,8 @@ EXERCISES = (
         mistakes=(
             Mistake(
                 "a",
-                "they are few, but they are real: if a generator never paints such patches, D_b "
-                "can tell real from fake",
+                "they are few, but they are real: if a generator never generates such "
+                "patches, D_b can tell real from fake",
             ),
             Mistake(
                 "b", "D_b sees only 14 pixels at once, so its loss cannot require a whole bird"
@@ -504,7 +504,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda box, geometry: 1 - background_patch_weights(box, geometry),
-                "upside down: 1 is for the patches that are kept",
+                "the weights are inverted: 1 is for the patches that are kept",
             ),
             Mistake(
                 lambda box, geometry: background_patch_weights(box, geometry).transpose(1, 2),

@@ -165,7 +165,7 @@ EXERCISES = (
             Mistake(wrong.stage(kernel=1), "a 3 × 3 convolution joins them, with padding 1"),
             Mistake(
                 wrong.stage(finish=lambda self, x: torch.tanh(self.last(x))),
-                "no tanh here: a stage makes features, and its heads paint",
+                "no tanh here: a stage makes features, and its heads turn them into pictures",
             ),
         ),
         alternative=wrong.OtherStage,

@@ -165,7 +165,11 @@ EXERCISES = (
             Mistake(
                 "a", "each stage has seen its own code many times; which stage reads both codes?"
             ),
-            Mistake("c", "the child stage knows c, but it paints on features made from p"),
+            Mistake(
+                "c",
+                "the child stage gets c, but it computes its picture from features that "
+                "depend on p",
+            ),
             Mistake("d", "nothing in the generator averages codes: where does each of them enter?"),
         ),
         alternative="(b)",
@@ -277,7 +281,7 @@ EXERCISES = (
     ),
     Choice(
         "9",
-        "predict: species that no code draws",
+        "predict: species that no code generates",
         "my_share",
         "b",
         mistakes=(

@@ -17,7 +17,7 @@
 #
 # The network is complete. Four codes control its pictures: $b$, $p$, $c$ and $z$. In the paper's
 # training, they are tied together, so no discriminator ever sees a heron with an owl's plumage.
-# After the training we choose each code freely, and draw such birds.
+# After the training we choose each code freely, and generate such birds.
 #
 # **You need** lesson {{child}}: which stage reads which code. For the bits, lesson {{infogan}}:
 # entropy.
@@ -189,13 +189,13 @@ print(f"bits, tied: {np.log2(n_c):.2f}, and free: {2 * np.log2(n_c) + np.log2(n_
 # **Why is $p$ sometimes free?** For the last quarter of each batch, our preset samples $p$
 # independently of $c$ (`Recipe.free_child`). $D_c$'s real/fake head does not see these hybrids,
 # because no real bird is like them. But the code readers must read their $p$ and their $c$. Without
-# this, the generator would draw a plumage well only on the shape of its own family.
+# this, the generator would generate a plumage well only on the shape of its own family.
 #
 # ## Predict: a hybrid
 #
 # There are $N_p \cdot N_c$ pairs of a shape and a plumage. Training compared only $N_c$ of them
-# with real birds. Now we draw another pair: the parent code $p$ of one family with the child code
-# $c$ of another. In the paper's training, the generator has not drawn a single such pair.
+# with real birds. Now we generate another pair: the parent code $p$ of one family with the child
+# code $c$ of another. In the paper's training, the generator has not generated a single such pair.
 #
 # ### Exercise {{number}}.3 (predict)
 #
@@ -234,8 +234,8 @@ print("another b changes it:", moved["b"] > 0)
 
 # %% [markdown]
 # This is the paper's Figure 5 (there, parents are in the columns and children in the rows). The
-# network learnt $N_c$ species, and it can draw $N_p \cdot N_c$ kinds of birds. The slides call this
-# **style transfer**: the style of one bird on the body of another bird. It is one of two
+# network learnt $N_c$ species, and it can generate $N_p \cdot N_c$ kinds of birds. The slides call
+# this **style transfer**: the style of one bird on the body of another bird. It is one of two
 # applications. (Lesson {{discovery}} explains the second one, clustering of images.)
 #
 # ## One code at a time
@@ -250,7 +250,7 @@ plt.show()
 
 # %% [markdown]
 # Does the bird change when $b$ changes? Does the background change when $p$ and $c$ change? Lesson
-# {{gallery}} draws both cases. Here is the exact answer.
+# {{gallery}} shows both cases. Here is the exact answer.
 
 # %% tags=["nbval-check-output"]
 out, swapped = figures.generate(generator, a), figures.generate(generator, a._replace(b=b.b))
@@ -532,10 +532,10 @@ course.check("{{number}}.8", my_codes)
 # The factor matrix measures whether $c$ changes the bird. It does not measure whether each $c$ has
 # *another species*. Does the loss require this? $\mathcal{L}_{c\_info}$ requires that $D_c$ can
 # tell the codes apart, and a small difference is enough. The adversarial loss on $C$ requires
-# pictures that look real. Suppose two codes paint the red songbird, one of them a little darker:
+# pictures that look real. Suppose two codes generate the red songbird, one of them a little darker:
 # both losses are small.
 #
-# ### Exercise {{number}}.9 (predict): species that no code draws
+# ### Exercise {{number}}.9 (predict): species that no code generates
 #
 # A parent has $k = 4$ children, and in nature its shape comes in 4 species. Suppose each code takes
 # one of these at random, independently of the other codes. What share of the species has no code,
@@ -588,8 +588,8 @@ print("a child and itself by nothing:", all(table.diag().max() == 0 for table in
 # missing. Then we keep all networks fixed and train only one thing: the column of $W$ of a free
 # code. We train it until a classifier takes its pictures for such a cluster (`discovery.cover`).
 # The result is only a rough picture, but it is nearer to the missing species than to any other, and
-# the normal training then improves it. The network now draws all 20 species, and nobody has told it
-# what a species is.
+# the normal training then improves it. The network now generates all 20 species, and it never got
+# the name of a species.
 #
 # ## Recap
 #

@@ -21,7 +21,7 @@ FAMILIES = (
     ),
     Mistake(
         lambda n, m: torch.tensor([m // n + (i < m % n) for i in range(n)]),
-        "these are the sizes of the families, (n_parents,); the answer has one entry a child",
+        "these are the sizes of the families, (n_parents,); one entry for each child is wanted",
     ),
     Mistake(
         lambda n, m: 1 + lab_parents(n, m), "parents are counted from 0, as all indices in Python"

@@ -98,11 +98,11 @@ IN_PARTS = (
     ),
     Mistake(
         over_parts(np.mean, cut=lambda p, n: [p[k::n] for k in range(n)], order=lambda p: p),
-        "every k-th picture is no shuffle: it fails for a list that repeats the classes in turn",
+        "every k-th picture is not a shuffle: it fails for a list that repeats the classes in turn",
     ),
     Mistake(
         over_parts(np.mean, order=lambda p: p[torch.randint(len(p), (len(p),))]),
-        "randint draws some pictures twice and others never: randperm is a shuffle",
+        "randint takes some pictures twice and others never: randperm is a shuffle",
     ),
     Mistake(
         over_parts(np.mean, cut=torch.Tensor.split),
