@@ -1,6 +1,7 @@
-"""The laboratory of the lesson on the child: who learns from what, and where a code hides.
+"""The laboratory of the lesson on the child: which weights learn from which loss,
+and where the generator writes a code.
 
-The equations of the model are the library's own; here is what makes them visible in seconds.
+The equations of the model are the library's own. These functions show them in seconds.
 """
 
 from collections.abc import Sequence
@@ -222,7 +223,7 @@ ROW_NAMES = {
 
 
 def routes_figure(terms: list[str], parts: list[str], table: np.ndarray) -> Figure:
-    """The table of :func:`gradient_routes`: a full disc learns, a ring lets the gradient pass."""
+    """The table of :func:`gradient_routes`: discs: learns; rings: passes the gradient."""
     figure, axes = plt.subplots(figsize=(8.8, 4.6), layout="constrained")
     colours = ListedColormap(["#f4f4f4", "#fbe3c0", "#bfe0f2"])
     axes.imshow(table, cmap=colours, vmin=NO_PATH, vmax=LEARNS, aspect="auto")
@@ -361,13 +362,13 @@ def _disc(axes, x, y, text, colour):
 def train_briefly(
     config: RunConfig, birds, steps: int, codes: Codes, keep: Sequence[int]
 ) -> tuple[FineGANSystem, dict[int, FineGANOutput]]:
-    """The real training step, ``steps`` times, with a look at the averaged generator on the way.
+    """The real training step, ``steps`` times, with pictures of the averaged generator.
 
     Args:
         config: of the run; its own number of steps is not used.
         birds: a `ToyBirds`.
-        codes: what the looks show.
-        keep: after how many steps to look; 0 is before the first.
+        codes: of the pictures.
+        keep: after how many steps to generate pictures; 0 is before the first.
 
     Returns:
         (system, looks): ``looks`` maps a number of steps to the output for ``codes``.
@@ -390,7 +391,7 @@ def train_briefly(
 def write_code_somewhere(
     view: str, tied: bool, *, steps: int = 60, batch: int = 32, seed: int = 0
 ) -> tuple[FineGANGenerator, CodeDiscriminator]:
-    """A small generator and a code reader that learn L_c_info alone: no D judges what they paint.
+    """A small generator and a code reader that learn L_c_info alone, without a real/fake loss.
 
     Args:
         view: what the reader sees, "masked" (M_c·F_c) or "image" (C).
@@ -419,7 +420,7 @@ def write_code_somewhere(
 
 @torch.no_grad()
 def whom_the_reader_follows(generator, reader, view: str, n: int = 400, seed: int = 1):
-    """Cut the tie, and see which code the reader names: the bird's c, or the background's b?
+    """Which code a reader names if b and c differ: the bird's c, or the background's b?
 
     Returns:
         (share that names c, share that names b), over n images in which b ≠ c.

@@ -1,4 +1,4 @@
-"""The student's own FineGAN: its parts, what tries them out, and how it is trained."""
+"""The student's own FineGAN: its parts, their probes, and its training."""
 
 import copy
 from collections.abc import Sequence
@@ -31,8 +31,8 @@ from ... import style
 from ...engine.probing import Watched, look_at, projection, set_weights
 from ..shared_lab import seeded_batches
 
-# As the preset `toy`, but for what draws random numbers in a step or has no place in the lessons'
-# stages: so the student's step and the library's can be compared number by number.
+# The preset `toy` without the parts that sample random numbers in a step, or that the lessons'
+# stages do not have. In this way, the student's step and the library's can be compared exactly.
 OWN = replace(
     TOY,
     model=replace(TOY.model, view=False, background_gain=1.0, child_norm="batch", d_dim=24),
@@ -164,7 +164,7 @@ def copy_weights(target: nn.Module, source: nn.Module) -> None:
 
 
 class OwnRun(NamedTuple):
-    """A training: its averaged generator, the losses of every step, and looks on the way."""
+    """A training: its averaged generator, the losses of every step, and pictures at some steps."""
 
     generator: nn.Module
     curves: dict[str, list[float]]
@@ -180,7 +180,7 @@ def train_own(
     keep: Sequence[int] = (),
     config: RunConfig = OWN,
 ) -> OwnRun:
-    """Train a generator with a step, from the very weights that the library begins with.
+    """Train a generator with a step, from the same weights that the library begins with.
 
     Args:
         generator: config → network.
@@ -242,7 +242,7 @@ def _play(update, average, birds, steps, codes, keep, config) -> OwnRun:
 
 
 def own_figure(own: OwnRun, library: OwnRun) -> Figure:
-    """Two trainings beside each other: their losses, and the stages of two birds on the way."""
+    """Two trainings beside each other: their losses, and the stages of two birds at some steps."""
     figure = plt.figure(figsize=(9.6, 1.15 * (len(own.looks) + 1) + 2.4), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=(2.4, 1.15 * (len(own.looks) + 1)))
     terms = {"D_c": "loss of $D_c$", "parent_info": "$L_p$", "child_info": "$L_{c\\_info}$"}
@@ -442,7 +442,7 @@ def probe_step(answer, images: Tensor, full: Tensor, box: Tensor):
 
 
 def probe_layers(answer, *layers: Tensor):
-    """What laying B, then F_p by M_p, then F_c by M_c gives, and what C teaches each of them."""
+    """The result of B, then F_p by M_p, then F_c by M_c, and the gradient of C by each of them."""
     layers = [layer.detach().clone().requires_grad_() for layer in layers]
     made = answer(layers[0], layers[1:3], layers[3:])
     if made is ...:
@@ -461,7 +461,7 @@ def probe_layers(answer, *layers: Tensor):
 
 
 def sizes(log: list) -> dict[str, list[float]]:
-    """Of what watched optimisers wrote down: how large the gradients were, by optimiser."""
+    """The sizes of the gradients in the log of watched optimisers, by optimiser."""
     names = sorted({name for name, *_ in log})
     return {which: [size for name, size, _ in log if name == which] for which in names}
 

@@ -1,7 +1,7 @@
-"""The laboratory of the lesson on training: small FineGANs, runs that go wrong on purpose, meters.
+"""The laboratory of the lesson on training: small FineGANs, runs with wrong settings, measurements.
 
-Networks, losses and updates are the library's. Here are only the sizes that make them quick, the
-loop of :func:`finegan_lib.training.train` without its folder, and what reads a run afterwards.
+Networks, losses and updates are the library's. Here are only small sizes for short runs, the loop
+of :func:`finegan_lib.training.train` without its folder, and measurements of a finished run.
 """
 
 import copy
@@ -99,7 +99,7 @@ def parts(system: FineGANSystem) -> dict[str, nn.Module]:
 def who_moves(
     system: FineGANSystem, batch: TrainingExample, seed: int = 0
 ) -> dict[str, dict[str, bool]]:
-    """Do one step's updates one after the other, and see which weights each has changed.
+    """Do one step's updates one after the other, and find the weights that each has changed.
 
     Returns:
         update → part → whether any weight of the part is another than before the update.
@@ -128,7 +128,7 @@ def _weights(module: nn.Module) -> Tensor:
 
 
 def owned(system: FineGANSystem) -> dict[str, int]:
-    """How many numbers every optimiser owns, and under "nobody" those of G and D that none does."""
+    """How many numbers every optimiser owns; "nobody": those of G and D that belong to none."""
     counts, seen = {}, set()
     for name, optimiser in system.optimisers.items():
         weights = [p for group in optimiser.param_groups for p in group["params"]]
@@ -161,7 +161,7 @@ def _discriminator(seed: int = 0) -> nn.Module:
 
 
 def probe_verdicts(answer, real: Tensor, fake: Tensor) -> dict:
-    """What a function like :func:`two_passes` says of two batches, and what learns from it."""
+    """The logits of a function like :func:`two_passes` for two batches, and their gradient."""
     d_child, fake = _discriminator(), fake.requires_grad_()
     verdicts = answer(d_child, real, fake)
     if verdicts is ...:
@@ -234,7 +234,7 @@ def probe_follow(answer, decay: Tensor) -> dict:
 
 
 def forgetful(system: FineGANSystem) -> FineGANGenerator:
-    """The averaged generator with the BatchNorm statistics of its start: they were not followed."""
+    """The averaged generator with the BatchNorm statistics of its start, which were not updated."""
     average = copy.deepcopy(system.average)
     for layer in average.modules():
         if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -245,7 +245,7 @@ def forgetful(system: FineGANSystem) -> FineGANGenerator:
 def initial_share(steps: int, recipe: Recipe) -> Tensor:
     """(steps,) the share of the initial weights in the average, after every step of ``follow``.
 
-    A weight that is 1 at the start and 0 from then on is followed; its average is that share.
+    The average follows a weight that is 1 at the start and 0 afterwards; its value is that share.
     """
     system = System(recipe)
     system.generator, system.average = (nn.Linear(1, 1, bias=False) for _ in range(2))
@@ -259,7 +259,7 @@ def initial_share(steps: int, recipe: Recipe) -> Tensor:
 
 
 class Album:
-    """A ``watch`` for :func:`play`: what the live and the averaged generator generate in training.
+    """A ``watch`` for :func:`play`: pictures of the live and the averaged generator in training.
 
     Args:
         steps: at which to look.
@@ -290,7 +290,7 @@ def restlessness(album: dict[int, Tensor]) -> float:
 
 @dataclass(frozen=True)
 class Failure:
-    """Settings that spoil a tiny run; in words: what was done, what one then sees, what helps."""
+    """Wrong settings of a tiny run; in words: the cause, the signs, and what helps."""
 
     name: str
     model: dict = field(default_factory=dict)
@@ -365,7 +365,7 @@ class Wreck(NamedTuple):
 
 
 def wreck(failure: Failure, steps: int) -> Wreck:
-    """Train a tiny FineGAN the wrong way; the losses of information per unit of their weight."""
+    """Train a tiny FineGAN with wrong settings; information losses are divided by their weight."""
     system, history = play(failure.config(steps))
     weight = system.recipe.information_weight
     for name in ("parent_info", "child_info"):
@@ -420,7 +420,7 @@ def hardest(log_q: Tensor, n: int) -> Tensor:
 
 
 class Pool(NamedTuple):
-    """What :meth:`~finegan_lib.systems.FineGANSystem.hard_codes` chooses from, and what it takes.
+    """What :meth:`~finegan_lib.systems.FineGANSystem.hard_codes` chooses from, and what it picks.
 
     ``codes`` of N images; ``log_q`` (N,) log Q(true c | M_c·F_c); ``picked`` (n,) rows; ``images``
     (N, 3, S, S), as D_c's reader sees them: masked foregrounds.
