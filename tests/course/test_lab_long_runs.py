@@ -135,7 +135,7 @@ def test_a_step_of_the_papers_network_is_counted():
     counts = lab.step_flops(PRESETS["cub"])
     assert 1e12 < sum(counts.values()) < 3e12
     # The update of G passes backwards through it, once by its inputs and once by its weights.
-    assert counts["update G"] > 2 * counts["draw fakes"]
+    assert counts["update G"] > 2 * counts["generate fakes"]
 
 
 def test_two_processes_average_to_the_gradient_of_one():

@@ -286,7 +286,7 @@ def sibling_tables(generator: FineGANGenerator, seed: int = 0) -> list[Tensor]:
 
 
 def real_sibling_tables(image_size: int, n_poses: int = 8) -> list[Tensor]:
-    """The same of ToyBirds, each child redrawn in the poses of some pictures."""
+    """The same of ToyBirds, each child drawn again in the poses of some pictures."""
     birds, tables = ToyBirds(n_poses, image_size=image_size, progress=False), []
     for parent in range(birds.hierarchy.n_parents):
         drawn = []
@@ -319,5 +319,5 @@ def siblings_figure(rows: dict[str, list[Tensor]]) -> Figure:
             if i == len(rows) - 1:
                 axis.set_xlabel("child of p")
     figure.colorbar(shown, ax=axes, shrink=0.7, label="rms difference of $M_c F_c$")
-    figure.suptitle("How differently the children of one parent are drawn")
+    figure.suptitle("How different the children of one parent look")
     return figure

@@ -162,7 +162,7 @@ for column, (name, counts) in zip(axes.T, (("tied", tied), ("free", free)), stri
         axis.set(
             xlabel="$c$", ylabel=f"${letter}$", title=f"{name}: which ${letter}$ with which $c$"
         )
-figure.suptitle("What the paper's training draws, and what we may ask for")
+figure.suptitle("What the paper's training samples, and what we may ask for")
 plt.show()
 
 # %% tags=["nbval-check-output"]
@@ -279,7 +279,7 @@ print(f"pictures with p the parent of c: "
 
 # %% exercise="4"
 def my_labelled_codes(hierarchy: CodeHierarchy, n: int, rng: torch.Generator):
-    """Codes of n pictures: b, p, c and z all drawn apart; z has two numbers."""
+    """Codes of n pictures: b, p, c and z, each sampled on its own; z has two numbers."""
     free = hierarchy.sample(n, 2, tied=False, rng=rng)
     ### HINT `hierarchy.codes` ties each code that you do not pass: p to c's parent, and b to c.
     ### HINT Which of the four codes is not passed?
@@ -408,7 +408,7 @@ for axis, (name, matrix) in zip(axes, matrices.items(), strict=True):
     axis.set(xticks=range(4), yticks=range(4), yticklabels=CODE_NAMES, title=name)
     axis.set_xticklabels(FACTOR_NAMES, rotation=30, ha="right")
     axis.spines[:].set_visible(False)
-axes[0].set_ylabel("code drawn anew")
+axes[0].set_ylabel("code sampled again")
 axes[1].set_xlabel("factor of the image")
 figure.colorbar(picture, ax=axes, label="change, 1 = all codes anew", shrink=0.8)
 figure.suptitle("Which code moves what")
@@ -566,11 +566,11 @@ course.check("{{number}}.9", my_share)
 
 # %%
 ours, real = lab.sibling_tables(generator), lab.real_sibling_tables(32)
-lab.siblings_figure({"drawn": ours, "real": real})
+lab.siblings_figure({"generated": ours, "real": real})
 plt.show()
 
 # %% tags=["nbval-check-output"]
-for name, tables in {"real": real, "drawn": ours}.items():
+for name, tables in {"real": real, "generated": ours}.items():
     pairs = torch.cat([table[~torch.eye(len(table), dtype=bool)] for table in tables])
     print(f"{name} siblings differ by more than 0.2:", bool((pairs > 0.2).all()))
 print("a child and itself by nothing:", all(table.diag().max() == 0 for table in [*ours, *real]))

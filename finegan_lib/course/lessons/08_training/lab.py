@@ -188,7 +188,7 @@ def company_figure(verdicts) -> Figure:
     means = [verdicts(d_child, real, (generated + s).clamp(-1, 1))[0].mean().item() for s in shades]
     figure, axis = plt.subplots(figsize=(5, 2.6), layout="constrained")
     axis.plot(shades, means, color=style.FAKE)
-    axis.set(xlabel="how much brighter the drawn pictures are", ylabel="mean logit")
+    axis.set(xlabel="how much brighter the generated pictures are", ylabel="mean logit")
     axis.set_title("The same eight photographs, in other company")
     return figure
 

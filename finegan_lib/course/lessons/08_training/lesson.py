@@ -176,7 +176,7 @@ plt.show()
 
 # %% exercise="2"
 def my_verdicts(d_child, real: torch.Tensor, fake: torch.Tensor):
-    """D_c's logits of real pictures (N, 3, S, S) and of drawn ones: two tensors (N,)."""
+    """D_c's logits of real pictures (N, 3, S, S) and of generated ones: two tensors (N,)."""
     ### HINT BatchNorm takes its mean over the whole batch that it is given. What is in this batch?
     ### HINT Call d_child twice, with one kind of pictures each.
     ### BEGIN SOLUTION

@@ -304,7 +304,7 @@ def step_flops(config: RunConfig) -> dict[str, float]:
     system.optimisers = {name: _Still() for name in system.optimisers}
     rng = torch.Generator().manual_seed(0)
     codes, counts = system.sample_codes(n, rng).to("meta"), {}
-    fake = _count(counts, "draw fakes", system.generator, codes)
+    fake = _count(counts, "generate fakes", system.generator, codes)
     _count(counts, "update D_b", system.update_d_background, batch, fake)
     _count(counts, "update D_c", system.update_d_child, batch, fake, rng)
     _count(counts, "update G", system.update_generator, fake, codes, rng)

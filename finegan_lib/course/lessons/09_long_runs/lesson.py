@@ -378,7 +378,7 @@ Markdown("\n".join(lines))
 # %% tags=["nbval-check-output"]
 print("a step of cub costs more than 1 TFLOP:", totals["cub"] > 1)
 parts = lab.step_flops(plans["cub"])
-share = (parts["draw fakes"] + parts["update G"]) / sum(parts.values())
+share = (parts["generate fakes"] + parts["update G"]) / sum(parts.values())
 print("more than 3/4 of it is drawing fakes and updating G:", share > 0.75)
 
 # %% [markdown]
