@@ -310,7 +310,7 @@ with torch.no_grad():
     logits = learnt[50](points)
 sampled = losses.categorical_information_bound(logits, codes).item()
 redrawn = losses.categorical_information_bound(logits, other[:, 0]).item()
-print(f"codes sampled again that differ from the first: {(other[:, 0] != codes).float().mean():.0%}")
+print(f"new codes that differ from the first: {(other[:, 0] != codes).float().mean():.0%}")
 print("lemma 5.1, sampled c as good as c':", abs(sampled - redrawn) < 0.01)
 print("samples agree with the integral:", abs(sampled - terms[50]["bound"]) < 0.01)
 
