@@ -12,12 +12,15 @@ from . import lab, wrong
 
 TERMS = {
     "background": "L_b classifies B alone; which stage generates B?",
-    "parent_info": "D_p sees M_p·F_p and nothing else; which stage generates these two?",
+    "parent_info": (
+        "D_p sees M_p·F_p, with nothing of B behind it; which stage generates these two?"
+    ),
     "child": (
         "C = M_c·F_c + (1 − M_c)·P, and P contains B; which of these parts does D_c not see?"
     ),
     "child_info": (
-        "D_c's code head sees M_c·F_c; from which stage does the child stage get its features?"
+        "D_c's code head sees M_c·F_c, with nothing of P behind it; from which stage does the "
+        "child stage get its features?"
     ),
 }
 
@@ -109,6 +112,20 @@ EXERCISES = (
             Mistake(
                 lambda p, c: lab.layer_shares(c, p),
                 "the two masks are swapped: the first argument is the parent's",
+            ),
+            Mistake(
+                lambda p, c: torch.cat([1 - p - c, p, c], 1),
+                "they add up to 1, but where both masks are 1, B gets −1 and both F count in full: "
+                "put P into the equation and multiply out",
+            ),
+            Mistake(
+                lambda p, c: torch.cat([1 - c, (1 - c) * p, c], 1),
+                "the three do not add up to 1: 1 − M_c is the weight of the whole P, and P is only "
+                "partly B",
+            ),
+            Mistake(
+                lambda p, c: ((1 - c) * (1 - p), (1 - c) * p, c),
+                "these are three tensors; join them with torch.cat(…, 1)",
             ),
             Mistake(
                 lambda p, c: torch.cat([(1 - c) * (1 - p), (1 - c) * p, c], 0),
@@ -210,6 +227,18 @@ EXERCISES = (
                 wrong.layer(mask_channels=3),
                 "the mask needs only one channel; broadcasting repeats it over three",
             ),
+            Mistake(
+                wrong.layer(padding=0),
+                "a 3 × 3 convolution without padding makes the picture smaller: padding=1",
+            ),
+            Mistake(
+                wrong.layer(shift=lambda self, x: x, opacity=lambda x: x.sigmoid() - 0.5),
+                "the bias is added before the sigmoid, so that the mask stays in [0, 1]",
+            ),
+            Mistake(
+                wrong.layer(lay=lambda f, m, behind: tuple(stitch(f, m, behind))),
+                "return what stitch returns: the generator needs its names, such as .image",
+            ),
         ),
         alternative=wrong.layer(),
         praise="The same class makes parent and child; only what is behind them differs.",
@@ -249,6 +278,29 @@ EXERCISES = (
             Mistake(wrong.generator(paint=torch.sigmoid), "pictures go from −1 to 1: B needs tanh"),
             Mistake(wrong.generator(order=(1, 0, 2)), "the order: background, parent, child"),
             Mistake(wrong.generator(order=(0, 2, 1)), "the order: background, parent, child"),
+            Mistake(
+                wrong.generator(as_stage=lambda b: b),
+                "all three are stages, and B is only an image: lab.as_stage(B) makes one of it",
+            ),
+            Mistake(
+                wrong.generator(behind_child=lambda b, parent: parent),
+                "what is behind is an image, not a whole stage: take its .image",
+            ),
+            Mistake(
+                wrong.generator(canvas_bias=True),
+                "the background's convolution has no bias, like those of the layer",
+            ),
+            Mistake(
+                wrong.generator(child_bias=0.0), "the child's layer gets config.mask_bias, too"
+            ),
+            Mistake(
+                wrong.generator(made=lambda b, p, c: c.image),
+                "return FineGANOutput(background, parent, child)",
+            ),
+            Mistake(
+                wrong.generator(made=lambda *stages: stages),
+                "return FineGANOutput(background, parent, child), not a plain tuple",
+            ),
         ),
         alternative=wrong.generator(),
         praise="Four codes, three stages, and no picture flows upwards.",
@@ -298,7 +350,22 @@ EXERCISES = (
             Mistake(
                 wrong.step(detach=lambda image: image),
                 "the losses of D_b and D_c send a gradient into G: detach B and C for the "
-                "first two updates",
+                "first two updates, and compute new logits for the third",
+            ),
+            Mistake(
+                wrong.step(together=False),
+                "one descend for both, with a list of optimisers: after the first backward(), the "
+                "graph is gone",
+            ),
+            Mistake(
+                wrong.step(together=False, last=("info", "G")),
+                "one descend for both, with a list of optimisers: after the first backward(), the "
+                "graph is gone",
+            ),
+            Mistake(
+                wrong.step(of_fake=lambda verdict: verdict),
+                "D_b(images) returns two maps, (aux, real/fake); D_p and D_c have a method for "
+                "each head",
             ),
             Mistake(
                 wrong.step(shown=lambda fake: fake.parent.image),
@@ -320,16 +387,40 @@ EXERCISES = (
                 wrong.step(last=("info",)), "G never moves: the last update is of G *and* info"
             ),
             Mistake(
-                wrong.step(with_additions=False),
+                wrong.step(with_additions=lambda additions: False),
                 "the further terms of additions(fake, codes) are missing",
+            ),
+            Mistake(
+                wrong.step(with_additions=lambda additions: True),
+                "additions may be None; then there are no further terms",
             ),
             Mistake(
                 wrong.step(kept=torch.ones_like),
                 "the boxes are not used: birds count as background",
             ),
             Mistake(
-                wrong.step(recipe={}),
+                wrong.step(recipe_for=()),
                 "pass **recipe on to both of FineGAN's losses; without it they are BCE",
+            ),
+            Mistake(
+                wrong.step(recipe_for=("G",)),
+                "pass **recipe on to D_b's loss, too; without it, it is BCE with a weight of 10",
+            ),
+            Mistake(
+                wrong.step(recipe_for=("D_b",)),
+                "pass **recipe on to the generator's losses, too; without it they are BCE",
+            ),
+            Mistake(
+                wrong.step(d_loss=lambda r, f: losses.hinge_discriminator_loss(f, r)),
+                "d_loss takes the logits of the real crops first, then those of C",
+            ),
+            Mistake(
+                wrong.step(seen_p=lambda fake: fake.parent.foreground),
+                "D_p gets F_p without its mask: give it M_p·F_p, masked_foreground",
+            ),
+            Mistake(
+                wrong.step(seen_c=lambda fake: fake.child.foreground),
+                "D_c's code head gets F_c without its mask: give it M_c·F_c, masked_foreground",
             ),
             Mistake(
                 wrong.step(d_loss=losses.discriminator_loss),
@@ -346,6 +437,7 @@ EXERCISES = (
         about={
             "who is moved": "Four optimisers: D_b, D_c, and together G and info.",
             "the order of the updates": "D_b, then D_c, then G and info together.",
+            "the losses": "The step is tried twice: item 0 is the first time.",
         },
     ),
     Exploration(
@@ -408,7 +500,7 @@ EXERCISES = (
     ),
     Debug(
         "10",
-        "find the mistake: losses that stand still",
+        "find the mistake: losses that hardly fall",
         "my_mended_update",
         lab.last_update,
         probe="probe_update",
@@ -429,9 +521,21 @@ EXERCISES = (
                 wrong.update(terms=lambda terms: terms["child"]),
                 "only one of the terms is left: the loss is their sum",
             ),
+            Mistake(
+                wrong.update(step=("G", "info", "D_c")),
+                "D_c's real/fake has an update of its own; here, only G and info move",
+            ),
+            Mistake(
+                wrong.update(terms=lambda terms: -sum(terms.values())),
+                "the loss is minimised: descend it, not its negative",
+            ),
         ),
         alternative=wrong.update(step=("info", "G")),
-        praise="A flat curve at log N means that the reader does not learn: 3.0 is log 20.",
+        about={"who moves": "Two optimisers must move: G and info."},
+        praise=(
+            "A flat curve at log N means that the reader does not learn: 3.0 is log 20. L_p falls "
+            "a little all the same, because G alone can lower it."
+        ),
     ),
     Debug(
         "11",

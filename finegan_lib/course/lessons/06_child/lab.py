@@ -327,15 +327,18 @@ def _draw_arrows(axes) -> None:
         arrow((44.4, y + 0.8), (47, y + 3.5))
         arrow((44.4, y - 0.8), (47, y - 3.5))
         letter = "p" if y == 32 else "c"
-        arrow((61, y + 4), (69.2, y + 1.3), f"$F_{letter}$", (1, 2))
-        arrow((61, y - 4), (69.2, y - 1.3), f"$M_{letter}$", (1, -2))
+        arrow((61, y + 4), (64.5, y + 1), f"$F_{letter}$", (1.4, 1.2))
+        arrow((61, y - 4), (64.5, y - 1), f"$M_{letter}$", (1.4, -1.2))
+        axes.text(65.2, y, "×", ha="center", va="center", fontsize=12)
+        arrow((66.4, y), (68.8, y))
     arrow((61, 52), (68.8, 52))
     arrow((71, 49.8), (71, 34.2), "stitch\nover $B$", (4.2, 0))
     arrow((71, 29.8), (71, 12.2), "stitch\nover $P$", (4.2, 1))
     arrow((73.2, 52), (81, 52))
     arrow((73.2, 11), (81, 13.5), "$C$", (-0.5, 1.6))
-    for y, letter in ((32, "p"), (5, "c")):
-        arrow((73.5, y if y == 32 else 7.6), (81, y), f"$M_{letter} F_{letter}$", (0.3, -1.7))
+    # A masked foreground is read before the stitch: it has no pixel of what is behind.
+    arrow((66, 31), (81, 31), "$M_p F_p$", (2.6, -3.6), bend=0.25)
+    arrow((66, 9), (81, 5), "$M_c F_c$", (2, -3.2), bend=0.2)
     for x, y in _LOSSES.values():
         arrow((95, y), (x - 3.6, y))
     arrow((88, 59.4), (88, 55), "full images, boxes", (0, 2.9), colour=style.GREY)

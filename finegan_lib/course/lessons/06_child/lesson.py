@@ -61,9 +61,10 @@ config, hierarchy = generator.config, generator.config.hierarchy()
 # $$C = M_c \odot F_c + (1 - M_c) \odot P.$$
 #
 # The next cell computes this step by step, with the trained generator's own parts. Compare the
-# second paragraph of the cell, from `stem` to `by_hand`, with the equation. (The first three
-# numbers of $z$ are set to 0. Some of our networks use them to shift and mirror the finished
-# foreground, and we do not need this here.)
+# second paragraph of the cell, from `stem` to `by_hand`, with the equation. (`parent_gain` is a
+# factor on $p$, as `background_gain` is one on $b$; here it is 1. With `mask_bias`, masks start
+# small. The first three numbers of $z$ are set to 0. Some of our networks use them to shift and
+# mirror the finished foreground, and we do not need this here.)
 
 # %% tags=["nbval-check-output"]
 z = noise(generator, 5, seed=3)
@@ -147,8 +148,8 @@ print("C is the mean of the layers:", torch.allclose(mean, output.child.image, a
 #
 # sg, *stop gradient*, means: use the value, but pass no gradient back. The term changes the child's
 # mask and not the parent's. (With `mask_pull_back`, the preset also pulls the parent's mask towards
-# the child's, with a smaller weight. Only the child is compared with real birds, and this term
-# passes information on their silhouettes to the parent.)
+# the child's, with a smaller weight. Only the child is compared with real birds. With this term,
+# the parent's mask learns from this comparison, too.)
 #
 # ### Exercise {{number}}.2 (fill in): the child's mask follows
 #
@@ -187,9 +188,10 @@ for name in ("pull", "pull_back"):
 #
 # ### Exercise {{number}}.3 (build): two heads and a stitch
 #
-# The foreground is a $3 \times 3$ convolution without bias to three channels, and a tanh. The mask
-# is another such convolution to one channel, plus the number `bias`, and a sigmoid. Then call
-# `models.finegan.stitch`. It returns a whole *stage*: foreground, mask, masked foreground, image.
+# The foreground is a $3 \times 3$ convolution to three channels, and a tanh. The convolution has no
+# bias and keeps the side. The mask is another such convolution to one channel, plus the number
+# `bias`, and a sigmoid. Then call `models.finegan.stitch`. It returns a whole `Stage`, a tuple with
+# names: `foreground`, `mask`, `masked_foreground` and `image`.
 
 
 # %% exercise="3"
@@ -220,11 +222,18 @@ course.check("{{number}}.3", MyLayer)
 # %% [markdown]
 # ### Exercise {{number}}.4 (build): the whole generator
 #
-# `stem`, `code_stage` and `layer` are classes: yours, or the library's. Every stage has its own
-# code and its own width. `lab.head_widths(config)` gives the number of channels that the parent's
-# and the child's heads read. The background is a stem for $b$, a convolution to three channels, and
-# a tanh. The parent is a stem for $p$, a code stage for $p$, and a layer over $B$. The child is a
-# code stage for $c$ on the parent's features, and a layer over $P$. (The library's
+# `stem`, `code_stage` and `layer` are classes: yours, or the library's. Their arguments are
+# `stem(code_dim, *sizes)`, `code_stage(code_dim, channels, out_channels, blocks)` and
+# `layer(channels, bias)`, with `config.mask_bias` as the bias of both layers. Every stage has its
+# own code and its own width. The codes are `codes.z`, `codes.b`, `codes.p` and `codes.c`; $p$ has
+# `config.n_parents` numbers, and $b$ and $c$ have `config.n_children` each. The stems make
+# `config.g_dim` channels. `lab.head_widths(config)` gives the number of channels that the parent's
+# and the child's heads read.
+#
+# The background is a stem for $b$, a convolution to three channels as in the layer, and a tanh. The
+# parent is a stem for $p$, a code stage for $p$, and a layer over $B$. The child is a code stage
+# for $c$ on the parent's features, and a layer over $P$. In `FineGANOutput`, all three are stages:
+# `lab.as_stage(B)` makes a stage of the image $B$, with a mask of ones. (The library's
 # `models.finegan.FineGANGenerator` has a few more switches.)
 
 
@@ -249,7 +258,7 @@ class MyGenerator(nn.Module):
         ### END SOLUTION
 
     def forward(self, codes):
-        ### HINT Background first; lab.as_stage(B) turns it into a stage, with a mask of ones.
+        ### HINT Background first: a stem with codes.b and codes.z, the convolution, torch.tanh.
         ### HINT The child stage reads the parent's *features*, the output of its code stage.
         ### BEGIN SOLUTION
         b = torch.tanh(self.background_image(self.background_stem(codes.b, codes.z)))
@@ -305,7 +314,7 @@ def my_generator_loss(
     """FineGAN's generator loss, a scalar.
 
     aux and background_logits: (N, cells, cells), D_b on B. child_logits: (N,), D_c on C.
-    The codes' logits are (N, N_p) and (N, N_c); the indices (N,) say which codes were drawn.
+    The codes' logits are (N, N_p) and (N, N_c); the indices (N,) say which codes were sampled.
     """
     ### HINT −log σ(s) is F.softplus(−s). Use it for three of the five terms.
     ### HINT `losses.information_loss(logits, index)` is −E[log Q]. Use it for the other two.
@@ -327,7 +336,9 @@ course.check("{{number}}.5", my_generator_loss)
 #
 # Every box has the name that is used in `finegan_lib.systems.FineGANSystem`, or in its `generator`.
 # Follow one code at a time: $z$ goes into both stems, $b$ into the top lane only, $p$ twice into
-# the middle, $c$ into the bottom lane only. No picture and no feature flows upwards.
+# the middle, $c$ into the bottom lane only. No picture and no feature flows upwards. The sign ×
+# makes the masked foreground of $F$ and $M$. One reader gets it as it is; the stitch adds what is
+# behind.
 
 # %%
 lab.architecture_figure()
@@ -363,9 +374,10 @@ for name in paper:
 print("generator     ", f"{sum(list(paper.values())[:3]):>15,}{sum(list(small.values())[:3]):>15,}")
 
 # %% [markdown]
-# The paper's child stage has half a per cent of the generator's weights. Most weights determine
-# *where* the bird is and which pose it has. The parent's features already contain this, so a few
-# thin convolutions are enough for the plumage. The small size is also a **constraint**: such a
+# The paper's child stage has half a per cent of the generator's weights. Nearly all weights are in
+# the other two stages, and most of them in the stems. The parent's stem determines *where* the bird
+# is and which pose it has. The parent's features already contain this, so a few thin convolutions
+# are enough for the plumage. The small size is also a **constraint**: such a
 # small stage, without noise of its own, can hardly change the shape.
 #
 # ## Who learns from what
@@ -385,10 +397,19 @@ print("generator     ", f"{sum(list(paper.values())[:3]):>15,}{sum(list(small.va
 # ### Exercise {{number}}.7 (build): FineGAN's training step
 #
 # Write the whole step. `systems.descend(optimiser, loss)` calls what you wrote in lesson
-# {{background}}: `zero_grad`, `backward` and `step`. It also takes a list of optimisers. As in that
-# lesson, pass `**recipe` to the losses of the background and of the generator. The loss of $D_c$ is
-# given as `d_loss`. If `additions` is given, `additions(fake, codes)` returns a dictionary of
-# further terms of the generator's loss, for example the terms on the masks.
+# {{background}}: `zero_grad`, `backward` and `step`. It also takes a list of optimisers. This is
+# what you have:
+#
+# * `batch.full_image`: windows of real images for $D_b$, with their boxes `batch.box`;
+#   `batch.child_crop`: crops of real birds for $D_c$;
+# * `d_b(images)`, which gives (aux, real/fake) as in lesson {{background}};
+#   `d_p.code_logits(images)`, `d_c.code_logits(images)` and `d_c.real_fake_logits(images)`;
+# * `losses.background_discriminator_loss` and `losses.finegan_generator_loss`. Pass `**recipe` to
+#   both. The second takes the logits in the order of exercise {{number}}.5, then `codes`, and
+#   returns a dictionary of terms;
+# * `d_loss(real_logits, fake_logits)`, the loss of $D_c$;
+# * `additions`, which may be `None`. Otherwise `additions(fake, codes)` returns a dictionary of
+#   further terms of the generator's loss, for example the terms on the masks.
 
 
 # %% exercise="7"
@@ -398,7 +419,8 @@ def my_step(generator, critics, move, batch, codes, additions=None, **recipe) ->
     weights = losses.background_patch_weights(batch.box, d_b.geometry)
     d_loss = losses.adversarial_losses(recipe.get("adversarial", "bce"))[0]
     ### HINT Generate once: fake = generator(codes). Detach B for D_b's update and C for D_c's.
-    ### HINT d_c.real_fake_logits(images) and d_c.code_logits(images) are D_c's two heads.
+    ### HINT D_c's loss: d_loss(d_c.real_fake_logits(batch.child_crop), the same of the detached C);
+    ###      then descend(move["D_c"], it). D_p and D_c's code head read masked_foreground.
     ### HINT terms = losses.finegan_generator_loss(*d_b(B), D_c on C, D_p on M_p·F_p, D_c's code
     ###      head on M_c·F_c, codes, **recipe); then descend([move["G"], move["info"]], their sum).
     ### BEGIN SOLUTION
@@ -463,7 +485,7 @@ print("anything reaches D_p's real/fake head:", bool(table[:, parts.index("D_p: 
 # * $\mathcal{L}_{c\_info}$ passes *through* the trunk of $D_c$ but does not change it. Otherwise
 #   the trunk would learn to tell codes apart, from generated pictures alone. For this reason, the
 #   code head can only use the features that the trunk learns for real/fake. The generator must
-#   write the code into features that are useful to recognise real birds.
+#   write the code into features by which $D_c$ tells real birds from generated ones.
 # * For $D_p$ this is different. No loss uses its real/fake output. (This head exists, as in the
 #   authors' release, but it is never trained.) Its trunk and its code head can both learn to read
 #   the code.
@@ -487,7 +509,7 @@ print("anything reaches D_p's real/fake head:", bool(table[:, parts.index("D_p: 
 # Where will the generator write $c$?
 #
 # * **(a)** into the background all the same: it has most of the pixels
-# * **(b)** into the child's foreground, and nowhere else
+# * **(b)** into the child's layer, $F_c$ and $M_c$, and nowhere else
 # * **(c)** nowhere: a background that changes at random hides every sign of the code
 
 # %% exercise="9"
@@ -534,7 +556,7 @@ plt.show()
 masked, whole, free = follows.values()
 print("masked foreground: the reader follows the bird:", masked[0] > 0.6 > 0.3 > masked[1])
 print("whole image: it follows the background:", whole[1] > 0.5 > whole[0])
-print("whole image, b drawn freely: the bird again:", free[0] > 0.6 > 0.3 > free[1])
+print("whole image, b sampled freely: the bird again:", free[0] > 0.6 > 0.3 > free[1])
 print("L_c_info on C reaches the stages:", lab.stages_reached("image")["child_info"])
 
 # %% [markdown]
@@ -595,9 +617,9 @@ print("training steps of each run:", measured["steps"])
 # and nearly always by more than any single omission.
 #
 # One addition needs a closer look, because it changes which codes are sampled. With `free_child`,
-# the last quarter of a batch has a $p$ that is not the parent of its $c$. There are no real birds
-# of such a kind. For this reason, $D_c$ must not classify them as real or fake. It classifies only
-# the first three quarters (`FineGANSystem.n_real_fake`).
+# the last quarter of a batch has any $p$, and mostly it is not the parent of $c$. There are no real
+# birds of such a kind. For this reason, $D_c$ must not classify this quarter as real or fake. It
+# classifies only the first three quarters (`FineGANSystem.n_real_fake`).
 
 # %% tags=["nbval-check-output"]
 tied = hierarchy.parent_of[drawn.c_index] == drawn.p_index
@@ -631,11 +653,12 @@ lab.out_of_order_figure(library, mute, generator(watched.select(slice(8))))
 plt.show()
 
 # %% [markdown]
-# ### Exercise {{number}}.10 (find the mistake): losses that stand still
+# ### Exercise {{number}}.10 (find the mistake): losses that hardly fall
 #
-# The loss of $D_c$ looks normal. But both information losses stay near their first values,
-# $\log 5 = 1.6$ and $\log 20 = 3.0$. This is the loss of a reader that only guesses. Here is
-# the step's last update.
+# The loss of $D_c$ looks normal. But $\mathcal{L}_{c\_info}$ stays near its first value,
+# $\log 20 = 3.0$, the loss of a reader that only guesses among 20 codes. $\mathcal{L}_p$ starts
+# near $\log 5 = 1.6$, for five codes, and falls much more slowly than in the sound training. Here
+# is the step's last update.
 
 
 # %% exercise="10"
@@ -754,7 +777,7 @@ plt.show()
 # %% [markdown]
 # The parent stage puts a hollow shape on the background, and the child stage fills it. Lesson
 # {{start_here}} ends with the same stages of the shipped network, which is larger and was trained
-# for much longer. That picture is our Figure 3.
+# for much longer. It is our version of the paper's Figure 3.
 #
 # ## Recap
 #

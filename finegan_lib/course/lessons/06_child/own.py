@@ -235,7 +235,7 @@ def _play(update, average, birds, steps, codes, keep, config) -> OwnRun:
     for now, batch, rng in seeded_batches(birds, config.loop, steps):
         drawn = hierarchy.sample(size, config.model.z_dim, rng=rng)
         for name, loss in update(batch, drawn, rng).items():
-            curves.setdefault(name, []).append(loss.item())
+            curves.setdefault(name, []).append(torch.as_tensor(loss).item())
         if now + 1 in keep:
             looks[now + 1] = generate(average, codes)
     return OwnRun(average, curves, looks)
@@ -362,8 +362,12 @@ FLAT = ("background", "parent", "child")
 
 
 def flat(output: FineGANOutput) -> tuple[Tensor, ...]:
-    """The nine tensors that differ between the stages of an output: F, M and image."""
-    if not isinstance(output, tuple) or len(output) != 3:
+    """The nine tensors that differ between the stages of an output: F, M and image.
+
+    Raises:
+        TypeError: if it is no `FineGANOutput`. The training uses its names, so a tuple is no help.
+    """
+    if not isinstance(output, FineGANOutput):
         raise TypeError(f"a {type(output).__name__} is no FineGANOutput of three stages")
     return tuple(t for s in output for t in (s.foreground, s.mask, s.image))
 
@@ -371,7 +375,7 @@ def flat(output: FineGANOutput) -> tuple[Tensor, ...]:
 def probe_layer(answer, features: Tensor, behind: Tensor):
     """What two heads and a stitch do (see `exercises.Build`)."""
     layer = answer(features.shape[1], -0.5)
-    return look_at(_Flattened(layer), features, behind) if isinstance(layer, nn.Module) else layer
+    return look_at(_OfStage(layer), features, behind) if isinstance(layer, nn.Module) else layer
 
 
 class _Flattened(nn.Module):
@@ -381,9 +385,15 @@ class _Flattened(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, *inputs):
-        made = self.network(*inputs)
-        return made if made is ... or isinstance(made, Tensor) else tuple(made)
+
+class _OfStage(_Flattened):
+    def forward(self, features, behind):
+        made = self.network(features, behind)
+        if made is ... or isinstance(made, Tensor):
+            return made
+        if not isinstance(made, Stage):  # the generator uses its names
+            raise TypeError(f"a {type(made).__name__} is no Stage with four names")
+        return tuple(made)
 
 
 class _OfCodes(_Flattened):
@@ -400,7 +410,7 @@ def probe_generator(answer, z: Tensor, b: Tensor, p: Tensor, c: Tensor):
 
 
 def probe_step(answer, images: Tensor, full: Tensor, box: Tensor):
-    """What a whole training step does, twice in a row."""
+    """What a whole training step does: once with additions, then once without."""
     generator = set_weights(PartsGenerator(PROBE)).train()
     critics = [set_weights(critic).train() for critic in build_discriminators(PROBE)]
     d_b, d_p, d_c = critics
@@ -416,10 +426,13 @@ def probe_step(answer, images: Tensor, full: Tensor, box: Tensor):
     batch = TrainingExample(images, full, box, torch.arange(len(images)))
     rng, hierarchy = torch.Generator().manual_seed(0), PROBE.hierarchy()
     returned = []
-    for _ in range(2):
+    for extra in (lambda fake, codes: {"more": fake.parent.mask.mean()}, None):
         codes = hierarchy.sample(len(images), PROBE.z_dim, rng=rng)
-        extra = lambda fake, codes: {"more": fake.parent.mask.mean()}  # noqa: E731
-        returned.append(answer(generator, critics, move, batch, codes, extra, **HINGE))
+        try:
+            returned.append(answer(generator, critics, move, batch, codes, extra, **HINGE))
+        except RuntimeError as error:  # which updates came before it tells what is wrong
+            made = ", ".join(name for name, *_ in log)
+            raise RuntimeError(f"after the updates {made}: {error}" if made else error) from error
     if any(made is ... for made in returned):
         return ...
     if not all(isinstance(made, dict) for made in returned):
@@ -483,6 +496,8 @@ def probe_update(answer, x: Tensor):
     }
     for _ in range(2):
         terms = {
+            "background": (x - writer.weight).square().mean(),
+            "parent_info": (x * writer.weight - reader.weight).square().mean(),
             "child": (x * writer.weight).square().mean(),
             "child_info": (x * writer.weight * reader.weight).mean(),
         }

@@ -18,12 +18,13 @@ class OtherLayer(nn.Module):
     """The library's layer, written differently; its parts are changed for the mistakes."""
 
     paint, opacity, lay = map(staticmethod, (torch.tanh, torch.sigmoid, stitch))
-    conv_bias, mask_channels = False, 1
+    conv_bias, mask_channels, padding = False, 1, 1
 
     def __init__(self, channels, bias):
         super().__init__()
-        self.m = nn.Conv2d(channels, self.mask_channels, 3, padding=1, bias=self.conv_bias)
-        self.f = nn.Conv2d(channels, 3, 3, padding=1, bias=self.conv_bias)
+        more = {"padding": self.padding, "bias": self.conv_bias}
+        self.m = nn.Conv2d(channels, self.mask_channels, 3, **more)
+        self.f = nn.Conv2d(channels, 3, 3, **more)
         self.bias = bias
 
     def shift(self, x):
@@ -53,8 +54,9 @@ class OtherGenerator(nn.Module):
     behind_parent = staticmethod(lambda b: b)
     behind_child = staticmethod(lambda b, parent: parent.image)
     into_child = staticmethod(lambda stem, features: features)
-    paint = staticmethod(torch.tanh)
-    p_twice, order = True, (0, 1, 2)
+    paint, as_stage = map(staticmethod, (torch.tanh, lab.as_stage))
+    made = staticmethod(FineGANOutput)
+    p_twice, order, canvas_bias, child_bias = True, (0, 1, 2), False, None
 
     def __init__(self, config, stem, code_stage, layer):
         super().__init__()
@@ -64,14 +66,15 @@ class OtherGenerator(nn.Module):
             for n in (config.n_children, config.n_parents)
         ]
         self.stems = nn.ModuleList(stems)
-        self.canvas = nn.Conv2d(g, 3, 3, padding=1, bias=False)
+        self.canvas = nn.Conv2d(g, 3, 3, padding=1, bias=self.canvas_bias)
         self.joins = nn.ModuleList(
             [
                 code_stage(config.n_parents, g, wide, blocks),
                 code_stage(config.n_children, wide, narrow, blocks),
             ]
         )
-        self.layers = nn.ModuleList(layer(width, config.mask_bias) for width in (wide, narrow))
+        below = config.mask_bias if self.child_bias is None else self.child_bias
+        self.layers = nn.ModuleList([layer(wide, config.mask_bias), layer(narrow, below)])
 
     def forward(self, codes):
         b = self.paint(self.canvas(self.stems[0](self.background(codes), codes.z)))
@@ -81,8 +84,8 @@ class OtherGenerator(nn.Module):
         parent = self.layers[0](features, self.behind_parent(b))
         deeper = self.joins[1](self.child(codes), self.into_child(stem, features))
         child = self.layers[1](deeper, self.behind_child(b, parent))
-        stages = lab.as_stage(b), parent, child
-        return FineGANOutput(*(stages[i] for i in self.order))
+        stages = self.as_stage(b), parent, child
+        return self.made(*(stages[i] for i in self.order))
 
 
 def generator(**changes):
@@ -123,21 +126,23 @@ def step(
     seen_c=lambda fake: fake.child.masked_foreground,
     kept=lambda weights: weights,
     real=lambda batch: batch.child_crop,
+    of_fake=lambda verdict: verdict[1],
     last=("G", "info"),
-    with_additions=True,
-    recipe=None,
+    together=True,
+    with_additions=lambda additions: additions is not None,
+    recipe_for=("D_b", "G"),
     d_loss=losses.hinge_discriminator_loss,
     returned=True,
 ):
     """FineGAN's step with something changed."""
 
     def step(generator, critics, move, batch, codes, additions=None, **given):
-        given = given if recipe is None else recipe
+        recipe = {name: given if name in recipe_for else {} for name in ("D_b", "G")}
         d_b, d_p, d_c = critics
         fake = generator(codes)
         weights = kept(losses.background_patch_weights(batch.box, d_b.geometry))
-        verdicts = *d_b(batch.full_image), d_b(detach(fake.background.image))[1]
-        made = {"D_b": losses.background_discriminator_loss(*verdicts, weights, **given)}
+        verdicts = *d_b(batch.full_image), of_fake(d_b(detach(fake.background.image)))
+        made = {"D_b": losses.background_discriminator_loss(*verdicts, weights, **recipe["D_b"])}
         descend(move["D_b"], made["D_b"])
         pair = real(batch), detach(shown(fake))
         made["D_c"] = d_loss(*map(d_c.real_fake_logits, pair))
@@ -148,11 +153,12 @@ def step(
             d_p.code_logits(seen_p(fake)),
             d_c.code_logits(seen_c(fake)),
             codes,
-            **given,
+            **recipe["G"],
         )
-        if with_additions and additions:
+        if with_additions(additions):
             terms |= additions(fake, codes)
-        descend([move[name] for name in last], sum(terms.values()))
+        for names in [last] if together else [(name,) for name in last]:
+            descend([move[name] for name in names], sum(terms.values()))
         return made | terms if returned else None
 
     return step
@@ -162,7 +168,7 @@ def update(*, zero=("G", "info"), step=("G", "info"), late=False, terms=None):
     """The last update with something changed."""
 
     def update(given, move):
-        loss = terms(given) if terms else given["child"] + given["child_info"]
+        loss = terms(given) if terms else sum(given[name] for name in sorted(given))
         if late:
             loss.backward()
         for name in zero:
@@ -195,20 +201,33 @@ def lay(child):
 # ------------------------------------------------------------------------------------- losses
 
 
-def total(bg=10.0, aux=1.0, adv=1.0, p=1.0, c=1.0, *, mean=torch.mean, turned=(), minimax=False):
+def total(
+    bg=10.0,
+    aux=1.0,
+    adv=1.0,
+    p=1.0,
+    c=1.0,
+    *,
+    yes=lambda s: F.softplus(-s),
+    mean=torch.mean,
+    turned=(),
+    minimax=(),
+    read=lambda logits: logits,
+):
     """The generator's loss with other weights, or with signs turned inside of some softplus."""
 
     def loss(a, b, d, parent, child, i, j):
         def wants_yes(name, logits):
-            return mean(F.softplus(logits if name in turned else -logits))
+            if name in minimax:
+                return -mean(F.softplus(logits))
+            return mean(yes(-logits if name in turned else logits))
 
-        adversarial = -mean(F.softplus(d)) if minimax else wants_yes("adv", d)
         return (
             bg * wants_yes("bg", b)
             + aux * wants_yes("aux", a)
-            + adv * adversarial
-            + p * information_loss(parent, i)
-            + c * information_loss(child, j)
+            + adv * wants_yes("adv", d)
+            + p * information_loss(read(parent), i)
+            + c * information_loss(read(child), j)
         )
 
     return loss
@@ -217,6 +236,12 @@ def total(bg=10.0, aux=1.0, adv=1.0, p=1.0, c=1.0, *, mean=torch.mean, turned=()
 def readers_swapped(a, b, d, parent, child, i, j):
     """The whole loss with the verdicts of the two readers of codes in each other's place."""
     return total()(a, b, d, child, parent, i, j)
+
+
+def without_means(a, b, d, parent, child, i, j):
+    """The whole loss without the means over patches and batch."""
+    information = information_loss(parent, i) + information_loss(child, j)
+    return 10 * F.softplus(-b) + F.softplus(-a) + F.softplus(-d) + information
 
 
 LOSS_MISTAKES = {
@@ -240,8 +265,24 @@ LOSS_MISTAKES = {
     "L_c_info counts twice": total(c=2),
     "L_c_adv counts twice": total(adv=2),
     "L_c_adv: this is the minimax loss log(1 − D); use −log D, as in lesson {{gan}}": total(
-        minimax=True
+        minimax=("adv",)
     ),
+    (
+        "L_bg_adv and L_c_adv: this is the minimax loss log(1 − D); use −log D, as in lesson "
+        "{{gan}}"
+    ): total(minimax=("bg", "adv")),
+    "the 10 belongs to L_bg_adv alone, not to L_c_adv, too": total(adv=10),
+    "the sign of the whole loss is wrong: each term is −log of a probability": total(
+        -10, -1, -1, -1, -1
+    ),
+    "a logit is no probability: take log σ(logit), for which there is F.logsigmoid": total(
+        yes=lambda s: -torch.log(s)
+    ),
+    "the logarithms are missing: −log σ(s), not −σ(s)": total(yes=lambda s: -torch.sigmoid(s)),
+    "the softmax is taken twice: information_loss and F.cross_entropy want logits": total(
+        read=lambda logits: logits.softmax(1)
+    ),
+    "each term is a mean: over patches and batch for D_b, over the batch for D_c": without_means,
     "the sign of both information terms is wrong: cross-entropy is −E[log Q] already": total(
         p=-1, c=-1
     ),
