@@ -347,10 +347,13 @@ EXERCISES = (
         probe="probe_step",
         inputs=wrong.for_steps,
         mistakes=(
-            Mistake(
-                wrong.step(detach=lambda image: image),
-                "the losses of D_b and D_c send a gradient into G: detach B and C for the "
-                "first two updates, and compute new logits for the third",
+            *(
+                Mistake(
+                    wrong.step(**dict.fromkeys(left_out, lambda image: image)),
+                    "the losses of D_b and D_c send a gradient into G: detach B and C for the "
+                    "first two updates, and compute new logits for the third",
+                )
+                for left_out in (("detach_b",), ("detach_c",), ("detach_b", "detach_c"))
             ),
             Mistake(
                 wrong.step(together=False),
@@ -512,6 +515,10 @@ EXERCISES = (
             Mistake(wrong.update(zero=("G",)), "zero_grad() is missing for the readers"),
             Mistake(wrong.update(zero=("info",)), "zero_grad() is missing for G"),
             Mistake(wrong.update(zero=()), "zero_grad() is missing: its gradients add up"),
+            Mistake(
+                wrong.update_apart,
+                "one backward() on the sum, for both: after the first one, the graph is gone",
+            ),
             Mistake(wrong.update(step=("G", "info", "info")), "the readers move twice"),
             Mistake(wrong.update(step=("G", "G", "info")), "G moves twice"),
             Mistake(

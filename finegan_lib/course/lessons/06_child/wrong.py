@@ -120,7 +120,8 @@ def for_steps():
 
 def step(
     *,
-    detach=lambda image: image.detach(),
+    detach_b=lambda image: image.detach(),
+    detach_c=lambda image: image.detach(),
     shown=lambda fake: fake.child.image,
     seen_p=lambda fake: fake.parent.masked_foreground,
     seen_c=lambda fake: fake.child.masked_foreground,
@@ -141,10 +142,10 @@ def step(
         d_b, d_p, d_c = critics
         fake = generator(codes)
         weights = kept(losses.background_patch_weights(batch.box, d_b.geometry))
-        verdicts = *d_b(batch.full_image), of_fake(d_b(detach(fake.background.image)))
+        verdicts = *d_b(batch.full_image), of_fake(d_b(detach_b(fake.background.image)))
         made = {"D_b": losses.background_discriminator_loss(*verdicts, weights, **recipe["D_b"])}
         descend(move["D_b"], made["D_b"])
-        pair = real(batch), detach(shown(fake))
+        pair = real(batch), detach_c(shown(fake))
         made["D_c"] = d_loss(*map(d_c.real_fake_logits, pair))
         descend(move["D_c"], made["D_c"])
         terms = finegan_generator_loss(
@@ -179,6 +180,12 @@ def update(*, zero=("G", "info"), step=("G", "info"), late=False, terms=None):
             move[name].step()
 
     return update
+
+
+def update_apart(given, move):
+    """The last update in two descents, each on the terms that its optimiser seems to need."""
+    descend(move["info"], given["parent_info"] + given["child_info"])
+    descend(move["G"], sum(given.values()))
 
 
 def for_laying():
@@ -281,6 +288,9 @@ LOSS_MISTAKES = {
     "the logarithms are missing: −log σ(s), not −σ(s)": total(yes=lambda s: -torch.sigmoid(s)),
     "the softmax is taken twice: information_loss and F.cross_entropy want logits": total(
         read=lambda logits: logits.softmax(1)
+    ),
+    "over the patches, too, E is a mean, not a sum": total(
+        mean=lambda s: s.reshape(len(s), -1).sum(1).mean()
     ),
     "each term is a mean: over patches and batch for D_b, over the batch for D_c": without_means,
     "the sign of both information terms is wrong: cross-entropy is −E[log Q] already": total(
