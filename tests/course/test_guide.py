@@ -73,6 +73,12 @@ def test_every_exercise_and_each_of_its_mistakes_is_there(text):
                 assert mistake.hint in text
 
 
+def test_an_answer_to_several_mistakes_is_listed_once(text):
+    key = next(k for k, e in lesson_exercises("06").items() if e.name == "my_step")
+    listed = text.partition(f"* **{key}**")[2].partition("\n* ")[0].strip().splitlines()[1:]
+    assert len(listed) == len(set(listed)) >= 8
+
+
 def test_every_lesson_has_minutes_and_a_question(text):
     for lesson in lesson_names():
         assert f"| [{lesson}]({lesson}.ipynb) |" in text

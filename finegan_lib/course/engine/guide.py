@@ -97,7 +97,8 @@ def mistakes_lists() -> str:
         lines = [f"### {lesson}", ""]
         for key, exercise in lesson_exercises(lesson[:2]).items():
             lines.append(f"* **{key}** {exercise.title} ({KINDS[type(exercise)]})")
-            lines += [f"  * {_mistake(exercise, mistake)}" for mistake in exercise.mistakes]
+            texts = [_mistake(exercise, mistake) for mistake in exercise.mistakes]
+            lines += [f"  * {text}" for text in dict.fromkeys(texts)]  # two may get one answer
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 

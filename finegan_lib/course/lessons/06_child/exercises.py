@@ -541,7 +541,7 @@ EXERCISES = (
         about={"who moves": "Two optimisers must move: G and info."},
         praise=(
             "A flat curve at log N means that the reader does not learn: 3.0 is log 20. L_p falls "
-            "a little all the same, because G alone can lower it."
+            "all the same, but slowly, because G alone can lower it."
         ),
     ),
     Debug(
