@@ -24,7 +24,7 @@ def _add_transfer(commands) -> None:
         commands,
         "transfer",
         _transfer,
-        "draw shape and pose of one photograph in the appearance of another",
+        "generate the shape and pose of one photograph in the appearance of another",
         "Writes transfer.png and every transfer by itself, and prints how often classifiers read "
         "the wanted kinds in it. " + READERS + "Two folders give random pairs.",
     )
@@ -99,9 +99,9 @@ def _add_segment(commands) -> None:
         "segment",
         _segment,
         "cut the objects of photographs out",
-        "The network learns from pairs of a generated picture and its mask alone, and from no "
-        "photograph and no drawn mask. It is trained the first time, which takes some minutes, "
-        "and kept in the cache. Writes segment.png, masks and cut-outs.",
+        "The network learns from pairs of a generated picture and its mask alone: from no "
+        "photograph, and from no mask that a person made. It is trained the first time, which takes "
+        "some minutes, and kept in the cache. Writes segment.png, masks and cut-outs.",
     )
     parser.add_argument("source", metavar="FOLDER|FILE|toybirds", help=PHOTOGRAPHS)
     recurring(parser, "--out", required=True)

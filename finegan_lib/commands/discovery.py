@@ -109,7 +109,7 @@ def _add_cover(commands) -> None:
         commands,
         "cover",
         _cover,
-        "lead children that draw nothing of their own to kinds of real image that no child draws",
+        "lead idle children to kinds of real image that no child generates",
         "Without labels. Writes a checkpoint to train on from.",
         checkpoint=False,
     )

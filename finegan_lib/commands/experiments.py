@@ -15,7 +15,7 @@ def add(commands) -> None:
 
 def _add_demo(commands) -> None:
     parser = command(
-        commands, "demo", _demo, "train the toy preset, draw and score it", checkpoint=False
+        commands, "demo", _demo, "train the toy preset, show and score it", checkpoint=False
     )
     recurring(parser, "--out", default=Path("runs/demo"), help="folder")
     parser.add_argument(

@@ -16,7 +16,7 @@ numbers can be read from their answers:
 * **Merging**, for comparison: codes of *generated* images that a classifier confuses become one
   (:func:`merge_codes`), until the classifier is right about every two of them in at least
   :data:`DISTINCT` of the images (half way from guessing to certainty). It counts what the generator
-  draws. Most surplus codes do not repeat a bird; they divide a species by something that a
+  generates. Most surplus codes do not repeat a bird; they divide a species by something that a
   classifier can see, and this method counts the parts.
 
 None of them has a setting that depends on the data. They were measured on ToyBirds with twice as
@@ -156,7 +156,8 @@ def choose_n_children(generator, images: Tensor, config=None, *, seed: int = 0, 
         ``n_children``, the number proposed: see :func:`highest`; and
         ``by_silhouette`` and ``by_merging``, what the other two say. Numbers from 2 to that of the
         codes are tried, at most about 40 of them, evenly spaced. ``curves`` holds ``agreement``
-        and ``silhouette`` by number; ``groups`` the codes that draw the same, of one classifier.
+        and ``silhouette`` by number; ``groups`` the codes that generate the same
+        bird, of one classifier.
 
     Raises:
         InputError: for too few images.

@@ -1,4 +1,4 @@
-"""Lead idle children and parents of a finished training to kinds that no code draws.
+"""Lead idle children and parents of a finished training to kinds that no code generates.
 
 How they are found and led, without labels, is in :mod:`finegan_lib.systems.leading`; a training can
 do it by itself (``lead_children`` and ``lead_parents`` of the recipe). This module does the same

@@ -34,10 +34,10 @@ QUICK = EvaluationConfig(n_pairs=300, discovery=DiscoveryConfig(n_images=3000, e
 
 
 def demo(folder, *, minutes: float | None = None, seed: int = 0, progress: bool = True) -> dict:
-    """Show the shipped network, then train the ``toy`` preset from nothing, draw and score it.
+    """Show the shipped network, then train the ``toy`` preset from nothing, show and score it.
 
-    The training has two parts. In between, children that draw nothing of their own are led to kinds
-    of bird that none draws (:mod:`finegan_lib.discovery.cover`).
+    The training has two parts. In between, idle children, which generate no kind of their
+    own, are led to kinds of bird that no child generates (:mod:`finegan_lib.discovery.cover`).
 
     Args:
         folder: where everything goes: ``shipped/``, ``training/``, ``covered.safetensors``,
@@ -67,11 +67,11 @@ def demo(folder, *, minutes: float | None = None, seed: int = 0, progress: bool 
     print(
         f"2/4  training from nothing: {sum(steps):,} steps, about {wait:.0f} minutes at the speed "
         f"that this machine has now\n     {picture} shows every {loop.sample_every} steps what it "
-        "draws: backgrounds, parents, children, masks",
+        "generates: backgrounds, parents, children, masks",
         flush=True,
     )
     trained = _train_part(0, steps, loop, folder / "training", picture, progress)
-    print("3/4  leading children that draw nothing of their own, and training on", flush=True)
+    print("3/4  leading idle children to missing kinds, and training on", flush=True)
     covered = folder / "covered.safetensors"
     if not covered.exists():
         print(cover.summary(cover.cover(trained, covered, seed=seed, progress=progress)))
@@ -212,11 +212,11 @@ def in_words(scores: dict, n_parents: int, n_children: int) -> str:
             "What the numbers mean:",
             "- The masks cut the birds out: of what the mask or a trained judge calls bird, "
             f"{scores['mask_iou']:.0%} is called bird by both.",
-            f"- The child codes draw {found} kinds of plumage, the parent codes "
+            f"- The child codes generate {found} kinds of plumage, the parent codes "
             f"{scores['parents_found']:g} of {n_parents} shapes. Nobody told the network which "
             "kinds there are.",
-            "- A classifier that has seen drawn birds only names the kind of "
-            f"{scores['real_child_accuracy']:.0%} of new pictures rightly; dice name about "
+            "- A classifier that has seen generated birds only names the kind of "
+            f"{scores['real_child_accuracy']:.0%} of new drawn birds rightly; dice name about "
             f"{1 / n_children:.0%}.",
             "- Another shape code changes the plumage by "
             f"{scores['factor_matrix'][1][2]:.2f} of what two random birds differ by. With 0 shape "

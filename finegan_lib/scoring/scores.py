@@ -93,7 +93,7 @@ def evaluate_generator(
     for seed in tqdm(seeds, "sampling seeds", disable=not progress):
         scores = judge_images(generator, hierarchy, judges, z_dim, config, seed=seed)
         tell(
-            f"drawn birds: mask IoU {scores['mask_iou']:.2f}, {scores['children_found']:g} of "
+            f"generated birds: mask IoU {scores['mask_iou']:.2f}, {scores['children_found']:g} of "
             f"{hierarchy.n_children} kinds, {scores['parents_found']:g} of "
             f"{hierarchy.n_parents} shapes"
         )
@@ -105,7 +105,7 @@ def evaluate_generator(
         found = discover_categories(generator, hierarchy, z_dim, *real, config.discovery, **options)
         scores |= _flat_real_scores(found.pop("generated"))
         tell(
-            f"new pictures, sorted by classifiers of drawn ones: NMI of the kind "
+            f"new drawn birds, sorted by classifiers of generated ones: NMI of the kind "
             f"{scores['real_child_nmi']:.2f}, of the shape {scores['real_parent_nmi']:.2f}"
         )
         controls = {name: _flat_real_scores(result) for name, result in found.items()}

@@ -1,4 +1,4 @@
-"""How many different birds a FineGAN draws, and properties of its masks. No labels are needed.
+"""How many different birds a FineGAN generates, and properties of its masks. No labels are needed.
 
 Children are compared in the same shapes, parents by their masks, both with the same noise. Two that
 look alike are twins, although they have different numbers. The distance of two children is

@@ -27,7 +27,7 @@ class FreeCodes(FineGANNetworks):
     """Codes that are not tied, in training.
 
     Source: our own. In the paper's training, b = c, and p is c's parent. A generator may therefore
-    draw one part of the picture by the code of another part.
+    generate one part of the picture by the code of another part.
     Worth, on ToyBirds: without a free b the masks' IoU is 0.51 instead of 0.74. Without free
     children it is 0.71, and the NMI of parents found in real birds 0.17 instead of 0.24.
     """
@@ -52,7 +52,7 @@ class FreeCodes(FineGANNetworks):
         """How many images of n, the first, D_c's real/fake head sees: all, unless ``free_child``.
 
         A child with another child's parent is not a species, so no real image looks like it. But
-        the readers must see it; otherwise G draws its plumage only on its own parent's shape.
+        the readers must see it; otherwise G generates its plumage only on its own parent's shape.
         """
         return max(1, round(n * (1 - self.recipe.free_child)))
 
@@ -134,7 +134,7 @@ class Poses(FineGANNetworks):
     def pose_loss(self, fake: FineGANOutput, codes: Codes, rng: torch.Generator) -> Tensor:
         """−E[log Q(z|M_p)] per number of z, InfoGAN's bound for the noise itself.
 
-        Without it, G may draw every parent in a single pose. It reads only the mask, and only the
+        Without it, G may give every parent a single pose. It reads only the mask, and only the
         first ``pose_dims`` numbers of z: a pose has as many.
         """
         n = self.recipe.pose_dims
@@ -144,10 +144,10 @@ class Poses(FineGANNetworks):
 
 
 class Repairs(FineGANNetworks):
-    """Idle codes get a kind to draw: between two steps, at set fractions of the run.
+    """Idle codes get a kind to generate: between two steps, at set fractions of the run.
 
     Source: our own; vector quantisation restarts unused codes in the same way. The lead is a search
-    in a network's weights for a kind that real images show and no code draws.
+    in a network's weights for a kind that real images show and no code generates.
     Worth: of ToyBirds' 20 species a network drew 11 to 13, 16 with ``child_restart``, and all after
     its idle children were led as well (``weights/README.md``). The effect of ``lead_parents`` on a
     whole training has not been measured.
@@ -162,7 +162,7 @@ class Repairs(FineGANNetworks):
             self.restart_twins(rng)
 
     def restart_twins(self, rng: torch.Generator) -> list[int]:
-        """Restart children that draw the same as a sibling. Returns their indices."""
+        """Restart children that generate the same as a sibling. Returns their indices."""
         with torch.autocast(next(self.parameters()).device.type, enabled=False):
             found = siblings.duplicates(self.average, self.recipe.child_restart, rng)
             siblings.restart(self, found, rng)

@@ -1,13 +1,13 @@
-"""Find kinds of real images that no code draws, and lead idle children and parents to them.
+"""Find kinds of real images that no code generates, and lead idle children and parents to them.
 
-FineGAN's loss does not distribute the real categories over the codes: two children draw some of
-them, and no child draws others; two parents have one shape, and no parent has another. If twins
-start anew (:mod:`.siblings`), chance decides what they draw next. But the real images show what is
+FineGAN's loss does not distribute the real categories over the codes: two children generate some of
+them, and no child generates others; two parents have one shape, and no parent has another. If twins
+start anew (:mod:`.siblings`), chance decides what they generate next. But real images show what is
 missing, without labels:
 
 1. **Sort.** Classifiers learn the child and the parent codes of generated images, as in category
    discovery. k-means on the child classifier's features sorts real images into N_c kinds. A kind
-   that no child draws also forms a cluster: features that separate the drawn kinds also separate
+   that no child generates also forms a cluster: features that separate the generated kinds separate
    new ones.
 2. **Match.** Each child is matched with a kind, by the mean of q(c|x) over the images x of a kind.
    A child with less than ``claimed`` of its kind is *idle*, and its kind is *missing*. An idle
@@ -21,7 +21,7 @@ missing, without labels:
 
 For parents, the kinds are grouped by their silhouettes (:mod:`.silhouettes`), and each group is
 matched with a parent. A search then finds the columns of a parent and of its children together: the
-children must draw the kinds of the parent's group, in its shape. The search treats each parent that
+children must generate the kinds of the group, in its shape. The search treats each parent that
 is idle or has an idle child.
 
 The result is a start, not yet a good bird. The training that continues from there makes it one. It
@@ -65,7 +65,7 @@ PARENT_COLUMNS = ("foreground_stem.linear.weight", "parent_stage.join.conv.weigh
 
 
 class Painter:
-    """A FineGAN that draws one child from a column of weights that is not its own (yet).
+    """A FineGAN that generates one child from a column of weights that is not its own (yet).
 
     Args:
         generator: in evaluation mode; not changed.
@@ -95,7 +95,7 @@ class Painter:
 
 
 class FamilyPainter(Painter):
-    """A FineGAN that draws the children of one parent, from columns that are not theirs (yet).
+    """A FineGAN that generates the children of one parent, from columns that are not theirs (yet).
 
     Args:
         parent: index of the parent; the others as for `Painter`.
@@ -137,7 +137,7 @@ def lead(
     *,
     seed: int = 0,
 ) -> Tensor:
-    """The column with which a child draws a kind best: (2·channels, 3, 3).
+    """The column with which a child generates a kind best: (2·channels, 3, 3).
 
     The search starts from one of the children's columns: the one with the best result.
 
@@ -178,7 +178,7 @@ def lead_family(
     *,
     seed: int = 0,
 ) -> dict:
-    """The columns with which a parent and its children draw the kinds of a group best.
+    """The columns with which a parent and its children generate the kinds of a group best.
 
     The search starts from the columns of one parent and its children: those with the best result.
 
@@ -301,7 +301,7 @@ def cover_system(
             kinds.
 
     Returns:
-        ``n_drawn``, the children that draw a kind of their own; ``led``, one row for each
+        ``n_drawn``, the children that generate a kind of their own; ``led``, one row for each
         of the others: ``child``, ``kind``, how many real ``images`` the kind has, and the share of
         the child's images that a classifier of kinds takes for it, ``before`` and ``after``. With
         ``parents``, in place of ``led``: ``idle_parents``, and ``families``, one row for each that
@@ -418,7 +418,7 @@ def summary(found: dict) -> str:
     """The result of :func:`cover_system` as lines to print."""
     if "families" in found:
         lines = [
-            f"{len(found['idle_parents'])} parents draw no shape of their own, "
+            f"{len(found['idle_parents'])} parents generate no shape of their own, "
             f"{found['n_drawn']} children a kind in its shape"
         ]
         for row in found["families"]:
@@ -429,7 +429,8 @@ def summary(found: dict) -> str:
             )
         return "\n".join(lines)
     lines = [
-        f"{found['n_drawn']} children draw a kind of their own, {len(found['led'])} are led to one"
+        f"{found['n_drawn']} children generate a kind of their own, "
+        f"{len(found['led'])} are led to one"
     ]
     for row in found["led"]:
         lines.append(

@@ -110,7 +110,7 @@ class Recipe:
         (), "fractions of the run at which children are compared, in place of restart_every"
     )
     lead_children: tuple[float, ...] = option(
-        (), "fractions of the run at which idle children are led to kinds that no child draws"
+        (), "fractions of the run at which idle children are led to kinds that no child generates"
     )
     lead_parents: tuple[float, ...] = option(
         (),

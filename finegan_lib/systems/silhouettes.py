@@ -1,9 +1,9 @@
 """Silhouettes of real images, from a network that has seen only generated images.
 
-The generator draws a mask with every image. A small segmenter learns it from the image, and then
+The generator makes a mask with every image. A small segmenter learns it from the image, and then
 reads masks of real images. The mean of many masks, over a kind of image or over a parent's images,
 is a silhouette without plumage and background: kinds of one shape have one silhouette. A classifier
-of the parent codes is worse here: it can name only shapes that some parent draws.
+of the parent codes is worse here: it can name only shapes that some parent generates.
 """
 
 import torch

@@ -24,7 +24,7 @@ class CoverConfig:
     """Settings: how idle children and parents are found and led."""
 
     n_real: int = 3000  # real images that are sorted
-    claimed: float = 0.5  # a child draws a kind if it gets at least this share of the kind's images
+    claimed: float = 0.5  # a child generates a kind if it gets at least this share of its images
     steps: int = 150  # of the search for a column
     batch_size: int = 16  # images per step
     step_size: float = 0.1  # Adam's, in standard deviations of the columns
@@ -77,7 +77,7 @@ def mean_by_kind(rows: Tensor, kinds: np.ndarray, n_kinds: int) -> np.ndarray:
 def match(
     sorting: Sorting, hierarchy: CodeHierarchy, claimed: float = 0.5, settled: dict | None = None
 ) -> tuple[dict, dict]:
-    """Which child draws which kind, and which idle child should be led to which missing kind.
+    """Which child generates which kind, and which idle child should be led to which missing kind.
 
     Args:
         settled: from child to kind; these children and kinds are left out.
@@ -137,7 +137,7 @@ def match_families(
     claimed: float = 0.5,
     seed: int = 0,
 ) -> tuple[list, dict, dict]:
-    """Which group of kinds each parent should draw, and which of its kinds each child.
+    """Which group of kinds each parent should generate, and which of its kinds each child.
 
     The kinds are grouped by shape. Each group is matched with a parent by the similarity of their
     silhouettes. A parent is *idle* if its images are more similar to another group than to its own:
@@ -149,8 +149,8 @@ def match_families(
         drawn: (N_p, S, S), the parents'.
 
     Returns:
-        The idle parents; from each child that draws its kind to this kind; and for each parent that
-        is idle or has an idle child, from all its children to their kinds.
+        The idle parents; from each child that generates its kind to this kind; and for each
+        parent that is idle or has an idle child, from all its children to their kinds.
     """
     groups = group_kinds(shapes, hierarchy.children_count, seed)
     kinds = [np.flatnonzero(groups == g) for g in range(hierarchy.n_parents)]

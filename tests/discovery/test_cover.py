@@ -198,7 +198,7 @@ def test_the_command_writes_a_checkpoint_to_go_on_from(run, tmp_path, capsys, mo
     out, result = tmp_path / "covered.safetensors", tmp_path / "result.json"
     arguments = ["cover", "--checkpoint", str(run), "--out", str(out), "--n-real", "64"]
     assert main([*arguments, "--json", str(result), "--no-progress"]) == 0
-    assert "children draw a kind of their own" in capsys.readouterr().out
+    assert "children generate a kind of their own" in capsys.readouterr().out
     assert read_metadata(out)["covered"]["led"] is not None
     sizes = "--image-size 32 --n-parents 2 --n-children 4 --z-dim 4 --g-dim 4 --d-dim 4"
     sizes += " --residual-blocks 1 --steps 2 --batch-size 8 --n-images 64"

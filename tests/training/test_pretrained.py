@@ -238,9 +238,9 @@ def test_the_demo_trains_draws_and_scores(quick, tmp_path, monkeypatch, capsys):
     covered = tmp_path / "demo" / "covered.safetensors"
     assert json.loads((second / "config.json").read_text())["loop"]["start_from"] == str(covered)
     out = capsys.readouterr().out
-    assert "children draw a kind of their own" in out
+    assert "children generate a kind of their own" in out
     assert "about 0 minutes at the speed" in out and str(tmp_path / "demo" / "training.png") in out
-    for part in ("drawn birds: mask IoU", "the shape code moves", "new pictures, sorted by"):
+    for part in ("generated birds: mask IoU", "the shape code moves", "new drawn birds, sorted by"):
         assert out.count(part) == 1  # told as soon as it is there
     assert Image.open(tmp_path / "demo" / "training.png").width > 100
     words = demo.in_words(scores, 5, 20)
