@@ -100,8 +100,8 @@ def _add_segment(commands) -> None:
         _segment,
         "cut the objects of photographs out",
         "The network learns from pairs of a generated picture and its mask alone: from no "
-        "photograph, and from no mask that a person made. It is trained the first time, which takes "
-        "some minutes, and kept in the cache. Writes segment.png, masks and cut-outs.",
+        "photograph, and from no mask that a person made. The first time it is trained, for some "
+        "minutes, and kept in the cache. Writes segment.png, masks and cut-outs.",
     )
     parser.add_argument("source", metavar="FOLDER|FILE|toybirds", help=PHOTOGRAPHS)
     recurring(parser, "--out", required=True)
