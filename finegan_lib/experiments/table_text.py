@@ -19,6 +19,7 @@ PHOTO_COLUMNS = {
     **CHILD,
     "accuracy": "real_child_accuracy",
     "AMI, kept out (as many trained)": ("kept_out_ami", "trained_as_many_ami"),
+    "category kept with another b": "kept_code_generated",
     "category kept in other surroundings": "kept_surroundings_generated",
     "children that differ": "children_differ",
 }
