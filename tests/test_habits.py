@@ -151,7 +151,7 @@ def test_depict_is_cited_by_its_own_number(name):
 def test_the_seconds_of_a_slow_test_are_those_of_its_call_and_its_fixtures(tmp_path):
     """`--write-slow` in a folder of its own, with a threshold that needs no patience."""
     settings = (ROOT / "tests" / "conftest.py").read_text(encoding="utf-8")
-    settings = settings.replace("SLOW_FROM = 1.5", "SLOW_FROM = 0.3")
+    settings = settings.replace("SLOW_FROM = 0.6", "SLOW_FROM = 0.3")
     (tmp_path / "conftest.py").write_text(settings, encoding="utf-8")
     (tmp_path / "slow.json").write_text('{"test_other.py": null}', encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = slow", encoding="utf-8")
@@ -164,6 +164,10 @@ def test_the_seconds_of_a_slow_test_are_those_of_its_call_and_its_fixtures(tmp_p
         "def fixture(): burn()\n"
         "def test_call(): burn()\n"
         "def test_fixture(fixture): pass\n"
+        "@pytest.fixture(scope='module')\n"
+        "def shared(): burn()\n"
+        "def test_first(shared): pass\n"
+        "def test_second(shared): pass\n"
         "def test_quick(): pass\n",
         encoding="utf-8",
     )
@@ -171,4 +175,6 @@ def test_the_seconds_of_a_slow_test_are_those_of_its_call_and_its_fixtures(tmp_p
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     slow = json.loads((tmp_path / "slow.json").read_text(encoding="utf-8"))
-    assert slow.keys() == {"test_other.py", "test_one.py::test_call", "test_one.py::test_fixture"}
+    names = ("call", "fixture", "first", "second")  # each of the last two pays when it runs alone
+    assert slow.keys() == {"test_other.py", *(f"test_one.py::test_{name}" for name in names)}
+    assert max(slow[f"test_one.py::test_{name}"] for name in names) < 0.8  # nobody pays twice

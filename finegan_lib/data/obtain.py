@@ -151,12 +151,12 @@ def _together(given, raw, progress):
     return raw
 
 
-def _small_preset(classes: int) -> str:
+def _small_preset(classes: int | None) -> str:
     """Options of a training that an ordinary computer can do, on photographs of so many classes.
 
-    The children need not be the classes: photographs of one class vary, too.
+    The children need not be the classes: photographs of one class vary, too. None: not known.
     """
-    children = classes if classes >= 4 else 20
+    children = classes if classes and classes >= 4 else 20
     return f"birds32 --n-parents {min(10, children // 4)} --n-children {children}"
 
 
