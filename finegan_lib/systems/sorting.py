@@ -24,7 +24,7 @@ class CoverConfig:
     """Settings: how idle children and parents are found and led."""
 
     n_real: int = 3000  # real images that are sorted
-    claimed: float = 0.5  # a child generates a kind if it gets at least this share of its images
+    claimed: float = 0.5  # a child with at least this share of a kind's images generates it
     steps: int = 150  # of the search for a column
     batch_size: int = 16  # images per step
     step_size: float = 0.1  # Adam's, in standard deviations of the columns

@@ -223,7 +223,7 @@ ROW_NAMES = {
 
 
 def routes_figure(terms: list[str], parts: list[str], table: np.ndarray) -> Figure:
-    """The table of :func:`gradient_routes`: discs: learns; rings: passes the gradient."""
+    """:func:`gradient_routes` as a table. Disc: the part learns. Ring: it passes the gradient."""
     figure, axes = plt.subplots(figsize=(8.8, 4.6), layout="constrained")
     colours = ListedColormap(["#f4f4f4", "#fbe3c0", "#bfe0f2"])
     axes.imshow(table, cmap=colours, vmin=NO_PATH, vmax=LEARNS, aspect="auto")

@@ -447,9 +447,9 @@ else:
 # python -m finegan_lib cluster FOLDER --checkpoint runs/mine --out runs/sorted
 # ```
 #
-# On Colab, choose a runtime with a T4, put `!` before each line, and start with `!python
-# data_scripts/get_cub.py --species 50 --shrink 152`. `python -m finegan_lib bench gpu` measures the
-# time of a step there. If Colab ends the runtime, `--resume` continues the training.
+# On Colab, choose a runtime with a T4, put `!` before each line, and start with
+# `!python data_scripts/get_cub.py --species 50 --shrink 152`. `python -m finegan_lib bench gpu`
+# measures the time of a step there. If Colab ends the runtime, `--resume` continues the training.
 #
 # Here is some advice from our own trainings. The photographs need some background outside the
 # boxes: if an object fills the frame, there is no free patch for D_b. Begin with the preset
