@@ -41,7 +41,7 @@ def _add_bench(commands) -> None:
         "measure how fast things are, as ratios within one run",
         "step and sample: against the plain implementation in tests/reference. data: decoding "
         "against the cache. scaling: time against sizes. gpu: a step on this machine's GPU under "
-        "each option of speed. gpu-model: time per epoch on GPUs, estimated on paper. "
+        "each option of speed. gpu-model: time per epoch and per run on GPUs, estimated on paper. "
         "import: the time of an import. memory: the gain from keeping it. crowd: a step beside a "
         "busy program. playground: a slider's move to the new picture. scoring: the trainings of "
         "evaluate's classifiers. quality: how many images a training from nothing needs until it "
@@ -77,7 +77,7 @@ def _add_quality(parser) -> None:
     group.add_argument(
         "--preset",
         choices=tuple(PRESETS),
-        help="preset of the trainings (none: toy or toy64, by size)",
+        help="preset of the trainings (none: toy or toy64, by size); of gpu-model (none: cub)",
     )
     group.add_argument(
         "--set",

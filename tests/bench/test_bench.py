@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 from finegan_lib.__main__ import main
 from finegan_lib.base.errors import InputError
+from finegan_lib.base.files import RESULTS
 from finegan_lib.bench import clock, count, gpu, processes, scaling, scoring, step
 from finegan_lib.bench import data as reading
 from finegan_lib.bench import run as bench
@@ -123,6 +124,21 @@ def test_the_gpu_model_counts_a_step():
     assert 0.1 < result["step_tflop"] < 1
     cards = result["cards"]
     assert cards["T4"]["step_ms"] > cards["A100"]["step_ms"] > cards["H100"]["step_ms"]
+
+
+def test_the_gpu_model_of_small_images_adds_what_was_measured_beyond_it():
+    """At the sizes that were measured, the estimate of that card is the measurement."""
+    measured = json.loads((RESULTS / "bench_gpu.json").read_text())["sizes"]["64"]
+    birds = gpu.gpu_model(preset="birds", batch_size=2)
+    assert birds["config"]["model"]["image_size"] == 64
+    for card in birds["cards"].values():
+        assert card["step_ms"] > card["of_that_small_kernels_ms"] > card["of_that_memory_ms"] > 0
+        assert card["minutes_per_run"] == pytest.approx(8000 * card["step_ms"] / 60_000)
+    card = gpu.gpu_model(preset="toy64")["cards"]["H100"]
+    assert card["step_ms"] == pytest.approx(1e3 * measured["step_s"]["auto"], rel=0.01)
+    assert gpu.gpu_model(batch_size=2)["cards"]["T4"]["of_that_small_kernels_ms"] == 0
+    with pytest.raises(InputError, match="no preset of a FineGAN"):
+        gpu.gpu_model(preset="infogan")
 
 
 def test_a_gpu_is_needed_to_measure_one(monkeypatch):
