@@ -1,5 +1,7 @@
 """Categories without labels."""
 
+from functools import partial
+
 from ..base.errors import InputError
 from .arguments import command, readers_of, readers_options, recurring, weights_file
 
@@ -40,9 +42,16 @@ def _add_cluster(commands) -> None:
         0,
         "principal components of the whitened features (0: as in the paper, not whitened)",
     )
+    parser.add_argument(
+        "--cut",
+        action="store_true",
+        help="finegan only: further classifiers see the objects cut out, by a segmenter that "
+        "learns from generated pictures",
+    )
 
 
 def _cluster(parsed) -> dict:
+    from ..applications.cut_discovery import cut_features
     from ..discovery.cluster import cluster
     from ..metrics.code_classifiers import DiscoveryConfig
 
@@ -66,6 +75,7 @@ def _cluster(parsed) -> dict:
         device=parsed.device,
         config=config if changed else None,
         whiten=parsed.whiten,
+        features=partial(cut_features, checkpoint=parsed.checkpoint) if parsed.cut else None,
         progress=not parsed.no_progress,
     )
     found = sum(n > 0 for n in result["sizes"])

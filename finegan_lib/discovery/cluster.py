@@ -37,6 +37,7 @@ def cluster_images(
     folder=None,
     device: str = "auto",
     whiten: int = 0,
+    features=None,
     progress: bool = True,
 ) -> np.ndarray:
     """(N,) int64 clusters of uint8 images (N, 3, S, S) by one of `METHODS`.
@@ -47,16 +48,19 @@ def cluster_images(
         folder: where JULE and DEPICT keep their state, to go on after a stop.
         whiten: for "finegan": components of the features' `whitening` (0: the features as they
             are, as in the paper).
+        features: for "finegan": a function to use in place of :func:`finegan_features`, such as
+            :func:`~finegan_lib.applications.cut_discovery.cut_features`.
 
     Raises:
-        InputError: for an unknown method, images that it cannot use, or ``whiten`` with a method
-            that has no features of classifiers.
+        InputError: for an unknown method, images that it cannot use, or ``whiten`` or ``features``
+            with a method that has no features of classifiers.
     """
-    if whiten and method != "finegan":
+    if (whiten or features) and method != "finegan":
+        option = f"--whiten {whiten}" if whiten else "--cut"
         raise InputError(
-            "only the features of finegan's classifiers can be whitened",
-            seen=f"--whiten {whiten} with {method}",
-            cure="Leave --whiten out, or take --method finegan.",
+            "only finegan sorts by features of classifiers",
+            seen=f"{option} with {method}",
+            cure=f"Leave {option.split()[0]} out, or take --method finegan.",
         )
     device = str(pick_device(device))
     long_run = {"seed": seed, "progress": progress, "folder": folder, "device": device}
@@ -67,12 +71,12 @@ def cluster_images(
         config = config or (DEPICT if method == "depict" else DEPICT_LARGE)
         return depict(images, n_clusters, config, **long_run)
     if method == "finegan":
-        features = finegan_features(
-            images, load_finegan(checkpoint), config, seed=seed, progress=progress
-        )
+        generator = load_finegan(checkpoint)
+        read = features or finegan_features
+        found = read(images, generator, config, seed=seed, progress=progress)
         if whiten:
-            features = whitening(features, whiten, seed).transform(features)
-        return kmeans_labels(features, n_clusters, seed).astype(np.int64)
+            found = whitening(found, whiten, seed).transform(found)
+        return kmeans_labels(found, n_clusters, seed).astype(np.int64)
     if method == "kmeans":
         return kmeans_labels(raw_pixels(images), n_clusters, seed).astype(np.int64)
     raise InputError("unknown method", seen=method, cure=f"Choose one of {', '.join(METHODS)}.")
@@ -172,6 +176,7 @@ def cluster(
     device: str = "auto",
     config=None,
     whiten: int = 0,
+    features=None,
     progress: bool = True,
 ) -> dict:
     """Sort a folder of images, and write what was found.
@@ -181,7 +186,7 @@ def cluster(
 
     Args:
         n_clusters: None: as many as the checkpoint has children, for "finegan" alone.
-        config, whiten: as in `cluster_images`.
+        config, whiten, features: as in `cluster_images`.
 
     Returns:
         What was done, the size of every cluster, and, where the truth is known, how well the
@@ -205,6 +210,7 @@ def cluster(
         folder=out / "state",
         device=device,
         whiten=whiten,
+        features=features,
         progress=progress,
     )
     make_folder(out)
@@ -225,6 +231,7 @@ def cluster(
         "image_size": image_size,
         "config": asdict(config) if config else None,
         "whiten": whiten,
+        "features": getattr(getattr(features, "func", features), "__name__", None),
         "sizes": np.bincount(labels, minlength=n_clusters).tolist(),
     }
     return result | ({} if truth is None else {"agreement": agreement(truth, labels)})

@@ -9,7 +9,8 @@ table  rows                                            scores
 2      FineGAN with other numbers of parents           the same
 3      JULE, DEPICT, each in two sizes, FineGAN, and   agreement with the true categories
        ours: sorting by the crop's middle, FineGAN's
-       features whitened, FineGAN with a contrastive
+       features whitened, its classifiers for objects
+       cut out as well, FineGAN with a contrastive
        child head; on photographs k-means on
        pretrained features
 =====  ==============================================  ===========================================
@@ -27,11 +28,13 @@ import platform
 import subprocess
 import time
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from ..applications.cut_discovery import cut_features
 from ..base.checkpoints import read_metadata
 from ..base.errors import InputError
 from ..base.files import PACKAGE, folder_for, read_json, slug, write_json
@@ -233,13 +236,15 @@ def sort_images(
     centre: bool = False,
     side: int = 0,
     whiten: int = 0,
+    cut: bool = False,
 ) -> dict:
     """Sort real images with one method and one seed, and compare with the truth.
 
     The clustering methods learn from the very images that they sort, FineGAN's classifiers from
     generated ones. With ``centre`` the method sees the middle half of each image; ``side`` is the
     images' in pixels (0: the generators'); ``whiten`` as in
-    :func:`~finegan_lib.discovery.cluster.cluster_images`.
+    :func:`~finegan_lib.discovery.cluster.cluster_images`. With ``cut`` its features are
+    :func:`~finegan_lib.applications.cut_discovery.cut_features`.
     """
     started = time.monotonic()
     images, truth = real_images(settings, **({"side": side} if side else {}))
@@ -269,6 +274,7 @@ def sort_images(
             folder=folder,
             device=settings.device,
             whiten=whiten,
+            features=partial(cut_features, checkpoint=checkpoint) if cut else None,
             progress=progress,
         )
     return {
@@ -350,7 +356,8 @@ def run_row(row: Row, settings: Settings, seed: int, folder, progress=True) -> d
     if row.method:
         newest = config and train(config, run, resume=True, progress=progress)
         sorting = run / "sorting"
-        options = {"centre": row.centre, "side": row.side, "whiten": row.whiten}
+        names = ("centre", "side", "whiten", "cut")
+        options = {name: getattr(row, name) for name in names}
         result = sort_images(row.method, settings, seed, sorting, newest, progress, **options)
         if config:
             result |= {
@@ -383,6 +390,8 @@ def describe(row: Row, settings: Settings, seed: int) -> dict:
         asked["side"] = row.side
     if row.whiten:
         asked["whiten"] = row.whiten
+    if row.cut:
+        asked["cut"] = True
     if not row.config and settings.image_size != Settings.image_size:
         asked["image_size"] = settings.image_size  # else it is the model's
     if not row.method:

@@ -148,9 +148,9 @@ class Repairs(FineGANNetworks):
 
     Source: our own; vector quantisation restarts unused codes in the same way. The lead is a search
     in a network's weights for a kind that real images show and no code generates.
-    Worth: of ToyBirds' 20 species a network drew 11 to 13, 16 with ``child_restart``, and all after
-    its idle children were led as well (``weights/README.md``). The effect of ``lead_parents`` on a
-    whole training has not been measured.
+    Worth: of ToyBirds' 20 species a network generated 11 to 13, 16 with ``child_restart``, and all
+    after its idle children were led as well (``weights/README.md``). The effect of ``lead_parents``
+    on a whole training has not been measured.
     """
 
     def restart_children(self, rng: torch.Generator) -> None:
@@ -174,7 +174,7 @@ class Repairs(FineGANNetworks):
         told: list[str] = []
         if recipe.child_restart > 0 and is_due(recipe.restart_at, step, stop):
             found = self.restart_twins(torch.Generator().manual_seed(seed))
-            told.append(f"{len(found)} children drew the same as a sibling, and start again")
+            told.append(f"{len(found)} children generated the same as a sibling, and start again")
         parents = is_due(recipe.lead_parents, step, stop)
         if parents or is_due(recipe.lead_children, step, stop):
             images = real_images(leading.IN_TRAINING.n_real)

@@ -11,6 +11,7 @@ import torch
 
 from finegan_lib import families
 from finegan_lib.__main__ import build_parser, main
+from finegan_lib.applications import cut_discovery
 from finegan_lib.base.checkpoints import read_metadata
 from finegan_lib.base.errors import InputError
 from finegan_lib.base.files import WEIGHTS
@@ -25,6 +26,7 @@ from finegan_lib.experiments.tables import Settings
 from finegan_lib.models import InfoGANBaselineConfig, InfoGANBaselineGenerator
 from finegan_lib.training import presets
 from finegan_lib.training.pretrained import load_generator
+from tests.applications.small import QUICK_SEGMENTER
 
 SYSTEMS = ["Simple-GAN", "InfoGAN", "LR-GAN", "StackGAN-v2", "FineGAN"]
 QUICK = Settings(steps=2, n_images=40, n_real=60, device="cpu")
@@ -205,9 +207,12 @@ def test_tables_1_and_2_share_the_usual_finegan(small, tmp_path, monkeypatch):
     assert "52.53 (20)" in text[2] and "51.83 (mixed)" in text[3]
 
 
-def test_table_3_sorts(small, tmp_path):
+def test_table_3_sorts(small, tmp_path, monkeypatch):
+    learn = functools.partial(cut_discovery.load_segmenter, config=QUICK_SEGMENTER)
+    monkeypatch.setattr(cut_discovery, "load_segmenter", learn)
+    cut = "FineGAN, whitened features, objects cut out as well"
     only = ("k-means on pixels", "JULE", "DEPICT", "FineGAN", "FineGAN, contrastive")
-    only += ("JULE, middle of the crop", "FineGAN, whitened features")
+    only += ("JULE, middle of the crop", "FineGAN, whitened features", cut)
     summary = tables.run_table(3, QUICK, tmp_path, seeds=(0,), only=only, progress=False)
     assert set(summary["systems"]) == set(only)
     for scores in summary["systems"].values():
@@ -228,6 +233,11 @@ def test_table_3_sorts(small, tmp_path):
     assert "whiten" not in own["asked"] and whitened["asked"]["whiten"] == 48
     assert own["seconds_training"] > 0 == whitened["seconds_training"]  # one run for both
     assert not (tmp_path / "runs/finegan__whitened_features_seed0").exists()
+    cut_out = json.loads((tmp_path / "results/sorting_finegan_cut_out_seed0.json").read_text())
+    assert cut_out["asked"] == whitened["asked"] | {"cut": True}
+    assert (
+        cut_out["seconds_training"] == 0 and not (tmp_path / "runs/finegan_cut_out_seed0").exists()
+    )
     contrastive = tmp_path / "results/sorting_finegan_contrastive_seed0.json"
     contrastive = json.loads(contrastive.read_text())
     assert contrastive["training"]["recipe"]["contrastive_child"] == 1

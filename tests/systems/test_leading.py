@@ -280,7 +280,7 @@ def test_the_repairs_act_when_they_are_due(monkeypatch, tmp_path, capsys):
     train(tiny(**EVERYTHING), tmp_path / "run")
     assert seen == [(3, True, torch.uint8, 64), (5, False, torch.uint8, 64)]
     told = capsys.readouterr().err
-    assert "step 1: 2 children drew the same as a sibling" in told
+    assert "step 1: 2 children generated the same as a sibling" in told
     assert "step 5: 4 children generate a kind of their own" in told
     seen.clear()
     train(tiny(), tmp_path / "plain", progress=False)

@@ -576,7 +576,7 @@ for name, tables in {"real": real, "generated": ours}.items():
 print("a child and itself by nothing:", all(table.diag().max() == 0 for table in [*ours, *real]))
 
 # %% [markdown]
-# There are no twins. But without help, our small network drew only 11 to 13 species of 20, and
+# There are no twins. But without help, our small network generated only 11 to 13 species of 20, and
 # longer training did not change this: at least a third was missing, as chance predicts. For this
 # reason, the later training of this network looked for twins at intervals. One child of each pair
 # had to **start again**, with a new column of $W$: a mixture of the columns of two other children

@@ -194,7 +194,7 @@ course.check("{{number}}.3", my_swap)
 # %%
 stays = lab.background_stays(generator)
 print(f"the answer stays when the background is another: {stays['kept']:.0%} of 100 birds")
-print(f"the answer is the code that drew the bird: {stays['right']:.0%}")
+print(f"the answer is the code that generated the bird: {stays['right']:.0%}")
 
 # %% tags=["nbval-check-output"]
 print("the answer mostly stays with the bird:", 0.6 < stays["kept"] < 1)
