@@ -77,6 +77,15 @@ def test_a_committed_table_is_printed(tmp_path, monkeypatch):
     assert "| FineGAN | – | – | 0.123 |" in lab.committed_table(1)
 
 
+def test_the_routes_stand_in_one_table():
+    lines = lab.cut_scores().splitlines()
+    found = read_json(lab.RESULTS / "birds_cut.json")
+    assert found["features"] == "cut_features" and found["whiten"] == 48
+    assert lines[4].startswith("| whitened features, birds cut out as well |")
+    assert lines[4].split(" | ")[1] == f"{found['agreement']['ami']:.3f}"
+    assert len(lines) == 5 and len({line.count("|") for line in lines}) == 1
+
+
 def test_stored_figures_stand_beside_their_command_and_number(capsys):
     names = sorted(path.name for path in lab.FIGURES.glob("*.png"))
     assert names == sorted(read_json(lab.NUMBERS)) == ["segment.png", "strip.png", "transfer.png"]

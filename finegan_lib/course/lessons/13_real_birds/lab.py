@@ -55,6 +55,22 @@ def committed_scores() -> str:
     return f"not scored yet: python -m finegan_lib {command}"
 
 
+def cut_scores() -> str:
+    """How well ``birds`` sorts the photographs by three routes, as a Markdown table."""
+    by_route = read_json(RESULTS / "birds_whitened.json", "discovery", "discovery_whitened")
+    cut = read_json(RESULTS / "birds_cut.json", "agreement")["agreement"]
+    rows = {
+        "the paper's route": by_route["discovery"]["all"],
+        "whitened features": by_route["discovery_whitened"]["all"],
+        "whitened features, birds cut out as well": cut,
+    }
+    lines = ["| features for k-means | AMI | NMI | accuracy |", "| --- | --- | --- | --- |"]
+    for name, found in rows.items():
+        numbers = (found[key] for key in ("ami", "nmi_arithmetic", "accuracy"))
+        lines.append(f"| {name} | {' | '.join(f'{number:.3f}' for number in numbers)} |")
+    return "\n".join(lines)
+
+
 def stored(name: str):
     """A figure that was made from photographs and is kept with the lesson.
 

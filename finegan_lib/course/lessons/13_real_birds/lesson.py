@@ -388,6 +388,21 @@ lab.stored("segment.png")
 # bird, the mask fails. For ToyBirds the true masks are known, so we can measure the overlap
 # directly.
 #
+# **First cut out, then sort.** The classifiers of lesson {{discovery}} see whole pictures, and they
+# learn the background, too. With the segmenter, we can take the background away. It cuts the birds
+# out of generated pictures and of photographs. Two more classifiers learn the codes from what is
+# cut out. K-means gets the features of all four classifiers
+# (`applications.cut_discovery.cut_features`). Predict first: by how much does the AMI grow?
+
+# %%
+Markdown(lab.cut_scores())
+
+# %% [markdown]
+# All three rows are for the network of this lesson, with one training of the classifiers. Nobody
+# has drawn a mask for this, and k-means has seen no label. The gain comes from the separation that
+# FineGAN has learnt. `cluster FOLDER --checkpoint birds --cut --whiten 48` sorts photographs in
+# this way.
+#
 # ### Exercise {{number}}.6 (find the mistake): how well do masks agree?
 #
 # This function should return 1 for two equal masks, but it returns one half. Correct it.
