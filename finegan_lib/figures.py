@@ -296,10 +296,12 @@ def ablation(results: dict) -> Figure:
         axis.set(xlabel=title, xlim=(0, 1), xticks=[0, 0.5, 1])
         axis.grid(axis="y", color="0.9")
         axis.set_axisbelow(True)
-    axes[0].set(yticks=range(len(names)), yticklabels=names, ylabel="left out")
+    axes[0].set(
+        yticks=range(len(names)), yticklabels=names, ylabel="left out, or switched on (with …)"
+    )
     axes[0].get_yticklabels()[0].set_fontweight("bold")
     axes[0].invert_yaxis()
-    figure.suptitle("What each addition is worth: one left out at a time (shaded: none left out)")
+    figure.suptitle("What each addition is worth: one change at a time (shaded: no change)")
     return figure
 
 

@@ -3,9 +3,9 @@
 =====================  ==================================  =======================================
 addition               source                              worth
 =====================  ==================================  =======================================
-``adversarial=hinge``  Lim and Ye, 2017                    ToyBirds, parents' NMI: 0.69; without
+``adversarial=hinge``  Lim and Ye, 2017                    ToyBirds, parents' NMI: 0.65; without
                                                            0.51 (``results/ablation.json``)
-``d_noise``            Arjovsky and Bottou, 2017           masks' IoU: 0.74; without 0.70
+``d_noise``            Arjovsky and Bottou, 2017           masks' IoU: 0.72; without 0.70
 ``augment``            DiffAugment, Zhao et al., 2020;     for photographs, of which there are a
                        strength: ADA, Karras et al., 2020  few thousand (:mod:`.augmentation`)
 ``r1``, ``r2``         Mescheder et al., 2018              for photographs
