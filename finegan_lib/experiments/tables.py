@@ -441,7 +441,11 @@ def command(number: int, settings: Settings, systems: dict) -> str:
         if value != getattr(Settings, name):
             value = "FOLDER" if name == "folder" else value
             words.append(f"--{name.replace('_', '-')} {value}")
-    return " ".join([*words, "--seeds", *map(str, seeds)])
+    words += ["--seeds", *map(str, seeds)]
+    names = [row.name for row in table_rows(number, settings)]
+    if not set(names) <= systems.keys():
+        words += ["--only", *(f'"{name}"' for name in names if name in systems)]
+    return " ".join(words)
 
 
 # ------------------------------------------------------------------------------- small things

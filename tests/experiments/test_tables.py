@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import shlex
 import shutil
 
 import numpy as np
@@ -466,16 +467,20 @@ def test_what_was_made_before_ami_is_made_again(small, tmp_path):
     assert after["systems"]["k-means on pixels"]["ami"] == [ami]
 
 
-@pytest.mark.parametrize("number", [1, 2, 3])
-def test_the_shipped_table_is_that_of_its_results(number, tmp_path):
+@pytest.mark.parametrize(
+    ("number", "data"), [(1, "toy"), (2, "toy"), (3, "toy"), (1, "cub50"), (3, "cub50")]
+)
+def test_the_shipped_table_is_that_of_its_results(number, data, tmp_path):
     """The file that lessons print follows from the results beside it, and says its command."""
-    shutil.copytree(TABLES / "results", tmp_path / "results")
-    shipped = json.loads((TABLES / f"table{number}_toy.json").read_text())
+    folder = TABLES if data == "toy" else TABLES / data
+    shutil.copytree(folder / "results", tmp_path / "results")
+    shipped = json.loads((folder / f"table{number}_{data}.json").read_text())
     asked = Settings(**{name: shipped[name] for name in dataclasses.asdict(Settings())})
     assert tables.gather(number, asked, tmp_path) == shipped
-    words = shipped["command"].split()
-    parsed = build_parser().parse_args(words[3:])
+    parsed = build_parser().parse_args(shlex.split(shipped["command"])[3:])
     assert (parsed.number, parsed.steps) == (number, shipped["steps"])
+    rows = {row.name for row in tables.table_rows(number, asked)}
+    assert (set(parsed.only) or rows) == set(shipped["systems"])
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
