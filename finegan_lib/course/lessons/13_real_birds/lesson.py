@@ -241,8 +241,9 @@ Markdown(lab.committed_table(1))
 #
 # On ToyBirds, LR-GAN was second. Here InfoGAN is second, and LR-GAN is far behind it.
 #
-# The next cell prints table 3: how well methods sort the photographs. The FineGANs were trained anew
-# for it. JULE has one seed, and DEPICT has not been run on them with this budget.
+# The next cell prints table 3: how well methods sort the photographs. The FineGANs were trained
+# anew for it. JULE and the contrastive FineGAN have one seed. DEPICT has not been run on them with
+# this budget.
 
 # %%
 Markdown(lab.committed_table(3))
@@ -285,6 +286,10 @@ plt.show()
 # {{parent}}): its masked foreground must show $p$, and a ribbon shows $p$ as well as a bird does.
 # Only the child must look real. It can hide a bad parent with the colours of the background. For
 # this reason, look at such a figure after every training of your own.
+#
+# The networks `vehicles` and `dogs` have the same recipe. Their objects fill most of the picture,
+# and D_b sees few patches of background. They are separated worse than the birds: parts of them are
+# in the background. `figures --checkpoint dogs --out runs/dogs` shows it.
 #
 # ### Exercise {{number}}.4 (explore): a hybrid with a clean outline
 #
@@ -400,7 +405,8 @@ Markdown(lab.cut_scores())
 # %% [markdown]
 # All three rows are for the network of this lesson, with one training of the classifiers. Nobody
 # has drawn a mask for this, and k-means has seen no label. The gain comes from the separation that
-# FineGAN has learnt. It is smaller in table 3, because after 2,000 steps the masks are not good yet.
+# FineGAN has learnt. It is smaller in table 3, because after 2,000 steps the masks are not good
+# yet.
 # `cluster FOLDER --checkpoint birds --cut --whiten 48` sorts photographs in this way.
 #
 # ### Exercise {{number}}.6 (find the mistake): how well do masks agree?
