@@ -13,7 +13,8 @@ from torch import Tensor
 from ..codes import Codes
 from ..discovery.cluster import finegan_features
 from ..discovery.code_classifiers import code_readers, reader_features
-from ..metrics.code_classifiers import shrink
+from ..metrics.code_classifiers import real_inputs
+from ..metrics.reading import to_uint8
 from ..models import FineGANGenerator
 from ..models.finegan import FineGANOutput
 from .segment import Segmenter, load_segmenter
@@ -63,6 +64,5 @@ def cut_features(
     whole = finegan_features(images, generator, config, **options)
     segmenter = load_segmenter(checkpoint, generator, progress=progress)
     readers = code_readers(CutOutGenerator(generator, segmenter), config, **options)
-    seen = shrink(images.float() / 127.5 - 1, generator.config.image_size)
-    cut = ((cut_out(seen, segmenter) + 1) * 127.5).round().byte()
-    return torch.cat([whole, reader_features(readers, cut, config)], 1)
+    cut = cut_out(real_inputs(images, generator.config.image_size), segmenter)
+    return torch.cat([whole, reader_features(readers, to_uint8(cut), config)], 1)

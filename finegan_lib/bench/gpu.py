@@ -3,12 +3,11 @@
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..base.errors import InputError
 from ..base.files import RESULTS, read_json
 from ..speed.devices import choose, pick_device
 from ..systems import FineGANSystem
 from ..training import build_system
-from ..training.presets import PRESETS
+from ..training.presets import finegan_preset
 from .clock import compare, facts
 from .count import Traffic, n_trained
 from .doctor import random_batch
@@ -132,10 +131,7 @@ def gpu_model(preset: str = "cub", batch_size: int = 16, n_images: int = N_CUB) 
     Raises:
         InputError: for a preset of another family.
     """
-    config = PRESETS[preset]
-    if config.family != "finegan":
-        known = ", ".join(name for name, run in PRESETS.items() if run.family == "finegan")
-        raise InputError("no preset of a FineGAN", seen=preset, cure=f"Choose one of {known}.")
+    config = finegan_preset(preset)
     flops, n_bytes, adam = _counted(config, batch_size)
     half, small = n_bytes / 2 + adam, _small_kernels_s(config.model.image_size)
     steps = n_images // batch_size

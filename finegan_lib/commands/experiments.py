@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from ..base.errors import InputError
 from .arguments import command, recurring
 
 
@@ -74,7 +73,6 @@ def _ablate(parsed) -> dict:
     options = {"steps": parsed.steps, "only": tuple(parsed.only)}
     options["progress"] = not parsed.no_progress
     if parsed.data:
-        _validate_photo_preset(parsed.preset)
         found = ablate_photographs(
             parsed.out or Path("runs/ablation") / Path(parsed.data).name,
             parsed.data,
@@ -89,16 +87,6 @@ def _ablate(parsed) -> dict:
     results = ablate(parsed.out or Path("runs/ablation"), seeds=seeds, **options)
     print(table(results))
     return {"steps": parsed.steps, "results": results}
-
-
-def _validate_photo_preset(name: str) -> None:
-    from ..training.presets import PRESETS
-
-    known = [key for key, run in PRESETS.items() if run.family == "finegan"]
-    if name not in known:
-        raise InputError(
-            "no such preset of a FineGAN", seen=name, cure=f"Choose one of {', '.join(known)}."
-        )
 
 
 def _add_table(commands) -> None:

@@ -13,7 +13,7 @@ from ..base.errors import InputError
 from ..base.files import folder_for, read_json, slug, write_json
 from ..scoring.photographs import PhotoConfig, evaluate_photographs
 from ..training import RunConfig, train
-from ..training.presets import PRESETS, TOY
+from ..training.presets import TOY, finegan_preset
 from .demo import evaluate
 
 # The additions of the toy preset, each set back to what the paper does.
@@ -211,10 +211,11 @@ def ablate_photographs(
         :func:`read_results` has them.
 
     Raises:
-        InputError: for a name that is no row, or a folder with results of another budget.
+        InputError: for a name that is no row, a preset that is no FineGAN's, or a folder with
+            results of another budget.
     """
-    folder = folder_for(folder)
-    rows = switches(PRESETS[preset])
+    base, folder = finegan_preset(preset), folder_for(folder)
+    rows = switches(base)
     unknown = sorted(set(only) - rows.keys())
     if unknown:
         raise InputError(
@@ -226,7 +227,7 @@ def ablate_photographs(
             if (only and name not in only) or (seed in further and name not in (WHOLE, PAPERS)):
                 continue
             loop = {"data": str(data), "steps": steps, "minutes": 0.0, "seed": seed}
-            config = changed(PRESETS[preset], **changes, **loop)
+            config = changed(base, **changes, **loop)
             _photo_row(folder, name, config, preset, networks, progress)
     return photo_results(folder, preset, Path(data).name, steps)
 
@@ -279,7 +280,7 @@ def kept_scores(scores: dict) -> dict[str, float]:
 
 def photo_results(folder, preset: str, data: str, steps: int) -> dict:
     """All that a folder of :func:`ablate_photographs` holds; also written to ``ablation.json``."""
-    rows = switches(PRESETS[preset])
+    rows = switches(finegan_preset(preset))
     results = read_results(folder, rows, PHOTO_COLUMNS)
     seeds = {n: [r["seed"] for r in _rows(folder, n, ())] for n in results}
     most = max((len(found) for found in seeds.values()), default=0)

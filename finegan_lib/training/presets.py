@@ -1,4 +1,4 @@
-"""The named configurations: plain values, no logic.
+"""The named configurations: plain values, and :func:`finegan_preset`, which looks one up.
 
 ``toy`` is what ``make demo`` trains: minutes on two CPU cores, with additions to the paper's recipe
 that each can be switched off. ``cub``, ``dogs`` and ``cars`` are the paper's.
@@ -6,6 +6,7 @@ that each can be switched off. ``cub``, ``dogs`` and ``cars`` are the paper's.
 
 from dataclasses import replace
 
+from ..base.errors import InputError
 from ..models import (
     FineGANConfig,
     GANConfig,
@@ -208,3 +209,17 @@ PRESETS = {
     "cub_lr_gan": CUB_LR_GAN,
     "cub_stackgan": CUB_STACKGAN,
 }
+
+
+def finegan_preset(name: str) -> RunConfig:
+    """One of :data:`PRESETS`, of a FineGAN.
+
+    Raises:
+        InputError: for a name that is none, or a preset of another family.
+    """
+    known = [key for key, run in PRESETS.items() if run.family == "finegan"]
+    if name not in known:
+        raise InputError(
+            "no such preset of a FineGAN", seen=name, cure=f"Choose one of {', '.join(known)}."
+        )
+    return PRESETS[name]

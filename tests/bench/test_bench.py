@@ -137,7 +137,7 @@ def test_the_gpu_model_of_small_images_adds_what_was_measured_beyond_it():
     card = gpu.gpu_model(preset="toy64")["cards"]["H100"]
     assert card["step_ms"] == pytest.approx(1e3 * measured["step_s"]["auto"], rel=0.01)
     assert gpu.gpu_model(batch_size=2)["cards"]["T4"]["of_that_small_kernels_ms"] == 0
-    with pytest.raises(InputError, match="no preset of a FineGAN"):
+    with pytest.raises(InputError, match="no such preset of a FineGAN"):
         gpu.gpu_model(preset="infogan")
 
 

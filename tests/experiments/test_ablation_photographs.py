@@ -78,9 +78,9 @@ def test_it_goes_on_and_adds_seeds_to_both_ends(pretended, tmp_path):
     assert (parsed.seeds, parsed.more_seeds, parsed.steps) == ([0, 1], 1, 9)
     with pytest.raises(InputError, match="another steps"):
         ablation.ablate_photographs(tmp_path, "my/birds", seeds=(0,), steps=8, only=names[:1])
-    other = {"birds32": ablation.changed(BIRDS, d_noise=0.7)}
+    other = ablation.changed(BIRDS, d_noise=0.7)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(InputError, match="another recipe"):
-        patch.setattr(ablation, "PRESETS", other)
+        patch.setitem(PRESETS, "birds32", other)
         ablation.ablate_photographs(tmp_path, "my/birds", seeds=(0,), **options)
     with pytest.raises(InputError, match="no such row"):
         ablation.ablate_photographs(tmp_path, "my/birds", only=("hinge",))
