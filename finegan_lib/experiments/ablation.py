@@ -79,6 +79,7 @@ PHOTO_WITH = {
     "with R1": {"r1": 0.1},
     "with R1 and R2": {"r1": 0.1, "r2": 0.1},
     "with pairs (relativistic), R1 and R2": {"relativistic": True, "r1": 0.1, "r2": 0.1},
+    "with code colour": {"code_colour": 0.2},
     "with a contrastive child": {"contrastive_child": 1.0},
     "with children that start anew": {"child_restart": 0.3},
     "with twice the weights": {"g_dim": 17},

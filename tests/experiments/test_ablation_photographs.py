@@ -8,6 +8,7 @@ import pytest
 from finegan_lib.__main__ import build_parser, main
 from finegan_lib.base.errors import InputError
 from finegan_lib.experiments import ablation
+from finegan_lib.systems import Recipe
 from finegan_lib.training.presets import CUB, PRESETS
 
 BIRDS = PRESETS["birds32"]
@@ -57,6 +58,16 @@ def test_every_row_changes_the_preset_and_the_papers_row_all_of_it():
     )
     with_r1 = ablation.changed(BIRDS, r1=0.1)
     assert "R1 and R2" in ablation.switches(with_r1) and "with R1" not in ablation.switches(with_r1)
+
+
+def test_every_addition_of_the_recipe_has_a_row():
+    rows = (ablation.TOY_ROWS | ablation.PHOTO_WITHOUT | ablation.PHOTO_WITH).values()
+    changed = {name for changes in rows for name in changes}
+    recipe = {field.name for field in dataclasses.fields(Recipe)}
+    papers = {"learning_rate", "information_weight", "colour_weight", "ema_decay", "hard_pool"}
+    details = {"augment_ramp", "pose_dims", "mask_smallest", "mask_largest"}
+    details |= {"restart_every", "restart_until", "restart_at"}
+    assert recipe - changed == papers | details
 
 
 def test_it_goes_on_and_adds_seeds_to_both_ends(pretended, tmp_path):
