@@ -5,6 +5,7 @@ No function trains. Figure numbers are the paper's. ``size`` is the side of one 
 
 import re
 import textwrap
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -264,36 +265,52 @@ def stackgan_pyramid(generator: StackGANGenerator, seed: int = 0, columns: int =
     return image_figure([list(images) for images in rows.values()], list(rows), None, title)
 
 
+class Panel(NamedTuple):
+    """A column of dots in :func:`ablation`: its label, its range, and which end is better."""
+
+    label: str
+    limits: tuple[float, float] = (0, 1)
+    lower_is_better: bool = False
+
+
 ABLATION_PANELS = {
-    "mask_iou": "IoU of the child mask",
-    "nmi_parent": "NMI of p and shape",
-    "nmi_child": "NMI of c and appearance",
-    "real_child_nmi": "child NMI on real birds",
+    "mask_iou": Panel("IoU of the child mask"),
+    "nmi_parent": Panel("NMI of p and shape"),
+    "nmi_child": Panel("NMI of c and appearance"),
+    "real_child_nmi": Panel("child NMI on real birds"),
+}
+PHOTO_PANELS = {
+    "kid": Panel("KID (lower is better)", (0, 0.4), lower_is_better=True),
+    "ami": Panel("AMI of the categories found", (0, 0.2)),
+    "kept_by_code": Panel("category kept with another b"),
+    "children_differ": Panel("children that differ, of 50", (0, 50)),
 }
 
 
-def ablation(results: dict) -> Figure:
-    """The scores without each addition to the paper's recipe, a dot for each training.
+def ablation(results: dict, panels: dict[str, Panel] = ABLATION_PANELS) -> Figure:
+    """The scores after each change of the recipe, a dot for each training.
 
     Args:
         results: of :func:`finegan_lib.experiments.ablation.read_results`; the first row is the
             whole recipe. Its range over the seeds is shaded: smaller differences may be chance.
+        panels: the scores to show, by their names in ``results``.
     """
     names, base = list(results), next(iter(results.values()))
     figure, axes = plt.subplots(
         1,
-        len(ABLATION_PANELS),
+        len(panels),
         figsize=(10.4, 0.24 * len(names) + 1.2),
         sharey=True,
         layout="constrained",
     )
-    for axis, (key, title) in zip(axes, ABLATION_PANELS.items(), strict=True):
+    for axis, (key, panel) in zip(axes, panels.items(), strict=True):
         axis.axvspan(min(base[key]), max(base[key]), color=PALETTE[5], alpha=0.35, lw=0)
         for row, name in enumerate(names):
             values = results[name][key]
-            colour = PALETTE[1] if max(values) < min(base[key]) else PALETTE[0]
+            colour = PALETTE[1] if _all_worse(values, base[key], panel) else PALETTE[0]
             axis.plot(values, [row] * len(values), "o", ms=5, color=colour, alpha=0.9)
-        axis.set(xlabel=title, xlim=(0, 1), xticks=[0, 0.5, 1])
+        low, high = panel.limits
+        axis.set(xlabel=panel.label, xlim=(low, high), xticks=[low, (low + high) / 2, high])
         axis.grid(axis="y", color="0.9")
         axis.set_axisbelow(True)
     axes[0].set(
@@ -303,6 +320,11 @@ def ablation(results: dict) -> Figure:
     axes[0].invert_yaxis()
     figure.suptitle("What each addition is worth: one change at a time (shaded: no change)")
     return figure
+
+
+def _all_worse(values, base, panel: Panel) -> bool:
+    """Whether every training is worse than the worst one of the whole recipe."""
+    return min(values) > max(base) if panel.lower_is_better else max(values) < min(base)
 
 
 def image_figure(grid, row_names=None, column_names=None, title="", size=0.9) -> Figure:

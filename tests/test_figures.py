@@ -256,3 +256,23 @@ def test_no_label_is_cut_off_or_covered(columns):
 def intersect(a, b, slack=1.0):
     """Whether two boxes share more than a pixel's breadth."""
     return min(a.x1, b.x1) - max(a.x0, b.x0) > slack and min(a.y1, b.y1) - max(a.y0, b.y0) > slack
+
+
+def test_the_ablation_marks_what_is_worse_in_every_training():
+    results = {
+        "everything on": {"good": [0.5, 0.6], "bad": [0.1, 0.2]},
+        "one thing": {"good": [0.4, 0.55], "bad": [0.15, 0.3]},
+        "another": {"good": [0.3, 0.49], "bad": [0.21, 0.4]},
+    }
+    panels = {
+        "good": figures.Panel("score"),
+        "bad": figures.Panel("distance", (0, 0.4), lower_is_better=True),
+    }
+    drawn = figures.ablation(results, panels)
+    assert [axis.get_xlabel() for axis in drawn.axes] == ["score", "distance"]
+    assert [axis.get_xlim() for axis in drawn.axes] == [(0, 1), (0, 0.4)]
+    for axis, panel in zip(drawn.axes, panels, strict=True):
+        dots = [(line.get_xdata().tolist(), line.get_color()) for line in axis.get_lines()]
+        assert [values for values, _ in dots] == [scores[panel] for scores in results.values()]
+        blue, orange = figures.PALETTE[:2]
+        assert [colour for _, colour in dots] == [blue, blue, orange]
