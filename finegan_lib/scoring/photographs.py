@@ -78,7 +78,7 @@ class PhotoConfig:
 
 
 @dataclass(frozen=True)
-class Photographs:
+class ScoredFolder:
     """A folder's photographs at one size.
 
     ``birds`` reads them; ``crops`` (N, 3, S, S) uint8, the middle of each; ``labels`` (N,) or None;
@@ -95,7 +95,7 @@ class Photographs:
         return len(self.crops)
 
 
-def read_photographs(data, image_size: int, keep_out: float = 0.0, progress=True) -> Photographs:
+def read_scored(data, image_size: int, keep_out: float = 0.0, progress=True) -> ScoredFolder:
     """A folder in CUB's layout, or pictures in memory, with what is needed to score on it.
 
     Labels are those of ``image_class_labels.txt``; without it, of one folder a class.
@@ -115,14 +115,14 @@ def read_photographs(data, image_size: int, keep_out: float = 0.0, progress=True
                 cure="Make the PictureSet with that image_size, and score without keep_out.",
             )
         kept = np.zeros(len(data), bool)
-        return Photographs(data, data.evaluation_crops(), data.child_index, kept, data)
+        return ScoredFolder(data, data.evaluation_crops(), data.child_index, kept, data)
     root = Path(data)
     birds = CachedBirds(root, image_size=image_size, progress=progress)
     labels = birds.child_index
     if labels is None:
         labels = folder_labels([path.relative_to(root / "images") for path in birds.paths])
     kept = np.array([is_kept_out(path.name, keep_out) for path in birds.paths])
-    return Photographs(birds, birds.evaluation_crops(), labels, kept, root)
+    return ScoredFolder(birds, birds.evaluation_crops(), labels, kept, root)
 
 
 def evaluate_photographs(
@@ -160,7 +160,7 @@ def evaluate_photographs(
     generator = load_generator(checkpoint)
     run = RunConfig.from_dict(read_metadata(checkpoint_path(checkpoint)).get("config", {}))
     keep_out = run.loop.keep_out if keep_out is None else keep_out
-    photos = read_photographs(data, generator.config.image_size, keep_out, progress)
+    photos = read_scored(data, generator.config.image_size, keep_out, progress)
     scores = {
         "checkpoint": str(checkpoint),
         "family": run.family,
@@ -220,7 +220,7 @@ def _quality(generator, photos, networks, config, device, progress) -> dict:
     return found
 
 
-def _network(name: str, photos: Photographs, config: PhotoConfig, progress: bool):
+def _network(name: str, photos: ScoredFolder, config: PhotoConfig, progress: bool):
     """A feature network; None for one that is left out here (`_left_out`)."""
     if name == "own":
         return None if photos.labels is None else own_classifier(photos, config, progress)
@@ -254,7 +254,7 @@ def quality_through(
     return scores | facts | {"n": len(drawn), "n_real": len(real)}
 
 
-def own_classifier(photos: Photographs, config: PhotoConfig, progress=True) -> SmallClassifier:
+def own_classifier(photos: ScoredFolder, config: PhotoConfig, progress=True) -> SmallClassifier:
     """The set's own classifier at this size: out of the cache, or trained, a minute or two.
 
     It learns from nine tenths of the photographs, chosen by their names and independent of what a

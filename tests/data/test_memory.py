@@ -11,7 +11,7 @@ from torchvision.datasets import FakeData, ImageFolder
 from finegan_lib.base.errors import InputError
 from finegan_lib.data import PictureSet
 from finegan_lib.discovery.cluster import cluster
-from finegan_lib.scoring.photographs import read_photographs
+from finegan_lib.scoring.photographs import read_scored
 from finegan_lib.scoring.quality import real_pictures
 from finegan_lib.training import train
 from finegan_lib.training.presets import TOY
@@ -154,10 +154,10 @@ def test_training_scoring_and_sorting_take_one(tmp_path):
     newest = train(config, tmp_path / "run", progress=False, data=birds)
     assert newest.name == "step_00000002.safetensors"
     assert real_pictures(birds, 32, progress=False).shape == (12, 3, 32, 32)
-    photos = read_photographs(birds, 32)
+    photos = read_scored(birds, 32)
     assert len(photos) == 12 and photos.labels.tolist() == [0, 1] * 6 and not photos.kept_out.any()
     with pytest.raises(InputError, match="and keep none out; got image_size 32 for 64"):
-        read_photographs(birds, 64)
+        read_scored(birds, 64)
     result = cluster(birds, "kmeans", 2, tmp_path / "out", progress=False)
     assert result["images"] == 12 and 0 <= result["agreement"]["accuracy"] <= 1
     with pytest.raises(InputError, match="another image size than the generator; got 32, not 64"):

@@ -27,7 +27,7 @@ from finegan_lib.scoring.photographs import (
     discovery_scores,
     evaluate_photographs,
     own_classifier,
-    read_photographs,
+    read_scored,
     summary,
 )
 from finegan_lib.training.presets import PRESETS
@@ -81,7 +81,7 @@ def test_every_part_of_a_finegan(folder, finegan):
     )
     json.dumps(scores)
     kept = sum(
-        is_kept_out(p.name, 0.2) for p in read_photographs(folder, 32, progress=False).birds.paths
+        is_kept_out(p.name, 0.2) for p in read_scored(folder, 32, progress=False).birds.paths
     )
     assert scores["images"] == 60 and scores["classes"] == 4
     assert scores["kept_out_images"] == kept > 4
@@ -172,12 +172,12 @@ def test_one_folder_a_class_has_labels(folder, tmp_path):
         (sorted_ / "images" / name).rename(place)
     rows = [f"{number} kind{labels[number]}/{number}.png" for number, _ in lines]
     (sorted_ / "images.txt").write_text("\n".join(rows) + "\n")
-    photos = read_photographs(sorted_, 32, progress=False)
+    photos = read_scored(sorted_, 32, progress=False)
     assert photos.labels.tolist() == [int(labels[number]) - 1 for number, _ in lines]
 
 
 def test_the_sets_own_classifier_is_trained_once(folder, monkeypatch):
-    photos = read_photographs(folder, 32, progress=False)
+    photos = read_scored(folder, 32, progress=False)
     config = dataclasses.replace(QUICK, classifier_steps=3)
     first = own_classifier(photos, config, progress=False)
     assert first.metadata["n_test"] == sum(is_kept_out(p.name, 0.1) for p in photos.birds.paths)
