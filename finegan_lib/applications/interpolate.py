@@ -23,7 +23,7 @@ from ..models import FineGANGenerator
 from ..training.pretrained import load_finegan
 from .inversion import invert
 from .mixing import mix
-from .photographs import read_photographs
+from .photographs import read_pictures
 from .readers import Readers, ReadersConfig, load_readers
 
 STRIP = 9  # frames in the strip
@@ -235,7 +235,7 @@ def interpolate(
 def _given(end, generator):
     """The `End` of codes, or the photograph, before anything takes long."""
     if Path(end).is_file():
-        return read_photographs(end, generator.config.image_size)
+        return read_pictures(end, generator.config.image_size)
     if "=" in str(end):
         return parse_code(str(end), generator)
     raise InputError(

@@ -14,7 +14,7 @@ from ..discovery.cluster import read_images
 
 
 @dataclass(frozen=True)
-class Photographs:
+class Pictures:
     """N pictures in the size of a generator.
 
     Attributes:
@@ -32,13 +32,13 @@ class Photographs:
     def __len__(self):
         return len(self.names)
 
-    def select(self, rows) -> "Photographs":
+    def select(self, rows) -> "Pictures":
         """Those of some rows, a list of int."""
         truth = {name: values[rows] for name, values in self.truth.items()}
-        return Photographs(self.images[rows], [self.names[i] for i in rows], truth)
+        return Pictures(self.images[rows], [self.names[i] for i in rows], truth)
 
 
-def read_photographs(source, image_size: int, *, n: int | None = None, seed: int = 0):
+def read_pictures(source, image_size: int, *, n: int | None = None, seed: int = 0):
     """Photographs as a generator of side S would make them, in [-1, 1].
 
     Args:
@@ -50,7 +50,7 @@ def read_photographs(source, image_size: int, *, n: int | None = None, seed: int
         seed: of that choice, and of ToyBirds.
 
     Returns:
-        `Photographs`.
+        `Pictures`.
 
     Raises:
         InputError: for what is missing or cannot be read, or n below 1.
@@ -67,7 +67,7 @@ def read_photographs(source, image_size: int, *, n: int | None = None, seed: int
         return _of_folder(birds, _some(len(birds), n, seed))
     images, names, _ = read_images(path, image_size)
     rows = _some(len(names), n, seed)
-    return Photographs(_signed(images[rows]), [names[i] for i in rows], {})
+    return Pictures(_signed(images[rows]), [names[i] for i in rows], {})
 
 
 def _some(total: int, n: int | None, seed: int) -> list[int]:
@@ -80,7 +80,7 @@ def _signed(images: Tensor) -> Tensor:
     return images.float() / 127.5 - 1
 
 
-def _toybirds(image_size: int, n: int, seed: int) -> Photographs:
+def _toybirds(image_size: int, n: int, seed: int) -> Pictures:
     birds = ToyBirds(n, image_size=image_size, seed=seed, progress=False)
     truth = {
         "parent": torch.as_tensor(birds.parent_index).long(),
@@ -88,22 +88,22 @@ def _toybirds(image_size: int, n: int, seed: int) -> Photographs:
         "masks": birds.masks()[:, None],
     }
     names = [f"toybird {i}" for i in range(n)]
-    return Photographs(_signed(birds.evaluation_crops()), names, truth)
+    return Pictures(_signed(birds.evaluation_crops()), names, truth)
 
 
-def _file(path: Path, image_size: int) -> Photographs:
+def _file(path: Path, image_size: int) -> Pictures:
     for folder in path.resolve().parents:
         if (folder / "images.txt").is_file():
             birds = BirdsFolder(folder, image_size=image_size)
             rows = [i for i, one in enumerate(birds.paths) if one.resolve() == path.resolve()]
             if rows:
                 return _of_folder(birds, rows)
-    return Photographs(
+    return Pictures(
         _signed(torch.from_numpy(middle_square(read_rgb(path), image_size)))[None], [path.name], {}
     )
 
 
-def _of_folder(birds: BirdsFolder, rows: list[int]) -> Photographs:
+def _of_folder(birds: BirdsFolder, rows: list[int]) -> Pictures:
     names = [str(birds.paths[i].relative_to(birds.root)) for i in rows]
     boxes = torch.tensor(birds.evaluation_boxes(rows), dtype=torch.float32)
-    return Photographs(_signed(birds.evaluation_crops(rows)), names, {"boxes": boxes})
+    return Pictures(_signed(birds.evaluation_crops(rows)), names, {"boxes": boxes})

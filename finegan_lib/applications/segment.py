@@ -23,7 +23,7 @@ from ..models.blocks import conv3x3, initialise
 from ..training.pretrained import load_finegan
 from .kept import trained_once
 from .mixing import free_layers
-from .photographs import Photographs, read_photographs
+from .photographs import Pictures, read_pictures
 from .transfer import stem_of
 
 SHOWN = 10  # photographs in the sheet
@@ -197,7 +197,7 @@ def frames_of(masks: Tensor) -> Tensor:
     return torch.stack([x1, y1, x2, y2], 1).float()
 
 
-def segment_scores(masks: Tensor, photographs: Photographs) -> dict:
+def segment_scores(masks: Tensor, photographs: Pictures) -> dict:
     """How good masks (N, 1, S, S) in [0, 1] are, as far as something is known of the photographs.
 
     Returns:
@@ -249,7 +249,7 @@ def segment(
     size.
 
     Args:
-        source: a photograph, a folder of them, or "toybirds"; see :func:`.read_photographs`.
+        source: a photograph, a folder of them, or "toybirds"; see :func:`.read_pictures`.
         out: new or empty folder.
         checkpoint: of a FineGAN.
         n: at most so many photographs, at random; None: all.
@@ -264,7 +264,7 @@ def segment(
     """
     out = empty_folder(out)
     generator = load_finegan(checkpoint)
-    photographs = read_photographs(source, generator.config.image_size, n=n, seed=seed)
+    photographs = read_pictures(source, generator.config.image_size, n=n, seed=seed)
     segmenter = load_segmenter(checkpoint, generator, config, progress=progress)
     masks = segmenter.masks(photographs.images)
     for folder in ("masks", "cut"):

@@ -23,7 +23,7 @@ from ..models import FineGANGenerator
 from ..training.pretrained import load_finegan
 from .inversion import invert
 from .mixing import mix, repaint
-from .photographs import Photographs, read_photographs
+from .photographs import Pictures, read_pictures
 from .readers import Readers, ReadersConfig, load_readers
 
 SHOWN = 8  # pairs in the figure
@@ -91,7 +91,7 @@ def transfer_images(
 
 
 def transfer_scores(
-    made: Transfer, readers: Readers, shape: Photographs, appearance: Photographs
+    made: Transfer, readers: Readers, shape: Pictures, appearance: Pictures
 ) -> dict:
     """What N transfers keep, by classifiers that had no part in making them.
 
@@ -130,7 +130,7 @@ def _shares(seen, wanted) -> dict:
     return shares | ({"by_chance": chance} if len(seen[0]) > 1 else {})
 
 
-def transfer_figure(made: Transfer, shape: Photographs, appearance: Photographs, rows=None):
+def transfer_figure(made: Transfer, shape: Pictures, appearance: Pictures, rows=None):
     """One transfer a column: the givers, their copies, the transfer. At most eight."""
     rows = list(range(min(len(made.image), SHOWN))) if rows is None else rows
     grid = {
@@ -168,7 +168,7 @@ def transfer(
 
     Args:
         shape, appearance: a photograph, a folder of them, or "toybirds"; see
-            :func:`.read_photographs`.
+            :func:`.read_pictures`.
         out: new or empty folder.
         checkpoint: of a FineGAN: name, file or run folder.
         n: how many random pairs are taken from folders; 1 if neither is a folder.
@@ -229,15 +229,15 @@ def _pairs(shape, appearance, image_size: int, n: int, seed: int):
     if all(single):
         n = 1
     if str(shape) == str(appearance) and not any(single):  # one folder: no photograph twice
-        both = read_photographs(shape, image_size, n=2 * n, seed=seed)
+        both = read_pictures(shape, image_size, n=2 * n, seed=seed)
         if len(both) < 2:
             raise InputError(
                 "a transfer needs two photographs", seen=len(both), cure="Add one to the folder."
             )
         half = len(both) // 2
         return both.select(list(range(half))), both.select(list(range(half, 2 * half)))
-    a = read_photographs(shape, image_size, n=n, seed=seed)
-    b = read_photographs(appearance, image_size, n=n, seed=seed + 1)
+    a = read_pictures(shape, image_size, n=n, seed=seed)
+    b = read_pictures(appearance, image_size, n=n, seed=seed + 1)
     n = max(len(a), len(b)) if any(single) else min(len(a), len(b))
     return tuple(some.select([i % len(some) for i in range(n)]) for some in (a, b))
 

@@ -3,32 +3,32 @@ import pytest
 import torch
 from PIL import Image
 
-from finegan_lib.applications.photographs import read_photographs
+from finegan_lib.applications.photographs import read_pictures
 from finegan_lib.base.errors import InputError
 from finegan_lib.data import BirdsFolder, ToyBirds
 
 
 def test_a_folder_a_file_and_toybirds(pictures):
-    found = read_photographs(pictures, 32)
+    found = read_pictures(pictures, 32)
     assert found.images.shape == (6, 3, 32, 32) and found.names[0] == "bird 0.png"
     assert -1 <= found.images.min() < 0 < found.images.max() <= 1
-    some = read_photographs(pictures, 32, n=4, seed=1)
+    some = read_pictures(pictures, 32, n=4, seed=1)
     assert len(some) == 4 == len(set(some.names))
-    assert some.names != read_photographs(pictures, 32, n=4, seed=2).names
+    assert some.names != read_pictures(pictures, 32, n=4, seed=2).names
     rows = [found.names.index(name) for name in some.names]
     assert some.images.equal(found.images[rows])
-    one = read_photographs(pictures / "bird 3.png", 32)
+    one = read_pictures(pictures / "bird 3.png", 32)
     assert one.images.equal(found.images[3:4]) and not one.truth
-    birds = read_photographs("toybirds", 32, n=7)
+    birds = read_pictures("toybirds", 32, n=7)
     assert birds.truth["masks"].shape == (7, 1, 32, 32) and birds.truth["child"].shape == (7,)
 
 
 def test_a_file_of_a_cub_folder_has_its_box(tmp_path):
     ToyBirds(12, image_size=32, progress=False).write_cub(tmp_path / "cub", progress=False)
     folder = BirdsFolder(tmp_path / "cub", image_size=32)
-    one = read_photographs(folder.paths[5], 32)
+    one = read_pictures(folder.paths[5], 32)
     torch.testing.assert_close(one.images, folder.evaluation_crops([5]).float() / 127.5 - 1)
-    some = read_photographs(tmp_path / "cub", 32, n=3)
+    some = read_pictures(tmp_path / "cub", 32, n=3)
     assert some.truth["boxes"].shape == (3, 4) and all("images" in name for name in some.names)
 
 
@@ -53,6 +53,6 @@ def test_the_box_in_the_crop_holds_the_object(tmp_path):
 
 def test_what_cannot_be_read_is_said(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
-        read_photographs(tmp_path / "nowhere", 32)
+        read_pictures(tmp_path / "nowhere", 32)
     with pytest.raises(InputError, match="n must be at least 1"):
-        read_photographs(tmp_path, 32, n=0)
+        read_pictures(tmp_path, 32, n=0)

@@ -6,7 +6,7 @@ from PIL import Image
 
 from finegan_lib.__main__ import main
 from finegan_lib.applications import layers
-from finegan_lib.applications.photographs import Photographs
+from finegan_lib.applications.photographs import Pictures
 from finegan_lib.applications.segment import (
     Segmenter,
     SegmenterConfig,
@@ -64,9 +64,7 @@ def test_frames_and_boxes_are_each_others_inverse():
 def test_scores_of_boxes_by_hand():
     masks = torch.cat([square(0, 0, 4, 4), square(0, 0, 8, 4)]).float()
     boxes = torch.tensor([[0.0, 0, 4, 4], [0, 0, 4, 4]])
-    scores = segment_scores(
-        masks, Photographs(torch.zeros(2, 3, 8, 8), ["a", "b"], {"boxes": boxes})
-    )
+    scores = segment_scores(masks, Pictures(torch.zeros(2, 3, 8, 8), ["a", "b"], {"boxes": boxes}))
     assert scores["inside_box"] == pytest.approx(32 / 48)
     assert scores["box_iou"] == pytest.approx((1 + 0.5) / 2)
     assert scores["box_iou_of_whole"] == pytest.approx(16 / 64)

@@ -443,11 +443,11 @@ course.check("{{number}}.6", my_overlap)
 if folder is None:
     print("no photographs here: the stored pictures above have to do")
 else:
-    from finegan_lib.applications.photographs import read_photographs
+    from finegan_lib.applications.photographs import read_pictures
     from finegan_lib.applications.readers import load_readers
     from finegan_lib.applications.transfer import transfer_figure, transfer_images, transfer_scores
 
-    both = read_photographs(folder, generator.config.image_size, n=16, seed=1)
+    both = read_pictures(folder, generator.config.image_size, n=16, seed=1)
     shape, appearance = both.select(list(range(8))), both.select(list(range(8, 16)))
     readers = load_readers("birds", generator, progress=True)
     made = transfer_images(generator, readers, shape.images, appearance.images)
