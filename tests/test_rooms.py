@@ -81,3 +81,19 @@ def test_a_file_has_at_most_500_lines():
         if "lessons" not in path.parts
     }
     assert {name: n for name, n in lengths.items() if n > 500} == {}
+
+
+def test_a_name_has_one_meaning():
+    """Of classes, and of functions that once had a namesake in another room."""
+    functions = {"read_pictures", "read_scored", "train_segmenter", "train_mask_reader"}
+    functions |= {"read_photographs", "augment", "perturb"}
+    homes: dict[str, list[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        if "lessons" in path.parts:
+            continue
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) or getattr(node, "name", None) in functions:
+                homes.setdefault(node.name, []).append(path.relative_to(PACKAGE).as_posix())
+    # A file of annotations, and a data set on the web: no module needs both.
+    assert sorted(homes.pop("Source")) == ["data/annotations.py", "data/sources.py"]
+    assert {name: files for name, files in homes.items() if len(files) > 1} == {}

@@ -9,7 +9,7 @@ from ..data import ToyBirds
 from ..metrics.code_classifiers import (
     CodeClassifier,
     DiscoveryConfig,
-    augment,
+    perturb,
     train_code_classifiers,
 )
 from .clock import compare, facts
@@ -59,7 +59,7 @@ def plain_training(images, codes, n_codes: int, config, seed: int = 0) -> CodeCl
     for _ in range(config.epochs):
         order = torch.randperm(len(images))[: per_epoch * config.batch_size]
         for rows in order.split(config.batch_size):
-            features = classifier.trunk(augment(images[rows]).contiguous())
+            features = classifier.trunk(perturb(images[rows]).contiguous())
             loss = F.cross_entropy(classifier.head(features), codes[rows])
             optimiser.zero_grad()
             loss.backward()

@@ -150,7 +150,7 @@ def train_code_classifiers(
 
     def losses(step: int) -> dict[str, Tensor]:
         rows = next(batches)
-        batch = augment(images[rows])
+        batch = perturb(images[rows])
         pairs = zip(learners, answers, strict=True)
         return {
             f"loss {i}": F.cross_entropy(learner(batch), codes[rows])
@@ -162,7 +162,7 @@ def train_code_classifiers(
     return list(learners.eval())
 
 
-def augment(images: Tensor) -> Tensor:
+def perturb(images: Tensor) -> Tensor:
     """What may differ between a generated and a real image without changing its category.
 
     Flip, shift (up to an eighth of the side), turn, scale and shear per image; then `recolour`.

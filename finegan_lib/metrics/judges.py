@@ -59,8 +59,11 @@ def conv_block(n_in: int, n_out: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(conv, nn.BatchNorm2d(n_out), nn.ReLU(inplace=True))
 
 
-class Segmenter(nn.Module):
-    """A small U-Net (Ronneberger et al. 2015): (N, 3, S, S) → mask logits (N, 1, S, S)."""
+class StridedUNet(nn.Module):
+    """A small U-Net (Ronneberger et al. 2015): (N, 3, S, S) → mask logits (N, 1, S, S).
+
+    Strided convolutions halve the side down to 4 pixels.
+    """
 
     def __init__(self, image_size: int, width: int):
         super().__init__()
@@ -134,7 +137,7 @@ class Judges(nn.Module):
         super().__init__()
         self.config, self.metadata = config, metadata or {}
         width = config.width
-        self.segmenter = Segmenter(config.image_size, config.segmenter_width)
+        self.segmenter = StridedUNet(config.image_size, config.segmenter_width)
         self.shape = GlobalJudge(1, config.n_parents, 2 * width)
         self.pose = GlobalJudge(1, len(POSE_NAMES), 2 * width)
         self.appearance = PatchJudge(config.n_children, width)

@@ -12,7 +12,7 @@ from ..base.errors import InputError
 from ..data import BirdsFolder, ToyBirds
 from ..data.cache import CachedBirds
 from ..data.toybirds import DRAWING_VERSION, stored_crop_size
-from ..metrics.code_classifiers import augment
+from ..metrics.code_classifiers import perturb
 from ..metrics.feature_networks import (
     PhotoClassifier,
     SmallClassifier,
@@ -195,7 +195,7 @@ def train_small_classifier(
     """Train a `SmallClassifier` from nothing on some photographs; accuracy on the others.
 
     The crops are a GAN's, random windows and flips, and augmented as generated images are before a
-    reader learns from them (:func:`finegan_lib.metrics.code_classifiers.augment`).
+    reader learns from them (:func:`finegan_lib.metrics.code_classifiers.perturb`).
 
     Args:
         network: on its device; left in evaluation mode on the CPU.
@@ -212,7 +212,7 @@ def train_small_classifier(
     def loss(step: int) -> Tensor:
         chosen = rng.choice(rows, size=batch_size)
         images = birds.batch([(int(row), step) for row in chosen]).child_crop
-        logits = network.child(network.embed(augment(images).to(device)))
+        logits = network.child(network.embed(perturb(images).to(device)))
         return F.cross_entropy(logits, labels[chosen].to(device), label_smoothing=0.1)
 
     options = {"name": "training the set's own classifier", "progress": progress}

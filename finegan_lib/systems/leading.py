@@ -43,8 +43,8 @@ from ..codes import Codes
 from ..metrics.code_classifiers import (
     CodeClassifier,
     DiscoveryConfig,
-    augment,
     classify,
+    perturb,
     real_inputs,
     shrink,
     train_code_classifier,
@@ -53,7 +53,7 @@ from ..models.finegan import FineGANGenerator
 from ..speed import distributed
 from . import siblings
 from .networks import FineGANNetworks
-from .silhouettes import parent_silhouettes, silhouettes, train_segmenter
+from .silhouettes import parent_silhouettes, silhouettes, train_mask_reader
 from .sorting import CoverConfig, match, match_families, sort_real
 
 RealFake = Callable[[Tensor], Tensor]  # D_c's logits of images
@@ -225,7 +225,7 @@ def _distance(
     config: CoverConfig,
 ) -> Tensor:
     """−E[log q(k|x)] − realism · E[D_c(x)] of images and the kinds k that they should show."""
-    logits = classifier(augment(shrink(images, config.discovery.image_size)))
+    logits = classifier(perturb(shrink(images, config.discovery.image_size)))
     return F.cross_entropy(logits, target) - config.realism * real_fake(images).mean()
 
 
@@ -326,9 +326,9 @@ def cover_system(
     pairs: dict = {}
     moves: list[tuple] = []
     if parents:
-        segmenter = train_segmenter(generator, config.discovery, seed)
-        shapes = silhouettes(segmenter, real, sorting.kinds, n_children)
-        drawn = parent_silhouettes(segmenter, generator, config.discovery.image_size, seed)
+        mask_reader = train_mask_reader(generator, config.discovery, seed)
+        shapes = silhouettes(mask_reader, real, sorting.kinds, n_children)
+        drawn = parent_silhouettes(mask_reader, generator, config.discovery.image_size, seed)
         idle, settled, families = match_families(
             sorting, shapes, drawn, system.hierarchy, config.claimed, seed
         )

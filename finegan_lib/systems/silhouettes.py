@@ -1,9 +1,10 @@
 """Silhouettes of real images, from a network that has seen only generated images.
 
-The generator makes a mask with every image. A small segmenter learns it from the image, and then
-reads masks of real images. The mean of many masks, over a kind of image or over a parent's images,
-is a silhouette without plumage and background: kinds of one shape have one silhouette. A classifier
-of the parent codes is worse here: it can name only shapes that some parent generates.
+The generator makes a mask with every image. A small network, the mask reader, learns the child
+mask from the image, and then reads masks of real images. The mean of many masks, over a kind of
+image or over a parent's images, is a silhouette without plumage and background: kinds of one shape
+have one silhouette. A classifier of the parent codes is worse here: it can name only shapes that
+some parent generates.
 """
 
 import torch
@@ -11,19 +12,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..metrics.code_classifiers import DiscoveryConfig, recolour, shrink
-from ..metrics.judges import Segmenter
+from ..metrics.judges import StridedUNet
 from ..models.finegan import FineGANGenerator
 
-WIDTH = 8  # channels of the segmenter's first layer
+WIDTH = 8  # channels of the mask reader's first layer
 EPOCHS = 3
 LEARNING_RATE = 5e-3  # peak of a one-cycle schedule
 PER_CODE = 40  # images whose mean silhouette is a parent's
 
 
-def train_segmenter(
+def train_mask_reader(
     generator: FineGANGenerator, config: DiscoveryConfig, seed: int = 0
-) -> Segmenter:
-    """A segmenter of generated images, in evaluation mode.
+) -> StridedUNet:
+    """A network that reads the child mask of generated images, in evaluation mode.
 
     Args:
         generator: a FineGAN in evaluation mode; p, c and b are sampled freely.
@@ -42,41 +43,41 @@ def train_segmenter(
     images, masks = torch.cat(made), torch.cat(drawn_masks)
     with torch.random.fork_rng(devices=[]):  # the weights and the colours come from torch's numbers
         torch.manual_seed(seed)
-        segmenter = Segmenter(config.image_size, WIDTH).train()
-        segmenter = segmenter.to(memory_format=torch.channels_last)
+        mask_reader = StridedUNet(config.image_size, WIDTH).train()
+        mask_reader = mask_reader.to(memory_format=torch.channels_last)
         batches = [
             rows
             for _ in range(EPOCHS)
             for rows in torch.randperm(len(images)).split(config.batch_size)
         ]
-        optimiser = torch.optim.AdamW(segmenter.parameters(), LEARNING_RATE)
+        optimiser = torch.optim.AdamW(mask_reader.parameters(), LEARNING_RATE)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, len(batches))
         for rows in batches:
-            logits = segmenter(_innermost(recolour(images[rows])))
+            logits = mask_reader(_innermost(recolour(images[rows])))
             loss = F.binary_cross_entropy_with_logits(logits, masks[rows])
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             schedule.step()
-    return segmenter.eval()
+    return mask_reader.eval()
 
 
 @torch.no_grad()
-def silhouettes(segmenter: Segmenter, images: Tensor, kinds: Tensor, n_kinds: int) -> Tensor:
+def silhouettes(mask_reader: StridedUNet, images: Tensor, kinds: Tensor, n_kinds: int) -> Tensor:
     """The mean silhouette of each kind: (K, S, S).
 
     Args:
         images: (N, 3, S, S) in [-1, 1].
         kinds: (N,) int64; none of the kinds is empty.
     """
-    read = [segmenter(_innermost(batch)).sigmoid()[:, 0] for batch in images.split(100)]
+    read = [mask_reader(_innermost(batch)).sigmoid()[:, 0] for batch in images.split(100)]
     masks = torch.cat(read)
     return torch.stack([oriented(centred(masks[kinds == k])).mean(0) for k in range(n_kinds)])
 
 
 @torch.no_grad()
 def parent_silhouettes(
-    segmenter: Segmenter, generator: FineGANGenerator, size: int, seed: int = 0
+    mask_reader: StridedUNet, generator: FineGANGenerator, size: int, seed: int = 0
 ) -> Tensor:
     """The mean silhouette of each parent's images, with its children: (N_p, S, S)."""
     hierarchy, rng = generator.config.hierarchy(), torch.Generator().manual_seed(seed)
@@ -87,7 +88,7 @@ def parent_silhouettes(
         codes = hierarchy.codes(z, children[torch.arange(PER_CODE) % len(children)])
         images.append(shrink(generator(codes).child.image, size))
     parents = torch.arange(hierarchy.n_parents).repeat_interleave(PER_CODE)
-    return silhouettes(segmenter, torch.cat(images), parents, hierarchy.n_parents)
+    return silhouettes(mask_reader, torch.cat(images), parents, hierarchy.n_parents)
 
 
 def centred(masks: Tensor) -> Tensor:

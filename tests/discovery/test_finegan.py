@@ -9,8 +9,8 @@ from finegan_lib.codes import CodeHierarchy
 from finegan_lib.discovery.code_classifiers import discover_categories
 from finegan_lib.metrics.code_classifiers import (
     DiscoveryConfig,
-    augment,
     generate_labelled_images,
+    perturb,
     shift_and_flip,
     shrink,
     train_code_classifier,
@@ -87,7 +87,7 @@ def test_shift_and_flip_moves_whole_images():
 
 def test_augmentation_stays_in_range_and_differs_per_image():
     torch.manual_seed(0)
-    images = augment(torch.zeros(8, 3, 16, 16))
+    images = perturb(torch.zeros(8, 3, 16, 16))
     assert images.shape == (8, 3, 16, 16)
     assert images.abs().max() <= 1
     assert np.unique(images.mean((1, 2, 3)).numpy().round(4)).size == 8

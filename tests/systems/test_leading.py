@@ -81,7 +81,7 @@ def test_a_silhouette_does_not_depend_on_place_and_side():
     assert alike[1, 1] == pytest.approx(4 / 16)  # four of sixteen pixels are in both
 
 
-def test_a_segmenter_of_generated_images_reads_masks():
+def test_a_mask_reader_of_generated_images_reads_masks():
     """Of a generator whose bird is white, before black, where its mask is."""
 
     class Bars(nn.Module):
@@ -94,19 +94,19 @@ def test_a_segmenter_of_generated_images_reads_masks():
             return SimpleNamespace(child=SimpleNamespace(image=image, mask=mask))
 
     config = DiscoveryConfig(n_images=300, batch_size=20)
-    segmenter = silhouettes.train_segmenter(Bars(), config)
+    mask_reader = silhouettes.train_mask_reader(Bars(), config)
     codes = SMALL.hierarchy().sample(40, 4, rng=torch.Generator().manual_seed(9))
     drawn = Bars()(codes).child
     with torch.no_grad():
-        read = segmenter(drawn.image).sigmoid()
+        read = mask_reader(drawn.image).sigmoid()
     assert (read - drawn.mask).abs().mean() < 0.1
     kinds = torch.arange(40) % 2
-    found = silhouettes.silhouettes(segmenter, drawn.image, kinds, 2)
+    found = silhouettes.silhouettes(mask_reader, drawn.image, kinds, 2)
     assert found.shape == (2, 32, 32)
     assert found[:, :, 13:19].mean() > 0.8 > 0.2 > found[:, :, :8].mean()
-    assert silhouettes.parent_silhouettes(segmenter, Bars(), 32).shape == (2, 32, 32)
-    again = silhouettes.train_segmenter(Bars(), config)
-    for name, value in segmenter.state_dict().items():
+    assert silhouettes.parent_silhouettes(mask_reader, Bars(), 32).shape == (2, 32, 32)
+    again = silhouettes.train_mask_reader(Bars(), config)
+    for name, value in mask_reader.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
 
 
@@ -171,7 +171,7 @@ def test_a_family_goes_where_the_classifier_says(system):
 def covered(system, monkeypatch, better=True, **options):
     """A system in which parent 1 and its children are to be led; which entries changed."""
     monkeypatch.setattr(leading, "sort_real", lambda *_, **__: DOUBLE)
-    monkeypatch.setattr(leading, "train_segmenter", lambda *_: None)
+    monkeypatch.setattr(leading, "train_mask_reader", lambda *_: None)
     monkeypatch.setattr(leading, "silhouettes", lambda *_: SHAPES)
     monkeypatch.setattr(leading, "parent_silhouettes", lambda *_: BOTH_FLAT)
     shares = iter([0.1, 0.9] if better else [0.5, 0.5])
