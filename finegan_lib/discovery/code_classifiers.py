@@ -28,6 +28,7 @@ from ..metrics.code_classifiers import (
 )
 from ..models.finegan import FineGANOutput, whole_image
 from ..models.generators import final_image, inputs_of
+from ..models.inputs import no_categorical_code
 
 
 def as_finegan(generator, seed: int = 0):
@@ -37,12 +38,17 @@ def as_finegan(generator, seed: int = 0):
         ``generate``, from :class:`~finegan_lib.codes.Codes` to a `FineGANOutput` whose three stages
         are the one image (a FineGAN is returned as it is); and the hierarchy of its codes, one
         parent of all children. InfoGAN's continuous codes are random, from ``seed``.
+
+    Raises:
+        InputError: for a generator without a categorical code.
     """
     config = generator.config
     kind = inputs_of(generator)
     if kind.hierarchical:
         return generator, config.hierarchy()
     n_children, n_continuous = kind.n_children(config), kind.n_continuous(config)
+    if n_children == 0:
+        raise no_categorical_code(config)
     rng = torch.Generator().manual_seed(seed)
 
     def generate(codes):

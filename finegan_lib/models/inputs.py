@@ -25,6 +25,15 @@ from ..base.errors import InputError
 from ..codes import Codes, one_hot
 
 
+def no_categorical_code(config: Any) -> InputError:
+    """The error of what needs a categorical code, for a generator without one."""
+    return InputError(
+        "this generator has no categorical code",
+        seen=type(config).__name__.removesuffix("Config"),
+        cure="Give a FineGAN or an InfoGAN.",
+    )
+
+
 class Noise:
     """z alone: there is no code."""
 
@@ -54,11 +63,7 @@ class Noise:
         Raises:
             InputError: where there is no categorical code.
         """
-        raise InputError(
-            "this generator has no categorical code",
-            seen=type(config).__name__.removesuffix("Config"),
-            cure="Give a FineGAN or an InfoGAN.",
-        )
+        raise no_categorical_code(config)
 
     def fixed(
         self, generator: Any, n: int, rng: torch.Generator, tied: bool, values: dict
