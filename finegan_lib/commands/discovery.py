@@ -5,6 +5,8 @@ from functools import partial
 from ..base.errors import InputError
 from .arguments import command, readers_of, readers_options, recurring, weights_file
 
+RUN_DATA = "the photographs that it was trained on, in CUB's layout (none: where the run says)"
+
 
 def add(commands) -> None:
     """Add these commands to argparse's subparsers."""
@@ -97,6 +99,7 @@ def _add_choose(commands) -> None:
     recurring(
         parser, "--checkpoint", required=True, help="checkpoint of a run with too many children"
     )
+    recurring(parser, "--data", help=RUN_DATA)
     recurring(parser, "--n-real", default=2000)
     recurring(parser, "--seed")
 
@@ -106,6 +109,7 @@ def _choose(parsed) -> dict:
 
     found = choose_for_checkpoint(
         parsed.checkpoint,
+        data=parsed.data,
         config=ChoiceConfig(n_real=parsed.n_real),
         seed=parsed.seed,
         progress=not parsed.no_progress,
@@ -131,6 +135,7 @@ def _add_cover(commands) -> None:
         help="checkpoint of a FineGAN's run, or the run's folder",
     )
     weights_file(parser, "new checkpoint")
+    recurring(parser, "--data", help=RUN_DATA)
     recurring(parser, "--n-real", default=3000, help="real images that are sorted")
     parser.add_argument(
         "--parents", action="store_true", help="lead idle parents, with their children, too"
@@ -145,6 +150,7 @@ def _cover(parsed) -> dict:
         parsed.checkpoint,
         parsed.out,
         CoverConfig(n_real=parsed.n_real),
+        data=parsed.data,
         parents=parsed.parents,
         seed=parsed.seed,
         progress=not parsed.no_progress,

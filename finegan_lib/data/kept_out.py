@@ -1,7 +1,11 @@
-"""Photographs that are kept out of the training, to see whether D memorises the others."""
+"""Which photographs are trained on, which are kept out, and which are looked at.
+
+Some are kept out of the training, to see whether D memorises the others.
+"""
 
 import hashlib
 
+import numpy as np
 from torch.utils.data import Dataset
 
 from ..base.errors import InputError
@@ -19,6 +23,15 @@ def is_kept_out(name: str, share: float) -> bool:
     """
     digest = hashlib.sha256(name.encode()).digest()
     return int.from_bytes(digest[:8], "big") < share * 2**64
+
+
+def evenly(rows, most: int) -> list:
+    """Up to ``most`` of some rows, evenly spread: the first and the last are among them.
+
+    The photographs of a folder are often sorted by class. The first ones are then of a few classes.
+    """
+    places = np.linspace(0, len(rows) - 1, max(0, min(most, len(rows)))).astype(int)
+    return [rows[i] for i in places.tolist()]
 
 
 class FolderPart(Dataset):

@@ -51,7 +51,8 @@ from ..base.files import write_json
 from ..base.options import file_of
 from ..data import ToyBirds
 from ..metrics.code_classifiers import DiscoveryConfig, classify, real_inputs, train_code_classifier
-from ..training import RunConfig, build_dataset, train
+from ..training import RunConfig, train
+from ..training.build import trained_crops
 from ..training.presets import TOY
 from ..training.pretrained import load_generator
 from .code_classifiers import as_finegan, child_images
@@ -194,8 +195,14 @@ def choose_n_children(generator, images: Tensor, config=None, *, seed: int = 0, 
     }
 
 
-def choose_for_checkpoint(checkpoint, *, config=None, seed: int = 0, progress: bool = True) -> dict:
+def choose_for_checkpoint(
+    checkpoint, *, data=None, config=None, seed: int = 0, progress: bool = True
+) -> dict:
     """:func:`choose_n_children` for a run: its generator and the images that it was trained on.
+
+    Args:
+        checkpoint: name, file or folder of a run.
+        data: where these images are; None: where the run says.
 
     Returns:
         That function's, with ``checkpoint`` and, for ToyBirds, ``true_children``: the number that
@@ -203,9 +210,9 @@ def choose_for_checkpoint(checkpoint, *, config=None, seed: int = 0, progress: b
     """
     config = config or ChoiceConfig()
     generator = load_generator(checkpoint)
+    as_finegan(generator)  # refuses one without codes, before any image is read
     run = RunConfig.from_dict(read_metadata(checkpoint_path(checkpoint))["config"])
-    data = build_dataset(run, progress)
-    images = data.evaluation_crops(range(min(config.n_real, len(data))))
+    data, images = trained_crops(run, config.n_real, data, progress)
     found = choose_n_children(generator, images, config, seed=seed, progress=progress)
     truth = {"true_children": data.n_children} if isinstance(data, ToyBirds) else {}
     return {"checkpoint": str(checkpoint), **truth, **found}

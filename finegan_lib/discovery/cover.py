@@ -13,24 +13,34 @@ from ..base.errors import InputError
 from ..base.files import refuse_to_overwrite
 from ..systems.leading import CoverConfig, cover_system
 from ..systems.leading import summary as summary  # the caller of cover prints it
-from ..training import RunConfig, build_dataset, build_system, start_from
+from ..training import RunConfig, build_system, start_from
+from ..training.build import trained_crops
 
 
 def cover(
-    checkpoint, out, config=None, *, parents: bool = False, seed: int = 0, progress: bool = True
+    checkpoint,
+    out,
+    config=None,
+    *,
+    data=None,
+    parents: bool = False,
+    seed: int = 0,
+    progress: bool = True,
 ) -> dict:
     """:func:`cover_system` for a run: its networks, and the images that it was trained on.
 
     Args:
         checkpoint: file or folder of a run; not changed.
         out: new file, for ``train --start-from``.
+        data: where these images are; None: where the run says.
         parents: lead idle parents, too.
 
     Returns:
         That function's, with ``checkpoint`` and ``out``.
 
     Raises:
-        InputError: if ``out`` exists, or the checkpoint is no FineGAN's or has no discriminators.
+        InputError: if ``out`` exists, the images are not there, or the checkpoint is no FineGAN's
+            or has no discriminators.
     """
     config = config or CoverConfig()
     refuse_to_overwrite(out)
@@ -45,8 +55,7 @@ def cover(
             seen=f"{path} (family {run.family}, holds {', '.join(state)})",
             cure="Give the folder of a run of the finegan family, or a checkpoint in it.",
         )
-    data = build_dataset(run, progress)
-    images = data.evaluation_crops(range(min(config.n_real, len(data))))
+    _, images = trained_crops(run, config.n_real, data, progress)
     found = cover_system(system, images, config, parents=parents, seed=seed, progress=progress)
     save_checkpoint(out, {"networks": system.state_dict()}, **metadata, covered=found)
     return {"checkpoint": str(checkpoint), "out": str(out), **found}

@@ -1,6 +1,7 @@
 """The parts of a run: networks and optimisers, images, the weights that it starts from."""
 
 import dataclasses
+from pathlib import Path
 
 import torch
 from torch.utils.data import Dataset
@@ -10,6 +11,7 @@ from ..base.checkpoints import checkpoint_path, load_checkpoint
 from ..base.errors import InputError
 from ..data import ToyBirds
 from ..data.cache import CachedBirds
+from ..data.kept_out import evenly, is_kept_out
 from ..data.plausible import MARGIN
 from .config import RunConfig
 
@@ -58,6 +60,39 @@ def build_dataset(config: RunConfig, progress: bool = True, data=None) -> Datase
         progress=progress,
         **sizes,
     )
+
+
+def trained_crops(config: RunConfig, most: int, data=None, progress: bool = True):
+    """The images of a run, and crops of some that it was trained on.
+
+    Args:
+        config: of the run.
+        most: how many crops. Of ToyBirds, which are drawn independently of each other, the first
+            ones; of photographs, which may be sorted by class, some evenly spread over all that
+            the training did not keep out.
+        data: a folder in CUB's layout, or a data set, in place of the one that the run names.
+
+    Returns:
+        The data set, and (N, 3, S, S) uint8.
+
+    Raises:
+        InputError: if there is no such folder, or it cannot be read.
+    """
+    if isinstance(data, str | Path):
+        config = dataclasses.replace(config, loop=dataclasses.replace(config.loop, data=str(data)))
+        data = None
+    folder, share = config.loop.data, config.loop.keep_out
+    if data is None and folder != "toybirds" and not Path(folder).is_dir():
+        raise InputError(
+            "the photographs to look at are not there",
+            seen=f"no folder {folder}",
+            cure="Say where this run's photographs are: --data FOLDER.",
+        )
+    dataset = build_dataset(config, progress, data)
+    if isinstance(dataset, ToyBirds):
+        return dataset, dataset.evaluation_crops(range(max(0, min(most, len(dataset)))))
+    rows = [i for i, path in enumerate(dataset.paths) if not is_kept_out(path.name, share)]
+    return dataset, dataset.evaluation_crops(evenly(rows, most))
 
 
 def start_from(name_or_file, system, config: RunConfig) -> dict:

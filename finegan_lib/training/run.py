@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 from ..base.checkpoints import newest_intact, run_checkpoints, save_checkpoint, step_of
 from ..base.errors import InputError, TrainingDiverged
 from ..base.files import DISK_FULL, disk_errors, folder_for, make_folder, write_whole
+from ..data.kept_out import evenly
 from ..data.kept_out import split as kept_out_split
 from ..speed import devices, distributed
 from .build import build_dataset, build_system, start_from
@@ -301,8 +302,7 @@ class Run:
 
 def _some_crops(part, most: int = 64) -> torch.Tensor:
     """Child crops of up to ``most`` photographs, evenly spread over all: (N, 3, S, S)."""
-    step = max(1, len(part) // most)
-    return torch.stack([part[i].child_crop for i in range(0, len(part), step)][:most])
+    return torch.stack([part[i].child_crop for i in evenly(range(len(part)), most)])
 
 
 def _lay_out_as_weights(optimiser: torch.optim.Optimizer) -> None:

@@ -9,6 +9,8 @@ import torch
 
 from finegan_lib.__main__ import main
 from finegan_lib.base.errors import InputError
+from finegan_lib.data import BirdsFolder, ToyBirds
+from finegan_lib.data.kept_out import evenly
 from finegan_lib.discovery import choose
 from finegan_lib.metrics.code_classifiers import DiscoveryConfig
 from finegan_lib.models import InfoGANBaselineConfig, InfoGANBaselineGenerator
@@ -128,3 +130,35 @@ def test_the_command(tmp_path, tmp_path_factory, monkeypatch, capsys):
     assert sorted(k for group in found["groups"] for k in group) == list(range(8))
     assert np.isfinite(list(found["curves"]["agreement"].values())).all()
     assert f"proposed number of children: {found['n_children']}" in capsys.readouterr().out
+
+
+def test_a_generator_without_codes_is_refused(tmp_path, tmp_path_factory, monkeypatch, capsys):
+    monkeypatch.setenv("FINEGAN_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    run, sizes = tmp_path / "run", "--preset gan --image-size 32 --g-dim 4 --d-dim 4 --z-dim 4"
+    loop = "--n-images 64 --batch-size 4 --steps 1 --device cpu --no-progress"
+    assert main(["train", "--run", str(run), *sizes.split(), *loop.split()]) == 0
+    assert main(["choose-n-children", "--checkpoint", str(run), "--no-progress"]) == 2
+    assert "no categorical code; got GAN. Give a FineGAN" in capsys.readouterr().err
+
+
+def test_photographs_that_lie_elsewhere_now(tmp_path, tmp_path_factory, monkeypatch, capsys):
+    """A shipped network names a folder that the user has elsewhere, or not at all."""
+    monkeypatch.setenv("FINEGAN_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    birds = ToyBirds(24, image_size=32, n_parents=2, n_children=4, progress=False)
+    birds.write_cub(tmp_path / "birds", progress=False)
+    sizes = "--image-size 32 --g-dim 4 --d-dim 4 --z-dim 4 --n-parents 2 --n-children 8"
+    loop = "--batch-size 4 --steps 1 --device cpu --no-progress"
+    run, data = str(tmp_path / "run"), ["--data", str(tmp_path / "birds")]
+    assert main(["train", "--run", run, *data, *sizes.split(), *loop.split()]) == 0
+    (tmp_path / "birds").rename(tmp_path / "moved")
+    seen, found = [], {"curves": {"agreement": {2: 1.0}}, "n_children": 2, "n_codes": 8}
+    found |= {"by_silhouette": 2, "by_merging": 2.0}
+    monkeypatch.setattr(
+        choose, "choose_n_children", lambda _, x, *__, **___: seen.append(x) or found
+    )
+    arguments = ["choose-n-children", "--checkpoint", run, "--n-real", "10", "--no-progress"]
+    assert main(arguments) == 2
+    assert "--data FOLDER" in capsys.readouterr().err
+    assert main([*arguments, "--data", str(tmp_path / "moved")]) == 0
+    moved = BirdsFolder(tmp_path / "moved", image_size=32)
+    assert seen[0].equal(moved.evaluation_crops(evenly(range(24), 10)))

@@ -12,7 +12,7 @@ from finegan_lib.__main__ import main
 from finegan_lib.base.checkpoints import checkpoint_path, read_metadata
 from finegan_lib.base.errors import InputError
 from finegan_lib.codes import CodeHierarchy
-from finegan_lib.data import ToyBirds
+from finegan_lib.data import BirdsFolder, ToyBirds
 from finegan_lib.discovery import cover
 from finegan_lib.metrics.clustering import nmi
 from finegan_lib.metrics.code_classifiers import (
@@ -207,6 +207,21 @@ def test_the_command_writes_a_checkpoint_to_go_on_from(run, tmp_path, capsys, mo
     assert main(go_on) == 0
     assert main([*arguments, "--no-progress"]) == 2  # the file is there, and stays
     assert "exists" in capsys.readouterr().err
+
+
+def test_the_command_looks_at_the_photographs_that_it_is_given(run, tmp_path, monkeypatch):
+    ToyBirds(12, image_size=32, n_parents=2, n_children=4, progress=False).write_cub(
+        tmp_path / "birds", progress=False
+    )
+    seen = []
+    monkeypatch.setattr(
+        cover, "cover_system", lambda _, x, *__, **___: seen.append(x) or {"n_drawn": 4, "led": []}
+    )
+    arguments = ["cover", "--checkpoint", str(run), "--out", str(tmp_path / "a.safetensors")]
+    arguments += ["--data", str(tmp_path / "birds"), "--n-real", "5", "--no-progress"]
+    assert main(arguments) == 0
+    birds = BirdsFolder(tmp_path / "birds", image_size=32)
+    assert seen[0].equal(birds.evaluation_crops([0, 2, 5, 8, 11]))
 
 
 def test_what_cannot_be_covered_says_so(run, tmp_path, system):

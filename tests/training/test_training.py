@@ -5,6 +5,7 @@ import json
 import math
 import shutil
 from itertools import chain
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from PIL import Image
 from finegan_lib.base.checkpoints import load_checkpoint, save_checkpoint
 from finegan_lib.base.errors import InputError, TrainingDiverged
 from finegan_lib.data import ToyBirds
+from finegan_lib.data.kept_out import is_kept_out
 from finegan_lib.models import FineGANConfig, GANConfig, InfoGANConfig
 from finegan_lib.speed.devices import pick_device
 from finegan_lib.systems import FineGANSystem, GANSystem, Recipe
@@ -25,8 +27,10 @@ from finegan_lib.training import (
     hash_seed,
     train,
 )
+from finegan_lib.training.build import trained_crops
 from finegan_lib.training.loop import rate_factor
 from finegan_lib.training.pretrained import export_generator
+from finegan_lib.training.run import _some_crops
 
 TINY = {"image_size": 32, "z_dim": 3, "g_dim": 4, "d_dim": 4}
 MODELS = {
@@ -569,3 +573,46 @@ def test_a_damaged_image_is_named(folder_of_birds, tmp_path, workers):
         go(on_folder(tmp_path / "birds", workers=workers), tmp_path / "run")
     assert str(caught.value).startswith(f"cannot read the image {tmp_path}")
     assert "\n" not in str(caught.value)
+
+
+# ------------------------------------------------------------------------------ looking at images
+
+
+def test_crops_of_a_folder_are_evenly_spread_over_what_was_trained_on(folder_of_birds):
+    config = tiny("finegan", data=str(folder_of_birds), keep_out=0.4)
+    birds, crops = trained_crops(config, 3, progress=False)
+    rows = [i for i, path in enumerate(birds.paths) if not is_kept_out(path.name, 0.4)]
+    assert 3 < len(rows) < 10
+    chosen = [rows[0], rows[(len(rows) - 1) // 2], rows[-1]]
+    assert crops.equal(birds.evaluation_crops(chosen))
+    assert len(trained_crops(config, 99, progress=False)[1]) == len(rows)
+    assert len(trained_crops(config, -1, progress=False)[1]) == 0
+
+
+def test_crops_of_toybirds_are_the_first_ones():
+    birds, crops = trained_crops(tiny("finegan"), 5, progress=False)
+    assert crops.equal(birds.evaluation_crops(range(5)))
+
+
+def test_crops_of_a_folder_that_is_gone_or_elsewhere(folder_of_birds, tmp_path):
+    config = tiny("finegan", data=str(tmp_path / "gone"))
+    with pytest.raises(InputError, match="--data FOLDER"):
+        trained_crops(config, 3, progress=False)
+    assert len(trained_crops(config, 3, folder_of_birds, progress=False)[1]) == 3
+
+
+@pytest.mark.parametrize(("n", "most"), [(10_609, 3000), (64, 64), (100, 64), (5, 64), (7, 1)])
+def test_crops_looked_at_in_training_reach_from_the_first_to_the_last(n, most):
+    class Numbers:
+        """A data set whose crops are their own numbers."""
+
+        def __len__(self):
+            return n
+
+        def __getitem__(self, i):
+            return SimpleNamespace(child_crop=torch.tensor(range(n)[i]))
+
+    seen = _some_crops(Numbers(), most)
+    assert len(seen) == min(n, most) == len(seen.unique())
+    assert seen[0] == 0 and (most == 1 or seen[-1] == n - 1)
+    assert most == 1 or seen.diff().max() - seen.diff().min() <= 1
