@@ -116,3 +116,15 @@ def no_figure_left_open():
     yield
     if "matplotlib.pyplot" in sys.modules:
         sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture
+def lesson_text():
+    """A function: the source of a lesson by its name, its text without marks and line breaks."""
+    from finegan_lib.course.engine.folders import find_lesson, lesson_source
+
+    def text(name: str) -> str:
+        lines = lesson_source(find_lesson(name)).splitlines()
+        return " ".join(" ".join(line.removeprefix("#").strip() for line in lines).split())
+
+    return text

@@ -77,6 +77,33 @@ def test_a_committed_table_is_printed(tmp_path, monkeypatch):
     assert "| FineGAN | – | – | 0.123 |" in lab.committed_table(1)
 
 
+def test_the_lead_in_kid_is_stated_beside_the_spread_of_two_trainings(lesson_text):
+    systems = read_json(lab.RESULTS / "tables" / "cub50" / "table1_cub50.json")["systems"]
+    kid = {name: systems[name]["kid"] for name in ("InfoGAN", "FineGAN")}
+    lead = sum(kid["InfoGAN"]) / 2 - sum(kid["FineGAN"]) / 2
+    spread = max(kid["InfoGAN"]) - min(kid["InfoGAN"])
+    text = lesson_text("real_birds")
+    assert f"FineGAN is ahead in KID by {lead:.3f}." in text
+    assert f"the two trainings of InfoGAN alone differ by {spread:.3f}, too" in text
+
+
+def test_what_the_scores_print_is_explained(lesson_text):
+    """Names of scores that no other lesson explains; and the control of the transfers."""
+    text, printed = lesson_text("real_birds"), lab.committed_scores()
+    names = "moved by a pixel", "goes with the surroundings", "told apart by a reader"
+    for name in (*names, "undecided pixels", "twins"):
+        assert name in printed and f'"{name.capitalize()}"' in text
+    assert "by chance" not in text and "the codes that were wanted for the *next* of the 32" in text
+
+
+def test_no_parent_touches_much_of_the_rim(lesson_text):
+    """The text above the figure says so; a mask with a ribbon would touch 30 % or more."""
+    figure = lab.parents_figure(load_finegan("birds"))
+    rims = [axes.get_ylabel().split("rim ")[1] for axes in figure.axes if axes.get_ylabel()]
+    assert len(rims) == 10 and max(int(rim.rstrip("%")) for rim in rims) < 10
+    assert "Here no parent touches much of it." in lesson_text("real_birds")
+
+
 def test_the_routes_stand_in_one_table():
     lines = lab.cut_scores().splitlines()
     found = read_json(lab.RESULTS / "birds_cut.json")

@@ -218,7 +218,12 @@ print(lab.committed_scores())
 # Random labels have an AMI of 0, but not an NMI of 0. There are only few kept-out photographs, and
 # few photographs in 50 clusters raise the NMI. For this reason, compare "kept out" with "as many of
 # these": the same number of photographs from the training set. If the two agree, the categories are
-# not learnt by heart. "Twins" are children that generate the same bird.
+# not learnt by heart.
+#
+# "Moved by a pixel" is a control: how often the answer stays if only this is done. "Goes with the
+# surroundings": the answer becomes that of the picture that gave them. "Told apart by a reader":
+# children that a classifier names in more than half of their pictures. "Twins" are children that
+# generate the same bird. "Undecided pixels" are neither bird nor background.
 #
 # The next cell prints table 1 of the paper for these photographs: five generators of equal
 # weight, at 32 pixels, after the same 2,000 steps, with two seeds. Predict first: which column
@@ -229,9 +234,9 @@ print(lab.committed_scores())
 Markdown(lab.committed_table(1))
 
 # %% [markdown]
-# 2,000 steps are few: no generator's birds are good yet. FineGAN is ahead in KID, but only by 1.8
-# standard deviations of a training. It is far ahead in AMI: 0.164, InfoGAN 0.116, random labels
-# 0.004.
+# 2,000 steps are few: no generator's birds are good yet. FineGAN is ahead in KID by 0.027. This is
+# not much: the two trainings of InfoGAN alone differ by 0.027, too. It is far ahead in AMI: 0.164,
+# InfoGAN 0.116, random labels 0.004.
 #
 # Now look at the backgrounds. FineGAN's category stays in 94 % of the images when the code $b$
 # changes. InfoGAN has no $b$. With other surroundings, which both can get, the category stays in
@@ -270,8 +275,8 @@ print(f"50 random labels: NMI {dice['nmi']:.2f}, AMI {dice['ami']:.2f}")
 #
 # In the next figure, each row is a parent, with two numbers: the share of its mask that is in one
 # piece, and the share of the picture's rim that the mask touches. A bird's shape is one piece and
-# touches little of the rim. A ribbon touches much of it. Which parents are not birds? Which masks
-# are grey?
+# touches little of the rim. Here no parent touches much of it. Which parents fall into pieces?
+# Which masks are grey?
 
 # %%
 lab.parents_figure(generator)
@@ -324,7 +329,9 @@ course.check("{{number}}.4", my_bird)
 #
 # The figure has random pairs of photographs. Two classifiers, which were not used for the transfer,
 # read the parent and the child from each result. The numbers above the figure show how often they
-# read the wanted codes, and how often this would happen by chance.
+# read the codes that the generator was told, and how often the codes that they read in the
+# photographs. In brackets: how often they read the codes that were wanted for the *next* of the 32
+# transfers, as a control. (With so few transfers, this control can be 0.)
 
 # %%
 lab.stored("transfer.png")
