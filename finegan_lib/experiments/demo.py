@@ -146,6 +146,7 @@ def evaluate(
     n_images: int = 2000,
     data_seed: int = 1,
     seeds=(0, 1, 2),
+    config: EvaluationConfig | None = None,
     progress: bool = True,
     **options,
 ) -> dict:
@@ -156,7 +157,8 @@ def evaluate(
         n_images: real ToyBirds that are scored, none of which was trained on.
         data_seed: of those birds; differs from the training's.
         seeds: sampling seeds; the scores are means over them.
-        options: ``config``, ``trainings`` and ``tell`` of :func:`evaluate_generator`.
+        config: of the generated images and the classifiers; its ``n_real`` becomes ``n_images``.
+        options: ``trainings`` and ``tell`` of :func:`evaluate_generator`.
 
     Raises:
         InputError: if there is no such checkpoint, it was trained on photographs, or the judges
@@ -164,9 +166,8 @@ def evaluate(
     """
     need_toybirds(checkpoint, "this score")
     generator = load_finegan(checkpoint)
-    config = generator.config
-    judges = Judges.load("toy", config.image_size)
-    hierarchy = config.hierarchy()
+    image_size, hierarchy = generator.config.image_size, generator.config.hierarchy()
+    judges = Judges.load("toy", image_size)
     known = judges.config.n_parents, judges.config.n_children
     if hierarchy != CodeHierarchy.equal(*known):
         raise InputError(
@@ -176,15 +177,18 @@ def evaluate(
         )
     birds = ToyBirds(
         n_images,
-        image_size=config.image_size,
+        image_size=image_size,
         hierarchy=hierarchy,
         seed=data_seed,
         progress=progress,
     )
+    config = config or EvaluationConfig()
+    all_of_them = dataclasses.replace(config.discovery, n_real=n_images)
+    options |= {"config": dataclasses.replace(config, discovery=all_of_them)}
     scores = evaluate_generator(
         generator, hierarchy, birds, judges, seeds=seeds, progress=progress, **options
     )
-    return {"checkpoint": str(checkpoint), "image_size": config.image_size, **scores}
+    return {"checkpoint": str(checkpoint), "image_size": image_size, **scores}
 
 
 def draw_figures(checkpoint, folder, seed: int = 0) -> list[Path]:

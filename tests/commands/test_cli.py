@@ -22,8 +22,8 @@ from finegan_lib.discovery import DiscoveryConfig
 from finegan_lib.experiments import demo
 from finegan_lib.metrics.judges import Judges, JudgesConfig
 from finegan_lib.models import FineGANConfig, GANConfig, InfoGANConfig
-from finegan_lib.scoring import judge_training
-from finegan_lib.scoring.scores import EvaluationConfig, evaluate_generator
+from finegan_lib.scoring import judge_training, scores
+from finegan_lib.scoring.scores import EvaluationConfig
 from finegan_lib.systems import FineGANSystem, Recipe
 from finegan_lib.training import LoopConfig, RunConfig
 from finegan_lib.training.presets import PRESETS
@@ -238,8 +238,7 @@ def untrained_judges(tmp_path, monkeypatch):
     judges = Judges(JudgesConfig(32, width=4), {"tilt_spread": 8.0})
     judges.save(tmp_path / "weights" / "judges_32.safetensors")
     monkeypatch.setattr("finegan_lib.metrics.judges.WEIGHTS", tmp_path / "weights")
-    quick = functools.partial(evaluate_generator, config=QUICK)
-    monkeypatch.setattr(demo, "evaluate_generator", quick)
+    monkeypatch.setattr(demo, "EvaluationConfig", lambda: QUICK)
 
 
 def test_evaluate(run, untrained_judges, capsys):
@@ -251,6 +250,21 @@ def test_evaluate(run, untrained_judges, capsys):
     assert keys <= scores.keys()
     assert scores["seeds"] == [4]
     assert "mask IoU" in capsys.readouterr().out
+
+
+def test_evaluate_scores_on_as_many_birds_as_asked_for(run, untrained_judges, monkeypatch):
+    few = dataclasses.replace(QUICK, discovery=dataclasses.replace(QUICK.discovery, n_real=30))
+    monkeypatch.setattr(demo, "EvaluationConfig", lambda: few)
+    seen, original = [], scores.discover_categories
+
+    def counted(generator, hierarchy, z_dim, images, *others, **options):
+        seen.append(len(images))
+        return original(generator, hierarchy, z_dim, images, *others, **options)
+
+    monkeypatch.setattr(scores, "discover_categories", counted)
+    arguments = ["evaluate", "--checkpoint", str(run), "--n-images", "40", "--seeds", "0"]
+    assert main([*arguments, "--no-progress"]) == 0
+    assert seen == [40]
 
 
 def test_evaluate_without_judges(run, tmp_path, monkeypatch, capsys):
