@@ -125,8 +125,10 @@ def real_pictures(
         n: how many; None: 5,000 ToyBirds, or the whole folder.
 
     Raises:
-        InputError: if the folder holds no pictures, or fewer than n.
+        InputError: if the folder holds no pictures, or fewer than n, or n is below 1.
     """
+    if n is not None and n < 1:
+        raise InputError("n must be at least 1", seen=n, cure="Ask for hundreds, better 5,000.")
     if hasattr(data, "evaluation_crops"):
         if data.image_size != image_size:
             raise InputError(
@@ -305,15 +307,20 @@ def evaluate_quality(
 
     Returns:
         `compare_statistics`, with what it was made of.
+
+    Raises:
+        InputError: for fewer than 4 pictures of either kind, or what cannot be read.
     """
     progress = progress and distributed.is_first()
+    for wanted in (n, n_real):
+        if wanted is not None and wanted < 4:
+            cure = "Ask for 5,000 or so."
+            raise InputError("too few pictures for a score", seen=wanted, cure=cure)
     device = pick_device(str(device))
     if data == "toybirds":
         need_toybirds(checkpoint, "the comparison with ToyBirds")
     generator = load_generator(checkpoint).to(device)
     size = generator.config.image_size
-    if n < 4:
-        raise InputError("too few pictures for a score", seen=n, cure="Ask for 5,000 or so.")
     reader = load_network(network, size, inception).to(device).eval()
     pictures = distributed.in_turn(lambda: real_pictures(data, size, n_real, progress=progress))
     real = cached_statistics(reader, pictures, batch_size=batch_size, progress=progress)
