@@ -46,6 +46,20 @@ def save_checkpoint(path, state, **metadata) -> Path:
     skeleton = _flatten(state, "", tensors)
     header = {"skeleton": json.dumps(skeleton), "metadata": json.dumps(metadata)}
     header |= {"header_sha256": _header_digest(header), "sha256": _digest(tensors)}
+    write_tensors(path, tensors, header)
+    return path
+
+
+def write_tensors(path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
+    """Write tensors and a header to a safetensors file, whole or not at all.
+
+    A temporary file beside it is written, synced and renamed. The folder is made.
+
+    Raises:
+        InputError: if the disk is full or cannot be written. Then nothing of the new file remains,
+            and an old file is unchanged.
+    """
+    path = Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +74,6 @@ def save_checkpoint(path, state, **metadata) -> Path:
         raise disk_error("write", path, error, needs=size, cure=cure) from error
     finally:
         _remove(partial)
-    return path
 
 
 def load_checkpoint(path) -> tuple[object, dict]:

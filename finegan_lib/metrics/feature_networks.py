@@ -33,12 +33,12 @@ from urllib.error import URLError
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ..base.checkpoints import write_tensors
 from ..base.checkup import sha256
 from ..base.errors import InputError
-from ..base.files import WEIGHTS, cache_folder, make_folder
+from ..base.files import WEIGHTS, cache_folder
 from .imagenet_features import ImageNetFeatures
 from .judges import POSE_NAMES, conv_block
 from .reading import Reading, resized
@@ -312,15 +312,18 @@ def load_network(name: str | Path = "toy", image_size: int = 32, inception=None)
 
 
 def save_network(network: nn.Module, path: str | Path, **facts) -> None:
-    """Write a classifier (weights as float16) and where it comes from to one safetensors file."""
+    """Write a classifier (weights as float16) and where it comes from to one safetensors file.
+
+    Raises:
+        InputError: if the file cannot be written; an old one is then unchanged.
+    """
     tensors = {
         name: tensor.half() if tensor.is_floating_point() else tensor
         for name, tensor in network.state_dict().items()
     }
     kind = next(kind for kind, known in KINDS.items() if isinstance(network, known))
     header = {"kind": kind, "config": network.config, **facts}
-    make_folder(Path(path).parent)
-    save_file(tensors, path, {"classifier": json.dumps(header)})
+    write_tensors(path, tensors, {"classifier": json.dumps(header)})
 
 
 KINDS = {"toy": ToyClassifier, "small": SmallClassifier, "photo": PhotoClassifier}

@@ -27,11 +27,11 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from ..base.checkpoints import write_tensors
 from ..base.errors import InputError
-from ..base.files import WEIGHTS, make_folder
+from ..base.files import WEIGHTS
 
 FORMAT_VERSION = 1
 POSE_NAMES = ("flip", "x", "y", "tilt")
@@ -164,14 +164,17 @@ class Judges(nn.Module):
         }
 
     def save(self, path: str | Path) -> None:
-        """Write weights (float16) and metadata to one safetensors file."""
+        """Write weights (float16) and metadata to one safetensors file.
+
+        Raises:
+            InputError: if the file cannot be written; an old one is then unchanged.
+        """
         tensors = {
             name: tensor.half() if tensor.is_floating_point() else tensor
             for name, tensor in self.state_dict().items()
         }
         header = {"version": FORMAT_VERSION, "config": asdict(self.config), **self.metadata}
-        make_folder(Path(path).parent)
-        save_file(tensors, path, {"judges": json.dumps(header)})
+        write_tensors(path, tensors, {"judges": json.dumps(header)})
 
     @classmethod
     def load(cls, name: str | Path = "toy", image_size: int = 32) -> "Judges":
@@ -185,7 +188,8 @@ class Judges(nn.Module):
             raise InputError(
                 "no judges found",
                 seen=str(path),
-                cure="Train them: python -m finegan_lib judges --image-size 32 --out FILE.",
+                cure="Shipped are judges for 32 and 64 pixels. For others: python -m finegan_lib "
+                f"judges --image-size {image_size} --out FILE.",
             )
         try:
             with safe_open(path, "pt") as file:

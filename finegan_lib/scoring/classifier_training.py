@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..base.errors import InputError
+from ..base.files import refuse_to_overwrite
 from ..data import BirdsFolder, ToyBirds
 from ..data.cache import CachedBirds
 from ..data.toybirds import DRAWING_VERSION, stored_crop_size
@@ -61,41 +62,44 @@ def train_and_save_classifier(
         Accuracies on pictures that were not trained on, and the command.
 
     Raises:
-        InputError: for a folder without labels, or weights that cannot be fetched.
+        InputError: if ``out`` exists, for a folder without labels, or weights that cannot be
+            fetched.
     """
+    refuse_to_overwrite(out)
     device = pick_device(str(device))
     torch.manual_seed(seed)
-    command = f"python -m finegan_lib classifier --data {data}"
+    chosen, small = "", backbone == "small"
     if data == "toybirds":
         image_size = image_size or 32
         sizes = {"image_size": image_size, "progress": progress}
         training = ToyBirds(n_images, seed=seed + 11, **sizes)
-        command += f" --image-size {image_size} --steps {steps} --seed {seed} --out FILE"
         network = ToyClassifier(image_size, training.n_children, training.n_backgrounds)
         train_toy_classifier(network.to(device), training, steps, batch_size, progress)
         scores = measure_toy_classifier(network, ToyBirds(n_test, seed=seed + 12, **sizes))
         scores |= {"n_images": n_images, "drawing_version": DRAWING_VERSION}
     else:
-        small = backbone == "small"
-        kind, size = (CachedBirds, image_size or 64) if small else (BirdsFolder, image_size or 128)
-        folder = kind(data, image_size=size, seed=seed)
+        image_size = image_size or (64 if small else 128)
+        kind = CachedBirds if small else BirdsFolder
+        folder = kind(data, image_size=image_size, seed=seed)
         if folder.child_index is None:
             raise InputError(
                 "a classifier needs labels",
                 seen=f"{data} has no image_class_labels.txt",
                 cure="Give a folder in CUB's layout with that file.",
             )
-        command += f" --backbone {backbone} --steps {steps} --seed {seed} --out FILE"
+        chosen = f" --backbone {backbone}"
         if small:
-            network = SmallClassifier(size, folder.n_children).to(device)
+            network = SmallClassifier(image_size, folder.n_children).to(device)
             order = np.random.default_rng(seed).permutation(len(folder))
             rows, options = np.sort(np.delete(order, slice(None, None, 10))), {"seed": seed}
             options |= {"steps": steps, "batch_size": batch_size, "progress": progress}
             scores = train_small_classifier(network, folder, folder.child_index, rows, **options)
         else:
-            command += "" if pretrained else " --from-scratch"
+            chosen += "" if pretrained else " --from-scratch"
             network = PhotoClassifier(folder.n_children, backbone, pretrained).to(device)
             scores = train_photo_classifier(network, folder, steps, batch_size, seed, progress)
+    command = f"python -m finegan_lib classifier --data {data}{chosen} --image-size {image_size}"
+    command += f" --steps {steps} --batch-size {batch_size} --seed {seed} --out FILE"
     facts = scores | {"command": command}
     save_network(network, out, **facts)
     return facts

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
+from ..base.files import refuse_to_overwrite
 from ..metrics.fit import fit
 from ..metrics.judges import POSE_NAMES, POSE_SPREAD, Judges, JudgesConfig, without_object
 
@@ -304,7 +305,11 @@ def train_and_save_judges(
 
     Returns:
         The scores of `measure_judges`.
+
+    Raises:
+        InputError: if ``out`` exists.
     """
+    refuse_to_overwrite(out)
     # Only training needs the data; judging does not.
     from ..data.toybirds import DRAWING_VERSION, ToyBirds
 

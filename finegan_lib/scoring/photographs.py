@@ -273,9 +273,7 @@ def own_classifier(photos: ScoredFolder, config: PhotoConfig, progress=True) -> 
         facts = train_small_classifier(
             network, photos.birds, labels, np.array(rows), steps=steps, progress=progress
         )
-        unfinished = path.with_suffix(".partial")
-        save_network(network, unfinished, **facts)
-        unfinished.replace(path)
+        save_network(network, path, **facts)
     return load_network(path)
 
 

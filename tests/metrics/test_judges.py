@@ -174,6 +174,8 @@ def test_wrong_size_or_file_is_named(tmp_path):
     judges.save(tmp_path / "judges.safetensors")
     with pytest.raises(InputError, match="32, wanted 64"):
         Judges.load(tmp_path / "judges.safetensors", 64)
+    with pytest.raises(InputError, match=r"32 and 64 pixels.*judges --image-size 128 --out FILE"):
+        Judges.load("toy", 128)
 
 
 def test_the_command_trains_measures_and_saves(tmp_path):
@@ -185,6 +187,10 @@ def test_the_command_trains_measures_and_saves(tmp_path):
     with safe_open(out, "pt") as file:
         header = json.loads(file.metadata()["judges"])
     assert header["command"].startswith("python -m finegan_lib judges --image-size 32 --steps 3")
+    with pytest.raises(InputError, match="this file exists"):  # before any training
+        train_and_save_judges(out, steps=10**9, progress=False)
+    with pytest.raises(InputError, match="cannot write"):
+        Judges(JudgesConfig(width=6)).save(tmp_path)
 
 
 @pytest.mark.parametrize("size", [32, 64])

@@ -351,6 +351,7 @@ def test_training_a_toy_classifier(tmp_path, monkeypatch):
     network = load_network(out)
     assert isinstance(network, ToyClassifier) and not network.training
     assert network.metadata["command"] == facts["command"]
+    assert "--image-size 32 --steps 3 --batch-size 64 --seed 0" in facts["command"]
     picture = real_pictures("toybirds", 32, 4, progress=False)
     assert network(picture).logits.shape == (4, 20)
 
@@ -364,7 +365,10 @@ def test_fine_tuning_on_a_folder(tmp_path):
     options = {"backbone": "resnet18", "pretrained": False, "steps": 2, "batch_size": 4}
     facts = train_and_save_classifier(out, data=tmp_path / "birds", **options, progress=False)
     assert (facts["n_images"], facts["n_test"]) == (36, 4)
-    assert facts["command"].endswith("--out FILE --from-scratch")
+    assert facts["command"] == (
+        f"python -m finegan_lib classifier --data {tmp_path / 'birds'} --backbone resnet18 "
+        "--from-scratch --image-size 128 --steps 2 --batch-size 4 --seed 0 --out FILE"
+    )
     network = load_network(out)
     assert network.config == {"n_classes": 2, "backbone": "resnet18"}
     reading = network(torch.zeros(2, 3, 32, 32, dtype=torch.uint8))
@@ -511,6 +515,30 @@ def test_a_networks_digest_follows_its_weights(tmp_path):
     assert b.metadata["command"] == "by hand"
 
 
+def test_an_existing_file_is_refused_before_the_training(tmp_path, monkeypatch):
+    monkeypatch.setattr("finegan_lib.scoring.classifier_training.ToyBirds", lambda *_, **__: 1 / 0)
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(InputError, match="this file exists"):
+        train_and_save_classifier(tmp_path / "runs", progress=False)
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    file, network = tmp_path / "a.safetensors", ToyClassifier()
+    save_network(network, file, command="first")
+    before = file.read_bytes()
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("finegan_lib.base.checkpoints.os.replace", full)
+        with pytest.raises(InputError, match="cannot write"):
+            save_network(network, file, command="second")
+    assert file.read_bytes() == before and list(tmp_path.iterdir()) == [file]
+    with pytest.raises(InputError, match="cannot write"):
+        save_network(network, tmp_path)
+
+
 # ------------------------------------------------------------------------------ all together
 
 
@@ -526,6 +554,16 @@ def test_scores_of_the_shipped_generator(tmp_path, monkeypatch):
     assert "Inception Score" in quality_table(scores)
     with pytest.raises(InputError, match="got 3"):
         evaluate_quality("toy", n=3)
+
+
+@pytest.mark.parametrize("n_real", [3, 0, -1])
+def test_too_few_real_pictures_are_refused_before_any_work(n_real, tmp_path, monkeypatch):
+    monkeypatch.setattr("finegan_lib.scoring.quality.load_generator", lambda _: 1 / 0)
+    with pytest.raises(InputError, match=f"too few pictures for a score; got {n_real}"):
+        evaluate_quality("toy", data=tmp_path, n_real=n_real)
+    if n_real < 1:
+        with pytest.raises(InputError, match=f"n must be at least 1; got {n_real}"):
+            real_pictures("toybirds", 32, n_real, progress=False)
 
 
 def test_quality_command(tmp_path, monkeypatch, capsys):
