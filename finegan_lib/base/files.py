@@ -234,3 +234,22 @@ def read_json(path, *keys: str) -> dict:
             cure="Move it away; what it held is then made again.",
         ) from error
     return values
+
+
+def refuse_other_facts(path, had: dict, asked: dict) -> None:
+    """Refuse a kept result that was made with other facts than those asked for.
+
+    Args:
+        path: of its file, for the message.
+        had: the facts it was made with.
+        asked: those that it must have; as JSON has them, without tuples.
+
+    Raises:
+        InputError: if one differs or is missing.
+    """
+    if differ := [key for key in asked if key not in had or had[key] != asked[key]]:
+        raise InputError(
+            f"the folder holds a result with another {', '.join(differ)}",
+            seen=str(path),
+            cure="Give another folder with --out, or the settings that it was made with.",
+        )

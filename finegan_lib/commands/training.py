@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from ..base.checkpoints import step_of
 from ..base.options import add_options, folder_of, with_options
 from .arguments import command, is_first, recurring
 
@@ -67,6 +68,13 @@ def _train(parsed) -> dict:
     newest = train(config, folder, resume=parsed.resume, progress=not parsed.no_progress)
     if is_first():
         print(f"newest checkpoint: {newest}")
+        reached, wanted = step_of(newest), config.loop.steps + config.loop.hard_steps
+        if reached < wanted:
+            print(
+                f"The limit of {config.loop.minutes:g} minutes stopped the run at step {reached} "
+                f"of {wanted}. To train on: python -m finegan_lib train --run {folder} --resume "
+                "--minutes 0 (no limit)"
+            )
     return {"run": str(folder), "checkpoint": str(newest), "config": config.to_dict()}
 
 

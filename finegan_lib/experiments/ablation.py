@@ -10,11 +10,13 @@ import json
 from pathlib import Path
 
 from ..base.errors import InputError
-from ..base.files import folder_for, read_json, slug, write_json
+from ..base.files import folder_for, read_json, refuse_other_facts, slug, write_json
+from ..models import FineGANGenerator
 from ..scoring.photographs import PhotoConfig, evaluate_photographs
 from ..training import RunConfig, train
 from ..training.presets import TOY, finegan_preset
 from .demo import evaluate
+from .table_systems import count_parameters, match_width
 
 # The additions of the toy preset, each set back to what the paper does.
 WITHOUT = {
@@ -82,8 +84,8 @@ PHOTO_WITH = {
     "with code colour": {"code_colour": 0.2},
     "with a contrastive child": {"contrastive_child": 1.0},
     "with children that start anew": {"child_restart": 0.3},
-    "with twice the weights": {"g_dim": 17},
 }
+TWICE = "with twice the weights"  # of the generator, by its width
 PHOTOS = PhotoConfig()  # of the scores on photographs
 
 COLUMNS = (
@@ -111,7 +113,7 @@ def ablate(folder, *, steps: int = 4000, seeds=(0,), only=(), progress: bool = T
         :func:`read_results` of the folder.
 
     Raises:
-        InputError: for a name that is not one of them.
+        InputError: for a name that is not one of them, or a folder with results of other steps.
     """
     folder, unknown = folder_for(folder), sorted(set(only) - TOY_ROWS.keys())
     if unknown:
@@ -123,7 +125,10 @@ def ablate(folder, *, steps: int = 4000, seeds=(0,), only=(), progress: bool = T
     for seed in seeds:
         for name, changes in TOY_ROWS.items():
             result = _result(folder, name, seed)
-            if result.exists() or (only and name not in only):
+            if only and name not in only:
+                continue
+            if result.exists():
+                refuse_other_facts(result, read_json(result, "seed"), {"steps": steps})
                 continue
             config = changed(TOY, **changes, steps=steps, minutes=0.0, seed=seed)
             newest = train(config, result.with_suffix(""), resume=True, progress=progress)
@@ -154,8 +159,8 @@ def switches(config: RunConfig) -> dict[str, dict]:
     """The rows of an ablation of a preset: what is changed in each, by name.
 
     The first row changes nothing. Then come every row of :data:`WITHOUT` and :data:`PHOTO_WITHOUT`
-    that would change the preset, one row with all of these changes, and the additions of
-    :data:`PHOTO_WITH`.
+    that would change the preset, one row with all of these changes, the additions of
+    :data:`PHOTO_WITH`, and a generator with twice the weights, to within a tenth.
     """
     out = {n: c for n, c in (WITHOUT | PHOTO_WITHOUT).items() if n not in (WHOLE, PAPERS)}
     rows = {name: _changing(config, changes) for name, changes in out.items()}
@@ -163,7 +168,10 @@ def switches(config: RunConfig) -> dict[str, dict]:
     rows = {WHOLE: {}} | rows
     rows[PAPERS] = {k: v for changes in rows.values() for k, v in changes.items()}
     added = {name: changes for name, changes in PHOTO_WITH.items() if _adds(config, changes)}
-    return rows | added
+    if not config.recipe.augment:
+        added.pop("with strength that follows D's overfitting", None)
+    twice = 2 * count_parameters(FineGANGenerator, config.model)
+    return rows | added | {TWICE: {"g_dim": match_width(config.model, twice).g_dim}}
 
 
 def _adds(config: RunConfig, changes: dict) -> bool:
@@ -208,8 +216,8 @@ def ablate_photographs(
             one.
 
     Returns:
-        ``command``, ``preset``, ``data``, ``steps``, ``columns`` and ``results``, as
-        :func:`read_results` has them.
+        ``command`` (a list), ``preset``, ``data``, ``steps``, ``columns``, ``seeds`` of each row,
+        and ``results``, as :func:`read_results` has them.
 
     Raises:
         InputError: for a name that is no row, a preset that is no FineGAN's, or a folder with
@@ -240,14 +248,7 @@ def _photo_row(folder: Path, name: str, config: RunConfig, preset, networks, pro
     for part in ("model", "recipe"):  # a preset may have changed since
         asked[part] = json.loads(json.dumps(dataclasses.asdict(getattr(config, part))))
     if result.exists():
-        had = read_json(result, "seed", *asked)
-        differ = [key for key in asked if had[key] != asked[key]]
-        if differ:
-            raise InputError(
-                f"the folder holds a result with another {', '.join(differ)}",
-                seen=str(result),
-                cure="Give another folder with --out, or the settings that it was made with.",
-            )
+        refuse_other_facts(result, read_json(result, "seed"), asked)
         return
     if progress:
         print(f"{name}, seed {config.loop.seed}", flush=True)
@@ -282,16 +283,29 @@ def kept_scores(scores: dict) -> dict[str, float]:
 def photo_results(folder, preset: str, data: str, steps: int) -> dict:
     """All that a folder of :func:`ablate_photographs` holds; also written to ``ablation.json``."""
     rows = switches(finegan_preset(preset))
+    for name in rows:
+        for file in _files(folder, name):
+            facts = {"preset": preset, "data": data, "steps": steps}
+            refuse_other_facts(file, read_json(file, "seed"), facts)
     results = read_results(folder, rows, PHOTO_COLUMNS)
     seeds = {n: [r["seed"] for r in _rows(folder, n, ())] for n in results}
-    most = max((len(found) for found in seeds.values()), default=0)
-    usual = min((found for found in seeds.values()), key=len, default=[])
     words = f"python -m finegan_lib ablation --data {data} --preset {preset} --steps {steps}"
-    words += f" --seeds {' '.join(map(str, usual))} --more-seeds {most - len(usual)}"
-    summary = {"command": words, "preset": preset, "data": data, "steps": steps}
-    summary |= {"columns": list(PHOTO_COLUMNS), "seeds": seeds, "results": results}
+    summary = {"command": _commands(words, seeds, rows), "preset": preset, "data": data}
+    summary |= {"steps": steps, "columns": list(PHOTO_COLUMNS), "seeds": seeds, "results": results}
     write_json(Path(folder) / "ablation.json", summary)
     return summary
+
+
+def _commands(words: str, seeds: dict[str, list[int]], rows) -> list[str]:
+    """What to type for results with these seeds: a command for all rows with the same seeds."""
+    groups = {}
+    for name, found in seeds.items():
+        groups.setdefault(tuple(found), []).append(name)
+    commands = []
+    for found, names in groups.items():
+        only = "" if names == list(rows) else " --only " + " ".join(f'"{n}"' for n in names)
+        commands.append(f"{words} --seeds {' '.join(map(str, found))} --more-seeds 0{only}")
+    return commands
 
 
 def read_results(folder, names=tuple(TOY_ROWS), columns=COLUMNS) -> dict:
@@ -311,8 +325,13 @@ def read_results(folder, names=tuple(TOY_ROWS), columns=COLUMNS) -> dict:
 
 def _rows(folder, name: str, keys) -> list[dict]:
     """The results of one row, in the order of their seeds."""
-    files = Path(folder).glob(_result(Path(folder), name, "*").name)
-    return sorted((read_json(file, "seed", *keys) for file in files), key=lambda r: r["seed"])
+    results = (read_json(file, "seed", *keys) for file in _files(folder, name))
+    return sorted(results, key=lambda result: result["seed"])
+
+
+def _files(folder, name: str):
+    """The files of one row's results."""
+    return Path(folder).glob(_result(Path(folder), name, "*").name)
 
 
 def _value(config: RunConfig, name: str):

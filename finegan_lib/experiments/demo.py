@@ -1,4 +1,4 @@
-"""The main job: train a small FineGAN from nothing and show what it has taken apart."""
+"""The main job: train a small FineGAN from nothing and show what it has separated."""
 
 import dataclasses
 import statistics
@@ -42,7 +42,8 @@ def demo(folder, *, minutes: float | None = None, seed: int = 0, progress: bool 
     Args:
         folder: where everything goes: ``shipped/``, ``training/``, ``covered.safetensors``,
             ``training_on/``, ``training.png``, ``from_scratch/``. A demo that was interrupted goes
-            on where it stood.
+            on where it stood. If ``minutes`` ended the first part early, the names of the second
+            part's files say after which step.
         minutes: of training, after which it is stopped wherever it is; None: a limit that only a
             very busy machine reaches.
         seed: of the training.
@@ -52,7 +53,7 @@ def demo(folder, *, minutes: float | None = None, seed: int = 0, progress: bool 
     """
     folder = folder_for(folder)
     if (WEIGHTS / "toy.safetensors").exists():
-        print("1/4  what the shipped network, trained for longer, has taken apart")
+        print("1/4  pictures of the shipped network, which was trained for longer")
         for path in draw_figures("toy", folder / "shipped"):
             print(f"     {path}{LOOK_AT.get(path.stem, '')}", flush=True)
     loop = dataclasses.replace(
@@ -72,11 +73,11 @@ def demo(folder, *, minutes: float | None = None, seed: int = 0, progress: bool 
     )
     trained = _train_part(0, steps, loop, folder / "training", picture, progress)
     print("3/4  leading idle children to missing kinds, and training on", flush=True)
-    covered = folder / "covered.safetensors"
+    covered, training_on = _second_part(folder, trained, steps[0])
     if not covered.exists():
         print(cover.summary(cover.cover(trained, covered, seed=seed, progress=progress)))
     loop = dataclasses.replace(loop, start_from=str(covered), seed=seed + 1)
-    trained = _train_part(1, steps, loop, folder / "training_on", picture, progress)
+    trained = _train_part(1, steps, loop, training_on, picture, progress)
     print("4/4  what it learnt", flush=True)
     scores = show(
         trained,
@@ -94,6 +95,17 @@ LOOK_AT = {
     "stagewise": "\n       look at: the background, the parent's shape on it, the child's colours",
     "parent_by_child": "\n       look at: one shape a row, one plumage a column, mixed freely",
 }
+
+
+def _second_part(folder: Path, trained: Path, steps: int) -> tuple[Path, Path]:
+    """The led network's file and the second training's folder.
+
+    If the limit of minutes stopped the first part, their names say after which step. When the demo
+    goes on with more minutes, the second part then starts anew from the longer training.
+    """
+    reached = step_of(trained)
+    end = "" if reached >= steps else f"_from_step_{reached}"
+    return folder / f"covered{end}.safetensors", folder / f"training_on{end}"
 
 
 def _train_part(part: int, steps, loop, folder, picture, progress) -> Path:
@@ -214,17 +226,17 @@ def in_words(scores: dict, n_parents: int, n_children: int) -> str:
     return "\n".join(
         [
             "What the numbers mean:",
-            "- The masks cut the birds out: of what the mask or a trained judge calls bird, "
-            f"{scores['mask_iou']:.0%} is called bird by both.",
+            "- The masks cut the birds out. Of all pixels that the mask or a trained judge calls "
+            f"bird, both call {scores['mask_iou']:.0%} bird.",
             f"- The child codes generate {found} kinds of plumage, the parent codes "
             f"{scores['parents_found']:g} of {n_parents} shapes. Nobody told the network which "
             "kinds there are.",
-            "- A classifier that has seen generated birds only names the kind of "
-            f"{scores['real_child_accuracy']:.0%} of new drawn birds rightly; dice name about "
-            f"{1 / n_children:.0%}.",
-            "- Another shape code changes the plumage by "
-            f"{scores['factor_matrix'][1][2]:.2f} of what two random birds differ by. With 0 shape "
-            "and plumage would be quite separate.",
+            "- A classifier learnt from generated birds alone. It names the kind of "
+            f"{scores['real_child_accuracy']:.0%} of new drawn birds correctly. Dice would name "
+            f"about {1 / n_children:.0%}.",
+            "- If only the shape code changes, the plumage changes by "
+            f"{scores['factor_matrix'][1][2]:.2f} of the difference between two random birds. 0 is "
+            "best: shape and plumage are then fully separate.",
         ]
     )
 

@@ -37,7 +37,7 @@ import torch
 from ..applications.cut_discovery import cut_features
 from ..base.checkpoints import read_metadata
 from ..base.errors import InputError
-from ..base.files import PACKAGE, folder_for, read_json, slug, write_json
+from ..base.files import PACKAGE, folder_for, read_json, refuse_other_facts, slug, write_json
 from ..discovery.cluster import cluster_images, read_images
 from ..discovery.code_classifiers import agreement_with_truth, child_images
 from ..discovery.depict import DEPICT_LARGE
@@ -323,11 +323,31 @@ def run_table(
             seen=unknown[0],
             cure=f"Its rows: {', '.join(row.name for row in rows)}.",
         )
+    chosen = [row for row in rows if not only or row.name in only]
+    require_what_scores_need(settings, chosen)
     for seed in seeds:
-        for row in rows:
-            if not only or row.name in only:
-                run_row(row, settings, seed, folder, progress)
+        for row in chosen:
+            run_row(row, settings, seed, folder, progress)
     return gather(number, settings, folder)
+
+
+def require_what_scores_need(settings: Settings, rows) -> None:
+    """Before hours of training: the packages and labels that the rows' scores on photographs need.
+
+    Raises:
+        InputError: if a package or the photographs' labels are missing.
+    """
+    if not settings.photographs:
+        return
+    generated = any(not row.method for row in rows)
+    if generated or any(row.method == "pretrained" for row in rows):
+        load_network("pretrained")
+    if generated and real_images(settings)[1] is None:
+        raise InputError(
+            "the scores on photographs need to know their categories",
+            seen=f"{settings.folder} has no image_class_labels.txt, and no folder for each class",
+            cure="Add image_class_labels.txt, or sort the photographs into a folder a class.",
+        )
 
 
 def run_row(row: Row, settings: Settings, seed: int, folder, progress=True) -> dict:
@@ -337,16 +357,8 @@ def run_row(row: Row, settings: Settings, seed: int, folder, progress=True) -> d
         InputError: if there is one that was made with other settings.
     """
     path = result_path(folder, row, seed)
-    asked = json.loads(json.dumps(describe(row, settings, seed)))
     if path.exists():
-        result = read_json(path, "asked", "scores")
-        differ = [key for key in asked if result["asked"].get(key) != asked[key]]
-        if differ:
-            raise InputError(
-                f"the folder holds a result with another {', '.join(differ)}",
-                seen=str(path),
-                cure="Give another folder with --out, or the settings that it was made with.",
-            )
+        result = read_result(path, row, settings)
         if not made_before_ami(result):
             return result
     if progress:
@@ -370,8 +382,25 @@ def run_row(row: Row, settings: Settings, seed: int, folder, progress=True) -> d
         result = generate(config, settings, run, progress)
     machine = {"commit": commit(), "device": device_name(settings.device)}
     machine["torch"] = torch.__version__
-    result = {"name": row.name, "seed": seed, **result, **machine, "asked": asked}
-    write_json(path, result)
+    result = {"name": row.name, "seed": seed, **result, **machine}
+    write_json(path, result | {"asked": describe(row, settings, seed)})
+    return read_json(path)
+
+
+def read_result(path, row: Row, settings: Settings) -> dict:
+    """A kept result of a row.
+
+    Raises:
+        InputError: if it was made with other settings.
+    """
+    result = read_json(path, "asked", "seed", "scores")
+    asked = json.loads(json.dumps(describe(row, settings, result["seed"])))
+    had = result["asked"]
+    for part in {"model", "recipe"} & had.keys() & asked.keys():
+        # A switch that is younger than the result was off: it had its default.
+        defaults = asdict(type(getattr(row.config, part))())
+        had = had | {part: json.loads(json.dumps(defaults)) | had[part]}
+    refuse_other_facts(path, had, asked)
     return result
 
 
@@ -409,7 +438,8 @@ def gather(number: int, settings: Settings, folder) -> dict:
     systems = {}
     for row in table_rows(number, settings):
         paths = Path(folder).glob(result_path("", row, 0).as_posix().replace("seed0", "seed*"))
-        results = sorted((read_json(p, "seed", "scores") for p in paths), key=lambda r: r["seed"])
+        results = [read_result(path, row, settings) for path in paths]
+        results.sort(key=lambda result: result["seed"])
         if not results:
             continue
         scores = [r["scores"] for r in results]

@@ -102,6 +102,16 @@ def test_train_goes_on_without_a_word_about_the_run(run, capsys):
     assert "keep its seed (0); got seed=4" in error
 
 
+def test_train_says_that_the_limit_of_minutes_stopped_it(capsys):
+    assert main(["train", "--run", "a", *TINY, "--minutes", "1e-9"]) == 0
+    said = capsys.readouterr().out
+    assert "limit of 1e-09 minutes stopped the run at step 0 of 3" in said
+    command = said[said.index("python -m finegan_lib ") :].split(" (no limit)")[0]
+    assert main([*shlex.split(command)[3:], "--no-progress"]) == 0
+    said = capsys.readouterr().out
+    assert "step_00000003" in said and "limit" not in said
+
+
 def test_train_refuses_a_taken_folder(run, capsys):
     before = (run / "config.json").read_text()
     error = fails(capsys, "train", "--run", run, *TINY)
@@ -348,6 +358,8 @@ def test_an_ablation_goes_on_where_it_was_stopped(monkeypatch, tmp_path):
     assert list(found) == list(names)
     with pytest.raises(InputError, match="no such row"):
         ablation.ablate(folder, only=("hinge",))
+    with pytest.raises(InputError, match="another steps"):
+        ablation.ablate(folder, steps=10, only=names, progress=False)
 
 
 def test_the_readme_has_the_ablation_as_it_was_printed():

@@ -2,12 +2,14 @@
 
 import dataclasses
 import json
+import shlex
 
 import pytest
 
 from finegan_lib.__main__ import build_parser, main
 from finegan_lib.base.errors import InputError
 from finegan_lib.experiments import ablation
+from finegan_lib.models import FineGANGenerator
 from finegan_lib.systems import Recipe
 from finegan_lib.training.presets import CUB, PRESETS
 
@@ -56,6 +58,11 @@ def test_every_row_changes_the_preset_and_the_papers_row_all_of_it():
     assert ("with strength that follows D's overfitting" in rows) is (
         BIRDS.recipe.augment_target == 0
     )
+    toy = ablation.switches(PRESETS["toy"])  # no augmentation, so no strength of it
+    assert "with strength that follows D's overfitting" not in toy
+    wide = ablation.changed(BIRDS, **rows[ablation.TWICE]).model
+    weights = [ablation.count_parameters(FineGANGenerator, m) for m in (BIRDS.model, wide)]
+    assert weights[1] == pytest.approx(2 * weights[0], rel=0.1)
     with_r1 = ablation.changed(BIRDS, r1=0.1)
     assert "R1 and R2" in ablation.switches(with_r1) and "with R1" not in ablation.switches(with_r1)
 
@@ -84,11 +91,16 @@ def test_it_goes_on_and_adds_seeds_to_both_ends(pretended, tmp_path):
     assert {config.loop.data for config in pretended} == {"my/birds"}
     kept = json.loads((tmp_path / "ablation.json").read_text())
     assert kept == found and kept["data"] == "birds"
-    words = kept["command"].split()[3:]
-    parsed = build_parser().parse_args(words)
-    assert (parsed.seeds, parsed.more_seeds, parsed.steps) == ([0, 1], 1, 9)
+    parsed = [build_parser().parse_args(shlex.split(line)[3:]) for line in kept["command"]]
+    assert [(p.seeds, p.more_seeds, p.steps, p.only) for p in parsed] == [
+        ([0, 1, 2], 0, 9, [names[0], names[2]]),
+        ([0, 1], 0, 9, [names[1]]),
+    ]
     with pytest.raises(InputError, match="another steps"):
         ablation.ablate_photographs(tmp_path, "my/birds", seeds=(0,), steps=8, only=names[:1])
+    with pytest.raises(InputError, match="another steps"):  # nor beside them in one table
+        ablation.ablate_photographs(tmp_path, "my/birds", seeds=(0,), steps=8, only=("lean",))
+    (tmp_path / "lean_seed0.json").unlink()
     other = ablation.changed(BIRDS, d_noise=0.7)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(InputError, match="another recipe"):
         patch.setitem(PRESETS, "birds32", other)

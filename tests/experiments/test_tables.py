@@ -5,6 +5,7 @@ import functools
 import json
 import shlex
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -271,6 +272,33 @@ def test_a_result_of_other_settings_is_not_taken(small, tmp_path):
         tables.run_table(1, longer, tmp_path, seeds=(0,), only=only, progress=False)
 
 
+def test_results_of_two_budgets_are_not_averaged(small, tmp_path):
+    only = ("Simple-GAN",)
+    tables.run_table(1, QUICK, tmp_path, seeds=(0,), only=only, progress=False)
+    other = tmp_path / "results/images_simple_gan_seed1.json"
+    result = json.loads((tmp_path / "results/images_simple_gan_seed0.json").read_text())
+    asked = result["asked"] | {"steps": 7000, "seed": 1}
+    other.write_text(json.dumps(result | {"seed": 1, "asked": asked}))
+    with pytest.raises(InputError, match=r"another steps.*simple_gan_seed1"):
+        tables.gather(1, QUICK, tmp_path)
+
+
+def test_a_result_that_is_older_than_a_switch_is_taken(small, tmp_path, monkeypatch):
+    only = ("Simple-GAN",)
+    summary = tables.run_table(1, QUICK, tmp_path, seeds=(0,), only=only, progress=False)
+    path = tmp_path / "results/images_simple_gan_seed0.json"
+    result = json.loads(path.read_text())
+    assert result["asked"]["recipe"].pop("code_colour") == 0
+    path.write_text(json.dumps(result))
+    monkeypatch.setattr(tables, "train", None)
+    again = tables.run_table(1, QUICK, tmp_path, seeds=(0,), only=only, progress=False)
+    assert again == summary
+    result["asked"]["recipe"]["code_colour"] = 0.5
+    path.write_text(json.dumps(result))
+    with pytest.raises(InputError, match="another recipe"):
+        tables.gather(1, QUICK, tmp_path)
+
+
 def test_a_sorting_of_other_sizes_is_not_taken(small, tmp_path):
     only = ("k-means on pixels",)
     tables.run_table(3, QUICK, tmp_path, seeds=(0,), only=only, progress=False)
@@ -364,6 +392,30 @@ def test_table_1_on_photographs(photographs, tmp_path, monkeypatch):
     monkeypatch.setattr(tables, "train", None)
     again = tables.run_table(1, photographs, out, seeds=(0,), only=only, progress=False)
     assert again == summary
+
+
+def test_what_the_scores_need_is_asked_for_before_the_training(photographs, tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "train", None)
+    monkeypatch.setattr(tables, "load_network", lambda name: None)
+    folder = Path(photographs.folder)
+    (folder / "image_class_labels.txt").unlink()
+    (folder / "images" / "all").mkdir()
+    names = []
+    for line in (folder / "images.txt").read_text().splitlines():
+        number, name = line.split()
+        moved = f"all/{number}_{Path(name).name}"
+        (folder / "images" / name).rename(folder / "images" / moved)
+        names.append(f"{number} {moved}")
+    (folder / "images.txt").write_text("\n".join(names) + "\n")
+    with pytest.raises(InputError, match="need to know their categories"):
+        tables.run_table(1, photographs, tmp_path / "o", seeds=(0,), progress=False)
+
+    def missing(name):
+        raise InputError("the pretrained network needs two packages", seen=name, cure="")
+
+    monkeypatch.setattr(tables, "load_network", missing)
+    with pytest.raises(InputError, match="two packages"):
+        tables.run_table(1, photographs, tmp_path / "o", seeds=(0,), progress=False)
 
 
 def test_table_3_on_photographs(photographs, tmp_path):

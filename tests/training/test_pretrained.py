@@ -244,7 +244,21 @@ def test_the_demo_trains_draws_and_scores(quick, tmp_path, monkeypatch, capsys):
         assert out.count(part) == 1  # told as soon as it is there
     assert Image.open(tmp_path / "demo" / "training.png").width > 100
     words = demo.in_words(scores, 5, 20)
-    assert f"{scores['mask_iou']:.0%}" in words and "dice name about 5%" in words
+    assert f"{scores['mask_iou']:.0%}" in words and "Dice would name about 5%" in words
+
+
+def test_a_demo_that_the_limit_stopped_goes_on_with_more_minutes(quick, tmp_path, capsys):
+    """The second part starts from the longer first part, and the short one's files stay."""
+    demo.demo(tmp_path, minutes=1e-9, progress=False)
+    assert "after step 0 of" in capsys.readouterr().out
+    short = {p.name for p in tmp_path.iterdir() if "_from_step_0" in p.name}
+    assert short == {"covered_from_step_0.safetensors", "training_on_from_step_0"}
+    demo.demo(tmp_path, progress=False)
+    assert short < {p.name for p in tmp_path.iterdir()}
+    started = json.loads((tmp_path / "training_on/config.json").read_text())["loop"]["start_from"]
+    whole = checkpoints.step_of(checkpoints.checkpoint_path(tmp_path / "training"))
+    assert started == str(tmp_path / "covered.safetensors")
+    assert read_metadata(started)["step"] == whole > 0
 
 
 def test_the_demo_shows_the_shipped_network_first(quick, runs, tmp_path, monkeypatch, capsys):
