@@ -23,12 +23,10 @@ import torch
 from torch import Tensor
 
 from .. import losses
-from ..base.errors import InputError
 from ..models.convolutions import differentiable_twice
 from ..speed import distributed
 from .augmentation import augment, next_strength, overfitting
 from .parts import System, descend
-from .recipe import Recipe
 from .views import noisy
 
 
@@ -114,21 +112,6 @@ def deceived(
     with torch.no_grad():
         (real_logits,) = logits_of(shown_to_d(system, real[: len(fake_logits)], rng))
     return losses.relativistic_generator_loss(real_logits, fake_logits)
-
-
-def refuse_additions(recipe: Recipe, family: str) -> None:
-    """For the two plain families: refuse the switches that their step does not use.
-
-    Raises:
-        InputError: for a switch that changes what D judges.
-    """
-    for name in ("relativistic", "r1", "r2", "augment"):
-        if getattr(recipe, name):
-            raise InputError(
-                f"{family} is trained without additions to what D judges",
-                seen=f"{name}={getattr(recipe, name)}",
-                cure="Leave the option out, or choose another family (simple_gan, finegan, ...).",
-            )
 
 
 def update_d(

@@ -7,9 +7,8 @@ from .. import losses
 from ..data.example import TrainingExample
 from ..models.gan import GANConfig, GANDiscriminator, GANGenerator
 from ..speed.distributed import sample
-from .adversarial import refuse_additions
 from .parts import System, adam, average_of, descend, follow, frozen
-from .recipe import Recipe
+from .recipe import FINEGANS_OWN, FOR_D, REPAIRS_AT, Recipe
 
 
 class GANSystem(System):
@@ -18,12 +17,10 @@ class GANSystem(System):
     config: GANConfig
     discriminator: GANDiscriminator
     make_generator: type[nn.Module] = GANGenerator
-    takes_additions = False  # to what D judges
+    unused = (*FOR_D, *FINEGANS_OWN, *REPAIRS_AT)
 
     def __init__(self, config: GANConfig, recipe: Recipe):
         super().__init__(recipe)
-        if not self.takes_additions:
-            refuse_additions(recipe, "the GAN")
         self.config = config
         self.generator = self.make_generator(config)
         self.discriminator = GANDiscriminator(config)

@@ -20,7 +20,8 @@ class System(nn.Module):
     """Networks, optimisers and losses of one training step: the common part of all families.
 
     A family's own class makes ``generator``, ``average`` and ``optimisers``, and defines
-    ``step(batch, rng, hard=False)``, which returns the losses, and ``real_logits(images)``.
+    ``step(batch, rng, hard=False)``, which returns the losses, and ``real_logits(images)``. It
+    names in ``unused`` the switches of the recipe that its step does not use and that it refuses.
 
     The count of updates stays on the CPU. Reading it from a GPU would wait, in every step, until
     the GPU has finished its work.
@@ -31,9 +32,11 @@ class System(nn.Module):
     optimisers: dict[str, torch.optim.Optimizer]
     updates: Tensor
     augment_strength: Tensor  # if the recipe lets it follow D's overfitting
+    unused: tuple[str, ...] = ()
 
     def __init__(self, recipe: Recipe):
         super().__init__()
+        recipe.refuse(self.unused, type(self).__name__.removesuffix("System"))
         self.recipe = recipe
         self.noise_sd = recipe.d_noise  # of the noise on what D judges; falls to 0
         self.elapsed = 0.0  # the fraction of the run that is over

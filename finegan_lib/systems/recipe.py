@@ -6,6 +6,13 @@ from ..base.errors import InputError
 from ..base.options import option
 from .augmentation import POLICIES
 
+# What changes D's images or its real/fake loss. The two plain families, gan and infogan, have none.
+FOR_D = ("relativistic", "r1", "r2", "augment", "augment_target", "d_noise")
+# The switches for masks, parents, free codes and idle children. Only FineGAN's step uses them.
+FINEGANS_OWN = ("mask_pull", "mask_pull_back", "mask_binary", "mask_area", "mask_lean")
+FINEGANS_OWN += ("silhouette", "free_child", "contrastive_child", "pose_info", "child_restart")
+REPAIRS_AT = ("restart_at", "lead_children", "lead_parents")  # FineGAN's, too; fractions of the run
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -151,4 +158,22 @@ class Recipe:
                     f"{name} must be {wanted}",
                     seen=getattr(self, name),
                     cure="Choose another value, or leave the option out.",
+                )
+
+    def refuse(self, names: tuple[str, ...], step: str) -> None:
+        """Refuse switches that are on although a family's step does not use them.
+
+        Args:
+            names: of these switches.
+            step: whose they are not, for the message.
+
+        Raises:
+            InputError: for the first switch that is on.
+        """
+        for name in names:
+            if getattr(self, name):
+                raise InputError(
+                    f"the training step of {step} does not use the option {name}",
+                    seen=f"{name}={getattr(self, name)}",
+                    cure="Leave the option out, or train another family (a FineGAN uses it).",
                 )

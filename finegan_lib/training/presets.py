@@ -17,6 +17,7 @@ from ..models import (
     StackGANConfig,
 )
 from ..systems import Recipe
+from ..systems.recipe import FINEGANS_OWN
 from . import LoopConfig, RunConfig
 
 TOY = RunConfig(
@@ -124,10 +125,6 @@ INFOGAN = replace(
         image_size=32, z_dim=16, g_dim=8, d_dim=16, norm="spectral", n_categories=20
     ),
 )
-
-# The switches of a recipe for masks, parents and free children, which other generators do not have.
-FINEGANS_OWN = ("mask_pull", "mask_pull_back", "mask_binary", "mask_area", "mask_lean")
-FINEGANS_OWN += ("silhouette", "free_child")
 
 # The paper's baselines (Table 1) at the toy's size: the same recipe without the switches for masks.
 # The widths give the generator as many weights as the toy's, to within a tenth. z is longer,

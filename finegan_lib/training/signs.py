@@ -35,13 +35,14 @@ STEADIER = (
     'a lower learning_rate, or adversarial="hinge" and spectral normalisation '
     '(norm="spectral", for a FineGAN child_norm="spectral")'
 )
+NOISE = ", noise on what it judges (d_noise=0.3)"
 CURES = {
     "not_finite": STEADIER,
     "exploded": STEADIER,
     "masks_empty": "mask_area=5, which holds the masks' area in a range, or a higher mask_bias",
     "masks_full": "mask_area=5, which holds the masks' area in a range, or mask_bias=-0.5",
-    "saturated": "slower_d=0.5, noise on what it judges (d_noise=0.3), or spectral "
-    'normalisation (norm="spectral", for a FineGAN child_norm="spectral")',
+    "saturated": f"slower_d=0.5{NOISE}, or spectral normalisation "
+    '(norm="spectral", for a FineGAN child_norm="spectral")',
 }
 
 
@@ -54,9 +55,11 @@ class Symptom(NamedTuple):
 
     def message(self, family: str) -> str:
         """The problem, and the likely cure."""
-        cure = CURES[self.kind]
+        row, cure = families.named(family), CURES[self.kind]
         if self.kind.startswith("masks"):
-            cure = families.named(family).mask_cure or cure
+            cure = row.mask_cure or cure
+        if "d_noise" in row.system.unused:
+            cure = cure.replace(NOISE, "")
         return f"{self.text}. Likely cure: {cure}."
 
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from finegan_lib import losses
+from finegan_lib import families, losses
 from finegan_lib.base.checkpoints import load_checkpoint, run_checkpoints, step_of
 from finegan_lib.base.errors import TrainingDiverged
 from finegan_lib.models import FineGANConfig, GANConfig, LRGANConfig
@@ -21,7 +21,7 @@ from finegan_lib.systems import (
 )
 from finegan_lib.training import LoopConfig, RunConfig, train
 from finegan_lib.training import signs as signs_of
-from finegan_lib.training.signs import CURES, LOOK_EVERY, Signs
+from finegan_lib.training.signs import CURES, LOOK_EVERY, Signs, Symptom
 
 TINY = {"image_size": 32, "z_dim": 3, "g_dim": 4, "d_dim": 4}
 FINEGAN = FineGANConfig(
@@ -132,6 +132,11 @@ def test_every_kind_has_a_cure_in_options_that_exist():
     for kind, cure in CURES.items():
         named = {word.strip('(,;:)"').partition("=")[0] for word in cure.split()}
         assert named & fields, kind
+    told = {row.key: Symptom("saturated", "", False).message(row.key) for row in families.ROWS}
+    for family, cure in told.items():
+        plain = family in ("gan", "infogan")  # their steps use no noise
+        assert ("d_noise=0.3" in cure) != plain
+        assert "slower_d=0.5" in cure and "norm=" in cure
     assert "LR-GAN" in Signs("lr_gan").look(1, {"D": math.nan})[0]._replace(
         kind="masks_full"
     ).message("lr_gan")
