@@ -12,6 +12,8 @@ FOR_D = ("relativistic", "r1", "r2", "augment", "augment_target", "d_noise")
 FINEGANS_OWN = ("mask_pull", "mask_pull_back", "mask_binary", "mask_area", "mask_lean")
 FINEGANS_OWN += ("silhouette", "free_child", "contrastive_child", "pose_info", "child_restart")
 REPAIRS_AT = ("restart_at", "lead_children", "lead_parents")  # FineGAN's, too; fractions of the run
+# The switches that add something to what a checkpoint holds, or change its size.
+HELD = ("augment_target", "contrastive_child", "pose_info", "pose_dims")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from ..data import ToyBirds
 from ..data.cache import CachedBirds
 from ..data.kept_out import evenly, is_kept_out
 from ..data.plausible import MARGIN
+from ..systems.recipe import HELD
 from .config import RunConfig
 
 
@@ -105,7 +106,8 @@ def start_from(name_or_file, system, config: RunConfig) -> dict:
         What the checkpoint holds.
 
     Raises:
-        InputError: if there is no such checkpoint, or its sizes are others than the config's.
+        InputError: if there is no such checkpoint, or the config has other sizes, or other switches
+            of those that add weights.
     """
     path = checkpoint_path(name_or_file)
     state, metadata = load_checkpoint(path)
@@ -123,13 +125,32 @@ def start_from(name_or_file, system, config: RunConfig) -> dict:
         else:
             system.load_state_dict(state["networks"])
     except (KeyError, RuntimeError) as error:
-        sizes = dataclasses.asdict(saved.model), dataclasses.asdict(config.model)
-        other = [name for name in sizes[0] if sizes[0][name] != sizes[1][name]]
-        here = ", ".join(f"{name}={sizes[0][name]}" for name in other) or str(error)
-        wanted = ", ".join(f"{name}={sizes[1][name]}" for name in other) or "the same sizes"
-        raise InputError(
-            "the checkpoint to start from has other sizes than the networks to train",
-            seen=f"{here} in {path}, {wanted} to train",
-            cure="Set these options to the checkpoint's values, or start fresh.",
-        ) from error
+        raise _does_not_fit(path, saved, config, error) from error
     return state
+
+
+def _does_not_fit(path, saved: RunConfig, config: RunConfig, error: Exception) -> InputError:
+    """Names what a checkpoint and the networks to train differ in: sizes, switches, or neither."""
+    sizes = [field.name for field in dataclasses.fields(saved.model)]
+    kinds = {"sizes": ("model", sizes), "switches": ("recipe", HELD)}
+    held, asked, kept = [], [], []
+    for kind, (part, names) in kinds.items():
+        here, wanted = getattr(saved, part), getattr(config, part)
+        other = [name for name in names if getattr(here, name) != getattr(wanted, name)]
+        held += [f"{name}={getattr(here, name)}" for name in other]
+        asked += [f"{name}={getattr(wanted, name)}" for name in other]
+        kept += [kind] if other else []
+    if not kept:
+        return InputError(
+            "the checkpoint to start from does not hold the networks to train",
+            seen=f"{path} ({str(error).splitlines()[0]})",
+            cure="Choose another checkpoint, or start fresh.",
+        )
+    fresh = "start fresh"
+    if kept == ["switches"]:
+        fresh = "start from an exported file (export), which holds the generator only"
+    return InputError(
+        f"the checkpoint to start from was trained with other {' and '.join(kept)}",
+        seen=f"{', '.join(held)} in {path}, {', '.join(asked)} to train",
+        cure=f"Set these options to the checkpoint's values, or {fresh}.",
+    )

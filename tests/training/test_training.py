@@ -18,6 +18,7 @@ from finegan_lib.data.kept_out import is_kept_out
 from finegan_lib.models import FineGANConfig, GANConfig, InfoGANConfig
 from finegan_lib.speed.devices import pick_device
 from finegan_lib.systems import FineGANSystem, GANSystem, Recipe
+from finegan_lib.systems.recipe import FINEGANS_OWN, HELD
 from finegan_lib.training import (
     LoopConfig,
     RunConfig,
@@ -47,7 +48,7 @@ MODELS = {
         view=True,
     ),
 }
-# Every addition to the paper's recipe is on: each draws random numbers of its own.
+# Additions to the paper's recipe: each draws random numbers of its own.
 RECIPE = Recipe(
     adversarial="hinge",
     slower_d=0.5,
@@ -69,6 +70,7 @@ RECIPE = Recipe(
     code_affine=0.2,
     silhouette=0.5,
 )
+WITHOUT_FINEGANS = dataclasses.replace(RECIPE, **dict.fromkeys(FINEGANS_OWN, 0.0))
 EVERY_STEP = {"log_every": 1, "checkpoint_every": 1, "sample_every": 100, "keep": 50}
 
 
@@ -88,8 +90,9 @@ def folder_of_birds(tmp_path_factory):
     return folder
 
 
-def tiny(family="gan", recipe=RECIPE, **loop):
+def tiny(family="gan", recipe=None, **loop):
     """A run of 5 steps (an epoch has 3) on 12 birds."""
+    recipe = recipe or (RECIPE if family == "finegan" else WITHOUT_FINEGANS)
     values = {"n_images": 12, "batch_size": 4, "steps": 5, "device": "cpu"} | loop
     return RunConfig(MODELS[family], recipe, LoopConfig(**values))
 
@@ -517,9 +520,49 @@ def test_other_sizes_are_named(trained, tmp_path, exported):
         path = export_generator(trained, tmp_path / "small.safetensors")
     config = tiny("finegan", start_from=str(path))
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, n_children=6))
-    with pytest.raises(InputError, match=r"got n_children=4 in .*, n_children=6 to train"):
+    with pytest.raises(InputError, match=r"other sizes; got n_children=4 in .*, n_children=6 to"):
         go(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()  # the folder is free for the corrected command
+
+
+@pytest.mark.parametrize(
+    ("option", "here", "wanted"),
+    [("augment_target", "0.0", 0.5), ("contrastive_child", "0.0", 1.0), ("pose_dims", "2", 1)],
+)
+def test_other_switches_are_named(trained, tmp_path, option, here, wanted):
+    """The sizes are equal; the switch decides what a checkpoint holds beside the networks."""
+    recipe = dataclasses.replace(RECIPE, **{option: wanted})
+    config = tiny("finegan", recipe, steps=0, start_from=str(trained))
+    with pytest.raises(InputError) as error:
+        go(config, tmp_path / "run")
+    assert "was trained with other switches" in str(error.value)
+    assert f"got {option}={here} in {trained}, {option}={wanted} to train" in str(error.value)
+    assert "sizes" not in str(error.value) and "state_dict" not in str(error.value)
+    exported = export_generator(trained, tmp_path / "small.safetensors")  # the cure works
+    loop = dataclasses.replace(config.loop, start_from=str(exported))
+    go(dataclasses.replace(config, loop=loop), tmp_path / "run")
+
+
+def test_the_switches_that_change_what_a_checkpoint_holds_are_listed():
+    """Every other switch of the recipe leaves the names and sizes of the weights as they are."""
+    on = {"adversarial": "bce", "augment": ("colour",), "pose_dims": 1}
+    on |= dict.fromkeys(("restart_at", "lead_children", "lead_parents"), (0.5,))
+
+    def held(recipe):
+        state = build_system(tiny("finegan", recipe)).state_dict()
+        return {name: value.shape for name, value in state.items()}
+
+    usual, changing = held(RECIPE), set()
+    for field in dataclasses.fields(Recipe):
+        value = getattr(RECIPE, field.name)
+        other = on.get(field.name, not value if field.type is bool else 1 - bool(value))
+        try:
+            recipe = dataclasses.replace(RECIPE, **{field.name: other})
+        except InputError:  # a value that this switch cannot have: half of it can
+            recipe = dataclasses.replace(RECIPE, **{field.name: value / 2 or 0.5})
+        if held(recipe) != usual:
+            changing.add(field.name)
+    assert changing == set(HELD)
 
 
 def test_another_family_or_file_to_start_from_is_refused(trained, tmp_path):
