@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..base.errors import InputError
 from ..data import BirdsFolder, ToyBirds
+from ..data.kept_out import TOY_SEED
 from ..data.pictures import middle_square, read_rgb
 from ..discovery.cluster import read_images
 
@@ -38,7 +39,9 @@ class Pictures:
         return Pictures(self.images[rows], [self.names[i] for i in rows], truth)
 
 
-def read_pictures(source, image_size: int, *, n: int | None = None, seed: int = 0):
+def read_pictures(
+    source, image_size: int, *, n: int | None = None, seed: int = 0, shuffled: bool = False
+) -> Pictures:
     """Photographs as a generator of side S would make them, in [-1, 1].
 
     Args:
@@ -47,10 +50,8 @@ def read_pictures(source, image_size: int, *, n: int | None = None, seed: int = 
             lies in a folder in CUB's layout has its box from there.
         image_size: S, pixels.
         n: at most so many, at random; None: all (500 of ToyBirds).
-        seed: of that choice, and of ToyBirds.
-
-    Returns:
-        `Pictures`.
+        seed: of that choice, and of ToyBirds, which no preset was trained on.
+        shuffled: a folder's photographs are in random order also if all of them are taken.
 
     Raises:
         InputError: for what is missing or cannot be read, or n below 1.
@@ -64,14 +65,14 @@ def read_pictures(source, image_size: int, *, n: int | None = None, seed: int = 
         return _file(path, image_size)
     if (path / "images.txt").is_file():
         birds = BirdsFolder(path, image_size=image_size)
-        return _of_folder(birds, _some(len(birds), n, seed))
+        return _of_folder(birds, _some(len(birds), n, seed, shuffled))
     images, names, _ = read_images(path, image_size)
-    rows = _some(len(names), n, seed)
+    rows = _some(len(names), n, seed, shuffled)
     return Pictures(_signed(images[rows]), [names[i] for i in rows], {})
 
 
-def _some(total: int, n: int | None, seed: int) -> list[int]:
-    if n is None or n >= total:
+def _some(total: int, n: int | None, seed: int, shuffled: bool) -> list[int]:
+    if not shuffled and (n is None or n >= total):
         return list(range(total))
     return np.random.default_rng(seed).permutation(total)[:n].tolist()
 
@@ -81,7 +82,7 @@ def _signed(images: Tensor) -> Tensor:
 
 
 def _toybirds(image_size: int, n: int, seed: int) -> Pictures:
-    birds = ToyBirds(n, image_size=image_size, seed=seed, progress=False)
+    birds = ToyBirds(n, image_size=image_size, seed=TOY_SEED + seed, progress=False)
     truth = {
         "parent": torch.as_tensor(birds.parent_index).long(),
         "child": torch.as_tensor(birds.child_index).long(),

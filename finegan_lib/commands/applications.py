@@ -7,7 +7,8 @@ READERS = (
     "pictures alone, which takes some minutes; they are kept in the cache. "
 )
 PHOTOGRAPHS = (
-    'a photograph, a folder of them, or "toybirds"; a folder in CUB\'s layout is cut by its boxes'
+    'a photograph, a folder of them, or "toybirds" (not those trained on); a folder in CUB\'s '
+    "layout is cut by its boxes"
 )
 
 

@@ -35,8 +35,8 @@ def _add_cluster(commands) -> None:
     )
     recurring(parser, "--out", required=True, help="for the result")
     recurring(parser, "--image-size", default=64, help="pixels that the method sees")
-    recurring(parser, "--n-images", default=2000, help="number of toybirds")
-    recurring(parser, "--seed")
+    recurring(parser, "--n-images", default=2000, help="number of toybirds, others than trained on")
+    recurring(parser, "--seed", help="seed, of the toybirds, too")
     recurring(parser, "--device")
     readers_options(
         parser,

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..base.errors import InputError
 from ..base.files import folder_for, make_folder
 from ..data import BirdsFolder, ToyBirds
+from ..data.kept_out import TOY_SEED
 from ..data.pictures import middle_square, need_pictures, read_rgb
 from ..metrics.clustering import agreement, kmeans_labels, raw_pixels, whitening
 from ..speed.devices import pick_device
@@ -199,7 +200,7 @@ def cluster(
     out = folder_for(out)
     if n_clusters is None:
         n_clusters = children_of(checkpoint, method)
-    images, names, truth = read_images(source, image_size, n_images=n_images, seed=seed)
+    images, names, truth = read_images(source, image_size, n_images=n_images, seed=TOY_SEED + seed)
     labels = cluster_images(
         images,
         method,

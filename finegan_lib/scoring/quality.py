@@ -27,6 +27,7 @@ from tqdm.auto import tqdm
 from ..base.errors import InputError
 from ..base.files import cache_folder
 from ..data import BirdsFolder, ToyBirds
+from ..data.kept_out import TOY_SEED, evenly
 from ..data.pictures import middle_square, need_pictures, read_rgb
 from ..metrics.feature_networks import load_network, network_digest
 from ..metrics.image_quality import (
@@ -65,7 +66,6 @@ __all__ = [
 
 STATISTICS_VERSION = 1
 KID_ROWS = 10_000  # feature rows kept for the KID, and with a real set's statistics
-TOY_SEED = 100  # of the real ToyBirds: a world of pictures that no preset trains on
 
 
 # ------------------------------------------------------------------------------------- pictures
@@ -156,7 +156,7 @@ def real_pictures(
             seen=f"{len(rows)} in {folder}, {n} wanted",
             cure="Lower --n-real.",
         )
-    rows = rows if n is None else [rows[i] for i in np.linspace(0, len(rows) - 1, n).astype(int)]
+    rows = rows if n is None else evenly(rows, n)
     bar = tqdm(rows, "reading pictures", disable=not progress)
     return torch.stack([read(row) for row in bar])
 

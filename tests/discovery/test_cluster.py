@@ -7,6 +7,7 @@ from PIL import Image
 
 from finegan_lib.__main__ import main
 from finegan_lib.base.errors import InputError
+from finegan_lib.data import ToyBirds
 from finegan_lib.discovery.cluster import (
     METHODS,
     agreement,
@@ -96,6 +97,19 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     assert (tmp_path / "out/clusters.png").is_file()
     assert main([*arguments.split(), "--out", str(tmp_path / "out/clusters.csv")]) == 2
     assert "this is a file" in capsys.readouterr().err
+
+
+def test_the_toybirds_that_are_sorted_are_none_that_a_preset_trains_on(tmp_path, monkeypatch):
+    seen = []
+
+    def sort(images, *_, **__):
+        seen.append(images)
+        return np.zeros(len(images), np.int64)
+
+    monkeypatch.setattr("finegan_lib.discovery.cluster.cluster_images", sort)
+    cluster("toybirds", "kmeans", 2, tmp_path / "out", image_size=32, n_images=6)
+    trained = ToyBirds(6, image_size=32, seed=0, progress=False).evaluation_crops()
+    assert not any(a.equal(b) for a, b in zip(seen[0], trained, strict=True))
 
 
 def test_without_a_number_there_are_as_many_clusters_as_children(colours, tmp_path):
