@@ -21,7 +21,7 @@ from ..codes import Codes
 from ..figures import image_figure, noise
 from ..models import FineGANGenerator
 from ..training.pretrained import load_finegan
-from .inversion import invert
+from .inversion import invert, validate_search
 from .mixing import mix
 from .photographs import read_pictures
 from .readers import Readers, ReadersConfig, load_readers
@@ -113,8 +113,7 @@ def interpolate_images(
         frames: n, at least 2.
         even: evenly apart as pictures; False: as codes.
     """
-    if frames < 2:
-        raise InputError("a walk needs two frames", seen=frames, cure="Ask for 2 or more.")
+    _validate_frames(frames)
     t = torch.linspace(0, 1, DENSE * (frames - 1) + 1)
     bird = between(a.bird, b.bird, t)
     images = mix(generator, bird, bird, between(a.behind, b.behind, t)).child.image.cpu()
@@ -122,6 +121,11 @@ def interpolate_images(
     images = images[rows]
     steps = (images[1:] - images[:-1]).square().mean((1, 2, 3)).sqrt()
     return Walk(images, t[rows], float(steps.max() / steps.mean().clamp_min(1e-12)))
+
+
+def _validate_frames(frames: int) -> None:
+    if frames < 2:
+        raise InputError("a walk needs two frames", seen=frames, cure="Ask for 2 or more.")
 
 
 def walk_scores(walk: Walk, readers: Readers) -> dict:
@@ -215,7 +219,9 @@ def interpolate(
         InputError: for what cannot be used.
     """
     out = empty_folder(out)
+    _validate_frames(frames)
     generator = load_finegan(checkpoint)
+    validate_search(generator.config, steps)
     given = [_given(end, generator) for end in (a, b)]
     readers = load_readers(checkpoint, generator, config, progress=progress)
     ends = [_inverted(end, generator, readers, steps, progress) for end in given]

@@ -6,7 +6,7 @@ from tqdm.auto import tqdm
 
 from ..base.errors import InputError
 from ..codes import Codes
-from ..models import FineGANGenerator
+from ..models import FineGANConfig, FineGANGenerator
 from .mixing import lay, layers
 
 
@@ -56,8 +56,10 @@ def invert(
         ``bird`` and ``behind``, N codes each, on the CPU.
 
     Raises:
-        InputError: for images of another shape, or a pool with too few birds of the known codes.
+        InputError: for images of another shape, numbers of steps or candidates that cannot be, or
+            a pool with too few birds of the known codes.
     """
+    validate_search(generator.config, steps, candidates)
     size = generator.config.image_size
     if images.ndim != 4 or images.shape[1:] != (3, size, size):
         raise InputError(
@@ -71,6 +73,24 @@ def invert(
     else:
         bird, behind = _search(generator, images, known, pool, candidates, seed)
     return _descend(generator, bird, behind, images, steps, prior, progress)
+
+
+def validate_search(config: FineGANConfig, steps: int, candidates: int = 1) -> None:
+    """Refuse numbers that no inversion can have; a command calls this before its work.
+
+    Raises:
+        InputError: for fewer than 0 steps, or candidates that are not from 1 to N_p · N_c, the
+            number of pairs (p, c).
+    """
+    if steps < 0:
+        raise InputError("steps must be 0 or more", seen=steps, cure="Choose 40, or 0 for none.")
+    pairs = config.n_parents * config.n_children
+    if not 1 <= candidates <= pairs:
+        raise InputError(
+            f"candidates must be from 1 to {pairs}, the number of pairs of p and c",
+            seen=candidates,
+            cure="Choose 1, or a few.",
+        )
 
 
 def _search(generator, images: Tensor, known: dict, pool: int, candidates: int, seed: int):

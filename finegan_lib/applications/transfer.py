@@ -21,7 +21,7 @@ from ..figures import image_figure
 from ..metrics import Judges
 from ..models import FineGANGenerator
 from ..training.pretrained import load_finegan
-from .inversion import invert
+from .inversion import invert, validate_search
 from .mixing import mix, repaint
 from .photographs import Pictures, read_pictures
 from .readers import Readers, ReadersConfig, load_readers
@@ -98,10 +98,10 @@ def transfer_scores(
     Returns:
         ``as_asked``: shares of transfers in which the classifiers read the ``parent`` and ``child``
         that the generator was given. ``as_in_photograph``: shares in which they read the same kinds
-        as in the givers. Of ToyBirds also ``as_in_truth``, by judges that know the true
-        kinds. Each with ``by_chance``, the same against the givers of the next transfer (not for
-        one alone). ``copy_error``: mean abs(copy − photograph) over the range of a pixel, of both
-        givers.
+        as in the givers. Of ToyBirds also ``as_in_truth``, by judges that know the true kinds; in
+        its place ``left_out``, with the reason, if there are no judges of this image size. Each
+        with ``by_chance``, the same against the givers of the next transfer (not for one alone).
+        ``copy_error``: mean abs(copy − photograph) over the range of a pixel, of both givers.
     """
     p, c = readers.read(made.image)
     givers = readers.read(shape.images)[0], readers.read(appearance.images)[1]
@@ -115,7 +115,10 @@ def transfer_scores(
         "copy_error": float(error),
     }
     if "child" in shape.truth and "child" in appearance.truth:
-        seen = Judges.load("toy", made.image.shape[-1]).readings(made.image)
+        size = made.image.shape[-1]
+        if not Judges.are_shipped(size):
+            return scores | {"left_out": {"as_in_truth": f"there are no judges for {size} pixels"}}
+        seen = Judges.load("toy", size).readings(made.image)
         seen = seen["shape"].argmax(1), seen["appearance"].argmax(1)
         truth = shape.truth["parent"], appearance.truth["child"]
         scores["as_in_truth"] = _shares(seen, truth)
@@ -180,11 +183,12 @@ def transfer(
         :func:`transfer_scores`, with one row per transfer in ``transfers``.
 
     Raises:
-        InputError: for photographs or a checkpoint that cannot be used, or a folder that holds
-            files.
+        InputError: for photographs, a checkpoint or numbers that cannot be used, or a folder that
+            holds files.
     """
     out = empty_folder(out)
     generator = load_finegan(checkpoint)
+    validate_search(generator.config, steps, candidates)
     a, b = _pairs(shape, appearance, generator.config.image_size, n, seed)
     readers = load_readers(checkpoint, generator, config, progress=progress)
     made = transfer_images(
@@ -228,23 +232,33 @@ def _pairs(shape, appearance, image_size: int, n: int, seed: int):
     single = [Path(source).is_file() for source in (shape, appearance)]
     if all(single):
         n = 1
-    if str(shape) == str(appearance) and not any(single):  # one folder: no photograph twice
-        both = read_pictures(shape, image_size, n=2 * n, seed=seed)
+    # A small folder is taken whole, and in its own order the pairs would be the same for all seeds.
+    options = {"shuffled": True}
+    if _same(shape, appearance) and not any(single):  # one folder: no photograph twice
+        both = read_pictures(shape, image_size, n=2 * n, seed=seed, **options)
         if len(both) < 2:
             raise InputError(
                 "a transfer needs two photographs", seen=len(both), cure="Add one to the folder."
             )
         half = len(both) // 2
         return both.select(list(range(half))), both.select(list(range(half, 2 * half)))
-    a = read_pictures(shape, image_size, n=n, seed=seed)
-    b = read_pictures(appearance, image_size, n=n, seed=seed + 1)
+    a = read_pictures(shape, image_size, n=n, seed=seed, **options)
+    b = read_pictures(appearance, image_size, n=n, seed=seed + 1, **options)
     n = max(len(a), len(b)) if any(single) else min(len(a), len(b))
     return tuple(some.select([i % len(some) for i in range(n)]) for some in (a, b))
+
+
+def _same(a, b) -> bool:
+    """Whether two sources are the same: photos and photos/ are one folder."""
+    if "toybirds" in (str(a), str(b)):
+        return str(a) == str(b)
+    return Path(a).resolve() == Path(b).resolve()
 
 
 def summary(result: dict) -> str:
     """The scores, in lines to print."""
     lines = [f"{result['n']} transfers; mean error of the copies {result['copy_error']:.3f}"]
+    lines += [f"left out: {name} ({why})" for name, why in result.get("left_out", {}).items()]
     if result["n"] == 1:
         row = result["transfers"][0]
         said = result["as_asked"]

@@ -176,6 +176,11 @@ class Judges(nn.Module):
         header = {"version": FORMAT_VERSION, "config": asdict(self.config), **self.metadata}
         write_tensors(path, tensors, {"judges": json.dumps(header)})
 
+    @staticmethod
+    def are_shipped(image_size: int) -> bool:
+        """Whether there are shipped judges of this image size."""
+        return _shipped(image_size).is_file()
+
     @classmethod
     def load(cls, name: str | Path = "toy", image_size: int = 32) -> "Judges":
         """The shipped judges ("toy") of an image size, or those in a file, ready to judge.
@@ -183,7 +188,7 @@ class Judges(nn.Module):
         Raises:
             InputError: if there is no such file, or it holds no judges of this size.
         """
-        path = WEIGHTS / f"judges_{image_size}.safetensors" if name == "toy" else Path(name)
+        path = _shipped(image_size) if name == "toy" else Path(name)
         if not path.is_file():
             raise InputError(
                 "no judges found",
@@ -225,6 +230,10 @@ class Judges(nn.Module):
                 seen=tuple(images.shape),
                 cure='Load the judges of your image size: Judges.load("toy", image_size).',
             )
+
+
+def _shipped(image_size: int) -> Path:
+    return WEIGHTS / f"judges_{image_size}.safetensors"
 
 
 def without_object(images: Tensor, masks: Tensor) -> Tensor:

@@ -88,6 +88,10 @@ def test_what_is_no_end_is_said(end, said, checkpoint, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_one_frame_is_no_walk(checkpoint, tmp_path):
-    with pytest.raises(InputError, match="two frames"):
-        interpolate("c=0", "c=1", tmp_path / "out", checkpoint=checkpoint, config=QUICK, frames=1)
+@pytest.mark.parametrize(
+    ("numbers", "said"), [({"frames": 1}, "two frames"), ({"steps": -1}, "steps must be 0 or more")]
+)
+def test_one_frame_is_no_walk(numbers, said, checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr("finegan_lib.applications.interpolate.load_readers", lambda *_, **__: 1 / 0)
+    with pytest.raises(InputError, match=said):
+        interpolate("c=0", "c=1", tmp_path / "out", checkpoint=checkpoint, **numbers)

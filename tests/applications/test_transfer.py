@@ -6,8 +6,9 @@ from PIL import Image
 
 from finegan_lib.__main__ import main
 from finegan_lib.applications import mix
+from finegan_lib.applications.photographs import read_pictures
 from finegan_lib.applications.readers import load_readers
-from finegan_lib.applications.transfer import summary, transfer, transfer_images
+from finegan_lib.applications.transfer import _pairs, summary, transfer, transfer_images
 from finegan_lib.base.errors import InputError
 from tests.applications.small import QUICK
 
@@ -43,6 +44,62 @@ def test_two_folders_give_pairs_and_a_file_goes_with_all(checkpoint, pictures, t
     result = transfer(one, pictures / "bird 1.png", tmp_path / "c", n=4, **options)
     assert result["n"] == 1 and "by_chance" not in result["as_asked"]
     assert "what a classifier reads" in summary(result)
+
+
+def test_the_pairs_of_small_folders_are_random(pictures, tmp_path):
+    few = tmp_path / "few"
+    few.mkdir()
+    for i in range(3):
+        (few / f"other {i}.png").write_bytes((pictures / f"bird {i}.png").read_bytes())
+
+    def names(a, b, seed):
+        return list(zip(*(some.names for some in _pairs(a, b, 32, 16, seed)), strict=True))
+
+    two = [names(pictures, few, seed) for seed in range(8)]
+    assert all(len({a for a, _ in pairs}) == len({b for _, b in pairs}) == 3 for pairs in two)
+    assert len({frozenset(pairs) for pairs in two}) > 3
+    one = [names(pictures, pictures, seed) for seed in range(8)]
+    assert all(len({name for pair in pairs for name in pair}) == 6 for pairs in one)
+    assert len({frozenset(pairs) for pairs in one}) > 3
+
+
+def test_one_folder_under_two_names_pairs_no_photograph_with_itself(pictures, monkeypatch):
+    monkeypatch.chdir(pictures.parent)
+    for other in (f"{pictures}/", "pictures", "./pictures"):
+        a, b = _pairs(pictures, other, 32, 16, 0)
+        assert not set(a.names) & set(b.names)
+
+
+def test_the_pairs_of_large_folders_are_those_of_read_pictures(pictures):
+    """As in the stored figure of lesson Real birds: the first of a random order."""
+    a, b = _pairs(pictures, pictures, 32, 2, 4)
+    assert a.names + b.names == read_pictures(pictures, 32, n=4, seed=4).names
+
+
+def test_without_judges_the_truth_is_left_out(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr("finegan_lib.metrics.judges.WEIGHTS", tmp_path)
+    options = {"checkpoint": checkpoint, "config": QUICK, "steps": 0, "progress": False}
+    for n in (1, 4):
+        result = transfer("toybirds", "toybirds", tmp_path / str(n), n=n, **options)
+        assert "as_in_truth" not in result and "no judges" in result["left_out"]["as_in_truth"]
+        assert "left out: as_in_truth (there are no judges for 32 pixels)" in summary(result)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ({"steps": -1}, "steps must be 0 or more; got -1"),
+        ({"candidates": 0}, "candidates must be from 1 to 8, .*; got 0"),
+        ({"candidates": -1}, "got -1"),
+        ({"candidates": 9}, "got 9"),
+    ],
+)
+def test_numbers_are_looked_at_before_any_work(
+    numbers, said, checkpoint, pictures, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("finegan_lib.applications.transfer.load_readers", lambda *_, **__: 1 / 0)
+    with pytest.raises(InputError, match=said):
+        transfer(pictures, pictures, tmp_path / "out", checkpoint=checkpoint, **numbers)
 
 
 def test_of_toybirds_the_truth_is_known(checkpoint, tmp_path):
