@@ -33,7 +33,11 @@ class FreeCodes(FineGANNetworks):
     """
 
     def freed(self, codes: Codes, rng: torch.Generator) -> Codes:
-        """With ``free_background`` any b; with ``free_child`` any p for the last images."""
+        """Codes of a batch with more combinations than the tied ones.
+
+        With ``free_background`` the batch's b in random order; with ``free_child`` any p for the
+        last images.
+        """
         n = len(codes.z)
         if self.recipe.free_background:
             codes = codes._replace(b=codes.b[torch.randperm(n, generator=rng)])

@@ -82,7 +82,9 @@ class Recipe:
     d_noise: float = option(
         0.0, "sd of noise on all that D_c sees, real and fake; falls to 0 over the run"
     )
-    free_background: bool = option(False, "sample b independently of c in training (paper: b = c)")
+    free_background: bool = option(
+        False, "shuffle b among the images of a batch in training (paper: b = c)"
+    )
     free_child: float = option(
         0.0, "fraction of a batch with p sampled apart from c, for the code readers and D_b only"
     )
@@ -90,7 +92,7 @@ class Recipe:
         0.0, "weight of C3-GAN's contrastive losses, on a head of D_c's own"
     )
     pose_info: float = option(0.0, "weight of the information about z in the parent mask")
-    pose_dims: int = option(4, "how many numbers of z that asks to be readable")
+    pose_dims: int = option(4, "how many of z's first numbers pose_info makes readable")
     mask_pull: float = option(0.0, "weight of |M_c - M_p|, pulling the child's mask")
     mask_pull_back: float = option(0.0, "weight of |M_c - M_p|, pulling the parent's mask")
     mask_binary: float = option(0.0, "weight of M(1 - M), on both masks")
@@ -98,7 +100,9 @@ class Recipe:
     mask_smallest: float = option(0.1, "mask area range, lower end, as a fraction of the image")
     mask_largest: float = option(0.5, "mask area range, upper end, as a fraction of the image")
     mask_lean: float = option(
-        0.0, "weight of the parent masks' leaning against the side that z's first number says"
+        0.0,
+        "weight of the loss on parent masks that do not lean to the side that the sign of z's "
+        "first number says",
     )
     code_noise: float = option(0.0, "sd of the noise added to what the code heads see")
     code_colour: float = option(

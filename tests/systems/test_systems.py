@@ -552,7 +552,7 @@ def test_a_warmed_up_average_starts_short():
             torch.testing.assert_close(average, expected, atol=1e-6, rtol=0)
 
 
-def test_a_freed_background_is_independent_of_the_child():
+def test_a_freed_background_is_the_batchs_in_another_order():
     tied = finegan(Recipe()).sample_codes(64, seeded())
     assert torch.equal(tied.b_index, tied.c_index)
     system = finegan(Recipe(free_background=True))

@@ -398,7 +398,7 @@ def write_code_somewhere(
 
     Args:
         view: what the reader sees, "masked" (M_c·F_c) or "image" (C).
-        tied: b = c, as in the paper; else b is sampled independently.
+        tied: b = c, as in the paper; else b is shuffled among the images of a batch.
 
     Returns:
         (generator, reader), in training mode.

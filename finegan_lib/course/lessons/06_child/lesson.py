@@ -502,7 +502,7 @@ print("anything reaches D_p's real/fake head:", bool(table[:, parts.index("D_p: 
 # the background in place of the bird.
 #
 # Is it enough to untie $b$? Suppose that the code head of $D_c$ gets the whole finished image $C$,
-# but $b$ is sampled independently of $c$.
+# but $b$ is shuffled among the images of a batch. It then says nothing about $c$.
 #
 # ### Exercise {{number}}.9 (predict)
 #
@@ -566,12 +566,12 @@ print("L_c_info on C reaches the stages:", lab.stages_reached("image")["child_in
 # into the image.
 #
 # A free $b$ is therefore enough if birds and backgrounds are independent, as in ToyBirds. Our
-# preset samples $b$ independently (lesson {{codes}}). In photographs, birds and backgrounds are not
-# independent, and the paper keeps the tie. The masked foreground works in both cases, because it
-# contains no pixel of the background stage. But one failure is still possible: the *child's mask*
-# covers everything, and the code is in the corners of the picture. The real/fake loss on $C$ works
-# against this failure. In our preset, the terms on the masks do so, too: those of lesson
-# {{parent}}, and the pull.
+# preset shuffles $b$ among the images of a batch (lesson {{codes}}). In photographs, birds and
+# backgrounds are not independent, and the paper keeps the tie. The masked foreground works in both
+# cases, because it contains no pixel of the background stage. But one failure is still possible:
+# the *child's mask* covers everything, and the code is in the corners of the picture. The real/fake
+# loss on $C$ works against this failure. In our preset, the terms on the masks do so, too: those of
+# lesson {{parent}}, and the pull.
 #
 # ## What the paper leaves to us
 #
