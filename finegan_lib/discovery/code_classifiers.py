@@ -4,9 +4,8 @@ The codes of a generated image are known. Two small networks learn to predict th
 code and one the parent code. Real images, which they have never seen and which have no labels, then
 get a category from the networks' answers, or from k-means on their features (paper, section 3.3).
 
-The authors did not release the code of their classifiers. Three things that the paper does not say
-are decided here: the backbone, the augmentation, and whether codes are tied or free
-(`DiscoveryConfig`).
+:mod:`finegan_lib.metrics.code_classifiers` trains these networks, and says what the paper leaves
+open.
 """
 
 import numpy as np
@@ -75,6 +74,10 @@ def child_images(generator, config=None, *, seed=0):
 
 def code_readers(generator, config=None, *, seed=0, progress=False) -> dict:
     """The paper's classifiers (section 3.3), trained on one set of generated images.
+
+    Both learn from the child's images, where p is the parent of c (unless the config frees p).
+    :func:`finegan_lib.metrics.code_classifiers.training_sets` gives the parent classifier images
+    of its own, with a free p.
 
     Args:
         generator: of any family with a child code, in evaluation mode.

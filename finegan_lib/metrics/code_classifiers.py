@@ -33,8 +33,9 @@ class DiscoveryConfig:
     width: int = 16  # channels of the first layer; doubled by every pooling
     image_size: int = 32  # pixels; what the networks see, larger images are averaged down
     # The child classifier's images have p the parent of c, as in training; False: p sampled freely.
-    # The parent classifier's images always have a free p. Otherwise it could use the plumage
-    # instead of the shape.
+    # `training_sets` gives the parent classifier images with a free p, so that it cannot use the
+    # plumage instead of the shape. `discovery.code_classifiers.code_readers` trains both
+    # classifiers on the child's images.
     tied_parent: bool = True
     tied_background: bool = False  # b = c, as in training; False: b sampled freely
     n_real: int = 2000  # real images that are labelled
