@@ -13,6 +13,7 @@ from finegan_lib.course.__main__ import build_parser as course_parser
 from finegan_lib.course.engine.folders import lesson_names
 from finegan_lib.data import obtain
 from finegan_lib.data.sources import SOURCES
+from finegan_lib.training.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_WORDS = 1300
@@ -143,6 +144,23 @@ def test_every_file_that_a_readme_names_exists():
             homes = [home for home in (ROOT, (ROOT / page).parent) if (home / path).parent.is_dir()]
             if homes and "NAME" not in path:  # others are paths in a user's own folder
                 assert any((home / path).exists() for home in homes), (page, path)
+
+
+def test_the_table_of_presets_has_every_preset():
+    text = read("finegan_lib/commands/README.md").partition("## Presets")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(PRESETS)
+
+
+def test_a_table_of_modules_has_every_module():
+    """Of a package's docstring; a module that is left out is not found by its reader."""
+    for path in (ROOT / "finegan_lib").glob("*/__init__.py"):
+        text = path.read_text(encoding="utf-8")
+        if "\nmodule " in text:
+            rows = text.partition("\nmodule ")[2].split("\n=")[1].splitlines()[1:]
+            named = {row.split()[0] for row in rows}
+            held = {file.stem for file in path.parent.glob("*.py")} - {"__init__"}
+            assert named == held, path
 
 
 def test_help_names_what_the_readme_calls():

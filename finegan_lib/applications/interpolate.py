@@ -132,8 +132,8 @@ def walk_scores(walk: Walk, readers: Readers) -> dict:
     """What a walk keeps, by the classifiers.
 
     Returns:
-        ``parent`` and ``child``: the share of frames in which the kind of one of the ends is read,
-        as a classifier reads these; the rest passes through third kinds. ``evenness``: see `Walk`.
+        ``parent`` and ``child``: the share of frames in which a classifier reads the kind of the
+        first or of the last frame; the other frames show third kinds. ``evenness``: see `Walk`.
     """
     shares = {}
     for level, seen in zip(("parent", "child"), readers.read(walk.images), strict=True):

@@ -3,8 +3,8 @@
 from .arguments import command, recurring
 
 READERS = (
-    "The first time an encoder and two classifiers are trained for the checkpoint, on generated "
-    "pictures alone, which takes some minutes; they are kept in the cache. "
+    "The first call trains an encoder and two classifiers for the checkpoint, on generated "
+    "pictures alone. This takes some minutes. They are kept in the cache. "
 )
 PHOTOGRAPHS = (
     'a photograph, a folder of them, or "toybirds" (not those trained on); a folder in CUB\'s '
@@ -101,8 +101,8 @@ def _add_segment(commands) -> None:
         _segment,
         "cut the objects of photographs out",
         "The network learns from pairs of a generated picture and its mask alone: from no "
-        "photograph, and from no mask that a person made. The first time it is trained, for some "
-        "minutes, and kept in the cache. Writes segment.png, masks and cut-outs.",
+        "photograph, and from no mask that a person made. The first call trains it, which takes "
+        "some minutes, and keeps it in the cache. Writes segment.png, masks and cut-outs.",
     )
     parser.add_argument("source", metavar="FOLDER|FILE|toybirds", help=PHOTOGRAPHS)
     recurring(parser, "--out", required=True)

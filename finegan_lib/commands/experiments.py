@@ -118,8 +118,8 @@ def _add_table(commands) -> None:
     parser.add_argument(
         "--network",
         metavar="NAME|FILE",
-        help="that IS and FID are made with (none: toy for ToyBirds, inception for the paper's "
-        "data; cub50 has its own classifier and a pretrained network)",
+        help="feature network of IS and FID (none: toy for ToyBirds, inception for the paper's "
+        "data; cub50 always has a classifier of its own and a pretrained network)",
     )
     recurring(parser, "--device", default=None, help="auto, cpu, cuda, … (none: auto)")
     recurring(

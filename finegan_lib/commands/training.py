@@ -26,7 +26,7 @@ def _add_train(commands) -> None:
         _train,
         "train a FineGAN or another GAN",
         "A preset gives the settings; every option replaces one of them. The defaults shown for "
-        "model, recipe and loop are the paper's.",
+        "model and recipe are the paper's.",
         checkpoint=False,
     )
     parser.add_argument(

@@ -115,8 +115,8 @@ def dci(codes: dict, factors: dict, *, trees: int = 30, seed: int = 0) -> dict:
     the most frequent value, and 1 means never wrong. It is the mean over the factors.
 
     Args:
-        codes: (N,) arrays by name; whole numbers are categories. All are given to the trees as
-            numbers, which may cut a category off from the others in two steps.
+        codes: (N,) arrays by name; whole numbers are categories. The trees read categories as
+            numbers, so a tree may need two splits to separate one category.
         factors: (N,) arrays by name, discretised by :func:`discretise`; at least two.
 
     Returns:

@@ -10,8 +10,8 @@ the swap:
   wide as the object, in the surroundings of another crop. The background inside the disc stays, so
   this swap changes less. It is the only one that an InfoGAN allows.
 
-For comparison, the same is measured when the crop only moves by a pixel: a swap cannot be expected
-to change fewer categories than that.
+As a control, the crop moves by one pixel. A background swap changes at least about as many
+categories as this.
 """
 
 import numpy as np

@@ -54,5 +54,6 @@ class StopRequest:
 
 
 def ignore_interrupts(worker: int = 0) -> None:
-    """For a data loader's processes: Ctrl-C reaches them too, but the run decides when to stop."""
+    """For a data loader's processes: they ignore Ctrl-C, so that the main process can finish its
+    step."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
