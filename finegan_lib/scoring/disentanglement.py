@@ -43,7 +43,9 @@ from ..metrics.code_classifiers import DiscoveryConfig, classify, real_inputs, t
 from ..metrics.judges import POSE_NAMES, Judges
 from ..models.generators import final_image, inputs_of, sample_freely
 from ..training.pretrained import load_generator, need_toybirds
+from .means import mean_scores
 from .scores import mask_iou
+from .surroundings import moved
 
 BINS = 20
 
@@ -215,7 +217,14 @@ def swap_backgrounds(birds: ToyBirds, rows, seed: int = 0) -> Tensor:
     return birds.redraw(rows, background=background)[0]
 
 
-def background_leakage(classifier, birds: ToyBirds, *, n_images: int = 2000, seed: int = 0) -> dict:
+def background_leakage(
+    classifier,
+    birds: ToyBirds,
+    *,
+    n_images: int = 2000,
+    image_size: int = DiscoveryConfig.image_size,
+    seed: int = 0,
+) -> dict:
     """How much of the background a child classifier reads, on real images.
 
     Args:
@@ -231,14 +240,13 @@ def background_leakage(classifier, birds: ToyBirds, *, n_images: int = 2000, see
     """
     rows = np.arange(min(n_images, len(birds)))
     images, background = birds.evaluation_crops(rows), birds.background_index[rows]
-    moved = torch.cat([images[..., :1], images[..., :-1]], 3)  # to the right
-    logits, features = real_features(classifier, images)
+    logits, features = real_features(classifier, images, image_size)
     answers, *others = (
         read.argmax(1).numpy()
         for read in (
             logits,
-            real_features(classifier, swap_backgrounds(birds, rows, seed))[0],
-            real_features(classifier, moved)[0],
+            real_features(classifier, swap_backgrounds(birds, rows, seed), image_size)[0],
+            real_features(classifier, moved(images), image_size)[0],
         )
     )
     return {
@@ -342,7 +350,7 @@ def evaluate_disentanglement(
         "checkpoint": str(checkpoint),
         "image_size": size,
         "seeds": list(seeds),
-        **_mean(runs),
+        **mean_scores(runs),
         "per_seed": runs,
     }
 
@@ -356,14 +364,15 @@ def _one_seed(generator, judges, birds, config, seed, progress) -> dict:
     made, made_from, n_codes = child_images(generator, config.discovery, seed=seed)
     classifier = train_code_classifier(made, made_from, n_codes, config.discovery, **options)
     images, truth = redrawn_factors(birds, config.n_real, seed)
-    features = real_features(classifier, images)[1].T.numpy()
+    side = config.discovery.image_size
+    features = real_features(classifier, images, side)[1].T.numpy()
     features = {f"feature {i}": feature for i, feature in enumerate(features)}
     scores["features"] = dci(features, truth, trees=config.trees, seed=seed)
     blank = untrained_classifier(made, n_codes, config.discovery, seed=seed)
-    untrained = real_features(blank, birds.evaluation_crops())[1].numpy()
+    untrained = real_features(blank, birds.evaluation_crops(), side)[1].numpy()
     scores["leakage"] = {
         "code": shared_information(codes["c"], factors["background"]),
-        **background_leakage(classifier, birds, n_images=config.n_real, seed=seed),
+        **background_leakage(classifier, birds, n_images=config.n_real, image_size=side, seed=seed),
         "probe_untrained": probe_accuracy(untrained, birds.background_index, seed),
     }
     if inputs_of(generator).hierarchical:
@@ -379,13 +388,6 @@ def _generated_mask_iou(generator, judges, seed: int, n: int = 200) -> float:
     )
     child = generator(codes).child
     return float(mask_iou(child.mask >= 0.5, judges.masks(child.image) >= 0.5).mean())
-
-
-def _mean(runs: list):
-    """The mean over dictionaries of the same form, number by number."""
-    if isinstance(runs[0], dict):
-        return {name: _mean([run[name] for run in runs]) for name in runs[0]}
-    return float(np.mean(runs))
 
 
 def summary(scores: dict) -> str:

@@ -50,6 +50,7 @@ from ..speed.devices import pick_device
 from ..training import RunConfig
 from ..training.pretrained import load_generator
 from .classifier_training import train_small_classifier
+from .means import mean_scores
 from .quality import (
     cached_statistics,
     pictures_digest,
@@ -198,7 +199,21 @@ def _left_out(generator, photos, networks) -> dict[str, str]:
         missing |= dict.fromkeys(("variety", "masks"), "this family has no masks")
     if not photos.kept_out.any():
         missing["kept out"] = "the training kept no photographs out"
+    elif "discovery" not in missing and _too_few_trained(photos.labels, photos.kept_out):
+        missing["kept out"] = _too_few_trained(photos.labels, photos.kept_out)
     return missing
+
+
+def _too_few_trained(labels, kept_out) -> str:
+    """Why the trained photographs cannot be compared with those kept out; "": they can be."""
+    out, k = int(kept_out.sum()), len(np.unique(labels))
+    trained = len(kept_out) - out
+    if trained >= max(k, out):
+        return ""
+    return (
+        f"too few trained photographs to compare with: {trained} trained, {out} kept out, "
+        f"{k} classes"
+    )
 
 
 # ------------------------------------------------------------------------------------- quality
@@ -304,7 +319,7 @@ def _readers_scores(generator, photos, seeds, config, progress) -> dict:
                 found.pop("dice")  # the same as above
                 run["discovery_whitened"] = found
         runs.append(run)
-    return _mean(runs) | {"per_seed": runs}
+    return mean_scores(runs) | {"per_seed": runs}
 
 
 def _background(generator, photos, reader, made, config, seed) -> dict:
@@ -338,9 +353,10 @@ def discovery_scores(
 
     Returns:
         :func:`~finegan_lib.metrics.clustering.agreement` under ``all`` (k-means on all
-        photographs) and ``dice`` (labels by dice on all); and where some are kept out, under
-        ``trained`` (k-means on these alone), ``kept_out`` (each with the nearest of those centres)
-        and ``trained_as_many`` (the first's labels on as many photographs; mean over the subsets).
+        photographs) and ``dice`` (labels by dice on all); and where some are kept out, but no more
+        than are trained, under ``trained`` (k-means on these alone), ``kept_out`` (each with the
+        nearest of those centres) and ``trained_as_many`` (the first's labels on as many
+        photographs; mean over the subsets).
     """
     features, labels = np.asarray(features, dtype=np.float32), np.asarray(labels)
     kept_out, k = np.asarray(kept_out), len(np.unique(labels))
@@ -350,7 +366,7 @@ def discovery_scores(
 
     scores = {"all": agreement(labels, kmeans_labels(prepared(features, features), k, seed))}
     trained = ~kept_out
-    if kept_out.any() and trained.sum() >= max(k, kept_out.sum()):
+    if kept_out.any() and not _too_few_trained(labels, kept_out):
         seen = prepared(features[trained], features)
         means = KMeans(k, n_init=4, random_state=seed).fit(seen[trained])
         scores["trained"] = agreement(labels[trained], means.labels_)
@@ -359,16 +375,9 @@ def discovery_scores(
         for _ in range(subsets):
             rows = rng.choice(int(trained.sum()), int(kept_out.sum()), replace=False)
             runs.append(agreement(labels[trained][rows], means.labels_[rows]))
-        scores["trained_as_many"] = _mean(runs)
+        scores["trained_as_many"] = mean_scores(runs)
     scores["dice"] = agreement(labels, dice_labels(len(labels), k, seed))
     return scores
-
-
-def _mean(runs: list):
-    """The mean over dictionaries of the same form, number by number."""
-    if isinstance(runs[0], dict):
-        return {name: _mean([run[name] for run in runs]) for name in runs[0]}
-    return float(np.mean(runs))
 
 
 # ------------------------------------------------------------------------------------- as text

@@ -243,3 +243,18 @@ def test_all_scores_together(generator_class, config, monkeypatch, capsys, tmp_p
     assert set(leakage) == names
     assert scores["codes"].keys() >= {"mig", "disentanglement", "completeness"}
     assert "background" in d.summary(scores)
+
+
+def test_real_images_are_shrunk_to_the_size_that_the_classifier_learnt_at(monkeypatch):
+    monkeypatch.setattr(d, "load_generator", lambda name: tiny(FineGANGenerator, FINEGAN))
+    sizes, shrink = [], d.real_inputs
+
+    def noted(images, image_size):
+        sizes.append(image_size)
+        return shrink(images, image_size)
+
+    monkeypatch.setattr(d, "real_inputs", noted)
+    discovery = DiscoveryConfig(n_images=60, epochs=1, width=2, image_size=16)
+    few = d.DisentanglementConfig(n_generated=60, n_real=60, trees=2, discovery=discovery)
+    d.evaluate_disentanglement("toy", seeds=(0,), config=few, progress=False)
+    assert len(sizes) == 5 and set(sizes) == {16}

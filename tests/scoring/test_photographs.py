@@ -202,6 +202,19 @@ def test_discovery_by_hand():
     assert abs(found["dice"]["ami"]) < 0.05 < found["dice"]["nmi_arithmetic"] + 0.05
     whole = discovery_scores(features, labels, np.zeros(200, bool))
     assert set(whole) == {"all", "dice"}
+    assert set(discovery_scores(features, labels, ~kept)) == {"all", "dice"}  # 25 trained of 200
+
+
+def test_too_few_trained_photographs_are_a_reason(folder, finegan):
+    options = {"networks": ("own",), "seeds": (0,), "config": QUICK, "progress": False}
+    scores = evaluate_photographs(finegan, folder, keep_out=0.7, **options)
+    kept = scores["kept_out_images"]
+    assert kept > 30 and "kept_out" not in scores["discovery"]
+    assert scores["left_out"] == {
+        "kept out": f"too few trained photographs to compare with: {60 - kept} trained, "
+        f"{kept} kept out, 4 classes"
+    }
+    assert "left out: kept out (too few trained" in summary(scores)
 
 
 def test_whitening_is_fitted_to_what_is_clustered():
