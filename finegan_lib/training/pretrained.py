@@ -1,14 +1,12 @@
 """Generators from files: the averaged weights of a run, and the small files that are shipped."""
 
 import dataclasses
-from pathlib import Path
 
 import torch
 
 from .. import families
-from ..base.checkpoints import checkpoint_path, load_checkpoint, read_metadata, save_checkpoint
+from ..base.checkpoints import checkpoint_path, load_checkpoint, read_metadata
 from ..base.errors import InputError
-from ..base.files import refuse_to_overwrite
 from ..models import FineGANGenerator
 from ..models.generators import inputs_of
 from . import RunConfig
@@ -106,24 +104,3 @@ def averaged_weights(state: dict) -> dict:
     prefix = "average."
     networks = state["networks"]
     return {k.removeprefix(prefix): v for k, v in networks.items() if k.startswith(prefix)}
-
-
-def export_generator(name_or_file, path, command: str = "") -> Path:
-    """Write the averaged generator alone to a small file.
-
-    Args:
-        name_or_file: of the run.
-        path: the new file; not overwritten if it exists.
-        command: the command that trained it, kept in the file.
-
-    Raises:
-        InputError: if the file exists, there is no such checkpoint, or its weights do not fit the
-            sizes that it states.
-    """
-    refuse_to_overwrite(path)
-    source = checkpoint_path(name_or_file)
-    load_generator(source)  # first see whether the file can be loaded
-    state, metadata = load_checkpoint(source)
-    if command:
-        metadata["command"] = command
-    return save_checkpoint(path, {"generator": averaged_weights(state)}, **metadata)

@@ -25,7 +25,8 @@ from finegan_lib.models import FineGANConfig
 from finegan_lib.systems import FineGANSystem, Recipe, leading
 from finegan_lib.systems.sorting import Sorting, match, sort_real
 from finegan_lib.training import LoopConfig, RunConfig, train
-from finegan_lib.training.pretrained import export_generator, load_finegan
+from finegan_lib.training.export import export
+from finegan_lib.training.pretrained import load_finegan
 
 SMALL = FineGANConfig(
     image_size=32, n_parents=2, n_children=4, z_dim=4, g_dim=4, d_dim=4, residual_blocks=1
@@ -225,7 +226,7 @@ def test_the_command_looks_at_the_photographs_that_it_is_given(run, tmp_path, mo
 
 
 def test_what_cannot_be_covered_says_so(run, tmp_path, system):
-    exported = export_generator(run, tmp_path / "generator.safetensors")
+    exported = export(run, tmp_path / "generator.safetensors")
     with pytest.raises(InputError, match="with its discriminators"):
         cover.cover(exported, tmp_path / "out.safetensors", progress=False)
     with pytest.raises(InputError, match="fewer real images than children"):

@@ -23,7 +23,8 @@ from finegan_lib.models import FineGANConfig, FineGANGenerator, GANConfig, InfoG
 from finegan_lib.scoring.scores import EvaluationConfig
 from finegan_lib.systems import Recipe
 from finegan_lib.training import LoopConfig, RunConfig, train
-from finegan_lib.training.pretrained import export_generator, load_finegan, load_generator
+from finegan_lib.training.export import export
+from finegan_lib.training.pretrained import load_finegan, load_generator
 
 TINY = {"image_size": 32, "z_dim": 3, "g_dim": 4, "d_dim": 4}
 FINEGAN = FineGANConfig(**TINY, n_parents=5, n_children=20, residual_blocks=1)
@@ -64,7 +65,7 @@ def averages(folder):
 
 @pytest.mark.parametrize("family", ["gan", "infogan", "finegan"])
 def test_the_averaged_generator_comes_back(runs, family, tmp_path):
-    exported = export_generator(runs[family], tmp_path / "small.safetensors", "make it so")
+    exported = export(runs[family], tmp_path / "small.safetensors", command="make it so")
     expected = averages(runs[family])
     for source in (runs[family], str(exported)):
         generator = load_generator(source)
@@ -91,10 +92,10 @@ def test_a_finegan_is_asked_for(runs):
 
 
 def test_an_existing_file_is_not_overwritten(runs, tmp_path):
-    path = export_generator(runs["gan"], tmp_path / "a.safetensors")
+    path = export(runs["gan"], tmp_path / "a.safetensors")
     before = path.read_bytes()
     with pytest.raises(InputError, match="this file exists"):
-        export_generator(runs["finegan"], path)
+        export(runs["finegan"], path)
     assert path.read_bytes() == before
 
 
@@ -262,7 +263,7 @@ def test_a_demo_that_the_limit_stopped_goes_on_with_more_minutes(quick, tmp_path
 
 
 def test_the_demo_shows_the_shipped_network_first(quick, runs, tmp_path, monkeypatch, capsys):
-    export_generator(runs["finegan"], quick / "toy.safetensors")
+    export(runs["finegan"], quick / "toy.safetensors")
     seen = []
 
     def stop(*_, **__):

@@ -29,8 +29,8 @@ from finegan_lib.training import (
     train,
 )
 from finegan_lib.training.build import trained_crops
+from finegan_lib.training.export import export
 from finegan_lib.training.loop import rate_factor
-from finegan_lib.training.pretrained import export_generator
 from finegan_lib.training.run import _some_crops
 
 TINY = {"image_size": 32, "z_dim": 3, "g_dim": 4, "d_dim": 4}
@@ -494,7 +494,7 @@ def test_a_run_starts_from_all_networks_of_a_checkpoint(trained, tmp_path):
 
 
 def test_a_run_starts_from_an_exported_generator(trained, tmp_path):
-    export_generator(trained, tmp_path / "small.safetensors")
+    export(trained, tmp_path / "small.safetensors")
     config = tiny("finegan", steps=0, start_from=str(tmp_path / "small.safetensors"))
     started = weights(go(config, tmp_path / "run"))
     fresh = build_system(config).state_dict()
@@ -517,7 +517,7 @@ def test_a_resumed_run_does_not_start_over(trained, tmp_path):
 def test_other_sizes_are_named(trained, tmp_path, exported):
     path = trained
     if exported:
-        path = export_generator(trained, tmp_path / "small.safetensors")
+        path = export(trained, tmp_path / "small.safetensors")
     config = tiny("finegan", start_from=str(path))
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, n_children=6))
     with pytest.raises(InputError, match=r"other sizes; got n_children=4 in .*, n_children=6 to"):
@@ -538,7 +538,7 @@ def test_other_switches_are_named(trained, tmp_path, option, here, wanted):
     assert "was trained with other switches" in str(error.value)
     assert f"got {option}={here} in {trained}, {option}={wanted} to train" in str(error.value)
     assert "sizes" not in str(error.value) and "state_dict" not in str(error.value)
-    exported = export_generator(trained, tmp_path / "small.safetensors")  # the cure works
+    exported = export(trained, tmp_path / "small.safetensors")  # the cure works
     loop = dataclasses.replace(config.loop, start_from=str(exported))
     go(dataclasses.replace(config, loop=loop), tmp_path / "run")
 
