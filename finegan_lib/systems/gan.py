@@ -8,7 +8,7 @@ from ..data.example import TrainingExample
 from ..models.gan import GANConfig, GANDiscriminator, GANGenerator
 from ..speed.distributed import sample
 from .parts import System, adam, average_of, descend, follow, frozen
-from .recipe import FINEGANS_OWN, FOR_D, REPAIRS_AT, Recipe
+from .recipe import FINEGANS_OWN, FOR_D, REPAIRS, Recipe
 
 
 class GANSystem(System):
@@ -17,7 +17,7 @@ class GANSystem(System):
     config: GANConfig
     discriminator: GANDiscriminator
     make_generator: type[nn.Module] = GANGenerator
-    unused = (*FOR_D, *FINEGANS_OWN, *REPAIRS_AT)
+    unused: tuple[str, ...] = (*FOR_D, *FINEGANS_OWN, *REPAIRS)
 
     def __init__(self, config: GANConfig, recipe: Recipe):
         super().__init__(recipe)

@@ -9,7 +9,7 @@ from ..data.example import TrainingExample
 from ..models.infogan import InfoGANConfig, InfoGANDiscriminator, InfoGANGenerator
 from ..speed import distributed
 from .parts import System, adam, average_of, descend, follow, frozen, image_grid
-from .recipe import FINEGANS_OWN, FOR_D, REPAIRS_AT, Recipe
+from .recipe import FINEGANS_OWN, FOR_D, REPAIRS, Recipe
 
 
 class InfoGANSystem(System):
@@ -20,7 +20,7 @@ class InfoGANSystem(System):
     """
 
     generator: InfoGANGenerator
-    unused = (*FOR_D, *FINEGANS_OWN, *REPAIRS_AT)
+    unused: tuple[str, ...] = (*FOR_D, *FINEGANS_OWN, *REPAIRS)
 
     def __init__(self, config: InfoGANConfig, recipe: Recipe):
         super().__init__(recipe)

@@ -8,10 +8,10 @@ from .augmentation import POLICIES
 
 # What changes D's images or its real/fake loss. The two plain families, gan and infogan, have none.
 FOR_D = ("relativistic", "r1", "r2", "augment", "augment_target", "d_noise")
-# The switches for masks, parents, free codes and idle children. Only FineGAN's step uses them.
-FINEGANS_OWN = ("mask_pull", "mask_pull_back", "mask_binary", "mask_area", "mask_lean")
-FINEGANS_OWN += ("silhouette", "free_child", "contrastive_child", "pose_info", "child_restart")
-REPAIRS_AT = ("restart_at", "lead_children", "lead_parents")  # FineGAN's, too; fractions of the run
+# The switches of FineGAN's masks, parents and codes, and of its repairs: no other step uses them.
+MASK_TERMS = ("mask_pull", "mask_pull_back", "mask_binary", "mask_area", "mask_lean")
+FINEGANS_OWN = (*MASK_TERMS, "silhouette", "free_child", "contrastive_child", "pose_info")
+REPAIRS = ("child_restart", "restart_at", "lead_children", "lead_parents")
 # The switches that add something to what a checkpoint holds, or change its size.
 HELD = ("augment_target", "contrastive_child", "pose_info", "pose_dims")
 

@@ -33,7 +33,7 @@ from ..speed import distributed
 from .adversarial import deceive, update_d
 from .gan import GANSystem
 from .parts import System, adam, average_of, descend, follow, frozen, image_grid
-from .recipe import FINEGANS_OWN, REPAIRS_AT, Recipe
+from .recipe import FINEGANS_OWN, REPAIRS, Recipe
 from .views import code_view
 
 
@@ -42,7 +42,7 @@ class SimpleGANSystem(GANSystem):
 
     generator: SimpleGANGenerator
     make_generator: type[nn.Module] = SimpleGANGenerator
-    unused = (*FINEGANS_OWN, *REPAIRS_AT)
+    unused: tuple[str, ...] = (*FINEGANS_OWN, *REPAIRS)
 
     def step(self, batch: TrainingExample, rng: torch.Generator, hard: bool = False) -> dict:
         """One update of D, then of G. Returns the losses, scalars."""
@@ -77,7 +77,7 @@ class InfoGANBaselineSystem(System):
     """
 
     generator: InfoGANBaselineGenerator
-    unused = (*FINEGANS_OWN, *REPAIRS_AT)
+    unused: tuple[str, ...] = (*FINEGANS_OWN, *REPAIRS)
 
     def __init__(self, config: InfoGANBaselineConfig, recipe: Recipe):
         super().__init__(recipe)

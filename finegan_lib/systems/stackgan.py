@@ -11,7 +11,7 @@ from ..models.stackgan import StackGANConfig, StackGANGenerator, image_pyramid
 from ..speed import distributed
 from .adversarial import deceive, update_d
 from .parts import System, adam, average_of, descend, follow, frozen, image_grid, total
-from .recipe import FINEGANS_OWN, REPAIRS_AT, Recipe
+from .recipe import FINEGANS_OWN, REPAIRS, Recipe
 
 
 class StackGANSystem(System):
@@ -22,7 +22,7 @@ class StackGANSystem(System):
 
     generator: StackGANGenerator
     average: StackGANGenerator
-    unused = (*FINEGANS_OWN, *REPAIRS_AT)
+    unused: tuple[str, ...] = (*FINEGANS_OWN, *REPAIRS)
 
     def __init__(self, config: StackGANConfig, recipe: Recipe):
         super().__init__(recipe)
