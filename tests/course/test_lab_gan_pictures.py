@@ -33,6 +33,13 @@ def test_a_step_that_moves_both_is_seen():
     assert gan.play(lambda *_: None, 2)["who moves, in two rounds"] == ""
 
 
+def test_a_picture_of_the_ring_counts_rounds(lesson_text):
+    """With five steps of G a round, a number of steps could be any of two."""
+    figure = gan.ring_figure({40: torch.zeros(9, 2)}, 40)
+    assert figure.axes[0].get_title().startswith("round 40: ")
+    assert 'f"step {' not in lesson_text("gan")
+
+
 def test_blurred_adds_noise_of_the_stated_width():
     rng = torch.Generator().manual_seed(0)
     seen = gan.Blurred(torch.nn.Identity(), 0.2, rng)(torch.zeros(1000, 64))

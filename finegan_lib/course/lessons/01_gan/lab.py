@@ -288,10 +288,10 @@ def draw_ring(axis, points: Tensor, title: str) -> None:
     axis.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", title=title, xlabel="$x_1$")
 
 
-def ring_figure(snapshots: dict[int, Tensor], step: int) -> Figure:
-    """The points of one snapshot of :func:`ring_gan`, over the ring."""
+def ring_figure(snapshots: dict[int, Tensor], moment: int) -> Figure:
+    """The points of one snapshot of :func:`ring_gan`, over the ring; ``moment`` counts rounds."""
     figure, axis = plt.subplots(figsize=(3.4, 3.6), layout="constrained")
-    draw_ring(axis, snapshots[step], f"step {step}: {found(snapshots[step])}")
+    draw_ring(axis, snapshots[moment], f"round {moment}: {found(snapshots[moment])}")
     axis.set_ylabel("$x_2$")
     return figure
 

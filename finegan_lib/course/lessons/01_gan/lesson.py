@@ -120,8 +120,8 @@ course.check("{{number}}.1", my_discriminator_loss)
 moments = [100, 300, 700, 1500]
 snapshots, generator, discriminator = lab.ring_gan(keep=range(50, 1501, 50))
 figure, axes = plt.subplots(1, 4, figsize=(9.6, 3.9), layout="constrained", sharey=True)
-for axis, step in zip(axes, moments, strict=True):
-    lab.draw_ring(axis, snapshots[step], f"step {step}: {lab.found(snapshots[step])}")
+for axis, moment in zip(axes, moments, strict=True):
+    lab.draw_ring(axis, snapshots[moment], f"round {moment}: {lab.found(snapshots[moment])}")
 axes[0].set_ylabel("$x_2$")
 figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
 figure.suptitle("The generator finds the ring")
@@ -131,7 +131,7 @@ plt.show()
 # In a running notebook, this slider goes through the whole training.
 
 # %%
-sliders.slide(lambda step: lab.ring_figure(snapshots, step), "step", sorted(snapshots), 50)
+sliders.slide(lambda moment: lab.ring_figure(snapshots, moment), "round", sorted(snapshots), 50)
 
 # %% [markdown]
 # Nobody told the generator the number of the modes or their places. It learnt both from one source:
@@ -313,7 +313,7 @@ sliders.slide(lab.best_figure, "mean of the generator", [m / 2 for m in range(-6
 #
 # ### Exercise {{number}}.5 (predict)
 #
-# The generator has put all its points on one mode. What happens in the next few hundred steps?
+# The generator has put all its points on one mode. What happens in the next few hundred rounds?
 #
 # * **(a)** they stay: there are real points in this mode, so they look right
 # * **(b)** they all leave this mode and appear at another place
@@ -333,8 +333,8 @@ course.check("{{number}}.5", my_guess)
 moments = [500, 600, 700, 900]
 collapsed, _, _ = lab.ring_gan(steps=900, g_steps=5, keep=moments)
 figure, axes = plt.subplots(1, 4, figsize=(9.6, 3.2), layout="constrained", sharey=True)
-for axis, step in zip(axes, moments, strict=True):
-    lab.draw_ring(axis, collapsed[step], f"step {step}: {lab.found(collapsed[step])}")
+for axis, moment in zip(axes, moments, strict=True):
+    lab.draw_ring(axis, collapsed[moment], f"round {moment}: {lab.found(collapsed[moment])}")
 axes[0].set_ylabel("$x_2$")
 figure.suptitle("Mode collapse: G takes five steps for every one of D")
 plt.show()
@@ -507,13 +507,13 @@ for i in range(1, 2501):
         album[i] = generator(fixed).detach()
 
 # %% [markdown]
-# Each row shows the digits of the same fourteen $z$, at four steps of the training. Below each
-# painted digit of the last step you see the nearest real digit. If these pairs were equal, the
+# Each row shows the digits of the same fourteen $z$, at four moments of the training. Below each
+# painted digit of the last round you see the nearest real digit. If these pairs were equal, the
 # generator would only have memorised the real digits.
 
 # %%
 nearest = images[torch.cdist(album[2500], images).argmin(1)]
-rows = {f"step {i:,}": pictures for i, pictures in album.items()} | {"nearest\nreal": nearest}
+rows = {f"round {i:,}": pictures for i, pictures in album.items()} | {"nearest\nreal": nearest}
 figure, axes = plt.subplots(len(rows), 14, figsize=(9.6, 3.7), layout="constrained")
 for line, (name, pictures) in zip(axes, rows.items(), strict=True):
     line[0].set_ylabel(name, rotation=0, ha="right", va="center")
