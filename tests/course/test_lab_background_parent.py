@@ -22,10 +22,13 @@ from finegan_lib.models.finegan import (
     stitch,
 )
 from finegan_lib.systems import Recipe
+from finegan_lib.training.presets import PRESETS
+from finegan_lib.training.pretrained import load_finegan
 
 background_lab, parent_lab = course.lab("background"), course.lab("parent")
 
 TINY = replace(background_lab.BACKGROUND, g_dim=4, d_dim=16)
+GEOMETRY = PatchGeometry.of(BACKGROUND_LAYERS[32], 32)
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +143,42 @@ def test_background_training_is_seeded_and_each_switch_matters(birds):
     assert not torch.equal(runs[0], runs[2]) and not torch.equal(runs[0], runs[3])
 
 
+def test_the_losses_of_a_deaf_generator_are_those_of_the_text(lesson_text):
+    birds = ToyBirds(600, image_size=32, seed=7, progress=False)
+    run = background_lab.train_background(birds, steps=150, step=background_lab.deaf_step)
+    d_b, g = run.curves["D_b"], run.curves["G"]
+    text = lesson_text("background")
+    assert f"falls from {sum(d_b[:10]) / 10:.0f} to {sum(d_b[-10:]) / 10:.1f} " in text
+    assert f"loss rises to {sum(g[-10:]) / 10:.0f}." in text
+    batch = birds.batch(range(64))
+    weights = losses.background_patch_weights(batch.box, GEOMETRY)
+    with torch.no_grad():
+        aux, _ = run.discriminator(batch.full_image)
+    rest = torch.nn.functional.binary_cross_entropy_with_logits(aux, weights)
+    assert rest > 0.8 * sum(d_b[-10:]) / 10  # "what is left is the aux term"
+
+
+def test_the_windows_with_most_of_a_bird_show_the_wrong_dots(birds):
+    """A box that only touches the window shows no mistake; and letters must be large enough."""
+    share = background_lab.bird_share(background_lab.window_masks(birds, range(40)), GEOMETRY)
+    windows = birds.batch(share.mean((1, 2)).argsort(descending=True)[:4].tolist())
+    late = background_lab.late_patch_weights(windows.box, GEOMETRY)
+    right = losses.background_patch_weights(windows.box, GEOMETRY)
+    assert ((late - right).sum((1, 2)) >= 10).all()
+    run = background_lab.train_background(birds, steps=20, config=TINY)
+    figure = background_lab.out_of_order_figure(run, run, windows)
+    (legend,) = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
+    assert min(text.get_fontsize() for text in legend.get_texts()) >= 9
+
+
+def test_network_and_preset_of_one_name_have_the_stated_sizes(lesson_text):
+    assert load_finegan("toy").config == PRESETS["toy64"].model
+    network, preset = (m.image_size for m in (load_finegan("toy").config, PRESETS["toy"].model))
+    text = lesson_text("background")
+    assert f"The *network* `toy` has {network} pixels." in text
+    assert f"The *preset* `toy` is a recipe for {preset} pixels." in text
+
+
 # ------------------------------------------------------------------------------- stage 2
 
 
@@ -180,6 +219,21 @@ def test_what_d_p_is_shown_matters_and_must_be_known():
     assert not torch.equal(weights[1], fresh)
     with pytest.raises(InputError, match="foreground"):
         parent_lab.train_parent(steps=1, shown="mask")
+
+
+def test_a_numb_silhouette_shows_in_the_masks_gradient_alone(lesson_text):
+    """In the lesson's figure both trainings look alike: half of the views still teach the mask."""
+    generator = FineGANGenerator(FineGANConfig(image_size=32, n_parents=2, n_children=2, g_dim=4))
+    codes = generator.config.hierarchy().sample(4, generator.config.z_dim)
+    stage = generator(codes).parent
+    learns = {}
+    for silhouette in (0.0, 1.0):
+        view = parent_lab.numb_view(stage, Recipe(), torch.Generator().manual_seed(0), silhouette)
+        (slope,) = torch.autograd.grad(view.square().sum(), stage.mask, retain_graph=True)
+        learns[silhouette] = bool(slope.any())
+    assert learns == {0.0: True, 1.0: False}
+    text = lesson_text("parent")
+    assert text.count("a silhouette teaches the mask") == 2  # the test, and where it is named
 
 
 def test_the_masks_additions_by_hand():

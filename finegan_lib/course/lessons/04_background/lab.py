@@ -330,7 +330,7 @@ def out_of_order_figure(sound: BackgroundRun, deaf: BackgroundRun, windows) -> F
             label = f"${player}$, {name}"
             curves.plot(torch.arange(len(smooth)) * 10 + 5, smooth, line, color=colour, label=label)
     curves.set(xlabel="step", ylabel="loss, mean of 10 steps", title="Both losses")
-    curves.legend(fontsize=7)
+    curves.legend(fontsize=9)
     for axis, (name, run) in zip(pictures, (("sound", sound), ("out of order", deaf)), strict=True):
         drawn = (
             run.generate(12).unflatten(0, (2, 6)).permute(2, 0, 3, 1, 4).flatten(3).flatten(1, 2)

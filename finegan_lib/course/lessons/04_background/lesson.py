@@ -152,8 +152,8 @@ print("the paper's, at 128 pixels:", paper)
 #
 # ## From the box to the patches
 #
-# Now we use the box. $D_b$ gets a window of a real picture and the bird's box in it. A patch gets
-# the weight $w = 1$ if it lies outside of the box, and 0 otherwise.
+# Now we use the box. $D_b$ gets a window of a real picture and the bird's box in it. A patch
+# outside of the box surely shows background, and counts as real: it gets the weight $w = 1$.
 #
 # ### Exercise {{number}}.2 (predict)
 #
@@ -177,8 +177,8 @@ course.check("{{number}}.2", my_verdict)
 # %% [markdown]
 # ### Exercise {{number}}.3 (fill in): kept and forbidden patches
 #
-# Cell $i$ along x meets the box $[x_1, x_2]$ if it starts before the box ends, and ends after the
-# box starts. Touching also counts, as in the authors' code:
+# All other patches get $w = 0$. Cell $i$ along x meets the box $[x_1, x_2]$ if it starts before the
+# box ends, and ends after the box starts. Touching also counts, as in the authors' code:
 #
 # $$i s + f \ge x_1 \quad\text{and}\quad i s \le x_2 .$$
 #
@@ -483,8 +483,8 @@ plt.show()
 
 # %% [markdown]
 # Are those really parts of birds? We ask an independent network: the library's **segmenter**
-# (`evaluation.judges`). It was trained on ToyBirds with the true masks, and it marks the pixels
-# that look like a bird.
+# (`metrics.judges`). It was trained on ToyBirds with the true masks, and it marks the pixels that
+# look like a bird.
 
 # %% tags=["nbval-check-output"]
 judges = Judges.load("toy", image_size=32)
@@ -547,12 +547,13 @@ print("real/fake finds birds more real than background:", higher.item())
 # We see two things. First, **aux has become a detector of birds**. It never saw an outline. It saw
 # only boxes, and it learnt what the insides of the boxes have in common.
 #
-# Second, **real/fake gives birds a higher logit than backgrounds**, on average. The reason is
-# probably this: it has learnt that fakes are a little blurred, and a bird has sharp edges. Its
-# gradient would lead the generator to paint a bird. Later, $D_b$ would see this fake bird and
-# learn, and the generator would change again, as in the game of lesson {{gan}}. The data leave
-# $D_b$ undetermined at birds, and just there the generator must not go. $D_\text{aux}$ solves this:
-# it *has* seen real birds, and it says that they are no background.
+# Second, **real/fake gives birds a higher logit than backgrounds**, on average (the last line of
+# the output; the figure cannot show this, because every patch of its eight windows meets the box).
+# The reason is probably this: it has learnt that fakes are a little blurred, and a bird has sharp
+# edges. Its gradient would lead the generator to paint a bird. Later, $D_b$ would see this fake
+# bird and learn, and the generator would change again, as in the game of lesson {{gan}}. The data
+# leave $D_b$ undetermined at birds, and just there the generator must not go. $D_\text{aux}$ solves
+# this: it *has* seen real birds, and it says that they are no background.
 #
 # (ToyBirds is easy: here, training without the aux term also gives a good result. Try
 # `lab.train_background(birds, with_aux=False)`. The authors train on photographs. There, fakes
@@ -605,14 +606,15 @@ course.check("{{number}}.9", my_layers)
 
 # %%
 deaf = lab.train_background(birds, steps=150, step=lab.deaf_step)
-lab.out_of_order_figure(outside, deaf, new.batch([3, 4, 8, 12]))
+lab.out_of_order_figure(outside, deaf, new.batch(chosen[:4]))
 plt.show()
 
 # %% [markdown]
 # ### Exercise {{number}}.10 (find the mistake): a training step
 #
-# $D_b$'s loss falls almost to 0, and $G$'s loss does not fall. After 150 steps, the pictures look
-# as they did at the start. Which network does not learn? Correct the code below.
+# $D_b$'s loss falls from 2 to 0.6 (what is left is the aux term, which does not depend on the
+# fakes), and $G$'s loss rises to 16. After 150 steps, the pictures are still grey noise. Which
+# network does not learn? Correct the code below.
 
 
 # %% exercise="10"
@@ -649,8 +651,8 @@ course.check("{{number}}.10", my_mended_step)
 # ### Exercise {{number}}.11 (find the mistake): which patches are kept
 #
 # This is exercise {{number}}.3 as the authors compute it: the first and the last forbidden cell
-# along each side. The crosses in the figure are at wrong places. On which sides of the box are dots
-# too near? What would a generator learn from them?
+# along each side. Crosses are missing at some places. On which sides of the box are dots too near?
+# What would a generator learn from them?
 
 
 # %% exercise="11"
@@ -684,6 +686,9 @@ course.check("{{number}}.11", my_mended_weights)
 # code $b$. It gets a meaning without such a loss: backgrounds differ most in the kind of scene, and
 # $b$ is the strongest input of this stage. (Our presets make it strong: `background_gain`
 # multiplies $b$. In the paper it is 1.)
+#
+# (The *network* `toy` has 64 pixels. The *preset* `toy` is a recipe for 32 pixels. The network was
+# trained with the larger preset `toy64`, in several parts.)
 #
 # Before you look at the rows below: how much does $z$ change the background?
 
