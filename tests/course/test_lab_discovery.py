@@ -5,7 +5,7 @@ import torch
 
 from finegan_lib import course
 from finegan_lib.discovery.jule import ClusterGraph, first_clusters, graph_weights
-from finegan_lib.experiments.paper import paper_tables
+from finegan_lib.experiments.paper import paper_tables, toy_table
 from finegan_lib.metrics import hungarian_accuracy, nmi
 from finegan_lib.metrics.code_classifiers import shrink
 from finegan_lib.models import FineGANConfig, FineGANGenerator
@@ -45,6 +45,13 @@ def test_views_belong_together():
     assert made["masked"][:50].equal(shrink(child.mask * child.foreground, 16))
     again = lab.generated_views(generator, 60, seed=3, size=16)
     assert again["masked"].equal(made["masked"])
+
+
+def test_the_text_says_that_phi_ps_pictures_are_tied_here(lesson_text):
+    """As ``generated_views`` makes them: the test before. So the plumage shows the parent, too."""
+    text = lesson_text("discovery")
+    assert "depend on the shape alone" not in text
+    assert "each of its pictures has the parent of $c$ as $p$" in text
 
 
 def test_shuffling_keeps_the_codes_and_loses_the_order():
@@ -140,6 +147,21 @@ def test_the_tables_elsewhere():
     assert later["nmi"]["C3-GAN"]["birds"] == 0.53 and later["accuracy"]["C3-GAN"]["birds"] == 0.276
     assert "2112.14971" in later["source"]
     assert set(lab.TABLE3_ORDER) == set(paper_tables()["table3_nmi"])
+
+
+def test_who_is_better_elsewhere_is_said_of_each_data_set(lesson_text):
+    later = lab.elsewhere()
+    ours, theirs = (later["nmi"][name] for name in ("FineGAN", "InfoGAN"))
+    assert {data for data in ours if theirs[data] > ours[data]} == {"birds"}
+    assert later["accuracy"]["InfoGAN"]["birds"] > later["accuracy"]["FineGAN"]["birds"]
+    text = lesson_text("discovery")
+    assert "On birds, their InfoGAN is even a little better than their FineGAN; on dogs and" in text
+
+
+def test_the_rows_of_our_table_have_the_stated_seeds(lesson_text):
+    seeds = {name: len(row["seed"]) for name, row in toy_table(3)["systems"].items()}
+    assert seeds.pop("labels by dice") == 3 and set(seeds.values()) == {1}
+    assert "with one seed each (the dice with three)" in lesson_text("discovery")
 
 
 def test_results_on_digits_say_how_they_were_made():

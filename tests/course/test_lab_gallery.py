@@ -1,8 +1,12 @@
+import re
+
 import pytest
 import torch
 
 from finegan_lib import course
+from finegan_lib.base.files import RESULTS, read_json
 from finegan_lib.codes import CodeHierarchy
+from finegan_lib.course.engine.folders import LESSONS, lesson_names
 from finegan_lib.figures import generate, noise
 from finegan_lib.metrics import Judges
 from finegan_lib.metrics.judges import JudgesConfig
@@ -22,6 +26,19 @@ CONFIG = FineGANConfig(image_size=32, n_parents=2, n_children=4, z_dim=4, g_dim=
 def generator():
     torch.manual_seed(0)
     return FineGANGenerator(CONFIG).eval()
+
+
+def test_the_recap_of_the_journey_leaves_no_lesson_out():
+    source = (LESSONS / "12_gallery" / "lesson.py").read_text(encoding="utf-8")
+    named = re.findall(r"^# \* \*\*\{\{(\w+)\}\}\*\*", source.split("## Recap")[1], re.M)
+    assert named == [name[3:] for name in lesson_names() if name <= "12_gallery"]
+
+
+def test_the_proposed_numbers_of_children_are_the_measured_ones(lesson_text):
+    worlds = read_json(RESULTS / "choose_n_children.json")["worlds"].values()
+    true, found = ([world[key] for world in worlds] for key in ("true_children", "n_children"))
+    text = "with {}, {} and {} species it proposed {}, {} and {}.".format(*true, *found)
+    assert text in lesson_text("gallery")
 
 
 def test_counts_and_guesses_by_hand():

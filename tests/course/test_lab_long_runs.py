@@ -107,6 +107,14 @@ def test_the_bars_are_what_was_measured():
         assert widths == [1000 * size["step_s"][way] for way in lab.WAYS]
 
 
+def test_the_bars_are_explained(lesson_text):
+    text = lesson_text("long_runs")
+    for name in lab.WAYS.values():
+        name = name.removeprefix("+ ").split(",")[0]
+        assert name[0].upper() + name[1:] in text or name in text.lower(), name
+    assert '"Written down plainly" is' in text and '"Channels last" stores' in text
+
+
 def test_sustained_speeds_are_those_of_the_benches():
     speeds = lab.sustained_speeds()
     assert list(speeds) == ["2 CPU cores", "T4 (estimate)", "A100 (estimate)", "H100"]

@@ -3,6 +3,8 @@
 import ast
 import functools
 import hashlib
+import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,12 +14,13 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+import finegan_lib
 from finegan_lib.base.errors import InputError
 from finegan_lib.course.__main__ import main
 from finegan_lib.course.engine import colab, notebooks, source
 from finegan_lib.course.engine.compare import needed_for, top_level
 from finegan_lib.course.engine.exercises import lesson_exercises, lesson_hints
-from finegan_lib.course.engine.folders import lesson_names
+from finegan_lib.course.engine.folders import LESSONS, lesson_names
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,6 +50,28 @@ def test_a_student_gets_a_stub_and_a_solution_its_code():
 def test_a_lesson_begins_with_its_title(lesson):
     title = source.make_notebook(lesson, solved=False).cells[1].source
     assert title.startswith(f"# {lesson[:2]} · ")
+
+
+def test_names_of_the_library_in_a_lesson_are_there():
+    """`metrics.judges` in a text, `losses.f(…)` in a docstring: a reader looks for it."""
+    rooms = {room.name for room in pkgutil.iter_modules(finegan_lib.__path__)} - {"codes"}
+    called = re.compile(r"`(?:finegan_lib\.)?(\w+(?:\.\w+)+)[`(]")
+    missing = [
+        (path.parent.name, name)
+        for path in sorted(LESSONS.glob("[0-9]*/*.py"))
+        for name in called.findall(path.read_text(encoding="utf-8"))
+        if name.split(".")[0] in rooms | {"evaluation"} and not is_in_library(name)
+    ]
+    assert not missing
+
+
+def is_in_library(name: str) -> bool:
+    if name.endswith((".py", ".json", ".md")):
+        return True
+    try:
+        return bool(pkgutil.resolve_name(f"finegan_lib.{name}"))
+    except (AttributeError, ModuleNotFoundError):
+        return False
 
 
 @pytest.mark.parametrize("lesson", lesson_names())

@@ -359,7 +359,8 @@ course.check("{{number}}.4", my_windows)
 # numbers, together with codes. A **latent code** is an input with a *meaning*: one code for the
 # plumage, another code for the background.
 #
-# These letters and words are the same in all lessons.
+# Where FineGAN is meant, these letters and words are the same in all lessons. If a lesson uses a
+# letter for something else, it says so.
 #
 # | letter | meaning |
 # | --- | --- |

@@ -206,9 +206,9 @@ course.check("{{number}}.3", MyUpBlock)
 # %% [markdown]
 # ## The stem
 #
-# A vector has no pixels, so the first step is a linear layer: it makes $2C \cdot 4 \cdot 4$ numbers
-# from $z$. BatchNorm (for vectors: `nn.BatchNorm1d`) and GLU follow. The remaining $16 C$ numbers
-# become $C$ maps of 4 × 4.
+# A vector has no pixels, so the first step is a linear layer. For $K$ channels, it makes
+# $2K \cdot 4 \cdot 4$ numbers from $z$. BatchNorm (for vectors: `nn.BatchNorm1d`) and GLU follow.
+# The remaining $16 K$ numbers become $K$ maps of 4 × 4.
 #
 # ### Exercise {{number}}.4 (build): the stem
 #

@@ -151,9 +151,11 @@ for name, joint in tables.items():
 # cell we compute all terms for the second table above (*a slip now and then*).
 #
 # "$x \sim G(z, c)$" means three steps: sample $c \sim P(c)$, sample $z$, paint $x = G(z, c)$. (The
-# slides do not write the first two steps. In FineGAN's losses they omit the tilde, too:
-# $\mathbb{E}_{z,b}$ there means $z \sim$ noise, $b \sim P(b)$.) $c'$ is a *second* code. It is
-# sampled from the posterior: a code that could also have made the same picture.
+# slides do not write the first two steps. In FineGAN's losses they write no $\sim$ at all:
+# $\mathbb{E}_{z,b}$ there means $z \sim$ noise, $b \sim P(b)$. They also call $c$ a code "with
+# label information". But no label is used: $c$ is sampled at random, and its meaning is learnt.)
+# $c'$ is a *second* code. It is sampled from the posterior: a code that could also have made the
+# same picture.
 
 # %% [markdown]
 # ### Lines 1 and 2: write the information as a mean of logarithms

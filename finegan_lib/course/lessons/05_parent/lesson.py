@@ -520,9 +520,9 @@ plt.show()
 # %% [markdown]
 # ### Exercise {{number}}.8 (find the mistake): silhouettes that teach nothing
 #
-# Half of the pictures that $D_p$ sees are silhouettes, but these masks do not differ between the
-# codes as the masks above them do. $D_p$ cannot read the silhouettes well, and the training does
-# not improve the masks. Correct the code.
+# Half of the pictures that $D_p$ sees are silhouettes. The two rows look alike, so the picture does
+# not show this mistake: the masks still learn from the other half, $M_p F_p$. But with the code
+# below, a test further up ("a silhouette teaches the mask") would print False. Correct the code.
 
 
 # %% exercise="8"

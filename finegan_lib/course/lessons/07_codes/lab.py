@@ -73,7 +73,7 @@ def occupancy(hierarchy: CodeHierarchy, tied: bool, n: int = 4000, seed: int = 0
 
 
 def total_effect(before: Tensor, changed: Tensor, after: Tensor) -> float:
-    """E‖f(A) − f(A[k])‖² / E‖f(A) − f(A')‖²: one entry of `evaluation.factors.factor_matrix`.
+    """E‖f(A) − f(A[k])‖² / E‖f(A) − f(A')‖²: one entry of `metrics.factors.factor_matrix`.
 
     Args:
         before, changed, after: (N, D) readings of one factor with the first codes, with a new value

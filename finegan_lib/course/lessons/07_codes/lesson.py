@@ -16,8 +16,8 @@
 # # {{number}} · Codes: four of them, tied and free
 #
 # The network is complete. Four codes control its pictures: $b$, $p$, $c$ and $z$. In the paper's
-# training, they are tied together, so no discriminator ever sees a heron with an owl's plumage.
-# After the training we choose each code freely, and generate such birds.
+# training, they are tied together. After the training we choose each code freely, and get pictures
+# that no training has shown.
 #
 # **You need** lesson {{child}}: which stage reads which code. For the bits, lesson {{infogan}}:
 # entropy.
@@ -186,11 +186,6 @@ print(f"bits, tied: {np.log2(n_c):.2f}, and free: {2 * np.log2(n_c) + np.log2(n_
 # (`FineGANSystem.sample_codes`). Each value of $b$ is as frequent as before; only its combination
 # with the other codes changes.
 #
-# **Why is $p$ sometimes free?** For the last quarter of each batch, our preset samples $p$
-# independently of $c$ (`Recipe.free_child`). $D_c$'s real/fake head does not see these hybrids,
-# because no real bird is like them. But the code readers must read their $p$ and their $c$. Without
-# this, the generator would generate a plumage well only on the shape of its own family.
-#
 # ## Predict: a hybrid
 #
 # There are $N_p \cdot N_c$ pairs of a shape and a plumage. Training compared only $N_c$ of them
@@ -238,6 +233,11 @@ print("another b changes it:", moved["b"] > 0)
 # this **style transfer**: the style of one bird on the body of another bird. It is one of two
 # applications. (Lesson {{discovery}} explains the second one, clustering of images.)
 #
+# **Why is $p$ sometimes free?** For the last quarter of each batch, our preset samples $p$
+# independently of $c$ (`Recipe.free_child`). $D_c$'s real/fake head does not see these hybrids,
+# because no real bird is like them. But the code readers must read their $p$ and their $c$. Without
+# this, the generator would generate a plumage well only on the shape of its own family.
+#
 # ## One code at a time
 #
 # The next figure corresponds to the paper's Figure 4. A group of rows shares a parent, each row has
@@ -264,9 +264,8 @@ print("p and c leave B alone:", torch.equal(out.background.image, rest.backgroun
 # %% [markdown]
 # ### Exercise {{number}}.4 (find the mistake): backgrounds that reveal the answer
 #
-# Lesson {{discovery}} trains a classifier on generated pictures and their child codes. It must look
-# at the bird, so $b$ must be independent of $c$. A student samples the codes with the function
-# below.
+# Lesson {{discovery}} trains a classifier on generated pictures and their codes. It must look at
+# the bird, so $b$ must be independent of $c$. A student samples the codes with the function below.
 # His classifier is right on every generated picture and on no photograph. How often is $b$ equal to
 # $c$? For independent codes, it would be 1 time in 20, and $p$ would be $c$'s parent 1 time in 5.
 
@@ -294,7 +293,9 @@ def my_labelled_codes(hierarchy: CodeHierarchy, n: int, rng: torch.Generator):
 course.check("{{number}}.4", my_labelled_codes)
 
 # %% [markdown]
-# The library makes such sets with `discovery.generate_labelled_images`. Here it makes 2,000
+# The library makes its sets with `metrics.code_classifiers.generate_labelled_images`. There, too,
+# $b$ is free. But for a classifier of $c$, $p$ stays the parent of $c$; only a classifier of $p$
+# may get a free $p$, as in this exercise (lesson {{discovery}}). Here the function makes 2,000
 # "pictures" that show only their background, so we can count.
 
 # %% tags=["nbval-check-output"]

@@ -250,7 +250,7 @@ class PlumageEyes(nn.Module):
     """A network that sees only the bird's plumage: the judge of appearances.
 
     Its 72 features are averages of small patches over the bird (see
-    `evaluation.judges.PatchJudge`). It does not see the background or the outline.
+    `metrics.judges.PatchJudge`). It does not see the background or the outline.
     """
 
     name = "plumage only"
@@ -653,7 +653,7 @@ def table2_figure(tables: dict, shipped: dict, table1: dict | None, table2: dict
 
     Args:
         shipped: ``inception_score`` and ``fid`` of the shipped generator, and ``real_…`` values.
-        table1, table2: from `evaluation.paper.toy_table`.
+        table1, table2: from `experiments.paper.toy_table`.
     """
     n = 2 + (table1 is not None) + (table2 is not None)
     rows = 1 if n < 4 else 2

@@ -80,7 +80,8 @@ crops, species, shape = birds.evaluation_crops(), birds.child_index, birds.paren
 # Sample codes, generate pictures from them, and keep both. This gives a labelled training set of
 # any size without any work of people. Two classifiers learn from it with cross-entropy: $\phi_p$
 # learns the parent code and $\phi_c$ the child code of the **finished** picture (paper, section
-# 3.3). $z$ and $b$ are sampled independently, so pose and background do not show the answer.
+# 3.3). $z$ and $b$ are sampled independently, so pose and background do not show the answer. For
+# $\phi_c$, $p$ stays the parent of $c$.
 #
 # $D_c$ already contains a reader of the child code: its head was trained to read it for thousands
 # of steps. Why do we train another one? The next cell shows the inputs of each of them.
@@ -246,8 +247,11 @@ print("AMI is below NMI:", all(adjusted[n][k] < scores[n][k] for n in scores for
 # 0 for the child, because even random filters react to colours. The centre crop contains only the
 # middle of the picture. In a drawn world with few colours, the colours there say much about the
 # species. (The centre crop needs a box drawn by a person, as FineGAN does.) Shapes are harder to
-# find than plumages, above all for k-means. The concatenated features also contain the plumage, but
-# $\phi_p$'s own answers depend on the shape alone.
+# find than plumages, above all for k-means. The concatenated features also contain the plumage.
+# Here $\phi_p$ may use the plumage, too, because each of its pictures has the parent of $c$ as $p$.
+# In the library's scores on ToyBirds (`discovery.discover_categories`), $\phi_p$'s pictures have a
+# free $p$, so only the shape shows the answer. For photographs and in table 3, its pictures are as
+# here.
 #
 # ## Two scores by hand
 #
@@ -616,34 +620,35 @@ plt.show()
 # **Chance**: random labels do not get a score of 0 here. The cell above printed their scores at the
 # paper's sizes: an NMI of 0.266 on birds, 0.139 on dogs and 0.318 on cars, and an accuracy of
 # 0.042, 0.038 and 0.052 (`dice_at_the_papers_sizes` in `experiments/paper.py`, means of three
-# draws). JULE's NMI is lower on birds and on cars, and 0.142 on dogs. JULE's clusters differ much
-# in size, and random clusters of unequal sizes get a lower NMI. Random clusters that are as unequal
-# as JULE's on photographs of birds get 0.190, 0.103 and 0.235. This means that JULE found very
-# little. DEPICT (0.290, 0.182, 0.329) is somewhat above chance on birds and dogs. On cars, its NMI
-# is above chance by only 0.011. FineGAN (0.403, 0.233, 0.354) is clearly above chance on birds and
-# dogs, and by 0.036 on cars. The paper claims that FineGAN sorts best, and this is right. But these
-# NMIs do not show how *much* better it sorts, because a large part of each NMI is chance. The paper
-# does not give AMI. AMI cannot be computed from NMI alone, because it needs the sizes of the
-# clusters.
+# draws). JULE's NMI is lower than this on birds and on cars. On dogs it is 0.142, almost the same.
+# JULE's clusters differ much in size, and random clusters of unequal sizes get a lower NMI. Random
+# clusters that are as unequal as JULE's on photographs of birds get 0.190, 0.103 and 0.235. This
+# means that JULE found very little. DEPICT (0.290, 0.182, 0.329) is somewhat above chance on birds
+# and dogs. On cars, its NMI is above chance by only 0.011. FineGAN (0.403, 0.233, 0.354) is clearly
+# above chance on birds and dogs, and by 0.036 on cars. The paper claims that FineGAN sorts best,
+# and this is right. But these NMIs do not show how *much* better it sorts, because a large part of
+# each NMI is chance. The paper does not give AMI. AMI cannot be computed from NMI alone, because it
+# needs the sizes of the clusters.
 #
 # **The marks**: C3-GAN's authors (arXiv 2112.14971) trained FineGAN again. They report 0.37 and 6.9
-# % on birds, and the paper has 0.403 and 12.6 %. Their InfoGAN is even a little better than their
-# FineGAN. There are some possible reasons. First, they use another mean in the NMI: the larger
-# entropy, which gives lower values. Second, their classifiers and features may differ: FineGAN's
-# paper describes them in a few lines, and their code was never released. Third, they may form
-# clusters in another way (k-means on features, or the likeliest code). On dogs and cars, the two
-# results are nearer to each other. C3-GAN itself reaches 0.53 and 27.6 %. Its discriminator's
-# features are *trained* to be clustered: every code has a point in feature space, and a contrastive
-# loss pulls a generated picture to its own point and pushes it away from all others. The features
-# are computed from whole pictures, so no second network has to be trained.
+# % on birds, and the paper has 0.403 and 12.6 %. On birds, their InfoGAN is even a little better
+# than their FineGAN; on dogs and cars, their FineGAN has the slightly higher NMI. There are some
+# possible reasons. First, they use another mean in the NMI: the larger entropy, which gives lower
+# values. Second, their classifiers and features may differ: FineGAN's paper describes them in a few
+# lines, and their code was never released. Third, they may form clusters in another way (k-means on
+# features, or the likeliest code). On dogs and cars, the two results are nearer to each other.
+# C3-GAN itself reaches 0.53 and 27.6 %. Its discriminator's features are *trained* to be clustered:
+# every code has a point in feature space, and a contrastive loss pulls a generated picture to its
+# own point and pushes it away from all others. The features are computed from whole pictures, so no
+# second network has to be trained.
 #
 # ## Our own Table 3
 #
 # The next cell prints the same comparison on ToyBirds. All methods sort the same pictures, with one
-# seed each. With "middle of the crop", a method gets a smaller picture, which the bird nearly
-# fills. "FineGAN, contrastive" is our own addition: its child head is trained with a contrastive
-# loss, as in C3-GAN. A dash means that AMI was not measured. ARI subtracts the effect of chance,
-# too.
+# seed each (the dice with three). With "middle of the crop", a method gets a smaller picture, which
+# the bird nearly fills. "FineGAN, contrastive" is our own addition: its child head is trained with
+# a contrastive loss, as in C3-GAN. A dash means that AMI was not measured. ARI subtracts the effect
+# of chance, too.
 
 # %%
 ours = toy_table(3)

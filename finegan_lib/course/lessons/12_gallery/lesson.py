@@ -466,8 +466,8 @@ course.check("{{number}}.7", my_walk)
 # | no way from a picture to its codes (not on the slide) | the search above |
 #
 # (For the first weakness, the command `python -m finegan_lib choose-n-children` proposes a number
-# without labels. It is the number with the best agreement of two sortings. For ten ToyBirds species
-# in five shapes it proposed five.)
+# without labels. It is the number with the best agreement of two sortings. For ToyBirds with 10, 20
+# and 40 species it proposed 5, 19 and 42. The ten species have five shapes.)
 #
 # The slides end with two contributions. The first is an unsupervised model that learns to generate
 # background, shape and appearance one after the other. The second is a disentangled representation
@@ -504,6 +504,7 @@ course.check("{{number}}.7", my_walk)
 # * **{{child}}** The child fills the parent's shape, and only the finished bird must look real.
 # * **{{codes}}** After the training, each code can be chosen freely.
 # * **{{training}}** The training loop has typical curves and typical failures.
+# * **{{long_runs}}** A long run must resume exactly; on a GPU, small networks wait for Python.
 # * **{{image_quality}}** Scores have traps; always print which sets were compared.
 # * **{{discovery}}** Generated pictures have labels, so a classifier can learn from them.
 # * **{{gallery}}** We can mix codes, and find codes for real birds.
