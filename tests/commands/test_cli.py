@@ -264,7 +264,8 @@ def test_evaluate(run, untrained_judges, capsys):
 
 def test_evaluate_scores_on_as_many_birds_as_asked_for(run, untrained_judges, monkeypatch):
     few = dataclasses.replace(QUICK, discovery=dataclasses.replace(QUICK.discovery, n_real=30))
-    monkeypatch.setattr(demo, "EvaluationConfig", lambda: few)
+    for module in (demo, scores):
+        monkeypatch.setattr(module, "EvaluationConfig", lambda: few)
     seen, original = [], scores.discover_categories
 
     def counted(generator, hierarchy, z_dim, images, *others, **options):

@@ -178,7 +178,7 @@ def test_wrong_size_or_file_is_named(tmp_path):
         Judges.load("toy", 128)
 
 
-def test_the_command_trains_measures_and_saves(tmp_path):
+def test_the_command_trains_measures_and_saves(tmp_path, monkeypatch):
     out = tmp_path / "judges.safetensors"
     scores = train_and_save_judges(
         out, n_images=100, n_test=60, steps=3, progress=False, cache_dir=tmp_path
@@ -187,8 +187,9 @@ def test_the_command_trains_measures_and_saves(tmp_path):
     with safe_open(out, "pt") as file:
         header = json.loads(file.metadata()["judges"])
     assert header["command"].startswith("python -m finegan_lib judges --image-size 32 --steps 3")
+    monkeypatch.setattr("finegan_lib.scoring.judge_training.train_judges", lambda *_, **__: 1 / 0)
     with pytest.raises(InputError, match="this file exists"):  # before any training
-        train_and_save_judges(out, steps=10**9, progress=False)
+        train_and_save_judges(out, n_images=100, progress=False, cache_dir=tmp_path)
     with pytest.raises(InputError, match="cannot write"):
         Judges(JudgesConfig(width=6)).save(tmp_path)
 
