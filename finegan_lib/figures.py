@@ -274,10 +274,10 @@ class Panel(NamedTuple):
 
 
 ABLATION_PANELS = {
-    "mask_iou": Panel("IoU of the child mask"),
-    "nmi_parent": Panel("NMI of p and shape"),
-    "nmi_child": Panel("NMI of c and appearance"),
-    "real_child_nmi": Panel("child NMI on real birds"),
+    "mask_iou": Panel("Mask: IoU"),
+    "nmi_parent": Panel("Shape: NMI with p"),
+    "nmi_child": Panel("Appearance: NMI with c"),
+    "real_child_nmi": Panel("Real birds: NMI of the child"),
 }
 PHOTO_PANELS = {
     "kid": Panel("KID (lower is better)", (0, 0.4), lower_is_better=True),

@@ -1,7 +1,9 @@
 """The lessons on child and codes: routes of gradients, hiding places of codes, bits, drawings."""
 
 import math
+import re
 from functools import reduce
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -9,11 +11,15 @@ import pytest
 import torch
 
 from finegan_lib import course, losses
+from finegan_lib.base.files import RESULTS, read_json
 from finegan_lib.codes import CodeHierarchy
+from finegan_lib.course.engine import notebooks
 from finegan_lib.course.engine.folders import lesson_module
 from finegan_lib.data import ToyBirds
 from finegan_lib.data.example import TrainingExample, background_size
+from finegan_lib.figures import ABLATION_PANELS as PANELS
 from finegan_lib.figures import generate
+from finegan_lib.metrics.code_classifiers import DiscoveryConfig, training_sets
 from finegan_lib.metrics.factors import factor_matrix
 from finegan_lib.models.finegan import FineGANConfig, FineGANGenerator, stitch
 from finegan_lib.systems import FineGANSystem, Recipe
@@ -54,6 +60,46 @@ def a_batch(n=4):
 
 
 # ------------------------------------------------------------------------------- 05
+
+
+def test_the_text_on_the_ablation_agrees_with_its_results(lesson_text):
+    """Mean scores: what is worse than the paper's recipe, and the names of the four panels."""
+    results = read_json(RESULTS / "ablation.json", "steps", "results")["results"]
+    mean = {name: {key: np.mean(row[key]) for key in row} for name, row in results.items()}
+    papers = mean.pop("all of them (the paper's recipe)")
+    worse = {key: [name for name, row in mean.items() if row[key] < papers[key]] for key in PANELS}
+    short = "average that starts short"
+    assert worse["nmi_parent"] == worse["nmi_child"] == []
+    assert worse["mask_iou"] == worse["real_child_nmi"] == [short]
+    text = lesson_text("child")
+    assert "For shape and appearance, no single omission is as bad. For the mask and the" in text
+    for panel in PANELS.values():
+        assert f"* **{panel.label.split(':')[0]}**: " in text
+
+
+def test_the_losses_of_a_mute_step_are_those_of_the_text(lesson_text):
+    birds = ToyBirds(400, image_size=TOY.model.image_size, seed=0, progress=False)
+    family = TOY.model.hierarchy()
+    watched = family.sample(4, TOY.model.z_dim)
+    run = child_lab.train_own(child_lab.PartsGenerator, child_lab.mute_step, birds, 60, watched)
+    curve = run.curves["child_info"]
+    said = re.search(r"falls only from (\S+) to about (\S+)\. ", lesson_text("child")).groups()
+    measured = [np.mean(part) for part in (curve[:10], curve[-10:])]
+    assert measured == pytest.approx([float(number) for number in said], abs=0.25)
+
+
+def test_what_is_printed_of_your_own_finegan_is_true_in_both_notebooks():
+    """With the library's parts and with the student's, whose trainings differ in the last digit."""
+    for solved in (False, True):
+        cells = notebooks.read(notebooks.notebook_path("06_child", solved)).cells
+        (said,) = [
+            output.text
+            for cell in cells
+            if cell.cell_type == "code"
+            for output in cell.outputs
+            if "the losses of the first step" in output.get("text", "")
+        ]
+        assert "both readers know much of the code: True" in said and "False" not in said
 
 
 def test_shares_are_the_weights_of_the_layers_in_the_stitched_image():
@@ -246,6 +292,26 @@ def test_the_hierarchy_figure_has_a_point_for_everybody():
         assert (points[:, 1] == 0).sum() == family.n_children
         assert (points[:, 1] == 1).sum() == family.n_parents
     assert figure.axes[0].get_title() == "a: H(p) = 0.81 bits, H(c | p) = 1.19 bits"
+
+
+def test_no_text_before_the_prediction_says_what_a_hybrid_is(lesson_text):
+    before = lesson_text("codes").split("### Exercise 07.3")[0]
+    assert "heron" not in before and "free_child" not in before
+    assert "free_child" in lesson_text("codes")
+
+
+def test_only_the_parents_classifier_gets_a_free_p(lesson_text):
+    """As the lessons on codes and on discovery say of the library's two training sets."""
+    family, tied = CodeHierarchy.equal(5, 20), []
+
+    def paint(codes):
+        tied.append(family.parent_of[codes.c_index].equal(codes.p_index))
+        return SimpleNamespace(child=SimpleNamespace(image=torch.zeros(len(codes.z), 3, 4, 4)))
+
+    one_batch = DiscoveryConfig(n_images=50, image_size=4)
+    sets = training_sets(paint, family, 1, one_batch)
+    assert [(level, tied.pop()) for level, *_ in sets] == [("child", True), ("parent", False)]
+    assert "only a classifier of $p$ may get a free $p$" in lesson_text("codes")
 
 
 def test_occupancy_of_tied_and_free_codes():
