@@ -8,6 +8,7 @@ import torch
 
 from finegan_lib import course, training
 from finegan_lib.base.checkpoints import load_checkpoint
+from finegan_lib.course.engine.exercises import lesson_exercises
 from finegan_lib.data import TrainingExample
 from finegan_lib.systems import Recipe, update_average
 
@@ -148,6 +149,14 @@ def test_a_failure_can_be_trained_and_differs_from_a_healthy_run(failure):
     system = training.build_system(config)
     assert len(lab.portrait(system.average)) == 4 + 2 * config.model.n_parents
     assert f"**{failure.name}**" in lab.failure_table()
+
+
+def test_no_cure_solves_the_exercise_below_the_table():
+    """The exercise on full masks asks which settings help."""
+    (full,) = [f for f in lab.FAILURES if f.name == "masks full"]
+    (rescue,) = [e for e in lesson_exercises("08").values() if "masks" in e.title]
+    assert rescue.title.endswith("save the masks") and '"save the masks"' in full.cure
+    assert not [setting for setting in ("mask_bias", "mask_area") if setting in full.cure]
 
 
 def test_a_wreck_reports_information_per_unit_of_its_weight():

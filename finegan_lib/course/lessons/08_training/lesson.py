@@ -422,7 +422,8 @@ plt.show()
 Markdown(lab.failure_table())
 
 # %% [markdown]
-# (The exact settings are in `lab.FAILURES`.) The next cell trains the five, and a healthy run of
+# (`slower_d` is the learning rate of the discriminators, divided by that of $G$; the paper has 1.
+# The exact settings are in `lab.FAILURES`.) The next cell trains the five, and a healthy run of
 # their size, **live**, with 100 steps each. This is too short for birds, but long enough for the
 # curves. The curves of the healthy run are blue. In mode collapse, `D_c` stays at 2, the level of a
 # network that has learnt nothing, because $D$ learns too slowly. But `D_c` would also stay at 2 if
@@ -583,10 +584,10 @@ print("the easiest are read without a doubt:", bool(surprise[easiest].max() < 0.
 #
 # ## Two recipes side by side
 #
-# The preset `toy` trains in minutes on a CPU. (The trained network of the lessons so far is
-# `toy64`. It has twice the size, and it was trained for longer.) The preset `cub` is the paper's.
-# The next cell compares the two in `finegan_lib.training.presets` and lists all settings in which
-# they differ.
+# The preset `toy` trains in minutes on a CPU. (The network `toy` of the lessons so far was made
+# with the preset `toy64`. Its pictures have twice the side, and it was trained for longer.) The
+# preset `cub` is the paper's. The next cell compares the two in `finegan_lib.training.presets` and
+# lists all settings in which they differ.
 
 # %%
 Markdown(lab.preset_table("toy", "cub"))
