@@ -88,8 +88,8 @@ def _exhibition():
 def _forgery(settings):
     if not isinstance(settings, dict) or set(settings) != {"per_species", "blur"}:
         return "answer with a dictionary that has the keys per_species and blur"
-    if settings["per_species"] not in range(1, 76) or not 0 <= settings["blur"] <= 4:
-        return "per_species is a whole number from 1 to 75, blur a number from 0 to 4"
+    if settings["per_species"] not in range(2, 76) or not 0 <= settings["blur"] <= 4:
+        return "per_species is a whole number from 2 to 75, blur a number from 0 to 4"
     network, real, pictures, labels, floor, best = _exhibition()
     shown = lab.forged(pictures, labels, settings["per_species"], settings["blur"])
     seen = lab.statistics(network, shown)
@@ -98,7 +98,7 @@ def _forgery(settings):
     if score < 0.97:
         return (
             f"the Inception Score fell to {score:.2f} of what real birds get: the classifier is "
-            "no longer sure. How did you change the single picture?"
+            "no longer sure. How did you change the pictures?"
         )
     if distance < 5:
         return (
@@ -276,18 +276,19 @@ EXERCISES = (
         "8",
         "explore: fool a score",
         "my_forgery",
-        {"per_species": 1, "blur": 0.0},
+        {"per_species": 2, "blur": 0.0},
         mistakes=(
             Mistake({"per_species": 75, "blur": 0.0}, "is still too large"),
-            Mistake({"per_species": 1, "blur": 4.0}, "no longer sure"),
-            Mistake({"per_species": 0, "blur": 0.0}, "from 1 to 75"),
+            Mistake({"per_species": 2, "blur": 4.0}, "no longer sure"),
+            # Twenty postcards: their scores are printed above the exercise.
+            Mistake({"per_species": 1, "blur": 0.0}, "from 2 to 75"),
             Mistake({"blur": 1.0}, "the keys"),
-            Mistake({"per_species": 2.5, "blur": 0.0}, "a whole number from 1 to 75"),
-            Mistake({"per_species": 1, "blur": -1.0}, "a number from 0 to 4"),
-            Mistake({"per_species": 76, "blur": 0.0}, "from 1 to 75"),
-            Mistake((1, 0.0), "a dictionary"),
+            Mistake({"per_species": 2.5, "blur": 0.0}, "a whole number from 2 to 75"),
+            Mistake({"per_species": 2, "blur": -1.0}, "a number from 0 to 4"),
+            Mistake({"per_species": 76, "blur": 0.0}, "from 2 to 75"),
+            Mistake((2, 0.0), "a dictionary"),
         ),
-        alternative={"blur": 0, "per_species": 2},
+        alternative={"blur": 0, "per_species": 5},
         praise="The Inception Score does not measure variety within a class. The FID does.",
         grade=_forgery,
         starts=({"per_species": 75, "blur": 0},),

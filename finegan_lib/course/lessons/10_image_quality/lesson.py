@@ -519,17 +519,17 @@ for kind, found in damage.items():
 # ### Exercise {{number}}.8 (explore): fool a score
 #
 # Make a false exhibition from real pictures. It has only `per_species` different pictures of each
-# species (1 to 75), blurred by `blur` pixels (0 to 4). Find settings with two properties: the
-# **Inception Score is at least 0.97 of the score of real birds, and the FID is at least 5 times**
-# the FID of other real birds. This shows that one of the scores does not see a fault. Answer with a
-# dictionary: `{"per_species": …, "blur": …}`.
+# species (2 to 75; the twenty postcards had 1), blurred by `blur` pixels (0 to 4). Find settings
+# with two properties: the **Inception Score is at least 0.97 of the score of real birds, and the
+# FID is at least 5 times** the FID of other real birds. This shows that one of the scores does not
+# see a fault. Answer with a dictionary: `{"per_species": …, "blur": …}`.
 
 # %% exercise="8"
 ### HINT Which of the two changes left the Inception Score unchanged in exercise {{number}}.2?
 ### HINT With fewer different pictures, the covariance is further from that of real birds. Blur
 ###      makes the classifier unsure.
 ### BEGIN SOLUTION
-my_forgery = {"per_species": 1, "blur": 0.0}
+my_forgery = {"per_species": 2, "blur": 0.0}
 ### END SOLUTION
 
 # %% tags=["nbval-check-output"]
