@@ -280,10 +280,10 @@ ABLATION_PANELS = {
     "real_child_nmi": Panel("Real birds: NMI of the child"),
 }
 PHOTO_PANELS = {
-    "kid": Panel("KID (lower is better)", (0, 0.4), lower_is_better=True),
-    "ami": Panel("AMI of the categories found", (0, 0.2)),
-    "kept_by_code": Panel("category kept with another b"),
-    "children_differ": Panel("children that differ, of 50", (0, 50)),
+    "kid": Panel("KID (lower is better)", (0, 0.2), lower_is_better=True),
+    "ami": Panel("AMI of the categories", (0, 0.2)),
+    "kept_surroundings": Panel("kept in other surroundings"),
+    "parents_differ": Panel("parents that differ", (0, 10)),
 }
 
 
@@ -310,7 +310,9 @@ def ablation(results: dict, panels: dict[str, Panel] = ABLATION_PANELS) -> Figur
             colour = PALETTE[1] if _all_worse(values, base[key], panel) else PALETTE[0]
             axis.plot(values, [row] * len(values), "o", ms=5, color=colour, alpha=0.9)
         low, high = panel.limits
-        axis.set(xlabel=panel.label, xlim=(low, high), xticks=[low, (low + high) / 2, high])
+        edge = 0.04 * (high - low)  # a dot on a limit is whole
+        axis.set(xlabel=panel.label, xlim=(low - edge, high + edge))
+        axis.set_xticks([low, (low + high) / 2, high])
         axis.grid(axis="y", color="0.9")
         axis.set_axisbelow(True)
     axes[0].set(

@@ -6,14 +6,16 @@ addition               source                              worth
 ``adversarial=hinge``  Lim and Ye, 2017                    ToyBirds, parents' NMI: 0.65; without
                                                            0.51 (``results/ablation.json``)
 ``d_noise``            Arjovsky and Bottou, 2017           masks' IoU: 0.72; without 0.70
-``augment``            DiffAugment, Zhao et al., 2020;     for photographs, of which there are a
-                       strength: ADA, Karras et al., 2020  few thousand (:mod:`.augmentation`)
-``r1``, ``r2``         Mescheder et al., 2018              for photographs
-``relativistic``       RpGAN, Jolicoeur-Martineau, 2018;   for photographs, with ``r1`` and ``r2``
-                       R3GAN, Huang et al., 2024
+``augment``            DiffAugment, Zhao et al., 2020;     photographs, KID: 0.111; without 0.107,
+                       strength: ADA, Karras et al., 2020  at full strength from the start 0.122
+``r1``, ``r2``         Mescheder et al., 2018              photographs, KID: R1 0.097, both 0.122
+``relativistic``       RpGAN, Jolicoeur-Martineau, 2018;   photographs, KID: 0.134 with ``r1`` and
+                       R3GAN, Huang et al., 2024           ``r2``
 =====================  ==================================  =======================================
 
-No addition has been left out alone on photographs yet (``ablation --data FOLDER`` does it).
+On photographs (``results/ablation_cub50.json``) each row has two trainings of 1,000 steps, the
+whole recipe three, with a KID of 0.099, 0.119 and 0.116: only differences above 0.02 count. In so
+short a training D does not memorise its photographs. What the additions prevent does not happen.
 """
 
 from collections.abc import Callable

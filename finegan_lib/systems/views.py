@@ -3,7 +3,12 @@
 Source: our own. The idea is that of random views in contrastive learning (Chen et al., SimCLR,
 2020). Worth, on ToyBirds (``results/ablation.json``, the masks' IoU and the parents' NMI, 0.72 and
 0.65 with everything on): without the noise 0.67 and 0.54, without mirroring 0.70 and 0.61, without
-scaling and turning 0.76 and 0.60, without silhouettes 0.75 and 0.58.
+scaling and turning 0.76 and 0.60, without silhouettes 0.75 and 0.58. ``code_colour`` is off in
+every preset.
+
+On photographs (``results/ablation_cub50.json``), 10 of 10 parents differ from every other one.
+Without silhouettes none does. The categories stay with the bird in 46 % of other surroundings,
+without the noise in 26 %. ``code_colour`` brings no gain there: AMI 0.145, 0.140 without it.
 """
 
 import torch

@@ -8,6 +8,7 @@ import pytest
 
 from finegan_lib.__main__ import build_parser, main
 from finegan_lib.base.errors import InputError
+from finegan_lib.base.files import RESULTS
 from finegan_lib.experiments import ablation
 from finegan_lib.models import FineGANGenerator
 from finegan_lib.systems import Recipe
@@ -118,3 +119,19 @@ def test_the_command(pretended, tmp_path, capsys):
     assert json.loads((tmp_path / "result.json").read_text())["preset"] == "birds32"
     assert main(["ablation", "--data", "my/birds", "--preset", "gan"]) == 2
     assert "no such preset of a FineGAN" in capsys.readouterr().err
+
+
+def test_what_is_committed_names_its_commands_and_stands_in_the_readme():
+    kept = json.loads((RESULTS / "ablation_cub50.json").read_text())
+    readme = (RESULTS / "README.md").read_text()
+    columns = ("ami", "accuracy", "kid", "kept_by_code", "kept_surroundings")
+    columns += ("children_differ", "parents_differ", "mask_area")
+    assert ablation.table(kept["results"], columns, digits=3, title="changed") in readme
+    made = {}
+    for line in kept["command"]:
+        parsed = build_parser().parse_args(shlex.split(line)[3:])
+        assert (parsed.steps, parsed.preset, parsed.more_seeds) == (kept["steps"], "birds32", 0)
+        made |= dict.fromkeys(parsed.only or ablation.switches(BIRDS), parsed.seeds)
+    assert made == kept["seeds"]
+    assert set(made) <= set(ablation.switches(BIRDS))
+    assert made[ablation.WHOLE] == made[ablation.PAPERS] == [0, 1, 2]

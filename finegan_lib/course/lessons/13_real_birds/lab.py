@@ -11,6 +11,7 @@ from ....applications.interpolate import slerp as great_circle
 from ....applications.readers import load_readers
 from ....applications.segment import iou
 from ....base.files import RESULTS, read_json
+from ....experiments.ablation import PAPERS, WHOLE
 from ....experiments.committed_tables import committed
 from ....experiments.table_text import table_text
 from ....figures import generate, noise
@@ -26,6 +27,20 @@ SCORES = RESULTS / "birds_scores.json"
 SPECIES, EACH = 50, 46  # as many photographs as the 50 species of the lesson have, about
 # What `get_cub.py --species 50 --shrink 152` writes, or whatever FINEGAN_PHOTOGRAPHS names.
 PLACES = (os.environ.get("FINEGAN_PHOTOGRAPHS", ""), "data/cub50", "../data/cub50")
+
+# Rows of the ablation on photographs that the lesson shows; the others are in results/README.md.
+SHOWN = (
+    WHOLE,
+    "augmentation",
+    "strength that follows D's overfitting",
+    "with R1",
+    "with R1 and R2",
+    "with pairs (relativistic), R1 and R2",
+    "code noise",
+    "silhouettes",
+    "background weight 1",
+    PAPERS,
+)
 
 # Of each stored figure its command, and the command and the lines of the number beside it.
 NUMBERS = FIGURES / "numbers.json"
@@ -53,6 +68,12 @@ def committed_scores() -> str:
         return summary(read_json(SCORES))
     command = f"evaluate --checkpoint birds --data FOLDER --json {SCORES.name}"
     return f"not scored yet: python -m finegan_lib {command}"
+
+
+def ablation_figure():
+    """The preset of photographs with one switch changed at a time: a dot for each training."""
+    measured = read_json(RESULTS / "ablation_cub50.json", "results")["results"]
+    return figures.ablation({name: measured[name] for name in SHOWN}, figures.PHOTO_PANELS)
 
 
 def cut_scores() -> str:
