@@ -280,10 +280,11 @@ ABLATION_PANELS = {
     "real_child_nmi": Panel("Real birds: NMI of the child"),
 }
 PHOTO_PANELS = {
-    "kid": Panel("KID (lower is better)", (0, 0.2), lower_is_better=True),
-    "ami": Panel("AMI of the categories", (0, 0.2)),
-    "kept_surroundings": Panel("kept in other surroundings"),
-    "parents_differ": Panel("parents that differ", (0, 10)),
+    "kid": Panel("KID\n(lower is better)", (0, 0.2), lower_is_better=True),
+    "ami": Panel("AMI of the\ncategories", (0, 0.2)),
+    "kept_surroundings": Panel("category kept in\nother surroundings"),
+    "parents_differ": Panel("parents that\ndiffer, of 10", (0, 10)),
+    "children_differ": Panel("children that\ndiffer, of 50", (0, 50)),
 }
 
 

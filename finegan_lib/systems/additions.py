@@ -29,7 +29,9 @@ class FreeCodes(FineGANNetworks):
     Source: our own. In the paper's training, b = c, and p is c's parent. A generator may therefore
     generate one part of the picture by the code of another part.
     Worth, on ToyBirds: without a free b the masks' IoU is 0.51 instead of 0.72. Without free
-    children it is 0.71, and the NMI of parents found in real birds 0.16 instead of 0.22.
+    children it is 0.71, and the NMI of parents found in real birds 0.16 instead of 0.22. On
+    photographs (``results/ablation_cub50.json``), 1 of 50 children differs from every other one
+    without free children, 10 to 15 with them.
     """
 
     def freed(self, codes: Codes, rng: torch.Generator) -> Codes:

@@ -36,9 +36,10 @@ SHOWN = (
     "with R1",
     "with R1 and R2",
     "with pairs (relativistic), R1 and R2",
-    "code noise",
     "silhouettes",
     "background weight 1",
+    "code noise",
+    "free children",
     PAPERS,
 )
 

@@ -110,18 +110,19 @@ course.check("{{number}}.1", my_guess)
 # ## What do the additions change?
 #
 # We trained the preset `birds32` again and again, for 1,000 steps, each time with one switch
-# changed. (`finegan_lib/results/README.md` has the command and all rows.) There are four scores:
+# changed. (`finegan_lib/results/README.md` has the command and all rows.) There are five scores:
 #
 # * **KID** compares the distribution of generated pictures with that of photographs (lesson
 #   {{image_quality}}).
 # * **AMI** says how well the network sorts photographs. Random labels have 0.
 # * **Kept in other surroundings**: how often the category of a generated bird stays if the bird is
 #   moved to other surroundings.
-# * **Parents that differ**: how many of the 10 parents generate a shape of their own.
+# * **Parents that differ**: how many of the 10 parents generate a shape of their own. **Children
+#   that differ**: the same of the 50 children and their appearance.
 #
 # Most rows leave one addition out; in a row "with …", one is switched on. The last row has none of
-# our additions: it is the paper's own recipe, with as few weights and steps as the others. Predict
-# first: in which of the four scores is it worse than the first row?
+# our additions: it is the paper's own recipe, with the same widths and as many steps. Predict
+# first: in which of the five scores is it worse than the first row?
 
 # %%
 lab.ablation_figure()
@@ -129,7 +130,7 @@ plt.show()
 
 # %% [markdown]
 # Each dot is one training. The first row is the whole recipe, and the shaded range shows how much
-# its three trainings differ by chance. In an orange row, all trainings are worse.
+# its three trainings differ. In an orange row, all trainings are worse.
 #
 # Augmentation and the penalties change little here. In 1,000 steps D sees each photograph only
 # about 8 times. It has not learnt a photograph by heart yet, so there is nothing to prevent.
@@ -141,7 +142,9 @@ plt.show()
 #
 # Which additions bring the separation? Lesson {{parent}} has shown two of them. Without
 # silhouettes, the parents have no shapes of their own: $D_p$ reads $p$ from the colours. Without
-# noise on the masked foregrounds ("code noise"), a weak pattern is enough to show the code.
+# noise on the masked foregrounds ("code noise"), a weak pattern is enough to show the code, so the
+# children look alike. With a $D_b$ of full weight ("background weight 1"), half of the parents or
+# more look alike. Without free children, one child of 50 has an appearance of its own.
 #
 # ## Stage by stage
 
