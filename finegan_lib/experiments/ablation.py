@@ -297,15 +297,22 @@ def photo_results(folder, preset: str, data: str, steps: int) -> dict:
 
 
 def _commands(words: str, seeds: dict[str, list[int]], rows) -> list[str]:
-    """What to type for results with these seeds: a command for all rows with the same seeds."""
+    """What to type for results with these seeds: one command for all, or one for each group."""
+    usual = next((found for name, found in seeds.items() if name not in (WHOLE, PAPERS)), [])
+    further = len(seeds.get(WHOLE, usual)) - len(usual)
+    if usual and further >= 0 and list(seeds) == list(rows):
+        longer = usual + list(range(max(usual) + 1, max(usual) + 1 + further))
+        asked = {name: longer if name in (WHOLE, PAPERS) else usual for name in rows}
+        if seeds == asked:
+            return [f"{words} --seeds {' '.join(map(str, usual))} --more-seeds {further}"]
     groups = {}
     for name, found in seeds.items():
         groups.setdefault(tuple(found), []).append(name)
-    commands = []
-    for found, names in groups.items():
-        only = "" if names == list(rows) else " --only " + " ".join(f'"{n}"' for n in names)
-        commands.append(f"{words} --seeds {' '.join(map(str, found))} --more-seeds 0{only}")
-    return commands
+    return [
+        f"{words} --seeds {' '.join(map(str, found))} --more-seeds 0 --only "
+        + " ".join(f'"{name}"' for name in names)
+        for found, names in groups.items()
+    ]
 
 
 def read_results(folder, names=tuple(TOY_ROWS), columns=COLUMNS) -> dict:
