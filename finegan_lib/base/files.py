@@ -242,11 +242,12 @@ def refuse_other_facts(path, had: dict, asked: dict) -> None:
     Args:
         path: of its file, for the message.
         had: the facts it was made with.
-        asked: those that it must have; as JSON has them, without tuples.
+        asked: those that it must have.
 
     Raises:
         InputError: if one differs or is missing.
     """
+    had, asked = json.loads(json.dumps([had, asked]))  # a tuple and a list are the same fact
     if differ := [key for key in asked if key not in had or had[key] != asked[key]]:
         raise InputError(
             f"the folder holds a result with another {', '.join(differ)}",

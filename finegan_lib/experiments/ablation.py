@@ -6,7 +6,6 @@ those of ``birds32``, or of any preset, and uses the scores that need no truth.
 """
 
 import dataclasses
-import json
 from pathlib import Path
 
 from ..base.errors import InputError
@@ -62,6 +61,7 @@ TOY_ROWS = WITHOUT | FITTED | TOY_WITH
 
 WHOLE = "everything on"
 PAPERS = "all of them (the paper's recipe)"
+ENDS = (WHOLE, PAPERS)  # the rows with further seeds
 # What the presets for photographs add to those, each set back to what the paper does.
 PHOTO_WITHOUT = {
     "augmentation": {"augment": ()},
@@ -128,7 +128,7 @@ def ablate(folder, *, steps: int = 4000, seeds=(0,), only=(), progress: bool = T
             if only and name not in only:
                 continue
             if result.exists():
-                refuse_other_facts(result, read_json(result, "seed"), {"steps": steps})
+                _read(result, (), {"steps": steps})
                 continue
             config = changed(TOY, **changes, steps=steps, minutes=0.0, seed=seed)
             newest = train(config, result.with_suffix(""), resume=True, progress=progress)
@@ -162,7 +162,7 @@ def switches(config: RunConfig) -> dict[str, dict]:
     that would change the preset, one row with all of these changes, the additions of
     :data:`PHOTO_WITH`, and a generator with twice the weights, to within a tenth.
     """
-    out = {n: c for n, c in (WITHOUT | PHOTO_WITHOUT).items() if n not in (WHOLE, PAPERS)}
+    out = {n: c for n, c in (WITHOUT | PHOTO_WITHOUT).items() if n not in ENDS}
     rows = {name: _changing(config, changes) for name, changes in out.items()}
     rows = {name: changes for name, changes in rows.items() if changes}
     rows = {WHOLE: {}} | rows
@@ -233,7 +233,7 @@ def ablate_photographs(
     further = range(max(seeds) + 1, max(seeds) + 1 + more_seeds)
     for seed in (*seeds, *further):
         for name, changes in rows.items():
-            if (only and name not in only) or (seed in further and name not in (WHOLE, PAPERS)):
+            if (only and name not in only) or (seed in further and name not in ENDS):
                 continue
             loop = {"data": str(data), "steps": steps, "minutes": 0.0, "seed": seed}
             config = changed(base, **changes, **loop)
@@ -246,9 +246,9 @@ def _photo_row(folder: Path, name: str, config: RunConfig, preset, networks, pro
     result = _result(folder, name, config.loop.seed)
     asked = {"preset": preset, "data": Path(config.loop.data).name, "steps": config.loop.steps}
     for part in ("model", "recipe"):  # a preset may have changed since
-        asked[part] = json.loads(json.dumps(dataclasses.asdict(getattr(config, part))))
+        asked[part] = dataclasses.asdict(getattr(config, part))
     if result.exists():
-        refuse_other_facts(result, read_json(result, "seed"), asked)
+        _read(result, (), asked)
         return
     if progress:
         print(f"{name}, seed {config.loop.seed}", flush=True)
@@ -283,12 +283,10 @@ def kept_scores(scores: dict) -> dict[str, float]:
 def photo_results(folder, preset: str, data: str, steps: int) -> dict:
     """All that a folder of :func:`ablate_photographs` holds; also written to ``ablation.json``."""
     rows = switches(finegan_preset(preset))
-    for name in rows:
-        for file in _files(folder, name):
-            facts = {"preset": preset, "data": data, "steps": steps}
-            refuse_other_facts(file, read_json(file, "seed"), facts)
-    results = read_results(folder, rows, PHOTO_COLUMNS)
-    seeds = {n: [r["seed"] for r in _rows(folder, n, ())] for n in results}
+    asked = {"preset": preset, "data": data, "steps": steps}
+    kept = {name: _rows(folder, name, (), asked) for name in rows}
+    results = {name: _columns(found, PHOTO_COLUMNS) for name, found in kept.items() if found}
+    seeds = {name: [row["seed"] for row in kept[name]] for name in results}
     words = f"python -m finegan_lib ablation --data {data} --preset {preset} --steps {steps}"
     summary = {"command": _commands(words, seeds, rows), "preset": preset, "data": data}
     summary |= {"steps": steps, "columns": list(PHOTO_COLUMNS), "seeds": seeds, "results": results}
@@ -298,13 +296,12 @@ def photo_results(folder, preset: str, data: str, steps: int) -> dict:
 
 def _commands(words: str, seeds: dict[str, list[int]], rows) -> list[str]:
     """What to type for results with these seeds: one command for all, or one for each group."""
-    usual = next((found for name, found in seeds.items() if name not in (WHOLE, PAPERS)), [])
-    further = len(seeds.get(WHOLE, usual)) - len(usual)
-    if usual and further >= 0 and list(seeds) == list(rows):
-        longer = usual + list(range(max(usual) + 1, max(usual) + 1 + further))
-        asked = {name: longer if name in (WHOLE, PAPERS) else usual for name in rows}
+    if list(seeds) == list(rows):
+        usual, longer = next(seeds[name] for name in rows if name not in ENDS), seeds[WHOLE]
+        further = list(range(max(usual) + 1, max(usual) + 1 + len(longer) - len(usual)))
+        asked = {name: usual + further if name in ENDS else usual for name in rows}
         if seeds == asked:
-            return [f"{words} --seeds {' '.join(map(str, usual))} --more-seeds {further}"]
+            return [f"{words} --seeds {' '.join(map(str, usual))} --more-seeds {len(further)}"]
     groups = {}
     for name, found in seeds.items():
         groups.setdefault(tuple(found), []).append(name)
@@ -321,24 +318,27 @@ def read_results(folder, names=tuple(TOY_ROWS), columns=COLUMNS) -> dict:
     The names keep their order. The values have the order of the seeds. Columns that a result lacks
     are left out.
     """
-    results = {}
-    for name in names:
-        rows = _rows(folder, name, columns if columns is COLUMNS else ())
-        if rows:
-            held = [key for key in columns if all(key in row for row in rows)]
-            results[name] = {key: [row[key] for row in rows] for key in held}
-    return results
+    kept = {name: _rows(folder, name, columns if columns is COLUMNS else ()) for name in names}
+    return {name: _columns(rows, columns) for name, rows in kept.items() if rows}
 
 
-def _rows(folder, name: str, keys) -> list[dict]:
+def _columns(rows: list[dict], columns) -> dict:
+    """``{column: one value for each row}`` of the columns that all rows have."""
+    held = [key for key in columns if all(key in row for row in rows)]
+    return {key: [row[key] for row in rows] for key in held}
+
+
+def _rows(folder, name: str, keys, asked=()) -> list[dict]:
     """The results of one row, in the order of their seeds."""
-    results = (read_json(file, "seed", *keys) for file in _files(folder, name))
-    return sorted(results, key=lambda result: result["seed"])
+    files = Path(folder).glob(_result(Path(folder), name, "*").name)
+    return sorted((_read(file, keys, asked) for file in files), key=lambda result: result["seed"])
 
 
-def _files(folder, name: str):
-    """The files of one row's results."""
-    return Path(folder).glob(_result(Path(folder), name, "*").name)
+def _read(file: Path, keys, asked=()) -> dict:
+    """A kept result with these keys; an InputError if it was made with other facts than asked."""
+    result = read_json(file, "seed", *keys)
+    refuse_other_facts(file, result, dict(asked))
+    return result
 
 
 def _value(config: RunConfig, name: str):

@@ -195,11 +195,9 @@ def evaluate(
         progress=progress,
     )
     config = config or EvaluationConfig()
-    all_of_them = dataclasses.replace(config.discovery, n_real=n_images)
-    options |= {"config": dataclasses.replace(config, discovery=all_of_them)}
-    scores = evaluate_generator(
-        generator, hierarchy, birds, judges, seeds=seeds, progress=progress, **options
-    )
+    discovery = dataclasses.replace(config.discovery, n_real=n_images)
+    options |= {"config": dataclasses.replace(config, discovery=discovery), "seeds": seeds}
+    scores = evaluate_generator(generator, hierarchy, birds, judges, progress=progress, **options)
     return {"checkpoint": str(checkpoint), "image_size": image_size, **scores}
 
 

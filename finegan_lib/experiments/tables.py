@@ -23,7 +23,6 @@ and seed, written when it is complete) and ``table1_toy.json`` (all seeds togeth
 there is not done again, so a table that was stopped goes on.
 """
 
-import json
 import platform
 import subprocess
 import time
@@ -383,8 +382,9 @@ def run_row(row: Row, settings: Settings, seed: int, folder, progress=True) -> d
     machine = {"commit": commit(), "device": device_name(settings.device)}
     machine["torch"] = torch.__version__
     result = {"name": row.name, "seed": seed, **result, **machine}
-    write_json(path, result | {"asked": describe(row, settings, seed)})
-    return read_json(path)
+    result["asked"] = describe(row, settings, seed)
+    write_json(path, result)
+    return result
 
 
 def read_result(path, row: Row, settings: Settings) -> dict:
@@ -394,12 +394,10 @@ def read_result(path, row: Row, settings: Settings) -> dict:
         InputError: if it was made with other settings.
     """
     result = read_json(path, "asked", "seed", "scores")
-    asked = json.loads(json.dumps(describe(row, settings, result["seed"])))
-    had = result["asked"]
+    asked, had = describe(row, settings, result["seed"]), result["asked"]
     for part in {"model", "recipe"} & had.keys() & asked.keys():
         # A switch that is younger than the result was off: it had its default.
-        defaults = asdict(type(getattr(row.config, part))())
-        had = had | {part: json.loads(json.dumps(defaults)) | had[part]}
+        had = had | {part: asdict(type(getattr(row.config, part))()) | had[part]}
     refuse_other_facts(path, had, asked)
     return result
 
