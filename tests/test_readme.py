@@ -10,7 +10,9 @@ import pytest
 
 from finegan_lib.__main__ import build_parser
 from finegan_lib.course.__main__ import build_parser as course_parser
+from finegan_lib.course.engine.colab import repository
 from finegan_lib.course.engine.folders import lesson_names
+from finegan_lib.course.engine.source import make_notebook
 from finegan_lib.data import obtain
 from finegan_lib.data.sources import SOURCES
 from finegan_lib.training.presets import PRESETS
@@ -55,6 +57,12 @@ def test_every_link_leads_to_a_file_or_a_heading(page):
             assert anchor in anchors(place.read_text(encoding="utf-8")), target
 
 
+def lesson_text(lesson):
+    """The text of a lesson's cells, as the notebook has it."""
+    cells = make_notebook(lesson, solved=False).cells
+    return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+
+
 def command_lines(text):
     """Lines of the code blocks without a language, or of a shell; comments and prompts away."""
     blocks = re.findall(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
@@ -63,11 +71,19 @@ def command_lines(text):
             words = shlex.split(line, comments=True)
             while words and re.fullmatch(r"[A-Z_]+=\S*", words[0]):
                 words.pop(0)
+            if words and words[0][0] in "!%":  # in a cell of a notebook
+                words[0] = words[0][1:]
             if words:
                 yield words
 
 
 COMMANDS = [(page, words) for page in PAGES for words in command_lines(read(page))]
+COMMANDS += [
+    (lesson, words)
+    for lesson in lesson_names()
+    for words in command_lines(lesson_text(lesson))
+    if words[0] in ("python", "make", "git", "pip") and "--help" not in words  # not a drawing
+]
 
 
 @pytest.mark.parametrize(
@@ -104,6 +120,14 @@ def test_every_command_is_one(page, words, monkeypatch):
             pass
         case _:
             raise AssertionError(f"{page} has a command that no test knows: {' '.join(words)}")
+
+
+@pytest.mark.parametrize("lesson", lesson_names())
+def test_a_cell_for_colab_clones_what_is_not_installed(lesson):
+    """The first cell installs ``finegan_lib`` alone: scripts and Makefile are in a clone only."""
+    text, clone = lesson_text(lesson), f"!git clone -q {repository()} clone\n%cd clone\n"
+    for needs in re.finditer("!(python [a-z_]+/|make )", text):
+        assert clone in text[: needs.start()], text[needs.start() :][:80]
 
 
 def test_a_command_that_does_not_exist_is_noticed(monkeypatch):

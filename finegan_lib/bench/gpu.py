@@ -4,7 +4,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..base.files import RESULTS, read_json
-from ..speed.devices import choose, pick_device
+from ..speed.devices import choose, multiplies_bfloat16, pick_device
 from ..systems import FineGANSystem
 from ..training import build_system
 from ..training.presets import finegan_preset
@@ -45,7 +45,8 @@ def gpu(
 
     Returns:
         By image size the seconds of a step and the GB of the card's memory that such a training
-        takes up, for the plain implementation in float32 and for each of :data:`GPU_WAYS`;
+        takes up, for the plain implementation in float32 and for each of :data:`GPU_WAYS` that the
+        card computes in;
         ``speedup`` of "auto" over the plain one; and at 128 pixels the minutes that an epoch of CUB
         takes with it.
 
@@ -54,6 +55,8 @@ def gpu(
     """
     device = pick_device("cuda")
     ways = {"plain": None} | GPU_WAYS
+    if not multiplies_bfloat16(device):  # it would compute in float16 under the name of bfloat16
+        ways = {name: way for name, way in ways.items() if "bfloat16" not in name}
     if compiled:
         ways["compiled"] = {"memory_format": "auto", "compile": True}
     results = {}

@@ -198,7 +198,8 @@ def choose(
 
     Warns:
         UserWarning: for bfloat16 on a CPU that has no instructions for it: float32 is used, which
-            is many times faster there.
+            is many times faster there. For bfloat16 on a GPU before Ampere, such as a T4: float16
+            with scaled losses is used.
     """
     cuda = device.type == "cuda"
     if precision == "fp16" and not cuda:
@@ -214,12 +215,18 @@ def choose(
             "this processor does not compute in bfloat16; training in float32 instead", stacklevel=2
         )
         precision = "fp32"
+    if precision == "bf16" and cuda and not multiplies_bfloat16(device):
+        warnings.warn(
+            "this GPU does not multiply in bfloat16; training in float16 with scaled losses "
+            "instead",
+            stacklevel=2,
+        )
+        precision = "fp16"
     half = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
     if precision == "auto":
         precision = "fp32"
         if cuda:
-            ampere = torch.cuda.get_device_capability(device)[0] >= 8
-            precision = "bf16" if ampere else "fp16"
+            precision = "bf16" if multiplies_bfloat16(device) else "fp16"
     return Execution(
         device=device,
         half=half[precision],
@@ -229,6 +236,14 @@ def choose(
         pinned=cuda and prefetch != "no",
         graphs=cuda and (cuda_graphs == "yes" or (cuda_graphs == "auto" and not compile)),
     )
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether this GPU has matrix units for bfloat16: from Ampere on.
+
+    torch emulates them on older ones.
+    """
+    return torch.cuda.get_device_capability(device)[0] >= 8
 
 
 def has_bfloat16() -> bool:

@@ -91,6 +91,12 @@ def test_bfloat16_needs_a_processor_that_has_it(monkeypatch):
     assert devices.choose(GPU, precision="bf16").half is torch.bfloat16
 
 
+def test_bfloat16_becomes_float16_on_a_gpu_before_ampere(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    with pytest.warns(UserWarning, match="does not multiply in bfloat16; training in float16"):
+        assert devices.choose(GPU, precision="bf16").half is torch.float16
+
+
 def test_float16_is_not_for_cpus():
     with pytest.raises(InputError, match="fp16 is for GPUs"):
         devices.choose(CPU, precision="fp16")

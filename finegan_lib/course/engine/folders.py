@@ -18,7 +18,14 @@ from ...base.errors import InputError
 LESSONS = Path(__file__).resolve().parents[1] / "lessons"
 TIMINGS = LESSONS / "timings.json"
 PACKAGE = "finegan_lib.course.lessons"
-OTHER_FIELDS = ("runtime", "minutes", "mistakes", "lessons", "questions")  # filled in by others
+OTHER_FIELDS = (  # filled in by others
+    "runtime",
+    "minutes",
+    "mistakes",
+    "lessons",
+    "questions",
+    "repository",
+)
 
 
 def lesson_names() -> list[str]:

