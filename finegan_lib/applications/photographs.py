@@ -63,6 +63,12 @@ def read_pictures(
     path = Path(source)
     if path.is_file():
         return _file(path, image_size)
+    if not path.exists():
+        raise InputError(
+            "no such file or folder",
+            seen=str(source),
+            cure='Give a photograph, a folder of photographs, or "toybirds".',
+        )
     if (path / "images.txt").is_file():
         birds = BirdsFolder(path, image_size=image_size)
         return _of_folder(birds, _some(len(birds), n, seed, shuffled))

@@ -20,7 +20,7 @@ from ..metrics.code_classifiers import recolour, shift_and_flip, turn_and_scale
 from ..metrics.fit import fit
 from ..models import FineGANGenerator
 from ..models.blocks import conv3x3, initialise
-from ..training.pretrained import load_finegan
+from ..training.pretrained import load_finegan, refuse_toybirds
 from .kept import trained_once
 from .mixing import free_layers
 from .photographs import Pictures, read_pictures
@@ -260,10 +260,12 @@ def segment(
         :func:`segment_scores`, with one row per photograph in ``photographs``.
 
     Raises:
-        InputError: for what cannot be used.
+        InputError: for what cannot be used, or "toybirds" for a network that was trained on
+            photographs.
     """
     out = empty_folder(out)
     generator = load_finegan(checkpoint)
+    refuse_toybirds(checkpoint, source)
     photographs = read_pictures(source, generator.config.image_size, n=n, seed=seed)
     segmenter = load_segmenter(checkpoint, generator, config, progress=progress)
     masks = segmenter.masks(photographs.images)

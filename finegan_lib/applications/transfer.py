@@ -20,7 +20,7 @@ from ..codes import Codes
 from ..figures import image_figure
 from ..metrics import Judges
 from ..models import FineGANGenerator
-from ..training.pretrained import load_finegan
+from ..training.pretrained import load_finegan, refuse_toybirds
 from .inversion import invert, validate_search
 from .mixing import mix, repaint
 from .photographs import Pictures, read_pictures
@@ -183,11 +183,12 @@ def transfer(
         :func:`transfer_scores`, with one row per transfer in ``transfers``.
 
     Raises:
-        InputError: for photographs, a checkpoint or numbers that cannot be used, or a folder that
-            holds files.
+        InputError: for photographs, a checkpoint or numbers that cannot be used, a folder that
+            holds files, or "toybirds" for a network that was trained on photographs.
     """
     out = empty_folder(out)
     generator = load_finegan(checkpoint)
+    refuse_toybirds(checkpoint, shape, appearance)
     validate_search(generator.config, steps, candidates)
     a, b = _pairs(shape, appearance, generator.config.image_size, n, seed)
     readers = load_readers(checkpoint, generator, config, progress=progress)

@@ -16,7 +16,7 @@ from ..data.kept_out import TOY_SEED
 from ..data.pictures import middle_square, need_pictures, read_rgb
 from ..metrics.clustering import agreement, kmeans_labels, raw_pixels, whitening
 from ..speed.devices import pick_device
-from ..training.pretrained import load_finegan
+from ..training.pretrained import load_finegan, refuse_toybirds
 from .code_classifiers import code_readers, reader_features
 from .depict import DEPICT, DEPICT_LARGE, depict
 from .jule import JULEConfig, jule
@@ -194,10 +194,12 @@ def cluster(
         clusters agree with it (never used for sorting).
 
     Raises:
-        InputError: for input that cannot be used, an ``out`` that is a file, or no ``n_clusters``
-            for a method that needs it.
+        InputError: for input that cannot be used, an ``out`` that is a file, no ``n_clusters`` for
+            a method that needs it, or "toybirds" for a FineGAN that was trained on photographs.
     """
     out = folder_for(out)
+    if method == "finegan":
+        refuse_toybirds(checkpoint, source)
     if n_clusters is None:
         n_clusters = children_of(checkpoint, method)
     images, names, truth = read_images(source, image_size, n_images=n_images, seed=TOY_SEED + seed)

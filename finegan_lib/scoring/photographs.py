@@ -154,11 +154,12 @@ def evaluate_photographs(
         module's table as far as they apply.
 
     Raises:
-        InputError: for a checkpoint or a folder that cannot be read.
+        InputError: for a checkpoint, a folder or a network that cannot be read.
     """
     config = config or PhotoConfig()
     device = pick_device(device)
     generator = load_generator(checkpoint)
+    named = _named_networks(networks, generator.config.image_size)
     run = RunConfig.from_dict(read_metadata(checkpoint_path(checkpoint)).get("config", {}))
     keep_out = run.loop.keep_out if keep_out is None else keep_out
     photos = read_scored(data, generator.config.image_size, keep_out, progress)
@@ -177,7 +178,10 @@ def evaluate_photographs(
         "whiten": config.whiten,
         "left_out": _left_out(generator, photos, networks),
     }
-    scores["quality"] = _quality(generator, photos, networks, config, device, progress)
+    if photos.labels is not None and "own" in networks:
+        named["own"] = own_classifier(photos, config, progress)
+    named = {name: named[name] for name in networks if name in named}
+    scores["quality"] = _quality(generator, photos, named, config, device, progress)
     if inputs_of(generator).n_children(generator.config):
         scores |= _readers_scores(generator, photos, seeds, config, progress)
     if inputs_of(generator).hierarchical:
@@ -219,29 +223,27 @@ def _too_few_trained(labels, kept_out) -> str:
 # ------------------------------------------------------------------------------------- quality
 
 
-def _quality(generator, photos, networks, config, device, progress) -> dict:
+def _named_networks(networks, image_size: int) -> dict:
+    """The feature networks that need no training, by name, but for those left out (`_left_out`).
+
+    Read before any work: a misspelt name is refused at once.
+    """
+    left_out = {"own"} | (set() if available() else {"pretrained"})
+    return {name: load_network(name, image_size) for name in networks if name not in left_out}
+
+
+def _quality(generator, photos, networks: dict, config, device, progress) -> dict:
     """KID, FID and IS through each network, by its name in ``networks``."""
     size, n = generator.config.image_size, config.n_generated or len(photos)
     real = real_pictures(photos.root, size, progress=progress)
     drawn = torch.cat(list(sample_pictures(generator.to(device), n)))
     generator.cpu()
-    found = {}
-    for name in networks:
-        network = _network(name, photos, config, progress)
-        if network is not None:
-            found[name] = quality_through(
-                network.to(device), real, drawn, photos.kept_out, config.splits, progress
-            )
-    return found
-
-
-def _network(name: str, photos: ScoredFolder, config: PhotoConfig, progress: bool):
-    """A feature network; None for one that is left out here (`_left_out`)."""
-    if name == "own":
-        return None if photos.labels is None else own_classifier(photos, config, progress)
-    if name == "pretrained" and not available():
-        return None
-    return load_network(name, photos.crops.shape[-1])
+    return {
+        name: quality_through(
+            network.to(device), real, drawn, photos.kept_out, config.splits, progress
+        )
+        for name, network in networks.items()
+    }
 
 
 def quality_through(

@@ -79,8 +79,7 @@ def need_toybirds(name_or_file, what: str) -> None:
     Raises:
         InputError: if its run read a folder.
     """
-    metadata = read_metadata(checkpoint_path(name_or_file))
-    data = RunConfig.from_dict(metadata.get("config", {})).loop.data
+    data = _trained_on(name_or_file)
     if data != "toybirds":
         raise InputError(
             f"{what} needs ToyBirds' truth, and this network was trained on photographs",
@@ -88,6 +87,33 @@ def need_toybirds(name_or_file, what: str) -> None:
             cure="Score it on photographs: python -m finegan_lib evaluate --checkpoint "
             f"{name_or_file} --data FOLDER.",
         )
+
+
+def refuse_toybirds(name_or_file, *sources) -> None:
+    """Refuse drawn birds for a network that was trained on photographs.
+
+    Args:
+        name_or_file: of the checkpoint.
+        *sources: of the pictures that it is given; only the name "toybirds" can be refused.
+
+    Raises:
+        InputError: if one of them is "toybirds", and the checkpoint's run read a folder.
+    """
+    if "toybirds" not in map(str, sources):
+        return
+    data = _trained_on(name_or_file)
+    if data != "toybirds":
+        raise InputError(
+            "a network of photographs has learnt nothing about drawn birds",
+            seen=f"toybirds for {name_or_file}, trained on {data}",
+            cure="Give photographs, or a checkpoint that was trained on ToyBirds, such as toy.",
+        )
+
+
+def _trained_on(name_or_file) -> str:
+    """The data of a checkpoint's run: "toybirds", or a folder."""
+    metadata = read_metadata(checkpoint_path(name_or_file))
+    return RunConfig.from_dict(metadata.get("config", {})).loop.data
 
 
 def averaged_weights(state: dict) -> dict:

@@ -60,7 +60,7 @@ def test_the_box_in_the_crop_holds_the_object(tmp_path):
 
 
 def test_what_cannot_be_read_is_said(tmp_path):
-    with pytest.raises(InputError, match="no such folder"):
+    with pytest.raises(InputError, match="no such file or folder"):
         read_pictures(tmp_path / "nowhere", 32)
     with pytest.raises(InputError, match="n must be at least 1"):
         read_pictures(tmp_path, 32, n=0)

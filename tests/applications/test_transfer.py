@@ -126,7 +126,7 @@ def test_the_command(checkpoint, pictures, tmp_path, capsys, monkeypatch):
 
 def test_what_cannot_be_transferred_is_said(checkpoint, pictures, tmp_path):
     options = {"checkpoint": checkpoint, "config": QUICK, "progress": False}
-    with pytest.raises(InputError, match="no such folder"):
+    with pytest.raises(InputError, match="no such file or folder"):
         transfer(tmp_path / "nowhere", pictures, tmp_path / "out", **options)
     with pytest.raises(InputError, match="needs a FineGAN"):
         transfer(pictures, pictures, tmp_path / "out", checkpoint="infogan", progress=False)

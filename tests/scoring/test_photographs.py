@@ -12,6 +12,7 @@ from finegan_lib.base.checkpoints import save_checkpoint
 from finegan_lib.base.errors import InputError
 from finegan_lib.data import ToyBirds
 from finegan_lib.data.kept_out import is_kept_out
+from finegan_lib.discovery.cluster import cluster
 from finegan_lib.metrics.code_classifiers import DiscoveryConfig
 from finegan_lib.models import (
     FineGANConfig,
@@ -255,6 +256,30 @@ def test_toybirds_truth_is_refused_in_one_line(command, finegan, capsys, tmp_pat
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "trained on photographs" in error and "evaluate --checkpoint" in error
+
+
+@pytest.mark.parametrize("source", ["transfer toybirds toybirds", "segment toybirds"])
+def test_drawn_birds_are_refused_for_a_network_of_photographs(source, finegan, capsys, tmp_path):
+    arguments = [*source.split(), "--out", str(tmp_path / "out"), "--no-progress"]
+    assert main([*arguments, "--checkpoint", str(finegan)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "learnt nothing about drawn birds" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_drawn_birds_are_sorted_by_methods_without_a_network(finegan, tmp_path, monkeypatch):
+    monkeypatch.setattr("finegan_lib.discovery.cluster.code_readers", lambda *_, **__: 1 / 0)
+    options = {"checkpoint": finegan, "image_size": 32, "n_images": 6, "progress": False}
+    with pytest.raises(InputError, match="learnt nothing about drawn birds"):
+        cluster("toybirds", "finegan", None, tmp_path / "a", **options)
+    assert cluster("toybirds", "kmeans", 2, tmp_path / "b", **options)["images"] == 6
+
+
+def test_a_misspelt_network_is_refused_before_the_own_one_is_trained(folder, finegan, monkeypatch):
+    monkeypatch.setattr(photographs, "own_classifier", lambda *_: 1 / 0)
+    monkeypatch.setattr(photographs, "read_scored", lambda *_: 1 / 0)
+    with pytest.raises(InputError, match="no feature network could be read; got pretraned"):
+        evaluate_photographs(finegan, folder, networks=("own", "pretraned"), progress=False)
 
 
 def test_a_folder_that_is_none_is_refused(finegan, tmp_path):
