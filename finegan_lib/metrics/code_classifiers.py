@@ -3,7 +3,7 @@
 A small CNN learns, from images that a generator makes, the code that each was generated from. It
 then reads real images, too. Category discovery (:mod:`finegan_lib.discovery`) uses its answers. In
 a training they show which kinds of real image no child generates
-(:mod:`finegan_lib.systems.leading`).
+(:mod:`finegan_lib.systems.covering`).
 
 The authors did not release the code of their classifiers. Three things that the paper does not say
 are decided here: the backbone, the augmentation, and whether codes are tied or free

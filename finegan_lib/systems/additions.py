@@ -16,7 +16,7 @@ from ..base.errors import InputError
 from ..codes import Codes, one_hot
 from ..data.example import TrainingExample
 from ..models.finegan import ContrastiveHead, FineGANOutput, PoseReader, Stage
-from . import leading, siblings
+from . import covering, siblings
 from .adversarial import deceived
 from .networks import FineGANNetworks
 from .parts import descend, frozen, total
@@ -154,8 +154,11 @@ class Poses(FineGANNetworks):
 class Repairs(FineGANNetworks):
     """Idle codes get a kind to generate: between two steps, at set fractions of the run.
 
-    Source: our own; vector quantisation restarts unused codes in the same way. The lead is a search
-    in a network's weights for a kind that real images show and no code generates.
+    Source: our own; vector quantisation restarts unused codes in the same way. The lead
+    (:mod:`.covering`) is a search in a network's weights for a kind that real images show and no
+    code generates. A parent is led only if it has no shape of its own, a child only if it generates
+    no kind of its own; the move is made only if a classifier that the search did not follow
+    confirms it.
     Worth: of ToyBirds' 20 species a network generated 11 to 13, 16 with ``child_restart``, and all
     after its idle children were led as well (``weights/README.md``). In one short training each
     (``results/ablation.json``), ``lead_parents`` brought the NMI of parents found in real birds to
@@ -186,11 +189,11 @@ class Repairs(FineGANNetworks):
             told.append(f"{len(found)} children generated the same as a sibling, and start again")
         parents = is_due(recipe.lead_parents, step, stop)
         if parents or is_due(recipe.lead_children, step, stop):
-            images = real_images(leading.IN_TRAINING.n_real)
-            led = leading.cover_system(
-                self, images, leading.IN_TRAINING, parents=parents, seed=seed % 2**32
+            images = real_images(covering.IN_TRAINING.n_real)
+            led = covering.cover_system(
+                self, images, covering.IN_TRAINING, parents=parents, seed=seed % 2**32
             )
-            told.append(leading.summary(led))
+            told.append(covering.summary(led))
         return "\n".join(told)
 
 

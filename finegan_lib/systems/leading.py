@@ -1,65 +1,32 @@
-"""Find kinds of real images that no code generates, and lead idle children and parents to them.
+"""The search for columns of weights with which codes generate given kinds of real images.
 
-FineGAN's loss does not distribute the real categories over the codes: two children generate some of
-them, and no child generates others; two parents have one shape, and no parent has another. If twins
-start anew (:mod:`.siblings`), chance decides what they generate next. But real images show what is
-missing, without labels:
+This is step 3 of :mod:`.covering`. For a child c, only one thing changes: its column w of the
+weights where c enters the generator. It changes by gradient descent on
 
-1. **Sort.** Classifiers learn the child and the parent codes of generated images, as in category
-   discovery. k-means on the child classifier's features sorts real images into N_c kinds. A kind
-   that no child generates also forms a cluster: features that separate the generated kinds separate
-   new ones.
-2. **Match.** Each child is matched with a kind, by the mean of q(c|x) over the images x of a kind.
-   A child with less than ``claimed`` of its kind is *idle*, and its kind is *missing*. An idle
-   child gets a missing kind that shows the shape of its parent.
-3. **Lead.** For an idle child c, only one thing changes: its column w of the weights where c enters
-   the generator. It changes by gradient descent on
+   −E[log q(k|x)] − realism · E[D_c(x)],   x = an image of c, tied p, free b,
 
-       −E[log q(k|x)] − realism · E[D_c(x)],   x = an image of c, tied p, free b,
-
-   with q(k|x) a classifier that has learnt the kinds on real images, and all networks fixed.
-
-For parents, the kinds are grouped by their silhouettes (:mod:`.silhouettes`), and each group is
-matched with a parent. A search then finds the columns of a parent and of its children together: the
-children must generate the kinds of the group, in its shape. The search treats each parent that
-is idle or has an idle child.
+with q(k|x) a classifier that has learnt the kinds on real images, and all networks fixed. For a
+parent without a shape of its own, the search finds its columns and those of its children together:
+the children must generate the kinds of one group, in its shape.
 
 The result is a start, not yet a good bird. The training that continues from there makes it one. It
 is enough that the columns are nearer to the missing kind than to any other.
 """
 
-import copy
 from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call
-from tqdm.auto import tqdm
 
-from ..base.errors import InputError
 from ..codes import Codes
-from ..metrics.code_classifiers import (
-    CodeClassifier,
-    DiscoveryConfig,
-    classify,
-    perturb,
-    real_inputs,
-    shrink,
-    train_code_classifier,
-)
+from ..metrics.code_classifiers import CodeClassifier, classify, perturb, shrink
 from ..models.finegan import FineGANGenerator
-from ..speed import distributed
-from . import siblings
-from .networks import FineGANNetworks
-from .silhouettes import parent_silhouettes, silhouettes, train_mask_reader
-from .sorting import CoverConfig, match, match_families, sort_real
+from .sorting import CoverConfig
 
 RealFake = Callable[[Tensor], Tensor]  # D_c's logits of images
 COLUMNS = "child_stage.join.conv.weight"  # (2·channels, N_c + channels, 3, 3): one column per child
-# The training continues afterwards, so a third of `cover`'s time is enough here.
-IN_TRAINING = CoverConfig(steps=60, discovery=DiscoveryConfig(n_images=3000, epochs=4))
 # The weights with one column per parent: where p meets the noise, and where it meets the features.
 PARENT_COLUMNS = ("foreground_stem.linear.weight", "parent_stage.join.conv.weight")
 
@@ -252,6 +219,17 @@ def share(
 
 
 @torch.no_grad()
+def family_images(
+    generator: FineGANGenerator, children: list[int], columns: dict | None = None
+) -> tuple[Tensor, Tensor]:
+    """64 images of the children of one parent, and the child (64,) of each; with other columns, if
+    they are given."""
+    parent = int(generator.config.hierarchy().parent_of[children[0]])
+    painter = FamilyPainter(generator, parent, seed=1)
+    drawn = torch.tensor(children)[torch.arange(64) % len(children)]
+    return painter.generate_family(columns or painter.columns_of(parent), drawn), drawn
+
+
 def family_share(
     generator: FineGANGenerator,
     classifier: CodeClassifier,
@@ -260,181 +238,14 @@ def family_share(
     config: CoverConfig | None = None,
 ) -> float:
     """The share of 64 images of a parent's children that a classifier takes for their kinds."""
-    children = sorted(kinds)
-    parent = int(generator.config.hierarchy().parent_of[children[0]])
-    painter, rows = FamilyPainter(generator, parent, seed=1), torch.arange(64) % len(children)
-    columns = columns or painter.columns_of(parent)
-    images = painter.generate_family(columns, torch.tensor(children)[rows])
-    target = torch.tensor([kinds[c] for c in children])[rows]
+    images, drawn = family_images(generator, sorted(kinds), columns)
+    target = torch.tensor([kinds[c] for c in drawn.tolist()])
     return _share(images, target, classifier, config)
 
 
+@torch.no_grad()
 def _share(
     images: Tensor, kinds: Tensor, classifier: CodeClassifier, config: CoverConfig | None
 ) -> float:
     images = shrink(images, (config or CoverConfig()).discovery.image_size)
     return float((classify(classifier, images)[0].argmax(1) == kinds).float().mean())
-
-
-# ------------------------------------------------------------------------------------ in a system
-
-
-def cover_system(
-    system: FineGANNetworks,
-    images: Tensor,
-    config: CoverConfig | None = None,
-    *,
-    parents: bool = False,
-    seed: int = 0,
-    progress: bool = False,
-) -> dict:
-    """Lead the idle codes of a FineGAN system to missing kinds. This changes the system.
-
-    The search works on copies of the networks on the CPU, so the system may be on any device.
-
-    Args:
-        system: a ``FineGANSystem``.
-        images: (N, 3, S, S) uint8, real.
-        config: `CoverConfig`.
-        parents: also lead each parent that is idle or has an idle child, together with its
-            children. A family does not change if the search brings its children no nearer to their
-            kinds.
-
-    Returns:
-        ``n_drawn``, the children that generate a kind of their own; ``led``, one row for each
-        of the others: ``child``, ``kind``, how many real ``images`` the kind has, and the share of
-        the child's images that a classifier of kinds takes for it, ``before`` and ``after``. With
-        ``parents``, in place of ``led``: ``idle_parents``, and ``families``, one row for each that
-        is led: ``parent``, ``kinds`` by child, ``before`` and ``after``.
-
-    Raises:
-        InputError: for fewer real images than children.
-    """
-    config = config or CoverConfig()
-    n_children = system.hierarchy.n_children
-    if len(images) < n_children:
-        raise InputError(
-            "there are fewer real images than children",
-            seen=f"{len(images)} images, {n_children} children",
-            cure="Give at least some tens of images per child.",
-        )
-    generator, d_child = fixed_copy(system.average), fixed_copy(system.d_child)
-    real = real_inputs(images, config.discovery.image_size)
-    sorting = sort_real(generator, real, config, seed=seed, progress=progress)
-    found: dict = {}
-    families: dict = {}
-    pairs: dict = {}
-    moves: list[tuple] = []
-    if parents:
-        mask_reader = train_mask_reader(generator, config.discovery, seed)
-        shapes = silhouettes(mask_reader, real, sorting.kinds, n_children)
-        drawn = parent_silhouettes(mask_reader, generator, config.discovery.image_size, seed)
-        idle, settled, families = match_families(
-            sorting, shapes, drawn, system.hierarchy, config.claimed, seed
-        )
-        found = {"idle_parents": idle, "n_drawn": len(settled), "families": []}
-    else:
-        own, pairs = match(sorting, system.hierarchy, config.claimed)
-        found = {"n_drawn": len(own), "led": []}
-    if not families and not pairs:
-        return found
-    classifier = train_code_classifier(
-        real,
-        sorting.kinds,
-        n_children,
-        config.discovery,
-        seed=seed,
-        name="kinds",
-        progress=progress,
-    ).requires_grad_(False)
-    networks = generator, d_child.real_fake_logits, classifier
-    for p, kinds in tqdm(families.items(), "families", disable=not progress, leave=False):
-        columns, facts = _led_family(networks, kinds, config, seed)
-        found["families"].append({"parent": p, **facts})
-        if facts["after"] > facts["before"]:
-            moves.append((columns, p, sorted(kinds)))
-    for c, k in tqdm(pairs.items(), "idle children", disable=not progress, leave=False):
-        column, facts = _led_child(networks, c, k, config, seed)
-        facts["images"] = int((sorting.kinds == k).sum())
-        found["led"].append({"child": c, "kind": k, **facts})
-        moves.append(({COLUMNS: column[:, None]}, None, [c]))
-    move_in(system, distributed.gather(moves)[0])  # several processes make the same moves
-    return found
-
-
-def fixed_copy(network: Any) -> Any:
-    """A copy of a network on the CPU, in float32 and evaluation mode, with fixed weights."""
-    return copy.deepcopy(network).cpu().float().eval().requires_grad_(False)
-
-
-def _led_child(
-    networks: tuple, child: int, kind: int, config: CoverConfig, seed: int
-) -> tuple[Tensor, dict]:
-    generator, real_fake, classifier = networks
-    column = lead(generator, real_fake, classifier, child, kind, config, seed=seed)
-    return column, {
-        "before": share(generator, classifier, child, kind, config=config),
-        "after": share(generator, classifier, child, kind, column, config),
-    }
-
-
-def _led_family(networks: tuple, kinds: dict, config: CoverConfig, seed: int) -> tuple[dict, dict]:
-    generator, real_fake, classifier = networks
-    columns = lead_family(generator, real_fake, classifier, kinds, config, seed=seed)
-    return columns, {
-        "kinds": kinds,
-        "before": family_share(generator, classifier, kinds, config=config),
-        "after": family_share(generator, classifier, kinds, columns, config),
-    }
-
-
-@torch.no_grad()
-def move_in(system: FineGANNetworks, moves: list[tuple]) -> None:
-    """Put found columns into a system, live and average; reset the readers' rows of these codes.
-
-    Adam's first moments of the columns are set to 0. The second moments stay: without them, the
-    next steps would be much larger than the learning rate, and would destroy the result.
-
-    Args:
-        system: a ``FineGANSystem``.
-        moves: each the columns by the name of their weights, (…, k) of k children and (…) of a
-            parent; the parent whose columns these are, or None; and the children, indices.
-    """
-    for columns, parent, children in moves:
-        for name, column in columns.items():
-            where = (slice(None), children if name == COLUMNS else parent)
-            for network in (system.generator, system.average):
-                weight = network.get_parameter(name)
-                weight[where] = column.to(weight)
-            live = system.generator.get_parameter(name)
-            siblings.forget(system.optimisers["G"], live, where, siblings.FIRST)
-    moved = {c for _, _, children in moves for c in children}
-    siblings.blank_reader(system, sorted(moved), siblings.FIRST)
-    parents = {parent for _, parent, _ in moves if parent is not None}
-    siblings.blank_rows(system, system.d_parent.code[-1], sorted(parents), siblings.FIRST)
-
-
-def summary(found: dict) -> str:
-    """The result of :func:`cover_system` as lines to print."""
-    if "families" in found:
-        lines = [
-            f"{len(found['idle_parents'])} parents generate no shape of their own, "
-            f"{found['n_drawn']} children a kind in its shape"
-        ]
-        for row in found["families"]:
-            lines.append(
-                f"  parent {row['parent']}: its {len(row['kinds'])} children led to kinds of one "
-                f"shape; taken for them {row['before']:.0%} -> {row['after']:.0%}"
-                + ("" if row["after"] > row["before"] else ", left as it was")
-            )
-        return "\n".join(lines)
-    lines = [
-        f"{found['n_drawn']} children generate a kind of their own, "
-        f"{len(found['led'])} are led to one"
-    ]
-    for row in found["led"]:
-        lines.append(
-            f"  child {row['child']}: led to a kind of {row['images']} real images; taken for it "
-            f"{row['before']:.0%} -> {row['after']:.0%}"
-        )
-    return "\n".join(lines)

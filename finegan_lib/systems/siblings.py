@@ -126,7 +126,7 @@ def blank_rows(
 ) -> None:
     """Reset the rows of some codes in a reader's last layer: each gets the others' mean row.
 
-    If these are all codes there is no other, and nothing happens.
+    If these are all codes, each gets the mean of all rows: the reader must not know what they were.
     """
     for parameter in (reader.weight, reader.bias):
         _blank(system.optimisers["info"], parameter, codes, forgotten)
@@ -139,8 +139,8 @@ def _blank(
     forgotten: tuple[str, ...],
 ) -> None:
     others = [row for row in range(len(parameter)) if row not in rows]
-    if rows and others:
-        parameter[rows] = parameter[others].mean(0)
+    if rows:
+        parameter[rows] = parameter[others or rows].mean(0)
         forget(optimiser, parameter, rows, forgotten)
 
 

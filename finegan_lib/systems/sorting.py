@@ -1,4 +1,4 @@
-"""Sort real images into kinds and find each kind's child: the first half of :mod:`.leading`."""
+"""Sort real images into kinds, and match them with the codes: steps 1 and 2 of :mod:`.covering`."""
 
 from dataclasses import dataclass, field
 
@@ -12,8 +12,8 @@ from ..metrics.clustering import kmeans_labels
 from ..metrics.code_classifiers import (
     DiscoveryConfig,
     classify,
+    generate_labelled_images,
     train_code_classifier,
-    training_sets,
 )
 from ..models.finegan import FineGANGenerator
 from .silhouettes import likeness, oriented
@@ -32,17 +32,39 @@ class CoverConfig:
     discovery: DiscoveryConfig = field(default_factory=DiscoveryConfig)
 
 
+# A child may generate a kind of another shape than its parent's. It is matched with that kind only
+# if its share there is larger by more than this.
+SAME_SHAPE = 0.25
+
+
 @dataclass(frozen=True)
 class Sorting:
-    """Real images in kinds, and the answers of classifiers of generated images for each kind.
+    """Real images in kinds, and the answers of a classifier of generated images for each kind.
 
-    ``kinds`` (N,) int64; ``child`` (K, N_c) and ``parent`` (K, N_p): the mean probability of each
-    code over the images of a kind.
+    ``kinds`` (N,) int64; ``child`` (K, N_c): the mean probability of each child over the images of
+    a kind.
     """
 
     kinds: Tensor
     child: np.ndarray
-    parent: np.ndarray
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Which kind each code should generate, and which codes do.
+
+    ``shapes`` (N_p, S, S): the silhouette of the group of kinds that each parent is matched with.
+    ``idle``: the parents whose images are more similar to another group than to their own.
+    ``settled``: from each child that generates a kind to this kind. ``led``: from each other child
+    to a missing kind of its parent's group, if there is one. ``families``: for each parent that is
+    to be led as a whole, from all its children to the kinds of its group.
+    """
+
+    shapes: Tensor
+    idle: list[int]
+    settled: dict[int, int]
+    led: dict[int, int]
+    families: dict[int, dict[int, int]]
 
 
 def sort_real(
@@ -55,49 +77,21 @@ def sort_real(
 ) -> Sorting:
     """Sort real images (N, 3, s, s) in [-1, 1] into as many kinds as a FineGAN has children."""
     config = config or CoverConfig()
-    hierarchy, means = generator.config.hierarchy(), {}
+    hierarchy, discovery = generator.config.hierarchy(), config.discovery
     options = {"seed": seed, "progress": progress}
-    sets = training_sets(generator, hierarchy, generator.config.z_dim, config.discovery, **options)
-    for level, made, codes, n_codes in sets:
-        classifier = train_code_classifier(
-            made, codes, n_codes, config.discovery, name=level, **options
-        )
-        logits, features = classify(classifier, images)
-        if level == "child":
-            kinds = kmeans_labels(features, n_codes, seed)
-        means[level] = mean_by_kind(logits.softmax(1), kinds, hierarchy.n_children)
-    return Sorting(torch.as_tensor(kinds).long(), means["child"], means["parent"])
+    made, codes, _ = generate_labelled_images(
+        generator, hierarchy, generator.config.z_dim, discovery, **options
+    )
+    n = hierarchy.n_children
+    classifier = train_code_classifier(made, codes, n, discovery, name="child", **options)
+    logits, features = classify(classifier, images)
+    kinds = kmeans_labels(features, n, seed)
+    return Sorting(torch.as_tensor(kinds).long(), mean_by_kind(logits.softmax(1), kinds, n))
 
 
 def mean_by_kind(rows: Tensor, kinds: np.ndarray, n_kinds: int) -> np.ndarray:
     """(K, D): the mean of the rows (N, D) of each kind, none of which is empty."""
     return np.stack([rows.numpy()[kinds == k].mean(0) for k in range(n_kinds)])
-
-
-def match(
-    sorting: Sorting, hierarchy: CodeHierarchy, claimed: float = 0.5, settled: dict | None = None
-) -> tuple[dict, dict]:
-    """Which child generates which kind, and which idle child should be led to which missing kind.
-
-    Args:
-        settled: from child to kind; these children and kinds are left out.
-
-    Returns:
-        ``drawn`` and ``led``, from child to kind.
-    """
-    settled = settled or {}
-    kinds = sorted(set(range(len(sorting.child))) - set(settled.values()))
-    children = sorted(set(range(hierarchy.n_children)) - settled.keys())
-    likes = sorting.child[np.ix_(kinds, children)]
-    of_kind, of_child = linear_sum_assignment(likes, maximize=True)
-    pairs = [(children[j], kinds[i]) for i, j in zip(of_kind, of_child, strict=True)]
-    drawn = {c: k for c, k in pairs if sorting.child[k, c] >= claimed}
-    idle = sorted({c for c, _ in pairs} - drawn.keys())
-    missing = sorted({k for _, k in pairs} - set(drawn.values()))
-    fits = sorting.parent[np.ix_(missing, hierarchy.parent_of[idle].numpy())]
-    of_missing, of_idle = linear_sum_assignment(fits, maximize=True)
-    led = {idle[j]: missing[i] for i, j in zip(of_missing, of_idle, strict=True)}
-    return drawn, dict(sorted(led.items()))
 
 
 def group_kinds(shape: Tensor, sizes: list[int], seed: int = 0, tries: int = 50) -> np.ndarray:
@@ -129,47 +123,65 @@ def group_kinds(shape: Tensor, sizes: list[int], seed: int = 0, tries: int = 50)
     return best
 
 
-def match_families(
+def match(
     sorting: Sorting,
     shapes: Tensor,
     drawn: Tensor,
     hierarchy: CodeHierarchy,
     claimed: float = 0.5,
+    *,
+    parents: bool = False,
     seed: int = 0,
-) -> tuple[list, dict, dict]:
-    """Which group of kinds each parent should generate, and which of its kinds each child.
+) -> Matched:
+    """Match the kinds with the children, and their groups with the parents.
 
     The kinds are grouped by shape. Each group is matched with a parent by the similarity of their
     silhouettes. A parent is *idle* if its images are more similar to another group than to its own:
-    then another parent has that group. In each group, kinds and children are matched as in
-    :func:`match`.
+    then another parent has that group. Children are matched with kinds by their shares, and with
+    kinds of their parent's group in the first place.
 
     Args:
         shapes: (K, S, S), the kinds' silhouettes (:func:`silhouettes`).
         drawn: (N_p, S, S), the parents'.
-
-    Returns:
-        The idle parents; from each child that generates its kind to this kind; and for each
-        parent that is idle or has an idle child, from all its children to their kinds.
+        claimed: a child with at least this share of a kind's images generates it.
+        parents: idle parents are to be led as a whole, with the kinds of their groups. Else their
+            children are matched as all others are.
     """
-    groups = group_kinds(shapes, hierarchy.children_count, seed)
-    kinds = [np.flatnonzero(groups == g) for g in range(hierarchy.n_parents)]
-    alike = likeness(torch.stack([shapes[group].mean(0) for group in kinds]), drawn).numpy()
+    wanted, parent_of_kind = _match_parents(shapes, drawn, hierarchy, seed)
+    nearest = likeness(wanted, drawn).argmax(0).tolist()
+    idle = [p for p in range(hierarchy.n_parents) if nearest[p] != p]
+    moving, parent_of_child = idle if parents else [], hierarchy.parent_of.numpy()
+    families = {}
+    for p in moving:
+        kinds, children = np.flatnonzero(parent_of_kind == p), np.array(hierarchy.children_of(p))
+        families[p] = _pairs(sorting.child[np.ix_(kinds, children)], kinds, children)
+    kinds = np.flatnonzero(~np.isin(parent_of_kind, moving))
+    children = np.flatnonzero(~np.isin(parent_of_child, moving))
+    same_shape = parent_of_kind[kinds][:, None] == parent_of_child[children]
+    likes = sorting.child[np.ix_(kinds, children)] + SAME_SHAPE * same_shape
+    settled, led = {}, {}
+    for c, k in _pairs(likes, kinds, children).items():
+        if sorting.child[k, c] >= claimed:
+            settled[c] = k
+        elif parent_of_kind[k] == parent_of_child[c]:
+            led[c] = k
+    return Matched(wanted, idle, settled, led, families)
+
+
+def _match_parents(
+    shapes: Tensor, drawn: Tensor, hierarchy: CodeHierarchy, seed: int
+) -> tuple[Tensor, np.ndarray]:
+    """The silhouette (N_p, S, S) that each parent should have, and the parent of each kind."""
     sizes = np.array(hierarchy.children_count)
+    groups = group_kinds(shapes, hierarchy.children_count, seed)
+    means = torch.stack([shapes[groups == g].mean(0) for g in range(len(sizes))])
+    alike = likeness(means, drawn).numpy()
     alike = np.where(sizes[:, None] == sizes, alike, -1.0)  # a parent cannot have fewer children
-    idle: list[int] = []
-    settled: dict = {}
-    families: dict = {}
-    for g, p in zip(*linear_sum_assignment(alike, maximize=True), strict=True):
-        children = hierarchy.children_of(int(p))
-        likes = sorting.child[np.ix_(kinds[g], children)]
-        pairs = zip(*linear_sum_assignment(likes, maximize=True), strict=True)
-        family = {children[j]: int(kinds[g][i]) for i, j in pairs}
-        own = {c: k for c, k in family.items() if sorting.child[k, c] >= claimed}
-        if alike[:, p].argmax() != g:
-            idle.append(int(p))
-        else:
-            settled |= own
-        if alike[:, p].argmax() != g or len(own) < len(family):
-            families[int(p)] = dict(sorted(family.items()))
-    return sorted(idle), settled, dict(sorted(families.items()))
+    parent_of_group = linear_sum_assignment(alike, maximize=True)[1]
+    return means[np.argsort(parent_of_group)], parent_of_group[groups]
+
+
+def _pairs(likes: np.ndarray, kinds: np.ndarray, children: np.ndarray) -> dict[int, int]:
+    """From child to kind, by the assignment with the largest sum of ``likes`` (kinds, children)."""
+    pairs = zip(*linear_sum_assignment(likes, maximize=True), strict=True)
+    return dict(sorted((int(children[j]), int(kinds[i])) for i, j in pairs))

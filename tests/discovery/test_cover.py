@@ -11,7 +11,6 @@ from torch import nn
 from finegan_lib.__main__ import main
 from finegan_lib.base.checkpoints import checkpoint_path, read_metadata
 from finegan_lib.base.errors import InputError
-from finegan_lib.codes import CodeHierarchy
 from finegan_lib.data import BirdsFolder, ToyBirds
 from finegan_lib.discovery import cover
 from finegan_lib.metrics.clustering import nmi
@@ -23,7 +22,8 @@ from finegan_lib.metrics.code_classifiers import (
 )
 from finegan_lib.models import FineGANConfig
 from finegan_lib.systems import FineGANSystem, Recipe, leading
-from finegan_lib.systems.sorting import Sorting, match, sort_real
+from finegan_lib.systems.covering import cover_system
+from finegan_lib.systems.sorting import CoverConfig, sort_real
 from finegan_lib.training import LoopConfig, RunConfig, train
 from finegan_lib.training.export import export
 from finegan_lib.training.pretrained import load_finegan
@@ -31,7 +31,7 @@ from finegan_lib.training.pretrained import load_finegan
 SMALL = FineGANConfig(
     image_size=32, n_parents=2, n_children=4, z_dim=4, g_dim=4, d_dim=4, residual_blocks=1
 )
-QUICK = leading.CoverConfig(
+QUICK = CoverConfig(
     n_real=600, steps=40, discovery=DiscoveryConfig(n_images=1500, epochs=3, n_real=600)
 )
 
@@ -57,21 +57,6 @@ class Redness(nn.Module):
 def system():
     torch.manual_seed(0)
     return FineGANSystem(SMALL, Recipe())
-
-
-def test_children_and_kinds_are_paired_off():
-    hierarchy = CodeHierarchy([0, 0, 1, 1])
-    # rows: kinds; children 0 and 3 draw kinds 2 and 1, children 1 and 2 draw nothing of their own
-    child = np.array([[0.1, 0.2, 0.3, 0.4], [0, 0, 0, 1.0], [0.9, 0.1, 0, 0], [0.6, 0.3, 0.1, 0]])
-    parent = np.array([[0.2, 0.8], [0, 1.0], [1.0, 0], [0.6, 0.4]])
-    sorting = Sorting(torch.arange(4), child, parent)
-    drawn, led = match(sorting, hierarchy)
-    assert drawn == {0: 2, 3: 1}
-    assert led == {1: 3, 2: 0}  # kind 0 has parent 1's shape, kind 3 parent 0's
-    swapped = Sorting(torch.arange(4), child, parent[:, ::-1])
-    assert match(swapped, hierarchy)[1] == {1: 0, 2: 3}
-    assert match(sorting, hierarchy, claimed=0.0)[1] == {}
-    assert match(sorting, hierarchy, claimed=0.95)[0] == {3: 1}
 
 
 @pytest.mark.parametrize("kind", [0, 1])
@@ -145,43 +130,12 @@ def test_a_child_that_drew_what_its_sibling_draws_is_led_to_what_it_drew_before(
     assert leading.share(generator, classifier, lost, kind, column) > 0.5
 
 
-def test_a_system_changes_in_the_led_children_s_entries_and_no_others(system, monkeypatch):
-    said = Sorting(
-        torch.arange(64) % 4,
-        np.array([[0.9, 0.1, 0, 0], [0, 0, 1.0, 0], [0.5, 0.1, 0.4, 0], [0, 0.4, 0.6, 0]]),
-        np.array([[1.0, 0], [0, 1.0], [0.9, 0.1], [0.2, 0.8]]),
-    )
-    monkeypatch.setattr(leading, "sort_real", lambda *_, **__: said)
-    images = torch.randint(0, 256, (64, 3, 32, 32), dtype=torch.uint8)
-    system.d_child.code[-1].bias.data.normal_()
-    before = {name: value.clone() for name, value in system.state_dict().items()}
-    found = leading.cover_system(system, images, replace(QUICK, steps=3))
-    assert found["n_drawn"] == 2
-    assert [(row["child"], row["kind"], row["images"]) for row in found["led"]] == [
-        (1, 2, 16),
-        (3, 3, 16),
-    ]
-    for name, value in system.state_dict().items():
-        changed = value != before[name]
-        if name.endswith(leading.COLUMNS):
-            assert changed.flatten(2).any(2).any(0).nonzero().flatten().tolist() == [1, 3]
-        elif name.startswith("d_child.code.3"):
-            assert changed.reshape(4, -1).any(1).nonzero().flatten().tolist() == [1, 3]
-        else:
-            assert not changed.any(), name
-    assert system.training
-    assert not system.average.training
-    assert all(p.requires_grad for p in system.generator.parameters())
-    assert not any(p.requires_grad for p in system.average.parameters())
-
-
 def test_real_images_are_sorted_by_what_generated_ones_taught():
     generator, birds = load_finegan("toy"), ToyBirds(600, image_size=64, seed=1, progress=False)
     real = real_inputs(birds.evaluation_crops(range(600)), 32)
     sorting = sort_real(generator, real, QUICK)
     assert nmi(birds.child_index, sorting.kinds.numpy()) > 0.6  # pixels: 0.2
     assert sorting.child.shape == (20, 20)
-    assert sorting.parent.shape == (20, 5)
     np.testing.assert_allclose(sorting.child.sum(1), 1, rtol=1e-4)
 
 
@@ -215,9 +169,8 @@ def test_the_command_looks_at_the_photographs_that_it_is_given(run, tmp_path, mo
         tmp_path / "birds", progress=False
     )
     seen = []
-    monkeypatch.setattr(
-        cover, "cover_system", lambda _, x, *__, **___: seen.append(x) or {"n_drawn": 4, "led": []}
-    )
+    found = {"n_drawn": 4, "idle_parents": [], "led": []}
+    monkeypatch.setattr(cover, "cover_system", lambda _, x, *__, **___: seen.append(x) or found)
     arguments = ["cover", "--checkpoint", str(run), "--out", str(tmp_path / "a.safetensors")]
     arguments += ["--data", str(tmp_path / "birds"), "--n-real", "5", "--no-progress"]
     assert main(arguments) == 0
@@ -230,6 +183,6 @@ def test_what_cannot_be_covered_says_so(run, tmp_path, system):
     with pytest.raises(InputError, match="with its discriminators"):
         cover.cover(exported, tmp_path / "out.safetensors", progress=False)
     with pytest.raises(InputError, match="fewer real images than children"):
-        leading.cover_system(system, torch.zeros(3, 3, 32, 32, dtype=torch.uint8))
+        cover_system(system, torch.zeros(3, 3, 32, 32, dtype=torch.uint8))
     assert not (tmp_path / "out.safetensors").exists()
     assert checkpoint_path(run).exists()

@@ -13,9 +13,9 @@ from finegan_lib.base.errors import InputError
 from finegan_lib.codes import CodeHierarchy
 from finegan_lib.metrics.code_classifiers import DiscoveryConfig
 from finegan_lib.models import FineGANConfig
-from finegan_lib.systems import FineGANSystem, Recipe, leading, silhouettes
+from finegan_lib.systems import FineGANSystem, Recipe, covering, leading, silhouettes
 from finegan_lib.systems.additions import is_due
-from finegan_lib.systems.sorting import CoverConfig, Sorting, group_kinds, match, match_families
+from finegan_lib.systems.sorting import CoverConfig, Sorting, group_kinds, match
 from finegan_lib.training import LoopConfig, RunConfig, train
 
 SMALL = FineGANConfig(
@@ -112,44 +112,54 @@ def test_a_mask_reader_of_generated_images_reads_masks():
 
 # Kinds 0 and 1 are flat, 2 and 3 are tall; both parents draw something flat.
 CHILD = np.array([[0.8, 0.1, 0.1, 0], [0.2, 0.6, 0.2, 0], [0.1, 0.4, 0, 0.5], [0, 0.2, 0.3, 0.5]])
-PARENT = np.array([[0.9, 0.1], [0.7, 0.3], [0.6, 0.4], [0.8, 0.2]])
 SHAPES = torch.stack([FLAT, FLAT, TALL, TALL])
 BOTH_FLAT = torch.stack([FLAT, 0.9 * FLAT + 0.1 * TALL])
-DOUBLE = Sorting(torch.arange(64) % 4, CHILD, PARENT)
+EACH_ITS_OWN = torch.stack([FLAT, TALL])
+PAIRS = CodeHierarchy([0, 0, 1, 1])
+DOUBLE = Sorting(torch.arange(64) % 4, CHILD)
 
 
 def test_a_parent_without_a_shape_of_its_own_is_led_with_its_children():
-    hierarchy = CodeHierarchy([0, 0, 1, 1])
-    idle, settled, families = match_families(DOUBLE, SHAPES, BOTH_FLAT, hierarchy)
-    assert idle == [1]
-    assert settled == {0: 0, 1: 1}
-    assert families == {1: {2: 3, 3: 2}}  # 0.3 + 0.5, and not 0 + 0.5
+    found = match(DOUBLE, SHAPES, BOTH_FLAT, PAIRS, parents=True)
+    assert found.idle == [1]
+    assert found.settled == {0: 0, 1: 1}
+    assert found.families == {1: {2: 3, 3: 2}}  # 0.3 + 0.5, and not 0 + 0.5
+    assert found.led == {}
+    assert torch.equal(found.shapes, EACH_ITS_OWN)
+    alone = match(DOUBLE, SHAPES, BOTH_FLAT, PAIRS)  # its children may be led without it
+    assert (alone.idle, alone.families, alone.led) == ([1], {}, {2: 3})
 
 
-def test_a_parent_with_its_shape_is_led_only_if_a_child_is_idle():
-    hierarchy, own = CodeHierarchy([0, 0, 1, 1]), torch.stack([FLAT, TALL])
-    idle, settled, families = match_families(DOUBLE, SHAPES, own, hierarchy)
-    assert (idle, settled) == ([], {0: 0, 1: 1, 3: 2})
-    assert families == {1: {2: 3, 3: 2}}
-    assert match_families(DOUBLE, SHAPES, own, hierarchy, claimed=0.3)[2] == {}
+def test_of_a_parent_with_its_shape_only_the_idle_children_are_led():
+    found = match(DOUBLE, SHAPES, EACH_ITS_OWN, PAIRS, parents=True)
+    assert (found.idle, found.families) == ([], {})
+    assert found.settled == {0: 0, 1: 1, 3: 2}
+    assert found.led == {2: 3}
+    swapped = match(DOUBLE, SHAPES.flip(0), EACH_ITS_OWN.flip(0), PAIRS, parents=True)
+    assert torch.equal(swapped.shapes, EACH_ITS_OWN.flip(0))
+    assert swapped.settled | swapped.led == found.settled | found.led
+    assert match(DOUBLE, SHAPES, EACH_ITS_OWN, PAIRS, claimed=0.3, parents=True).led == {}
+
+
+def test_a_child_is_led_to_no_kind_of_another_shape():
+    """Child 1 is of the flat parent, and generates the tall kind 2; kind 1 is then missing."""
+    child = np.array([[0.9, 0, 0.1, 0], [0.3, 0, 0, 0.3], [0, 0.9, 0, 0.1], [0, 0, 1.0, 0]])
+    found = match(Sorting(DOUBLE.kinds, child), SHAPES, EACH_ITS_OWN, PAIRS)
+    assert found.settled == {0: 0, 1: 2, 2: 3}
+    assert found.led == {}  # child 3 is idle, but what is missing is flat
+    child[2, 1] = 0.2  # little more than nothing: the shape decides
+    found = match(Sorting(DOUBLE.kinds, child), SHAPES, EACH_ITS_OWN, PAIRS)
+    assert found.led == {1: 1, 3: 2}
 
 
 def test_a_parent_is_led_only_to_as_many_kinds_as_it_has_children():
     uneven = CodeHierarchy([0, 1, 1, 1])
     shapes = torch.stack([TALL, FLAT, FLAT, FLAT])
-    drawn = torch.stack([FLAT, TALL])
-    _, _, families = match_families(DOUBLE, shapes, drawn, uneven, claimed=0.9)
-    assert {p: (sorted(k), sorted(k.values())) for p, k in families.items()} == {
+    found = match(DOUBLE, shapes, EACH_ITS_OWN, uneven, claimed=0.9, parents=True)
+    assert {p: (sorted(k), sorted(k.values())) for p, k in found.families.items()} == {
         0: ([0], [0]),
         1: ([1, 2, 3], [1, 2, 3]),
     }
-
-
-def test_what_is_settled_is_left_out_of_the_match():
-    hierarchy = CodeHierarchy([0, 0, 1, 1])
-    drawn, led = match(DOUBLE, hierarchy, claimed=0.7, settled={2: 2, 3: 3})
-    assert drawn == {0: 0}
-    assert led == {1: 1}
 
 
 def test_a_family_goes_where_the_classifier_says(system):
@@ -168,56 +178,131 @@ def test_a_family_goes_where_the_classifier_says(system):
     assert all(torch.equal(again[name], column) for name, column in columns.items())
 
 
-def covered(system, monkeypatch, better=True, **options):
-    """A system in which parent 1 and its children are to be led; which entries changed."""
-    monkeypatch.setattr(leading, "sort_real", lambda *_, **__: DOUBLE)
-    monkeypatch.setattr(leading, "train_mask_reader", lambda *_: None)
-    monkeypatch.setattr(leading, "silhouettes", lambda *_: SHAPES)
-    monkeypatch.setattr(leading, "parent_silhouettes", lambda *_: BOTH_FLAT)
-    shares = iter([0.1, 0.9] if better else [0.5, 0.5])
-    monkeypatch.setattr(leading, "family_share", lambda *_, **__: next(shares))
+@pytest.fixture
+def said(monkeypatch):
+    """What the classifiers and the mask reader say: parent 1 is idle, and every search succeeds."""
+    answers = {"drawn": BOTH_FLAT, "after": 0.9, "shape": TALL}
+    monkeypatch.setattr(covering, "sort_real", lambda *_, **__: DOUBLE)
+    monkeypatch.setattr(covering, "train_mask_reader", lambda *_: None)
+    monkeypatch.setattr(covering, "parent_silhouettes", lambda *_: answers["drawn"])
+    monkeypatch.setattr(
+        covering,
+        "silhouettes",
+        lambda *of: SHAPES if of[3] == 4 else answers["shape"][None],
+    )
+    first, second = Colours(), Colours()
+    monkeypatch.setattr(covering, "kind_classifiers", lambda *_: (first, second))
+
+    def taken(generator, classifier, *of):
+        assert classifier is second  # the search has followed the first
+        return 0.5 if of[-2] is None else answers["after"]
+
+    monkeypatch.setattr(covering, "share", taken)
+    monkeypatch.setattr(covering, "family_share", taken)
+    return answers
+
+
+def covered(system, **options):
+    """What is found, and which entries of the system changed."""
     images = torch.randint(0, 256, (64, 3, 32, 32), dtype=torch.uint8)
     for reader in (system.d_child.code[-1], system.d_parent.code[-1]):
         reader.bias.data.normal_()
     before = {name: value.clone() for name, value in system.state_dict().items()}
-    found = leading.cover_system(system, images, replace(QUICK, steps=3), **options)
+    found = covering.cover_system(system, images, replace(QUICK, steps=3), **options)
     changed = {}
     for name, value in system.state_dict().items():
-        different = value != before[name]
+        different = (value != before[name]).movedim(int(".code." not in name and value.ndim > 1), 0)
         if different.any():
-            along = 0 if ".code." in name else 1
-            other = [dim for dim in range(different.ndim) if dim != along]
-            rows = different.any(dim=other[0]) if len(other) == 1 else different
-            while rows.ndim > 1:
-                rows = rows.any(dim=-1) if along == 0 else rows.any(dim=0 if rows.ndim == 2 else -1)
-            changed[name] = rows.nonzero().flatten().tolist()
+            changed[name] = (
+                different.reshape(len(different), -1).any(1).nonzero().flatten().tolist()
+            )
     return found, changed
 
 
-def test_a_led_parent_changes_its_own_entries_and_its_children_s(system, monkeypatch):
-    found, changed = covered(system, monkeypatch, parents=True)
-    assert (found["idle_parents"], found["n_drawn"]) == ([1], 2)
+def entries(children, parents=()):
+    """The entries of a system that belong to some children and parents."""
+    found = {f"d_child.code.3.{name}": children for name in ("weight", "bias")}
+    found |= {f"{network}.{leading.COLUMNS}": children for network in ("generator", "average")}
+    if parents:
+        found |= {f"d_parent.code.3.{name}": parents for name in ("weight", "bias")}
+        for network in ("generator", "average"):
+            found |= {f"{network}.{name}": parents for name in leading.PARENT_COLUMNS}
+    return found
+
+
+def test_a_led_parent_changes_its_own_entries_and_its_children_s(system, said):
+    found, changed = covered(system, parents=True)
+    assert (found["idle_parents"], found["n_drawn"], found["led"]) == ([1], 2, [])
     assert [(row["parent"], row["kinds"]) for row in found["families"]] == [(1, {2: 3, 3: 2})]
-    expected = {"d_child.code.3.weight": [2, 3], "d_child.code.3.bias": [2, 3]}
-    expected |= {"d_parent.code.3.weight": [1], "d_parent.code.3.bias": [1]}
-    for network in ("generator", "average"):
-        expected[f"{network}.{leading.COLUMNS}"] = [2, 3]
-        expected |= {f"{network}.{name}": [1] for name in leading.PARENT_COLUMNS}
-    assert changed == expected
+    assert changed == entries([2, 3], [1])
     assert system.training and not system.average.training
 
 
-def test_a_parent_that_the_search_brought_no_nearer_stays(system, monkeypatch):
-    found, changed = covered(system, monkeypatch, better=False, parents=True)
+@pytest.mark.parametrize("parents", [False, True])
+def test_a_parent_with_its_shape_and_its_settled_children_stay(system, said, parents):
+    said["drawn"] = EACH_ITS_OWN
+    found, changed = covered(system, parents=parents)
+    assert [(row["child"], row["kind"], row["moved"]) for row in found["led"]] == [(2, 3, True)]
+    assert changed == entries([2])
+    assert found.get("families", []) == []
+
+
+@pytest.mark.parametrize("drawn", [BOTH_FLAT, EACH_ITS_OWN])
+def test_a_move_that_the_second_classifier_does_not_confirm_is_not_made(system, said, drawn):
+    said |= {"drawn": drawn, "after": 0.5}
+    found, changed = covered(system, parents=True)
     assert changed == {}
-    assert "left as it was" in leading.summary(found)
+    assert len(found["families"] + found["led"]) == 1
+    assert "50% -> 50%, left as it was" in covering.summary(found)
 
 
-def test_adam_keeps_the_second_moments_of_what_was_led(system, monkeypatch):
+def test_a_family_that_loses_the_shape_of_its_group_is_not_moved(system, said):
+    said["shape"] = FLAT
+    found, changed = covered(system, parents=True)
+    assert changed == {}
+    assert "left as it was (not in this shape)" in covering.summary(found)
+
+
+def test_the_search_follows_the_first_classifier_the_second_decides(system, monkeypatch):
+    asked = {"lead": [], "share": []}
+    monkeypatch.setattr(covering, "lead", lambda *of, **_: asked["lead"].append(of[2]))
+    monkeypatch.setattr(
+        covering, "share", lambda *of: asked["share"].append(of[1]) or len(asked["share"])
+    )
+    search = covering.Search(system.average, torch.sum, "first", "second", QUICK, 0)
+    assert search.child(0, 1)[1] == {"before": 1, "after": 2, "moved": True}
+    assert asked == {"lead": ["first"], "share": ["second", "second"]}
+
+
+def test_the_two_classifiers_differ_and_know_the_kinds():
+    red = torch.rand(80, 1, 1, 1) * torch.ones(80, 3, 32, 32)
+    red[:40, 0], red[40:, 2] = -1, -1
+    kinds = torch.arange(80) // 40
+    config = replace(QUICK, discovery=DiscoveryConfig(epochs=3, batch_size=20, width=4))
+    pair = covering.kind_classifiers(red, kinds, 2, config, seed=0)
+    for classifier in pair:
+        assert (classifier(red).argmax(1) == kinds).float().mean() > 0.9
+        assert not any(p.requires_grad for p in classifier.parameters())
+    assert not torch.equal(pair[0].head.weight, pair[1].head.weight)
+
+
+@pytest.mark.parametrize("elapsed", [0.5, 1.0])
+def test_d_c_judges_images_with_the_noise_that_it_is_trained_with(elapsed, monkeypatch):
+    torch.manual_seed(0)
+    system = FineGANSystem(SMALL, Recipe(d_noise=0.4))
+    system.advance(elapsed)
+    seen = []
+    kind = type(system.d_child)
+    monkeypatch.setattr(kind, "real_fake_logits", lambda _, images: seen.append(images))
+    covering.judge_of(system)(torch.zeros(16, 3, 32, 32))
+    assert float(seen[0].std()) == pytest.approx(0.4 * (1 - elapsed), rel=0.05)
+
+
+def test_adam_keeps_the_second_moments_of_what_was_led(system, said):
     weight = system.generator.get_parameter(leading.COLUMNS)
     state = system.optimisers["G"].state[weight]
     state |= {name: torch.ones_like(weight) for name in ("exp_avg", "exp_avg_sq")}
-    covered(system, monkeypatch, parents=True)
+    covered(system, parents=True)
     assert state["exp_avg"][:, 2:4].abs().max() == 0
     assert state["exp_avg"][:, :2].min() == 1
     assert state["exp_avg_sq"].min() == 1
@@ -246,7 +331,7 @@ EVERYTHING = {
 @pytest.fixture
 def quick(monkeypatch):
     config = replace(QUICK, steps=2, claimed=0.9)
-    monkeypatch.setattr(leading, "IN_TRAINING", config)
+    monkeypatch.setattr(covering, "IN_TRAINING", config)
 
 
 def test_a_training_with_repairs_goes_on_bit_for_bit(quick, tmp_path, monkeypatch, capsys):
@@ -274,14 +359,14 @@ def test_the_repairs_act_when_they_are_due(monkeypatch, tmp_path, capsys):
 
     def found(system, images, config, *, parents, seed):
         seen.append((int(system.updates), parents, images.dtype, len(images)))
-        return {"n_drawn": 4, "led": []}
+        return {"n_drawn": 4, "idle_parents": [], "led": []}
 
-    monkeypatch.setattr(leading, "cover_system", found)
+    monkeypatch.setattr(covering, "cover_system", found)
     train(tiny(**EVERYTHING), tmp_path / "run")
     assert seen == [(3, True, torch.uint8, 64), (5, False, torch.uint8, 64)]
     told = capsys.readouterr().err
     assert "step 1: 2 children generated the same as a sibling" in told
-    assert "step 5: 4 children generate a kind of their own" in told
+    assert "step 5: 0 parents generate no shape of their own, 4 children" in told
     seen.clear()
     train(tiny(), tmp_path / "plain", progress=False)
     assert seen == []

@@ -85,6 +85,16 @@ def test_a_restart_changes_the_children_s_own_entries_and_no_others(system):
     assert kept.abs().max() > 0
 
 
+def test_a_reader_forgets_all_codes_if_all_of_them_move(system):
+    reader = system.d_child.code[-1]
+    mean = reader.weight.mean(0)
+    siblings.blank_reader(system, list(range(6)))
+    torch.testing.assert_close(reader.weight, mean.expand_as(reader.weight))
+    before = reader.weight.clone()
+    siblings.blank_reader(system, [])
+    assert torch.equal(reader.weight, before)
+
+
 def test_a_restarted_child_is_no_duplicate_any_more(system):
     copy_child(system, 3, 5)
     assert siblings.duplicates(system.average, 1e-4, torch.Generator().manual_seed(1)) == [5]
