@@ -6,8 +6,8 @@ addition               source                              worth
 ``adversarial=hinge``  Lim and Ye, 2017                    ToyBirds, parents' NMI: 0.65; without
                                                            0.51 (``results/ablation.json``)
 ``d_noise``            Arjovsky and Bottou, 2017           masks' IoU: 0.72; without 0.70
-``augment``            DiffAugment, Zhao et al., 2020;     photographs, KID: 0.111; without 0.107,
-                       strength: ADA, Karras et al., 2020  at full strength from the start 0.122
+``augment``            DiffAugment, Zhao et al., 2020;     photographs, KID: at full strength from
+                       strength: ADA, Karras et al., 2020  the start 0.122; without 0.107
 ``r1``, ``r2``         Mescheder et al., 2018              photographs, KID: R1 0.097, both 0.122
 ``relativistic``       RpGAN, Jolicoeur-Martineau, 2018;   photographs, KID: 0.134 with ``r1`` and
                        R3GAN, Huang et al., 2024           ``r2``

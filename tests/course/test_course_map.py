@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import pytest
+import torch
 
 from finegan_lib.course.engine import course_map
 from finegan_lib.course.engine.folders import lesson_names
@@ -56,3 +57,18 @@ def test_both_are_drawn_and_shown():
     for file, (readme, link) in shown.items():
         assert 10_000 < file.stat().st_size < 300_000
         assert f"]({link})" in readme.read_text(encoding="utf-8")
+
+
+def test_the_front_picture_shows_the_chosen_children(monkeypatch):
+    monkeypatch.setattr(course_map, "CHOSEN", {"toy": {3: 5, 7: 5, 0: 1, 1: 2, 2: 3}})
+    seen, real = [], course_map.figures.generate
+    monkeypatch.setattr(
+        course_map.figures, "generate", lambda g, codes: seen.append(codes) or real(g, codes)
+    )
+    plt.close(course_map.draw_stages(["toy"], columns=2))
+    assert seen[0].c_index.tolist() == [0, 19]  # with a number of columns: spread
+    seen.clear()
+    plt.close(course_map.draw_stages(["toy", "toy"]))
+    assert seen[0].c_index.tolist() == [3, 7, 0, 1, 2]
+    assert torch.equal(seen[0].z[0], seen[0].z[1])  # one seed
+    assert not torch.equal(seen[0].z[1], seen[0].z[2])

@@ -25,6 +25,10 @@ STAGES_FILE = ROOT / "notebooks" / "stages.png"
 
 # What each network of the front picture learned from; those that are not shipped are left out.
 FRONT = {"toy": "learned from drawn birds", "birds": "learned from photographs"}
+# The front picture shows these children of "birds", each with the seed of its z: chosen by eye among
+# 50 children and 20 seeds each, because the front page is to show what the network can do. Lesson
+# "Real birds" shows children that nobody chose.
+CHOSEN = {"birds": {5: 4, 22: 7, 39: 13, 43: 4, 49: 8}}
 GAP, HEADING = 0.3, 0.25  # between two networks and above them, in inches
 
 
@@ -33,22 +37,28 @@ def draw_stages(checkpoints=None, columns: int | None = None) -> plt.Figure:
 
     Args:
         checkpoints: names of FineGANs, side by side; by default the shipped ones of ``FRONT``.
-        columns: children of each, evenly spread; by default nine for one network, five for several.
+        columns: children of each, evenly spread; by default nine for one network. None with several:
+            five of each, those of :data:`CHOSEN` if there are any.
     """
     checkpoints = checkpoints or [
         name for name in FRONT if (WEIGHTS / f"{name}.safetensors").exists()
     ]
+    chosen = CHOSEN if columns is None and len(checkpoints) > 1 else {}
     columns = columns or (9 if len(checkpoints) == 1 else 5)
     rows = {"background": [], "shape": [], "appearance": []}
     for name in checkpoints:
         generator = load_finegan(name)
-        children = figures.spread(generator.config.n_children, columns)
-        z = figures.noise(generator, len(children), 0)
+        if name in chosen:
+            children = list(chosen[name])
+            z = torch.cat([figures.noise(generator, 1, seed) for seed in chosen[name].values()])
+        else:
+            children = figures.spread(generator.config.n_children, columns)
+            z = figures.noise(generator, len(children), 0)
         out = figures.generate(generator, generator.config.hierarchy().codes(z, children))
         rows["background"] += out.background.image
         rows["shape"] += out.parent.mask
         rows["appearance"] += out.child.image
-    title = "Drawn in three stages, learned without a single name of a species"
+    title = "Generated in three stages, learned without a single name of a species"
     figure = figures.image_figure(list(rows.values()), list(rows), None, title, 1.0)
     if len(checkpoints) > 1:
         _part(figure, columns, [FRONT.get(name, name) for name in checkpoints])

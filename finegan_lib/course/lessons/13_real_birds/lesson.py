@@ -324,7 +324,8 @@ plt.show()
 # %% [markdown]
 # Legs and beaks are mostly missing, and some masks are grey: they have no clear edge between bird
 # and background. Where a mask is half transparent, the picture shows a mixture of the bird and the
-# background.
+# background: the colours bleed. Look for it in the figure of the stages above, too: parts of the
+# background show through some birds, and some birds have a rim of a colour that is not theirs.
 #
 # No loss requires a bird's shape. The parent learns from the information loss alone (lesson
 # {{parent}}): its masked foreground must show $p$, and a ribbon shows $p$ as well as a bird does.
