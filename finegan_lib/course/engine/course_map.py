@@ -25,9 +25,9 @@ STAGES_FILE = ROOT / "notebooks" / "stages.png"
 
 # What each network of the front picture learned from; those that are not shipped are left out.
 FRONT = {"toy": "learned from drawn birds", "birds": "learned from photographs"}
-# The front picture shows these children of "birds", each with the seed of its z: chosen by eye among
-# 50 children and 20 seeds each, because the front page is to show what the network can do. Lesson
-# "Real birds" shows children that nobody chose.
+# The front picture shows these children of "birds", each with the seed of its z: chosen by eye
+# among 50 children and 20 seeds each, because the front page is to show what the network can do.
+# Lesson "Real birds" shows children that nobody chose.
 CHOSEN = {"birds": {5: 4, 22: 7, 39: 13, 43: 4, 49: 8}}
 GAP, HEADING = 0.3, 0.25  # between two networks and above them, in inches
 
@@ -37,8 +37,8 @@ def draw_stages(checkpoints=None, columns: int | None = None) -> plt.Figure:
 
     Args:
         checkpoints: names of FineGANs, side by side; by default the shipped ones of ``FRONT``.
-        columns: children of each, evenly spread; by default nine for one network. None with several:
-            five of each, those of :data:`CHOSEN` if there are any.
+        columns: children of each, evenly spread. None: nine of one network, or five of each of
+            several, those of :data:`CHOSEN` if there are any.
     """
     checkpoints = checkpoints or [
         name for name in FRONT if (WEIGHTS / f"{name}.safetensors").exists()
