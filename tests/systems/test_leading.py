@@ -278,7 +278,7 @@ def test_the_two_classifiers_differ_and_know_the_kinds():
     red = torch.rand(80, 1, 1, 1) * torch.ones(80, 3, 32, 32)
     red[:40, 0], red[40:, 2] = -1, -1
     kinds = torch.arange(80) // 40
-    config = replace(QUICK, discovery=DiscoveryConfig(epochs=3, batch_size=20, width=4))
+    config = replace(QUICK, discovery=DiscoveryConfig(epochs=3, batch_size=20))
     pair = covering.kind_classifiers(red, kinds, 2, config, seed=0)
     for classifier in pair:
         assert (classifier(red).argmax(1) == kinds).float().mean() > 0.9
