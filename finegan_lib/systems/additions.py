@@ -7,6 +7,7 @@ higher is better. Two more groups are in :mod:`.views` (what the code heads see)
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -180,21 +181,29 @@ class Repairs(FineGANNetworks):
             siblings.restart(self, found, rng)
         return found
 
-    def repair(self, step: int, stop: int, real_images: Callable[[int], Tensor], seed: int) -> str:
-        """Do the repairs that are due: ``restart_at``, ``lead_parents``, ``lead_children``."""
+    def repair(self, step: int, stop: int, real_images: Callable[[int], Tensor], seed: int) -> dict:
+        """Do the repairs that are due: ``restart_at``, ``lead_parents``, ``lead_children``.
+
+        Returns:
+            ``told``, lines to print; ``restarted``, children, if they were compared; and
+            ``covered``, the result of :func:`.covering.cover_system`, if codes were led. Empty if
+            nothing was due.
+        """
         recipe = self.recipe
+        facts: dict[str, Any] = {}
         told: list[str] = []
-        if recipe.child_restart > 0 and is_due(recipe.restart_at, step, stop):
+        if is_due(recipe.restart_at, step, stop):
             found = self.restart_twins(torch.Generator().manual_seed(seed))
             told.append(f"{len(found)} children generated the same as a sibling, and start again")
+            facts["restarted"] = found
         parents = is_due(recipe.lead_parents, step, stop)
         if parents or is_due(recipe.lead_children, step, stop):
             images = real_images(covering.IN_TRAINING.n_real)
-            led = covering.cover_system(
+            facts["covered"] = covering.cover_system(
                 self, images, covering.IN_TRAINING, parents=parents, seed=seed % 2**32
             )
-            told.append(covering.summary(led))
-        return "\n".join(told)
+            told.append(covering.summary(facts["covered"]))
+        return {**facts, "told": "\n".join(told)} if told else {}
 
 
 def is_due(fractions: tuple[float, ...], step: int, stop: int) -> bool:

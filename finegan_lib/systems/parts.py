@@ -49,7 +49,7 @@ class System(nn.Module):
         self.elapsed = elapsed
         self.noise_sd = self.recipe.d_noise * (1 - elapsed)
 
-    def repair(self, step: int, stop: int, real_images: Callable[[int], Tensor], seed: int) -> str:
+    def repair(self, step: int, stop: int, real_images: Callable[[int], Tensor], seed: int) -> dict:
         """What a family's additions do between two steps; here nothing.
 
         Args:
@@ -59,9 +59,10 @@ class System(nn.Module):
             seed: of this repair's random numbers.
 
         Returns:
-            What was found and done, in lines to print; empty if nothing was due.
+            What was found and done, values for JSON, with ``told``, lines to print; empty if
+            nothing was due.
         """
-        return ""
+        return {}
 
     def _apply(self, *args: Any, **kwargs: Any) -> "System":
         count = self.updates

@@ -123,10 +123,16 @@ class Recipe:
         "start a child anew whose foreground differs from a sibling's by less: root mean square, "
         "of pixels in [-1, 1] (0: never)",
     )
-    restart_every: int = option(800, "steps between two such comparisons")
-    restart_until: float = option(0.6, "fraction of the run after which none is started anew")
+    restart_every: int = option(
+        800, "steps between two such comparisons, from a tenth of the run to restart_until"
+    )
+    restart_until: float = option(
+        0.6, "fraction of the run after which restart_every starts none anew"
+    )
     restart_at: tuple[float, ...] = option(
-        (), "fractions of the run at which children are compared, in place of restart_every"
+        (),
+        "fractions of the run at which children are compared, in place of restart_every and "
+        "restart_until; needs child_restart",
     )
     lead_children: tuple[float, ...] = option(
         (), "fractions of the run at which idle children are led to kinds that no child generates"
@@ -134,7 +140,8 @@ class Recipe:
     lead_parents: tuple[float, ...] = option(
         (),
         "fractions of the run at which parents without a shape of their own are led to one, "
-        "with their children",
+        "with their children, and the idle children of the others as by lead_children; a "
+        "fraction need not stand in both",
     )
 
     def __post_init__(self):
@@ -170,6 +177,12 @@ class Recipe:
                     seen=getattr(self, name),
                     cure="Choose another value, or leave the option out.",
                 )
+        if self.restart_at and not self.child_restart > 0:
+            raise InputError(
+                "restart_at compares children only with a distance",
+                seen=f"restart_at={self.restart_at}, child_restart={self.child_restart}",
+                cure="Set child_restart, too, such as 0.3.",
+            )
 
     def refuse(self, names: tuple[str, ...], step: str) -> None:
         """Refuse switches that are on although a family's step does not use them.

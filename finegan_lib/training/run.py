@@ -1,8 +1,8 @@
 """The folder of a run: its progress, and the files that it writes.
 
-``config.json``, ``checkpoints/step_*.safetensors``, ``history.jsonl`` (losses), ``samples/*.png``
-and TensorBoard's event files. Every random number of iteration i comes from an rng seeded by
-(seed, i), so a run that was stopped continues exactly as one that was not.
+``config.json``, ``checkpoints/step_*.safetensors``, ``history.jsonl`` (losses, and what each repair
+found), ``samples/*.png`` and TensorBoard's event files. Every random number of iteration i comes
+from an rng seeded by (seed, i), so a run that was stopped continues exactly as one that was not.
 """
 
 import dataclasses
@@ -120,12 +120,18 @@ class Run:
         )
 
     def repair(self, bar: tqdm) -> None:
-        """Let the system's additions act between two steps, and report what they did."""
+        """Let the system's additions act between two steps, and report what they did.
+
+        The history gets a line of its own, which has ``repair`` in place of losses.
+        """
         seed = hash_seed(self.config.loop.seed, self.step, 3)
-        told = self.system.repair(self.step, self.stop, self._real_images, seed)
-        if not told or not distributed.is_first():
+        facts = self.system.repair(self.step, self.stop, self._real_images, seed)
+        if not facts or not distributed.is_first():
             return
+        told = facts.pop("told")
         self.board.add_text("repairs", told, self.step)
+        line = {"step": self.step, "seconds": round(self.seconds, 2), "repair": facts}
+        self.history.write(json.dumps(line) + "\n")
         if self.progress:
             bar.write(f"step {self.step}: {told}", file=sys.stderr)
 

@@ -1,5 +1,6 @@
 """Idle parents and children in a training: found, led at the right steps, nothing else touched."""
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -363,6 +364,13 @@ def test_the_repairs_act_when_they_are_due(monkeypatch, tmp_path, capsys):
 
     monkeypatch.setattr(covering, "cover_system", found)
     train(tiny(**EVERYTHING), tmp_path / "run")
+    lines = [json.loads(line) for line in (tmp_path / "run/history.jsonl").open()]
+    covered = {"covered": {"n_drawn": 4, "idle_parents": [], "led": []}}
+    assert [(line["step"], line["repair"]) for line in lines if "repair" in line] == [
+        (1, {"restarted": [1, 3]}),
+        (3, covered),
+        (5, covered),
+    ]
     assert seen == [(3, True, torch.uint8, 64), (5, False, torch.uint8, 64)]
     told = capsys.readouterr().err
     assert "step 1: 2 children generated the same as a sibling" in told
@@ -378,3 +386,9 @@ def test_the_repairs_act_when_they_are_due(monkeypatch, tmp_path, capsys):
 def test_fractions_outside_a_run_are_refused(wrong):
     with pytest.raises(InputError, match="between 0 and 1"):
         Recipe(**wrong)
+
+
+def test_fractions_to_restart_at_need_a_distance():
+    with pytest.raises(InputError, match="Set child_restart, too"):
+        Recipe(restart_at=(0.5,))
+    assert Recipe(restart_at=(0.5,), child_restart=0.3).restart_at == (0.5,)
