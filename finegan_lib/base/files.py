@@ -236,13 +236,14 @@ def read_json(path, *keys: str) -> dict:
     return values
 
 
-def refuse_other_facts(path, had: dict, asked: dict) -> None:
+def refuse_other_facts(path, had: dict, asked: dict, option: str = "--out") -> None:
     """Refuse a kept result that was made with other facts than those asked for.
 
     Args:
         path: of its file, for the message.
         had: the facts it was made with.
         asked: those that it must have.
+        option: the option that names the folder, for the message.
 
     Raises:
         InputError: if one differs or is missing.
@@ -252,5 +253,5 @@ def refuse_other_facts(path, had: dict, asked: dict) -> None:
         raise InputError(
             f"the folder holds a result with another {', '.join(differ)}",
             seen=str(path),
-            cure="Give another folder with --out, or the settings that it was made with.",
+            cure=f"Give another folder with {option}, or the settings that it was made with.",
         )

@@ -3,8 +3,8 @@
 A training from nothing is scored at regular steps against the truth of ToyBirds. A score counts as
 reached at the first of these steps from which on it never falls below its target again. What a
 recipe costs is counted in images that passed the training step (steps × batch): that depends
-neither on the machine nor on its other work. Minutes of processor time, over all threads, stand
-beside them.
+neither on the machine nor on its other work. Minutes of processor time, over all threads, and of
+the clock stand beside them.
 
 The scorings are cheaper than those of ``evaluate``, and a little lower on real images: they take
 fewer images, one sampling seed and shorter trainings of the classifiers.
@@ -13,13 +13,14 @@ fewer images, one sampling seed and shorter trainings of the classifiers.
 import argparse
 import dataclasses
 import json
+import typing
 from pathlib import Path
 
 from tqdm.auto import tqdm
 
 from ..base.checkpoints import read_metadata, run_checkpoints, step_of
-from ..base.errors import InputError
-from ..base.files import write_json
+from ..base.errors import InputError, TrainingDiverged
+from ..base.files import read_json, refuse_other_facts, write_json
 from ..base.options import add_options, flag, with_options
 from ..data import ToyBirds
 from ..discovery import DiscoveryConfig
@@ -47,6 +48,10 @@ CHEAP = EvaluationConfig(
     n_images=600, discovery=DiscoveryConfig(n_images=3000, epochs=4, n_real=1000)
 )
 REAL_SEED = 1  # of the real birds that are sorted; no preset trains on them
+# Settings that this bench makes itself, or that would be another world than the one that is scored.
+ITS_OWN = ("image_size", "n_parents", "n_children", "children_per_parent", "world_parents")
+ITS_OWN += ("world_children", "data_seed", "seed", "start_from", "minutes", "checkpoint_every")
+ITS_OWN += ("keep",)
 
 
 def quality(
@@ -73,12 +78,16 @@ def quality(
         run: folder of the trainings, one inside for each seed.
 
     Returns:
-        The configuration; the targets; and ``seeds``: for each its ``scores`` (a list, by step)
-        and, for the full and for the demo's targets, what :func:`reached` returns.
+        The configuration; the targets; and ``seeds``: for each its ``scores`` (a list, by step),
+        what its ``repairs`` found, and, for the full and for the demo's targets, what
+        :func:`reached` returns. A training that diverged has ``diverged``, the error's text, has
+        reached nothing, and is named once more at the end, under the same name.
 
     Raises:
-        InputError: for settings that no preset has, or a folder of other trainings.
+        InputError: for settings that no preset has or that the bench makes itself, or a folder of
+            other trainings.
     """
+    refuse_its_own(settings)
     config = configured(preset or OF_SIZE[image_size], image_size, settings)
     loop = dataclasses.replace(config.loop, steps=steps or config.loop.steps, minutes=0.0)
     if every < 1 or loop.data != "toybirds" or not hasattr(config.model, "hierarchy"):
@@ -88,16 +97,12 @@ def quality(
             cure="Choose a preset such as toy, and leave data alone.",
         )
     loop = dataclasses.replace(loop, checkpoint_every=every, keep=max(2, loop.steps))
-    found = {}
+    found, diverged = {}, {}
     for seed in tqdm(seeds, "seeds", disable=not progress):
         one = dataclasses.replace(config, loop=dataclasses.replace(loop, seed=seed))
-        rows = train_and_score(one, Path(run) / f"seed_{seed}", progress)
-        found[str(seed)] = {
-            "all": reached(rows, TARGETS),
-            "demo": reached(rows, DEMO_TARGETS),
-            "scores": rows,
-        }
-    return facts(
+        row = found[str(seed)] = of_seed(one, Path(run) / f"seed_{seed}", progress)
+        diverged |= {f"seed {seed}": row["diverged"]} if "diverged" in row else {}
+    result = facts(
         image_size=image_size,
         preset=preset or OF_SIZE[image_size],
         settings=list(settings),
@@ -108,6 +113,42 @@ def quality(
         demo_targets=DEMO_TARGETS,
         seeds=found,
     )
+    return result | ({"diverged": diverged} if diverged else {})
+
+
+def of_seed(config: RunConfig, folder: Path, progress: bool = True) -> dict:
+    """The row of one seed in the result of :func:`quality`."""
+    more = {}
+    try:
+        rows = train_and_score(config, folder, progress)
+    except TrainingDiverged as error:
+        rows = score_new(config, folder, progress)  # what there was before
+        more["diverged"] = str(error)
+    held = [] if more else rows
+    found = {"all": reached(held, TARGETS), "demo": reached(held, DEMO_TARGETS), "scores": rows}
+    return found | {"repairs": repairs(folder)} | more
+
+
+def repairs(folder: Path) -> list[dict]:
+    """What each repair of a run found, by step (:meth:`.systems.additions.Repairs.repair`)."""
+    history = folder / "history.jsonl"
+    lines = map(json.loads, history.read_text().splitlines()) if history.exists() else ()
+    return [{"step": line["step"], **line["repair"]} for line in lines if "repair" in line]
+
+
+def refuse_its_own(settings) -> None:
+    """Refuse settings that this bench makes itself (:data:`ITS_OWN`).
+
+    Raises:
+        InputError: for the first of them.
+    """
+    for setting in settings:
+        if setting.partition("=")[0].replace("-", "_") in ITS_OWN:
+            raise InputError(
+                "this setting belongs to the bench, or to the world that it scores",
+                seen=setting,
+                cure="Leave it out; see --seeds, --image-size and --every.",
+            )
 
 
 class _Settings(argparse.ArgumentParser):
@@ -131,12 +172,14 @@ def configured(preset: str, image_size: int, settings=()) -> RunConfig:
     """
     config = PRESETS[preset]
     parser = _Settings(add_help=False, allow_abbrev=False)
+    switches = set()
     for part in (type(config.model), Recipe, LoopConfig):
         add_options(parser, part, part.__name__)
+        switches |= {name for name, kind in typing.get_type_hints(part).items() if kind is bool}
     words = ["--image-size", str(image_size)]
     for setting in settings:
         name, _, value = setting.partition("=")
-        if value in ("yes", "no"):
+        if name in switches and value in ("yes", "no"):
             words.append(flag(name) if value == "yes" else "--no-" + flag(name)[2:])
         else:
             words += [flag(name), *value.split(",")]
@@ -148,18 +191,39 @@ def train_and_score(config: RunConfig, folder: Path, progress: bool = True) -> l
     """Train, or go on with it; then score every checkpoint that was not scored yet.
 
     Returns:
-        A row for each scored step: ``step``, ``images``, ``minutes`` of processor time, the scores.
+        A row for each scored step: ``step``, ``images``, ``minutes`` of processor time,
+        ``wall_minutes`` of the clock, the scores.
+
+    Raises:
+        InputError: if the folder holds a training with other steps or scored at other ones.
+        TrainingDiverged: the checkpoints before are on the disk, and not scored.
     """
+    if (folder / "config.json").exists():
+        kept, asked = (
+            {
+                "steps": loop["steps"],
+                "hard_steps": loop["hard_steps"],
+                "every": loop["checkpoint_every"],
+            }
+            for loop in (read_json(folder / "config.json", "loop")["loop"], vars(config.loop))
+        )
+        refuse_other_facts(folder, kept, asked, option="--run")
+    train(config, folder, resume=True, progress=progress)
+    return score_new(config, folder, progress)
+
+
+def score_new(config: RunConfig, folder: Path, progress: bool = True) -> list[dict]:
+    """Score every checkpoint of a run that was not scored yet. Returns the rows of all."""
     kept = folder / "scores.json"
     rows = json.loads(kept.read_text()) if kept.exists() else []
-    train(config, folder, resume=True, progress=progress)
     checkpoints, known = run_checkpoints(folder / "checkpoints"), {row["step"] for row in rows}
     new = [path for path in checkpoints if step_of(path) not in known]
     measure = Scoring(config.model, progress) if new else None
     for path in tqdm(new, "scoring", disable=not progress, leave=False):
-        step = step_of(path)
-        seconds = read_metadata(path).get("processor_seconds", 0.0)
-        row = {"step": step, "images": step * config.loop.batch_size, "minutes": seconds / 60}
+        step, metadata = step_of(path), read_metadata(path)
+        row = {"step": step, "images": step * config.loop.batch_size}
+        row["minutes"] = metadata.get("processor_seconds", 0.0) / 60
+        row["wall_minutes"] = metadata.get("seconds", 0.0) / 60
         rows.append(row | measure(path))
         write_json(kept, rows)
         if path != checkpoints[-1]:
@@ -200,8 +264,9 @@ def reached(rows: list[dict], targets: dict) -> dict:
         rows: of scored steps, in their order.
 
     Returns:
-        By the score's name, and for all as ``every_score``: ``step``, ``images`` and ``minutes``
-        of the first row from which on no row is below the target; None if the last one is.
+        By the score's name, and for all as ``every_score``: ``step``, ``images``, ``minutes`` and
+        ``wall_minutes`` of the first row from which on no row is below the target; None if the last
+        one is.
     """
 
     def first(names) -> dict | None:
@@ -211,7 +276,8 @@ def reached(rows: list[dict], targets: dict) -> dict:
         after = below[-1] + 1 if below else 0
         if after >= len(rows):
             return None
-        return {name: rows[after][name] for name in ("step", "images", "minutes")}
+        names = ("step", "images", "minutes", "wall_minutes")  # older rows lack the last
+        return {name: rows[after][name] for name in names if name in rows[after]}
 
     return {name: first([name]) for name in targets} | {"every_score": first(list(targets))}
 

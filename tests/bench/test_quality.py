@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from finegan_lib.__main__ import main
-from finegan_lib.base.errors import InputError
+from finegan_lib.base.errors import InputError, TrainingDiverged
 from finegan_lib.bench import quality
+from finegan_lib.bench.run import summary
 from finegan_lib.discovery import DiscoveryConfig
 from finegan_lib.training import train
 
@@ -15,13 +16,19 @@ TINY = ["g_dim=4", "d_dim=4", "n_images=64", "batch_size=8", "min_head_channels=
 
 
 def row(step, **scores):
-    return {"step": step, "images": 16 * step, "minutes": step / 100, **scores}
+    return {
+        "step": step,
+        "images": 16 * step,
+        "minutes": step / 100,
+        "wall_minutes": step / 50,
+        **scores,
+    }
 
 
 def test_a_score_is_reached_where_it_never_falls_again():
     rows = [row(1, a=0.9, b=0.1), row(2, a=0.5, b=0.6), row(3, a=0.7, b=0.8), row(4, a=0.7, b=0.5)]
     found = quality.reached(rows, {"a": 0.6, "b": 0.5})
-    assert found["a"] == {"step": 3, "images": 48, "minutes": 0.03}
+    assert found["a"] == {"step": 3, "images": 48, "minutes": 0.03, "wall_minutes": 0.06}
     assert found["b"]["step"] == 2
     assert found["every_score"] == found["a"]
     assert quality.reached(rows, {"a": 0.6, "b": 0.55})["every_score"] is None
@@ -36,6 +43,9 @@ def test_settings_replace_those_of_the_preset():
     assert not config.recipe.code_flip
     assert (config.loop.batch_size, config.model.g_dim, config.recipe.r1) == (32, 12, 0.5)
     assert config.model.image_size == 64
+    options = ["tf32=no", "cuda_graphs=yes", "compile=yes"]
+    loop = quality.configured("toy", 32, options).loop
+    assert (loop.tf32, loop.cuda_graphs, loop.compile) == ("no", "yes", True)
     assert replace(config.recipe, lead_children=(), code_flip=True, r1=0.0) == (
         quality.PRESETS["toy"].recipe
     )
@@ -73,7 +83,9 @@ def test_trainings_are_scored_at_regular_steps_and_go_on(scored, tmp_path, capsy
     for found in result["seeds"].values():
         assert [row["images"] for row in found["scores"]] == [16, 32, 40]
         assert found["all"]["every_score"]["step"] == 4
-        assert found["scores"][-1]["minutes"] >= found["scores"][0]["minutes"] > 0
+        for name in ("minutes", "wall_minutes"):
+            assert found["scores"][-1][name] >= found["scores"][0][name] > 0
+        assert found["repairs"] == [] and "diverged" not in found
     assert result["config"]["loop"]["batch_size"] == 8
     assert "seeds 0 all every_score images" in capsys.readouterr().out
     assert (tmp_path / "q.png").stat().st_size > 10_000
@@ -86,6 +98,56 @@ def test_trainings_are_scored_at_regular_steps_and_go_on(scored, tmp_path, capsy
     other = [word.replace("d_dim=4", "d_dim=8") for word in command]
     assert main(other) == 2  # the folder holds trainings of other settings
     assert "must keep its d_dim" in capsys.readouterr().err
+    for option, value in (("--steps", "6"), ("--every", "3")):
+        other = [*command]
+        other[other.index(option) + 1] = value
+        assert main(other) == 2
+        message = f"a result with another {option[2:]}; got {tmp_path / 'run' / 'seed_0'}"
+        error = capsys.readouterr().err
+        assert message in error and "with --run" in error
+    assert len(scored) == 6
+
+
+def test_a_seed_that_diverges_is_noted_and_the_others_go_on(scored, tmp_path, monkeypatch):
+    def stop(config, folder, **_):
+        if config.loop.seed == 1:
+            raise TrainingDiverged("D_c is not a number at step 3.")
+        (folder / "checkpoints").mkdir(parents=True)
+        lines = ({"step": 1, "D_c": 0.1}, {"step": 1, "repair": {"restarted": [2]}})
+        (folder / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    monkeypatch.setattr(quality, "train", stop)
+    result = quality.quality((0, 1, 2), steps=4, run=tmp_path / "run", progress=False)
+    assert list(result["seeds"]) == ["0", "1", "2"]
+    assert result["seeds"]["2"]["repairs"] == [{"step": 1, "restarted": [2]}]
+    assert result["seeds"]["1"]["diverged"] == "D_c is not a number at step 3."
+    assert result["diverged"] == {"seed 1": "D_c is not a number at step 3."}
+    assert summary(result).splitlines()[-1].startswith("diverged seed 1")
+
+
+def test_a_training_that_diverged_has_reached_nothing(monkeypatch, tmp_path):
+    rows = [row(1, **quality.TARGETS)]
+    monkeypatch.setattr(quality, "score_new", lambda *_: rows)
+    monkeypatch.setattr(quality, "train", lambda *_, **__: None)
+    config = quality.configured("toy", 32)
+    assert quality.of_seed(config, tmp_path)["all"]["every_score"]["step"] == 1
+
+    def diverge(*_, **__):
+        raise TrainingDiverged("over")
+
+    monkeypatch.setattr(quality, "train", diverge)
+    found = quality.of_seed(config, tmp_path)
+    assert found["scores"] == rows and found["all"]["every_score"] is None
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["image_size=64", "n-parents=4", "n_children=30", "start_from=a", "data_seed=1", "seed=3"],
+)
+def test_settings_of_the_bench_itself_are_refused(setting, tmp_path):
+    with pytest.raises(InputError, match="belongs to the bench"):
+        quality.quality(run=tmp_path / "run", settings=[setting], progress=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_what_cannot_be_scored_is_refused(tmp_path):
