@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import torch
 
 from .. import families, figures
-from ..base.checkpoints import step_of
+from ..base.checkpoints import run_checkpoints, step_of
 from ..base.errors import InputError
 from ..base.files import WEIGHTS, folder_for, make_folder, write_json
 from ..codes import CodeHierarchy
@@ -63,10 +63,12 @@ def demo(folder, *, minutes: float | None = None, seed: int = 0, progress: bool 
         sample_every=min(PICTURE_EVERY, TOY.loop.sample_every),
     )
     steps = [max(1, round(share * TOY.loop.steps)) for share in STEPS]
-    wait = sum(steps) * seconds_per_step(TOY) / 60
+    left = steps_left(folder, steps)
+    wait = left * seconds_per_step(TOY) / 60
     picture = folder / "training.png"
+    of = "" if left == sum(steps) else f" left of {sum(steps):,}"
     print(
-        f"2/4  training from nothing: {sum(steps):,} steps, about {wait:.0f} minutes at the speed "
+        f"2/4  training from nothing: {left:,} steps{of}, about {wait:.0f} minutes at the speed "
         f"that this machine has now\n     {picture} shows every {loop.sample_every} steps what it "
         "generates: backgrounds, parents, children, masks",
         flush=True,
@@ -106,6 +108,20 @@ def _second_part(folder: Path, trained: Path, steps: int) -> tuple[Path, Path]:
     reached = step_of(trained)
     end = "" if reached >= steps else f"_from_step_{reached}"
     return folder / f"covered{end}.safetensors", folder / f"training_on{end}"
+
+
+def steps_left(folder: Path, steps: list[int]) -> int:
+    """How many of the two trainings' steps a demo in this folder still has to do.
+
+    Args:
+        folder: of the demo; may be new.
+        steps: of each training.
+    """
+    held = [run_checkpoints(folder / name / "checkpoints") for name in ("training", "training_on")]
+    first, second = (step_of(checkpoints[-1]) if checkpoints else 0 for checkpoints in held)
+    if first < steps[0]:  # the second starts anew from the longer first one
+        second = 0
+    return max(0, steps[0] - first) + max(0, steps[1] - second)
 
 
 def _train_part(part: int, steps, loop, folder, picture, progress) -> Path:

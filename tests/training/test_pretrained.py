@@ -289,6 +289,18 @@ def test_the_demo_goes_on_where_it_stood(quick, tmp_path, monkeypatch):
     assert before == (history.read_text(), history.with_name("config.json").read_text())
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "left"),
+    [(None, None, 8), (0, None, 8), (4, None, 4), (6, None, 2), (6, 1, 1), (6, 2, 0), (4, 2, 4)],
+)
+def test_a_demo_that_goes_on_counts_the_steps_that_are_left(first, second, left, tmp_path):
+    for name, step in (("training", first), ("training_on", second)):
+        if step is not None:
+            (tmp_path / name / "checkpoints").mkdir(parents=True)
+            (tmp_path / name / "checkpoints" / f"step_{step:08d}.safetensors").touch()
+    assert demo.steps_left(tmp_path, [6, 2]) == left
+
+
 def test_the_demo_says_when_the_limit_of_time_stops_it(quick, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(demo, "show", lambda *_, **__: {})
     monkeypatch.setattr(demo, "STEPS", (50.0, 20.0))
