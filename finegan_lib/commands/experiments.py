@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ..base.errors import InputError
 from .arguments import command, recurring
 
 
@@ -132,7 +133,7 @@ def _add_table(commands) -> None:
 def _table(parsed) -> dict:
     from dataclasses import fields
 
-    from ..experiments.committed_tables import committed, cost, nothing_new
+    from ..experiments.committed_tables import committed, cost, no_results, nothing_new
     from ..experiments.tables import Settings, run_table, table_text
 
     names = [field.name for field in fields(Settings)]
@@ -149,9 +150,19 @@ def _table(parsed) -> dict:
     settings |= {name: value for name, value in asked.items() if value is not None}
     rows = had["systems"].values() if had else [{"seed": [0, 1]}]
     seeds = parsed.seeds or sorted({seed for row in rows for seed in row["seed"]})
+    settings = Settings(**settings)
+    if not had:
+        said = no_results(parsed.number, settings, len(seeds))
+        if settings.photographs and not settings.folder:
+            raise InputError(
+                said,
+                seen=f"--data {parsed.data} without --folder",
+                cure="Add --folder FOLDER, in the layout of CUB-200-2011, to make them.",
+            )
+        print(f"{said[0].upper()}{said[1:]}.", flush=True)
     summary = run_table(
         parsed.number,
-        Settings(**settings),
+        settings,
         parsed.out or Path("runs/tables") / parsed.data,
         seeds=tuple(seeds),
         only=tuple(parsed.only),

@@ -1,6 +1,6 @@
 """The tables that come with the library: read at once, with what it would cost to run them."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from ..base.files import read_json
@@ -34,7 +34,33 @@ def cost(number: int, data: str) -> tuple[float, str]:
             result = read_json(path, "scores")
             seconds += result.get("seconds_training", 0) + result.get("seconds_scoring", 0)
             devices.add(result.get("device", "an unknown machine"))
-    return seconds / 3600, " and ".join(sorted(devices))
+    return seconds / 3600, _in_words(devices)
+
+
+def _in_words(devices) -> str:
+    """Names of machines; older results say "1 threads"."""
+    return " and ".join(sorted(devices)).replace(", 1 threads", ", 1 thread")
+
+
+def no_results(number: int, settings: Settings, n_seeds: int) -> str:
+    """Says that a table has no committed results, and what it costs if that can be estimated.
+
+    The estimate, for tables of generators: what a training step and the scores of table 1's FineGAN
+    took, for every row.
+    """
+    said = f"no results of table {number} on {settings.data} come with the library"
+    folder = committed_folder(settings.data) / "results"
+    known = [read_json(path, "config") for path in folder.glob("images_finegan_seed*.json")]
+    if not known or number == 3:
+        return said
+    if settings.photographs:  # the folder is not read here, but a configuration needs one
+        settings = replace(settings, folder=settings.folder or "FOLDER")
+    rows = [row.config.loop for row in table_rows(number, settings) if row.config]
+    step = sum(r["seconds_training"] / r["config"]["loop"]["steps"] for r in known) / len(known)
+    scores = sum(r["seconds_scoring"] for r in known) / len(known)
+    seconds = step * sum(loop.steps + loop.hard_steps for loop in rows) + scores * len(rows)
+    hours, machine = n_seeds * seconds / 3600, _in_words({r["device"] for r in known})
+    return f"{said}; to make them takes about {hours:.1f} hours (estimate; {machine})"
 
 
 def nothing_new(summary: dict, asked: dict, seeds, only) -> bool:

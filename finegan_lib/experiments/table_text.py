@@ -29,7 +29,10 @@ PHOTO_VERDICT = (("KID", "kid", -1), ("Child AMI", "real_child_ami", 1))
 
 
 def table_text(summary: dict) -> str:
-    """A table as Markdown: ours, mean ± standard deviation over the seeds, beside the paper's."""
+    """A table as Markdown: ours, mean ± standard deviation over the seeds, beside the paper's.
+
+    Where rows have different numbers of seeds, a column says how many.
+    """
     number, systems = summary["table"], summary["systems"]
     settings = Settings(**{name: summary[name] for name in asdict(Settings())})
     columns = dict(PHOTO_COLUMNS if settings.photographs else COLUMNS)
@@ -38,17 +41,20 @@ def table_text(summary: dict) -> str:
     columns, printed = SORTED if number == 3 else columns, paper_columns(number, settings)
     weights = {"weights of G": "parameters", "of all D": "discriminator_parameters"}
     weights = weights if number < 3 else {}
-    header = ["N_p" if number == 2 else "", *weights, *columns, *printed]
+    counts = {name: len(scores.get("seed", ())) for name, scores in systems.items()}
+    seeds = ["seeds"] if len(set(counts.values())) > 1 else []  # the command names all of them
+    header = ["N_p" if number == 2 else "", *seeds, *weights, *columns, *printed]
     lines = [" | ".join(header), " | ".join(["---"] * len(header))]
     for name, scores in systems.items():
-        cells = [name, *(f"{scores[n]:,}" if n in scores else "–" for n in weights.values())]
+        cells = [name, *([str(counts[name])] if seeds else [])]
+        cells += [f"{scores[n]:,}" if n in scores else "–" for n in weights.values()]
         cells += [_cell(scores, score) for score in columns.values()]
         cells += [column.get(name, "") for column in printed.values()]
         lines.append(" | ".join(cells))
     real = next((s for s in systems.values() if "real_inception_score" in s), None)
     if real:
         names = {m.key: m.control_key for m in METRICS if m.control_key in real}
-        cells = ["real images (FID: two halves)", *[""] * len(weights)]
+        cells = ["real images (FID: two halves)", *[""] * len(seeds + list(weights))]
         cells += [mean_and_sd(real[names[s]]) if s in names else "" for s in columns.values()]
         lines.append(" | ".join([*cells, *[""] * len(printed)]))
     text = "\n".join(f"| {line} |" for line in lines)

@@ -476,9 +476,6 @@ def command(number: int, settings: Settings, systems: dict) -> str:
     return " ".join(words)
 
 
-# ------------------------------------------------------------------------------- small things
-
-
 def commit() -> str | None:
     """The commit of this code, with a + if files differ from it; None outside a git checkout."""
     here = PACKAGE
@@ -495,4 +492,6 @@ def device_name(device: str) -> str:
     """What computed it: the GPU's name, or the processor's and the number of threads."""
     if pick_device(device).type == "cuda":
         return torch.cuda.get_device_name()
-    return f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    s = "" if threads == 1 else "s"
+    return f"{platform.processor() or platform.machine()}, {threads} thread{s}"

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -502,6 +503,27 @@ def test_committed_results_are_shown_at_once(number, monkeypatch, capsys):
     for new in ("--run", "--steps 7", "--seeds 5", "--out elsewhere", "--only BigGAN"):
         with pytest.raises(TypeError):
             main(["table", str(number), *new.split()])
+
+
+def test_a_table_without_committed_results_says_so_and_what_it_costs(monkeypatch, capsys):
+    monkeypatch.setattr(tables, "run_table", lambda *_, **__: committed_tables.committed(1, "toy"))
+    assert main(["table", "2", "--data", "cub50", "--steps", "2000"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "no results of table 2 on cub50 come with" in said
+    assert re.search(r"takes about 1\.\d hours \(estimate; x86_64, 1 thread\)", said)
+    assert "--folder FOLDER" in said
+    assert main(["table", "2", "--data", "cub50", "--folder", "mine"]) == 0
+    assert capsys.readouterr().out.startswith("No results of table 2 on cub50 come with")
+    assert "hours" not in committed_tables.no_results(2, Settings(data="dogs"), 2)
+
+
+def test_rows_with_other_numbers_of_seeds_say_how_many():
+    table = tables.table_text(committed_tables.committed(2, "toy")).splitlines()
+    assert table[0].startswith("| N_p | seeds | ")
+    counts = {line.split(" | ")[0]: line.split(" | ")[1] for line in table[2:7]}
+    assert counts == {"| 1": "1", "| 2": "1", "| 5": "3", "| 10": "1", "| mixed": "1"}
+    assert {line.count("|") for line in table if line[:1] == "|"} == {table[0].count("|")}
+    assert "seeds" not in tables.table_text(committed_tables.committed(1, "toy")).splitlines()[0]
 
 
 def test_what_was_made_before_ami_is_made_again(small, tmp_path):
