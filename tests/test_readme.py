@@ -130,6 +130,15 @@ def test_a_cell_for_colab_clones_what_is_not_installed(lesson):
         assert clone in text[: needs.start()], text[needs.start() :][:80]
 
 
+def test_every_command_of_a_shipped_file_makes_it():
+    """Those in the table of weights/README.md; ``table`` without --run only shows its results."""
+    rows = re.findall(r"^\| `.*\| `(.+)` \|$", read("finegan_lib/weights/README.md"), re.MULTILINE)
+    assert len(rows) > 8
+    for words in map(shlex.split, rows):
+        parsed = build_parser().parse_args(words)
+        assert words[0] != "table" or parsed.run, words
+
+
 def test_a_command_that_does_not_exist_is_noticed(monkeypatch):
     for line in (
         "python -m finegan_lib trian",
