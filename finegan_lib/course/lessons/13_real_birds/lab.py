@@ -93,6 +93,12 @@ def cut_scores() -> str:
     return "\n".join(lines)
 
 
+def toy_overlap() -> str:
+    """How well a segmenter, trained on images of ``toy`` and their masks, cuts drawn birds out."""
+    found = read_json(RESULTS / "segment_toy.json", "iou", "n")
+    return f"mean IoU with the true masks of {found['n']} drawn birds: {found['iou']:.2f}"
+
+
 def stored(name: str):
     """A figure that was made from photographs and is kept with the lesson.
 

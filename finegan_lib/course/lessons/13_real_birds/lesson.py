@@ -374,7 +374,7 @@ course.check("{{number}}.4", my_bird)
 # transfers, as a control. (With so few transfers, this control can be 0.)
 
 # %%
-lab.stored("transfer.png")
+lab.stored("transfer.jpg")
 
 # %% [markdown]
 # Compare each photograph with its copy, "as painted from its codes". If the generator cannot
@@ -416,7 +416,7 @@ text = "lengths of the ends {:.1f} and {:.1f}, halfway: straight {:.1f}, arc {:.
 print(text.format(*lengths))
 
 # %%
-lab.stored("strip.png")
+lab.stored("strip.jpg")
 
 # %% [markdown]
 # `python -m finegan_lib interpolate A B` makes this strip and an animation, between two photographs
@@ -433,13 +433,17 @@ lab.stored("strip.png")
 # reason, we measure the overlap of the mask's frame with the box.
 
 # %%
-lab.stored("segment.png")
+lab.stored("segment.jpg")
 
 # %% [markdown]
 # If a bird differs clearly from its background, the mask is good. If twigs and leaves look like the
 # bird, the mask fails. For ToyBirds the true masks are known, so we can measure the overlap
-# directly.
-#
+# directly. For this, a segmenter learned from pictures of the network `toy` and their masks.
+
+# %%
+print(lab.toy_overlap())
+
+# %% [markdown]
 # **First cut out, then sort.** The classifiers of lesson {{discovery}} see whole pictures, and they
 # learn the background, too. With the segmenter, we can take the background away. It cuts the birds
 # out of generated pictures and of photographs. Two more classifiers learn the codes from what is
@@ -455,6 +459,18 @@ Markdown(lab.cut_scores())
 # FineGAN has learnt. It is smaller in table 3, because after 2,000 steps the masks are not good
 # yet.
 # `cluster FOLDER --checkpoint birds --cut --whiten 48` sorts photographs in this way.
+#
+# The next figure shows the second route. Each line is one of the 50 clusters: the upper four are the
+# largest ones, the lower four were chosen by eye. What do the photographs of a line have in common:
+# the species, a colour, a pose, or the background?
+
+# %%
+lab.stored("cluster.jpg")
+
+# %% [markdown]
+# The lower four lines show red birds, blue birds, and birds with spread wings before the sky. The
+# photographs of a line share a colour or a pose more often than a species. In the upper three lines
+# many birds are on the water: there the background may decide.
 #
 # ### Exercise {{number}}.6 (find the mistake): how well do masks agree?
 #
