@@ -179,7 +179,7 @@ def configured(preset: str, image_size: int, settings=()) -> RunConfig:
     words = ["--image-size", str(image_size)]
     for setting in settings:
         name, _, value = setting.partition("=")
-        if name in switches and value in ("yes", "no"):
+        if name.replace("-", "_") in switches and value in ("yes", "no"):
             words.append(flag(name) if value == "yes" else "--no-" + flag(name)[2:])
         else:
             words += [flag(name), *value.split(",")]

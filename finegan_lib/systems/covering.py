@@ -19,8 +19,9 @@ missing, without labels:
    kind.
 4. **Confirm.** The search follows one classifier of the kinds, and may find images that please
    only this one. A second classifier, from another random start, must take more images for their
-   kinds than before. After the move of a parent, its images must also have the silhouette of its
-   group. Else the code stays as it was.
+   kinds than before. A child whose images it takes for the kind already is not led. After the move
+   of a parent, its images must also have the silhouette of its group. Else the code stays as it
+   was.
 """
 
 import copy
@@ -190,12 +191,19 @@ class Search:
     seed: int
 
     def child(self, child: int, kind: int) -> tuple[Tensor, dict]:
-        """A child's column for a kind; ``before``, ``after`` and ``moved``."""
-        networks = self.generator, self.judge, self.followed
-        column = lead(*networks, child, kind, self.config, seed=self.seed)
-        before, after = (
-            share(self.generator, self.second, child, kind, c, self.config) for c in (None, column)
+        """A child's column for a kind; ``before``, ``after`` and ``moved``.
+
+        A child whose images the second classifier takes for the kind already keeps its column.
+        """
+        generator, second = self.generator, self.second
+        before = share(generator, second, child, kind, None, self.config)
+        if before >= self.config.claimed:
+            column = generator.get_parameter(COLUMNS).detach()[:, child]
+            return column, {"before": before, "after": before, "moved": False}
+        column = lead(
+            generator, self.judge, self.followed, child, kind, self.config, seed=self.seed
         )
+        after = share(generator, second, child, kind, column, self.config)
         return column, {"before": before, "after": after, "moved": after > before}
 
     def family(self, kinds: dict, mask_reader: StridedUNet, shapes: Tensor) -> tuple[dict, dict]:

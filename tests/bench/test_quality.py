@@ -43,8 +43,10 @@ def test_settings_replace_those_of_the_preset():
     assert not config.recipe.code_flip
     assert (config.loop.batch_size, config.model.g_dim, config.recipe.r1) == (32, 12, 0.5)
     assert config.model.image_size == 64
-    options = ["tf32=no", "cuda_graphs=yes", "compile=yes"]
-    loop = quality.configured("toy", 32, options).loop
+    options = ["tf32=no", "cuda-graphs=yes", "compile=yes", "ema-buffers=no"]
+    other = quality.configured("toy", 32, options)
+    loop = other.loop
+    assert quality.PRESETS["toy"].recipe.ema_buffers and not other.recipe.ema_buffers
     assert (loop.tf32, loop.cuda_graphs, loop.compile) == ("no", "yes", True)
     assert replace(config.recipe, lead_children=(), code_flip=True, r1=0.0) == (
         quality.PRESETS["toy"].recipe
