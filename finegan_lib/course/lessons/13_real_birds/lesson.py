@@ -460,9 +460,9 @@ Markdown(lab.cut_scores())
 # yet.
 # `cluster FOLDER --checkpoint birds --cut --whiten 48` sorts photographs in this way.
 #
-# The next figure shows the second route. Each line is one of the 50 clusters: the upper four are the
-# largest ones, the lower four were chosen by eye. What do the photographs of a line have in common:
-# the species, a colour, a pose, or the background?
+# The next figure shows the second route. Each line is one of the 50 clusters: the upper four are
+# the largest ones, the lower four were chosen by eye. What do the photographs of a line have in
+# common: the species, a colour, a pose, or the background?
 
 # %%
 lab.stored("cluster.jpg")
