@@ -204,6 +204,9 @@ def test_figures_show_what_they_are_given(labels):
     axes = lab.draw_table3().axes
     heights = [round(bar.get_height(), 3) for bar in axes[0].patches]
     assert heights[0] == 0.204 and 0.403 in heights
+    for axis, expected in zip(axes, ([0.266, 0.139, 0.318], [0.042, 0.038, 0.052]), strict=True):
+        (lines,) = (c for c in axis.collections if c.get_label() == "random labels (dice)")
+        assert [round(line[0][1], 3) for line in lines.get_segments()] == expected
 
     points, _ = lab.petals(30)
     weights, story = lab.merge_story(points, [5, 3], k=4)

@@ -13,7 +13,7 @@ from ....base.files import RESULTS
 from ....codes import CodeHierarchy, Codes
 from ....discovery.depict import balanced_targets
 from ....discovery.jule import ClusterGraph, first_clusters, graph_weights
-from ....experiments.paper import PUBLISHED, paper_tables
+from ....experiments.paper import PUBLISHED, dice_at_the_papers_sizes, paper_tables
 from ....metrics.clustering import ami, ari, nmi
 from ....metrics.code_classifiers import DiscoveryConfig, generate_labelled_images, shrink
 from ... import style
@@ -375,8 +375,11 @@ TABLE3_ORDER = ("JULE", "JULE-ResNet-50", "DEPICT", "DEPICT-Large", "FineGAN")
 
 
 def draw_table3():
-    """Table 3 of the paper, NMI and accuracy; beside it what C3-GAN's authors measured later."""
-    paper, later = paper_tables(), elsewhere()
+    """Table 3 of the paper, NMI and accuracy, with the scores of random labels at its sizes.
+
+    Beside it what C3-GAN's authors measured later.
+    """
+    paper, later, chance = paper_tables(), elsewhere(), dice_at_the_papers_sizes()
     data = {"birds": "CUB birds", "dogs": "dogs", "cars": "cars"}
     figure, axes = plt.subplots(2, 1, figsize=(9.4, 5.4), layout="constrained", sharex=True)
     shades = dict(
@@ -389,7 +392,9 @@ def draw_table3():
             bars = axis.bar(
                 np.arange(3) + 0.13 * (i - 2.5), heights, 0.12, color=shades[name], label=name
             )
-            axis.bar_label(bars, fmt="%.3f", fontsize=6.5)
+            numbers = axis.bar_label(bars, fmt="%.3f", fontsize=6.5, zorder=4)
+            for number in numbers:  # legible where the line of chance passes behind
+                number.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.3})
         for i, (name, mark) in enumerate(marks.items()):
             heights = [later[score][name][d] for d in data]
             axis.scatter(
@@ -401,10 +406,21 @@ def draw_table3():
                 label=f"{name}, measured by C3-GAN's authors",
                 zorder=3,
             )
+        dice = [chance[d][{"nmi": "nmi_arithmetic"}.get(score, score)] for d in data]
+        axis.hlines(
+            dice,
+            np.arange(3) - 0.40,
+            np.arange(3) + 0.52,
+            color="black",
+            linestyles="dashed",
+            linewidth=1.4,
+            label="random labels (dice)",
+            zorder=2.5,
+        )
         axis.set_ylabel({"nmi": "NMI", "accuracy": "accuracy"}[score])
     axes[1].set_xticks(np.arange(3), data.values())
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    figure.suptitle("Table 3 of the paper (bars), and a later measurement (marks)")
+    figure.suptitle("Table 3 of the paper (bars), chance (lines), a later measurement (marks)")
     return figure
 
 
