@@ -152,7 +152,7 @@ def _table(parsed) -> dict:
     seeds = parsed.seeds or sorted({seed for row in rows for seed in row["seed"]})
     settings = Settings(**settings)
     if not had:
-        said = no_results(parsed.number, settings, len(seeds))
+        said = no_results(parsed.number, settings.data)
         if settings.photographs and not settings.folder:
             raise InputError(
                 said,

@@ -1,6 +1,6 @@
 """The tables that come with the library: read at once, with what it would cost to run them."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from ..base.files import read_json
@@ -42,25 +42,9 @@ def _in_words(devices) -> str:
     return " and ".join(sorted(devices)).replace(", 1 threads", ", 1 thread")
 
 
-def no_results(number: int, settings: Settings, n_seeds: int) -> str:
-    """Says that a table has no committed results, and what it costs if that can be estimated.
-
-    The estimate, for tables of generators: what a training step and the scores of table 1's FineGAN
-    took, for every row.
-    """
-    said = f"no results of table {number} on {settings.data} come with the library"
-    folder = committed_folder(settings.data) / "results"
-    known = [read_json(path, "config") for path in folder.glob("images_finegan_seed*.json")]
-    if not known or number == 3:
-        return said
-    if settings.photographs:  # the folder is not read here, but a configuration needs one
-        settings = replace(settings, folder=settings.folder or "FOLDER")
-    rows = [row.config.loop for row in table_rows(number, settings) if row.config]
-    step = sum(r["seconds_training"] / r["config"]["loop"]["steps"] for r in known) / len(known)
-    scores = sum(r["seconds_scoring"] for r in known) / len(known)
-    seconds = step * sum(loop.steps + loop.hard_steps for loop in rows) + scores * len(rows)
-    hours, machine = n_seeds * seconds / 3600, _in_words({r["device"] for r in known})
-    return f"{said}; to make them takes about {hours:.1f} hours (estimate; {machine})"
+def no_results(number: int, data: str) -> str:
+    """Says that a table has no committed results."""
+    return f"no results of table {number} on {data} come with the library"
 
 
 def nothing_new(summary: dict, asked: dict, seeds, only) -> bool:
