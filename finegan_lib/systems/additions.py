@@ -163,7 +163,9 @@ class Repairs(FineGANNetworks):
     Worth: of ToyBirds' 20 species a network generated 11 to 13, 16 with ``child_restart``, and all
     after its idle children were led as well (``weights/README.md``). In one short training each
     (``results/ablation.json``), ``lead_parents`` brought the NMI of parents found in real birds to
-    0.51 (without: 0.16 to 0.28), and ``lead_children`` the children's NMI to 0.71 (0.62).
+    0.51 (without: 0.16 to 0.28), and ``lead_children`` the children's NMI to 0.71 (0.62). These
+    were made with an earlier form of the lead, which also moved parents that had their shape and
+    confirmed no move.
     """
 
     def restart_children(self, rng: torch.Generator) -> None:
