@@ -550,7 +550,7 @@ else:
 # A T4 has no matrix units for bfloat16, which is the format of `birds`. With `--precision auto` the
 # training uses float16 there. The two packages are for `evaluate`: they hold a network that knows
 # ImageNet's labels. Colab deletes its disk when it ends the runtime. To be able to continue with
-# `--resume`, mount your Drive and write `--run /content/drive/MyDrive/finegan/mine`.
+# `--resume`, mount your Drive and name a folder of it with `--run`.
 #
 # We estimate that the 8,000 steps of `birds` take about 3 minutes on a T4, after the download and
 # the decoding of the photographs. Nobody has measured it: `python -m finegan_lib bench gpu-model
