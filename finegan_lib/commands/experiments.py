@@ -133,7 +133,7 @@ def _add_table(commands) -> None:
 def _table(parsed) -> dict:
     from dataclasses import fields
 
-    from ..experiments.committed_tables import committed, cost, no_results, nothing_new
+    from ..experiments.committed_tables import committed, cost, nothing_new
     from ..experiments.tables import Settings, run_table, table_text
 
     names = [field.name for field in fields(Settings)]
@@ -152,7 +152,7 @@ def _table(parsed) -> dict:
     seeds = parsed.seeds or sorted({seed for row in rows for seed in row["seed"]})
     settings = Settings(**settings)
     if not had:
-        said = no_results(parsed.number, settings.data)
+        said = f"no results of table {parsed.number} on {settings.data} come with the library"
         if settings.photographs and not settings.folder:
             raise InputError(
                 said,

@@ -42,11 +42,6 @@ def _in_words(devices) -> str:
     return " and ".join(sorted(devices)).replace(", 1 threads", ", 1 thread")
 
 
-def no_results(number: int, data: str) -> str:
-    """Says that a table has no committed results."""
-    return f"no results of table {number} on {data} come with the library"
-
-
 def nothing_new(summary: dict, asked: dict, seeds, only) -> bool:
     """Whether a committed table already answers what is asked for.
 

@@ -47,11 +47,10 @@ def make_notebook(lesson: str, solved: bool) -> nbformat.NotebookNode:
     cells = [c for c in source.cells if not c.source.startswith("# ruff:")]
     title, *rest = [_derive(cell, lesson, solved) for cell in cells]
     title.source = title.source.replace("{{runtime}}", runtime(lesson, facts))
-    for cell in rest:
-        if cell is not None and "{{lessons}}" in cell.source:
+    for cell in filter(None, rest):
+        if "{{lessons}}" in cell.source:
             cell.source = cell.source.replace("{{lessons}}", questions_table())
-        if cell is not None:
-            cell.source = cell.source.replace("{{repository}}", repository())
+        cell.source = cell.source.replace("{{repository}}", repository())
     folder = "solutions" if solved else "notebooks"
     first = [
         new_markdown_cell(badge_cell(folder, lesson)),
