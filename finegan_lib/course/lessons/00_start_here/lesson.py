@@ -15,13 +15,13 @@
 # %% [markdown]
 # # {{number}} · Start here: can a network find species that nobody named?
 #
-# Show twenty photographs of birds to a child. The child will soon say *that one again!* and does
-# not know a single name. Can a network do the same? Such a network would be useful: only experts
-# can label two hundred species of birds, and experts are expensive. FineGAN (Singh, Ojha and Lee,
-# CVPR 2019) needs no labels, and its way is surprising: it learns to **paint** birds. It has a few
-# switches, and with these it must paint many birds that look real. To do this, it must find the
-# switches that real birds have: the background, the shape, the plumage. This course builds that
-# network, piece by piece.
+# Show twenty photographs of birds to a person who does not know the name of a single bird. The
+# person will soon say *this kind again!* Can a network do the same? Such a network would be useful:
+# only experts can label two hundred species of birds, and experts are expensive. FineGAN (Singh,
+# Ojha and Lee, CVPR 2019) needs no labels, and its way is surprising: it learns to **paint** birds.
+# It has only a few inputs, and with these it must paint many different birds that look real. To do
+# this, it must use the properties in which pictures of birds differ: the background, the shape, the
+# plumage. This course builds that network, piece by piece.
 #
 # **You need** Python and a little experience with PyTorch tensors. You need no GPU and no download.
 #
@@ -114,8 +114,8 @@ plt.show()
 # The **whole picture** shows more than the bird. A **box** says where the bird is; people have
 # drawn such boxes for real data sets. FineGAN gets no other help. A box tells which patches are
 # *surely background*. It also tells where to cut: the last stage learns to paint the **crop** round
-# the box. The **mask** is the exact truth, and only a toy has it. We use it for scores and never
-# train on it.
+# the box. The **mask** marks the pixels that show the bird. It is the exact truth, and only a toy
+# has it. We use it for scores and never train on it.
 
 # %%
 some = [0, 1, 4]
@@ -139,10 +139,10 @@ plt.show()
 # %% [markdown]
 # ## The question
 #
-# Take the names away. Someone gives you 600 crops and says: *there are twenty kinds; sort them*.
-# The simplest way has two steps: describe each picture by some numbers (**features**), then form
-# twenty groups of neighbours with **k-means**. The result depends on the features. The shortest
-# description of a bird is its mean colour.
+# Now nobody tells you the species. You get 600 crops and the task: *there are twenty kinds; sort
+# them*. The simplest way has two steps: describe each picture by some numbers (**features**), then
+# form twenty groups of neighbours with **k-means**. The result depends on the features. A very
+# short description of a picture is its mean colour.
 #
 # ### Exercise {{number}}.1 (fill in): the mean colour
 #
@@ -365,12 +365,12 @@ course.check("{{number}}.4", my_windows)
 # | letter | meaning |
 # | --- | --- |
 # | $x$ | a picture, real or generated; $\tilde{x}$ only a generated picture |
-# | $z$ | noise: random numbers in the generator's input; no loss gives them a meaning |
+# | $z$ | noise: random numbers in the generator's input; no loss of the paper gives it a meaning |
 # | $b, p, c$ | the codes of background, parent (shape) and child (appearance), each one-hot |
 # | $N_b, N_p, N_c$ | how many values each code has |
 # | $G$; $G_b, G_p, G_c$ | the generator; its stages for background, parent and child |
 # | $D$; $D_b, D_c$ | a discriminator; for patches of backgrounds; for finished pictures |
-# | $D_\text{aux}$ | a head of $D_b$: background, or not? |
+# | $D_\text{aux}$ | a head (an output) of $D_b$: background, or not? |
 # | $D_p$, $D_c$'s code head | the readers of $p$ and of $c$; InfoGAN's reader is $Q$ |
 # | $s$, $\sigma(s)$ | a logit; the probability computed from it |
 # | $F$, $M$ | a stage's foreground (colours) and mask (opacity, 0 to 1) |
@@ -379,11 +379,13 @@ course.check("{{number}}.4", my_windows)
 # | $\mathbb{E}$, $H$, $I$ | a mean; entropy; mutual information (in nats) |
 # | $\mathcal{L}$, $\lambda$ | a loss, to be minimised; the weight of a term |
 #
-# A $p$ before a bracket, as in $p(x)$, is a density. A $p$ without a bracket is the parent code.
+# A $p$ before a bracket, as in $p(x)$, is a density or a probability. A $p$ without a bracket is
+# the parent code.
 #
 # | word | meaning |
 # | --- | --- |
 # | generator, discriminator | it generates pictures; it classifies them as real or fake |
+# | reader | a network, or a head of a network, that estimates a code from a picture |
 # | fake | made by a generator (only as the opposite of *real*) |
 # | parent, child | a shape that several children share; an appearance that belongs to one parent |
 # | tied, free codes | $p$ is the parent of $c$, and $b = c$; each code is sampled independently |
@@ -420,8 +422,8 @@ else:
 # * A picture of a bird has independent factors: background, shape, plumage, pose.
 # * NMI says how much a grouping tells about the truth: 1 is all, 0 is nothing.
 # * k-means on whole pictures finds backgrounds, because most pixels are background.
-# * It helps much to know *where* the bird is. A box says it roughly. The network will discover the
-#   outline first.
+# * It helps much to know *where* the bird is. A box says this roughly. FineGAN will also learn the
+#   outline.
 #
 # **Continue with** `{{gan}}_gan`: two networks play a game, and one of them learns to paint.
 

@@ -47,8 +47,8 @@ style.use_style()
 # ## The game
 #
 # A **generative model** is a probability distribution $q(x)$. It should equal the distribution
-# $p_\text{data}(x)$ of the data. There are two kinds. An **explicit** (probabilistic) model gives
-# $q(x)$ as a formula, for example a Gaussian. It can compute how probable a picture is, and its
+# $p_\text{data}(x)$ of the data. There are two kinds. An **explicit** model gives $q(x)$ as a
+# formula, for example a Gaussian. It can compute how probable a picture is, and its
 # training makes the data more probable. An **implicit** model only *samples*: it turns a random $z$
 # into a picture, and nobody can compute $q(x)$. A GAN is implicit. Its training cannot use the
 # probability of the data. It needs another idea: compare generated pictures with real ones.
@@ -138,7 +138,7 @@ sliders.slide(lambda moment: lab.ring_figure(snapshots, moment), "round", sorted
 # the gradient of $D$ at its own points. It has not finished. It has found all eight modes, but many
 # points lie between two modes, and no real point lies there.
 #
-# ## Two ways to lose
+# ## Two losses for the generator
 #
 # By the formula, $G$ minimises $\mathbb{E}[\log(1 - D(G(z)))]$, the **minimax** loss
 # (`losses.minimax_generator_loss`). In practice nearly everybody minimises $-\mathbb{E}[\log
@@ -573,16 +573,16 @@ course.check("{{number}}.10", mended_step)
 # ## Recap
 #
 # * $D$ is a classifier of real and fake; $G$ learns from $D$'s gradient at its own points.
-# * The gradient is $D$ for the minimax loss and $1 - D$ for the non-saturating loss. Use the
-#   non-saturating loss.
+# * The derivative by a fake logit has the size $D$ for the minimax loss and $1 - D$ for the
+#   non-saturating loss. Use the non-saturating loss.
 # * The best $D$ is $p/(p + q)$; trained networks come close where there are points.
 # * A generator that learns too fast for its discriminator collapses. No loss curve shows this. Look
 #   at samples.
 # * A training step does `zero_grad`, `backward` and `step` twice, with two optimisers and one
 #   `detach`.
 #
-# FineGAN uses the same two losses for the whole child image and for each patch of the background
-# (`losses.background_discriminator_loss`, lesson {{background}}).
+# FineGAN uses this lesson's loss of $D$ and the non-saturating loss of $G$ twice: for the whole
+# child image, and for each patch of the background (lesson {{background}}).
 #
 # **Continue with** `{{vector_to_picture}}_vector_to_picture`: networks that paint birds.
 

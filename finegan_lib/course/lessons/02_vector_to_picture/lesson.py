@@ -54,8 +54,8 @@ style.use_style()
 #
 # * **The number of weights.** It grows with the number of pixels.
 # * **It learns each place separately.** The weights at the left learn a feather. The weights at the
-#   right must learn the same feather again. If a bird moves by three pixels, the layer gets
-#   completely different inputs.
+#   right must learn the same feather again. If a bird moves by three pixels, other weights must
+#   paint it.
 #
 # A **convolution** has one small kernel that slides over the map. Its number of weights does not
 # depend on the picture's size. It uses the same weights at all places. The next cell counts the
@@ -249,11 +249,11 @@ course.check("{{number}}.4", MyStem)
 # whole 4 × 4 map and returns one number.
 #
 # If the critic's gradients are too large, the generator's training becomes unstable. **Spectral
-# norm** (Miyato et al., 2018) divides each weight, taken as a matrix, by its largest singular
-# value $\sigma(W)$. Then a change of a layer's input changes its output by at most (about) the
-# same amount. This is also true for the whole critic. In PyTorch you put it round a layer:
-# `spectral_norm(layer)`. Do not combine it with BatchNorm, because BatchNorm changes the scale
-# again.
+# norm** (Miyato et al., 2018) writes all weights of a layer as one matrix $W$, and divides them by
+# the largest singular value of $W$. Then a change of a layer's input changes its output by at most
+# (about) the same amount. This is also true for the whole critic. In PyTorch you put it round a
+# layer: `spectral_norm(layer)`. Do not combine it with BatchNorm, because BatchNorm changes the
+# scale again.
 #
 # ### Exercise {{number}}.5 (build): the critic
 #
@@ -398,7 +398,8 @@ plt.show()
 # * Nearest, then convolve paints all pixels equally often. A transposed convolution also does
 #   this if its kernel is a multiple of its stride.
 # * BatchNorm keeps the numbers in a known range. GLU controls where a map has large values.
-# * Spectral norm limits the critic's gradients. The hinge loss is zero for logits beyond ±1.
+# * Spectral norm limits the critic's gradients. $D$'s hinge loss is zero for real logits above 1
+#   and for fake logits below −1.
 #
 # **Continue with** `{{infogan}}_infogan`: a code with a meaning.
 

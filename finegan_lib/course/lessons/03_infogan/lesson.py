@@ -147,8 +147,8 @@ for name, joint in tables.items():
 # $P(c|x)$"; $P(c|x)$ itself is the posterior.)
 #
 # For this reason, a second network **estimates** it: $Q(c|x)$, a distribution over the codes for
-# each picture. The slides derive the bound in four lines. We explain them in four cells. In each
-# cell we compute all terms for the second table above (*a slip now and then*).
+# each picture. The slides derive the bound in four lines. We explain one line after the other, and
+# compute the terms for the second table above (*a slip now and then*).
 #
 # "$x \sim G(z, c)$" means three steps: sample $c \sim P(c)$, sample $z$, paint $x = G(z, c)$. (The
 # slides do not write the first two steps. In FineGAN's losses they write no $\sim$ at all:
@@ -300,7 +300,7 @@ plt.show()
 # %% [markdown]
 # A GAN has only samples. The next cell computes the bound from samples, with the library's
 # function. It does so twice: with the codes that made the points, and with new codes $c'$ from the
-# true posterior. By lemma 5.1, both must agree.
+# true posterior. By lemma 5.1, both results must agree.
 
 # %% tags=["nbval-check-output"]
 print("I − L_I = E KL(P‖Q) at every step:", np.allclose(information - bound, gap, atol=1e-9))
@@ -578,9 +578,10 @@ for part, prefix in parts.items():
 #
 # ## What the information term does not require
 #
-# Our digits had a black background. Birds have many backgrounds. We paint the same digits on walls
-# of ten colours. The colour is independent of the digit. Then we train the same InfoGAN again with
-# ten codes: once with strong colours, once with weak ones. What will the code mean now?
+# Our digits had a black background. Birds have many backgrounds. We paint the same digits on walls:
+# each wall has one of ten colours, and the colour is independent of the digit. Then we train the
+# same InfoGAN again with ten codes: once with strong colours, once with weak ones. What will the
+# code mean now?
 
 # %%
 strengths = {"bright walls": 1.0, "faint walls": 0.25}
@@ -627,9 +628,9 @@ print("both times the code can be read:", min(bounds) > 0.9 * math.log(10))
 # ## Recap
 #
 # * $I(c; x) = H(c) - H(c|x)$ measures what a picture tells about the code. It is at most $H(c)$.
-# * It needs the posterior, and a GAN does not know the posterior. Every $Q$ gives a lower bound,
-#   and the gap is $\mathbb{E}\,D_\mathrm{KL}(P \| Q)$. We measured it. The input code is a sample
-#   from the posterior, so the bound is a cross-entropy plus a constant.
+# * To compute $I$ one needs the posterior, and a GAN cannot compute it. Every $Q$ gives a lower
+#   bound, and the gap is $\mathbb{E}\,D_\mathrm{KL}(P \| Q)$. We measured it. The input code is a
+#   sample from the posterior, so the bound is a cross-entropy plus a constant.
 # * $\min_{G,Q} \max_D V - \lambda L_I$: one more term for $G$, one more head on $D$'s trunk.
 # * Without the term, the code does almost nothing. With the term, the code means the property that
 #   is easiest to read.
