@@ -17,8 +17,8 @@
 #
 # Somebody asks you to paint a pond *without* ducks, but all your pictures show ducks on ponds. You
 # would look at the corners of the pictures. FineGAN's first stage does the same. It never sees an
-# empty scene, but it learns to paint one. The reason is its critic: it classifies a picture **patch
-# by patch**, and it ignores the patches that may contain a bird.
+# empty scene, but it learns to paint one. The reason is its critic, which classifies a picture
+# **patch by patch**. A box round the bird shows which patches are surely background.
 #
 # **You need** lesson {{gan}} (the two losses) and a rough idea of what a convolution does.
 #
@@ -255,8 +255,8 @@ print("some forbidden patches hold no bird:", bool((bird[weights == 0] == 0).any
 # The first is the loss of lesson {{gan}} for each patch. In the second, $D_\text{aux}(x)$ is the
 # probability that $x$ is *background*. This head is a plain classifier. It learns only from real
 # windows, from all their patches, and its label is $w$. $G_b$'s loss is small if $D_\text{aux}$
-# calls **every** painted patch background. (The slides omit a tilde here, see lesson {{infogan}}:
-# $\mathbb{E}_{z,b}$ means $z \sim$ noise, $b \sim P(b)$.)
+# calls **every** painted patch background. ($\mathbb{E}_{z,b}$ means $z \sim$ noise, $b \sim P(b)$;
+# see lesson {{infogan}}.)
 #
 # The slide prints $\mathbb{E}_x[\log D_\text{aux}(x)] + \mathbb{E}_{z,b}[\log(1 - \log D_b(G_b(z,
 # b)))]$ and has three errors. First, its $D_\text{aux}$ must be $D_b$. Second, the second term must
@@ -497,11 +497,11 @@ print("at least twice as much without:", without_box > 2 * with_box)
 # ## What does aux add?
 #
 # According to lesson {{gan}}, the real/fake head is enough: at the end, painted patches have the
-# distribution of real background patches, and those contain no bird. But remember the right end of
-# the figure there: where there are neither real nor painted points, no loss determines $D$. The
-# real/fake head has never seen a real patch with a bird, and in a good run no fake one either. What
-# does it say about birds? The figure shows windows from outside the training set, and the answers
-# of both heads for each patch.
+# distribution of real background patches, and those contain no bird. But remember the figure of
+# $D^*$ in that lesson. At its right end there are neither real nor fake points, and no loss
+# determines $D$. The real/fake head has never seen a real patch with a bird, and in a good run no
+# fake one either. What does it say about birds? The figure shows windows from outside the training
+# set, and the answers of both heads for each patch.
 
 # %%
 new = ToyBirds(60, image_size=32, seed=8, progress=False)
@@ -552,8 +552,8 @@ print("real/fake finds birds more real than background:", higher.item())
 # The reason is probably this: it has learnt that fakes are a little blurred, and a bird has sharp
 # edges. Its gradient would lead the generator to paint a bird. Later, $D_b$ would see this fake
 # bird and learn, and the generator would change again, as in the game of lesson {{gan}}. The data
-# leave $D_b$ undetermined at birds, and just there the generator must not go. $D_\text{aux}$ solves
-# this: it *has* seen real birds, and it says that they are no background.
+# do not determine what $D_b$ says about birds, and the generator must not paint birds.
+# $D_\text{aux}$ solves this: it *has* seen real birds, and it says that they are no background.
 #
 # (ToyBirds is easy: here, training without the aux term also gives a good result. Try
 # `lab.train_background(birds, with_aux=False)`. The authors train on photographs. There, fakes
@@ -569,8 +569,8 @@ print("real/fake finds birds more real than background:", higher.item())
 # The figure shows the share of kept patches for critics of one to three layers on 32-pixel windows.
 # Design a new critic: `my_layers` is a tuple of (kernel, stride) pairs, and the layer at the
 # picture comes first. Four conditions: the patches are at least 18 pixels wide (a wave of ToyBirds
-# is about 10, and a patch should show two). At least half of the patches are free of the box. There
-# are at least 8 × 8 patches. Together they cover the window's 32 pixels exactly.
+# is about 10, and a patch should show nearly two). At least half of the patches are free of the
+# box. There are at least 8 × 8 patches. Together they cover the window's 32 pixels exactly.
 
 # %%
 stacks = [((4, 2),), ((4, 2), (2, 1)), ((4, 2), (3, 1)), ((4, 2), (4, 1)), ((4, 2), (3, 1), (3, 1))]
@@ -651,8 +651,8 @@ course.check("{{number}}.10", my_mended_step)
 # ### Exercise {{number}}.11 (find the mistake): which patches are kept
 #
 # This is exercise {{number}}.3 as the authors compute it: the first and the last forbidden cell
-# along each side. Crosses are missing at some places. On which sides of the box are dots too near?
-# What would a generator learn from them?
+# along each side. Crosses are missing at some places. On which sides are dots in the box, or too
+# near to it? What would a generator learn from them?
 
 
 # %% exercise="11"
@@ -721,13 +721,14 @@ print("z varies B less than a tenth as much as b does:", bool(by_z < by_b / 10))
 #
 # ## Recap
 #
-# * There is no picture of a background alone. For this reason, $D_b$ learns from patches, and not
-#   from those that meet the box.
+# * There is no picture of a background alone. For this reason, $D_b$ classifies patches, and learns
+#   *real* from those that do not meet the box.
 # * A cell of a convolutional critic sees $f = 1 + \sum (k_l - 1) \prod s_m$ pixels.
 # * $D_b$ compares real patches outside of the box with all patches of $B$: $\log D_b + \log(1 -
 #   D_b)$.
-# * $D_\text{aux}$ learns from real patches with the box as label. It has seen birds; the real/fake
-#   head has not. $G_b$ minimises its loss on every patch of $B$.
+# * $D_\text{aux}$ learns from all real patches, with the box as label. It has seen birds; the
+#   real/fake head has not. $G_b$'s loss is small if $D_\text{aux}$ calls every patch of $B$
+#   background.
 # * FineGAN uses no other supervision than boxes.
 #
 # **Continue with** `{{parent}}_parent`: a shape on this background.

@@ -24,9 +24,9 @@
 # **You need** lesson {{infogan}} (the information loss) and lesson {{background}} (the background).
 #
 # **Afterwards you can** build the stage that joins a code to features, stitch two layers with a
-# mask, and say where the gradients go. You can write down the parent's loss (the slide has an
-# error), explain what its discriminator must *not* see, and name the typical faults of masks with a
-# remedy for each.
+# mask, and say where the gradients go. You can write down the parent's loss (the slide has errors),
+# explain what its discriminator must *not* see, and name the typical faults of masks with a remedy
+# for each.
 #
 # {{runtime}}.
 
@@ -64,8 +64,8 @@ n_parents = config.n_parents
 # $$P_{f,m} = M_p \odot F_p, \qquad P = P_{f,m} + (1 - M_p) \odot B .$$
 #
 # ($\odot$ multiplies pixel by pixel, $B$ is the background of lesson {{background}}, and $P_{f,m}$
-# is the paper's name for the masked foreground.) This is one line of code, and the network contains
-# it at one place only.
+# is the paper's name for the masked foreground.) This is one line of code, and the library has it
+# at one place only.
 #
 # ### Exercise {{number}}.1 (fill in): stitching
 #
@@ -132,9 +132,9 @@ print("another p does not:", (other.parent.mask - stage.mask).abs().max().item()
 # \frac{\partial (M_p F_p)}{\partial M_p} = F_p .$$
 #
 # A loss on $P$ (or on $C$, which contains $P$) gives the mask a gradient only at pixels where bird
-# and background *differ*. A loss on $M_p F_p$, such as $\mathcal{L}_p$, has the derivative $F_p$:
-# it gives the mask a gradient at all pixels where the foreground is not grey (0), for every
-# background.
+# and background *differ*. $\mathcal{L}_p$, the parent's loss below, is a loss on $M_p F_p$. There
+# the derivative is $F_p$: the mask gets a gradient at all pixels where the foreground is not
+# grey (0), for every background.
 #
 # ## The stage that joins a code
 #
@@ -487,11 +487,11 @@ print("with silhouette, D_p reads p off the mask alone:", blind.float().mean().i
 # ### Exercise {{number}}.7 (explore): small masks
 #
 # The last row's masks are good, but large. Find a recipe with small masks: `my_recipe` is a
-# dictionary with any of `mask_area` (from 0 to 20), `mask_binary` (to 10), `silhouette`,
-# `code_noise` (to 1) and `mask_largest` (the upper end of the range of areas, to 0.5). After 200
-# steps (`seed=1`, a few seconds) three things should hold: every mask's area lies between 5 % and
-# **35 %**; the crispness, $1 - 4\,\mathbb{E}[M(1-M)]$, is at least 0.5; and $D_p$ reads $p$ from
-# the mask alone in at least 9 of 10 cases.
+# dictionary with any of `mask_area` (0 to 20), `mask_binary` (0 to 10), `silhouette` (0 to 1),
+# `code_noise` (0 to 1) and `mask_largest` (the upper end of the range of areas, 0.1 to 0.5). After
+# 200 steps (`seed=1`, a few seconds) three things should hold: every mask's area lies between 5 %
+# and **35 %**; the crispness, $1 - 4\,\mathbb{E}[M(1-M)]$, is at least 0.5; and $D_p$ reads $p$
+# from the mask alone in at least 9 of 10 cases.
 
 # %% exercise="7"
 ### HINT The table shows a switch for each fault. It covers all three conditions.
@@ -603,12 +603,12 @@ print("birds look to the side that z's first number says:", right_way > 0.8)
 # `models.finegan.view_grid`. With the switch `mask_lean`, all parents look to the same side for the
 # same sign.)
 #
-# The shape comes from the **child** stage. $C$ is made from the parent's features and put on $P$,
-# and a discriminator compares $C$ with real birds. Its gradient goes back through the child stage
-# into the parent's features. It changes the outline until the *finished* bird looks real.
-# $\mathcal{L}_p$ only keeps the five outlines different. The next cell tests this with autograd on
-# an untrained network. It uses a simple number computed from $C$ in place of the discriminator's
-# answer.
+# The parent stage learns the shape of a bird through the **child** stage. $C$ is made from the
+# parent's features and put on $P$, and a discriminator compares $C$ with real birds. Its gradient
+# goes back through the child stage into the parent's features. It changes the outline until the
+# *finished* bird looks real. $\mathcal{L}_p$ only keeps the five outlines different. The next cell
+# tests this with autograd on an untrained network. It uses a simple number computed from $C$ in
+# place of the discriminator's answer.
 
 # %% tags=["nbval-check-output"]
 live = type(generator)(config).train()  # the same sizes, weights as before any training

@@ -16,8 +16,8 @@
 # # {{number}} · The child: plumage, and the whole FineGAN
 #
 # We have a background and, in front of it, a shape: the parent image, a hollow bird. One stage is
-# missing. It is the smallest of the three. It is also the only stage whose image is compared with
-# real birds. With this stage, FineGAN is complete: three stages, three discriminators, one loss.
+# missing. It is the only stage whose image is compared with real birds. With this stage, FineGAN is
+# complete: three stages, three discriminators, one loss.
 #
 # **You need** lessons {{background}} and {{parent}}: patches, masks, stitching, and the information
 # loss.
@@ -140,9 +140,8 @@ print("C is the mean of the layers:", torch.allclose(mean, output.child.image, a
 # ## Two masks, one bird
 #
 # The second mask may differ from the first: it can add a beak or a crest. But if $M_c$ did not
-# depend on $M_p$ at all, $p$ would no longer determine the visible shape. In the paper, only the
-# small size of the child stage prevents this. Our small networks use one more term, the switch
-# `mask_pull` of `systems.Recipe`:
+# depend on $M_p$ at all, $p$ would no longer determine the visible shape. No loss of the paper
+# prevents this. Our small networks use one more term, the switch `mask_pull` of `systems.Recipe`:
 #
 # $$\mathcal{L}_\text{pull} = \mathbb{E}\,\bigl|M_c - \mathrm{sg}(M_p)\bigr|.$$
 #
@@ -280,10 +279,8 @@ course.check("{{number}}.4", MyGenerator)
 # \mathcal{L}_p = \mathcal{L}_{p\_info}, \quad
 # \mathcal{L}_c = \mathcal{L}_{c\_adv} + \mathcal{L}_{c\_info}.$$
 #
-# You know $\mathcal{L}_b$ and $\mathcal{L}_p$ from lessons {{background}} and {{parent}}. (The
-# slides have an error in each of them. In $\mathcal{L}_b$ they print $\log(1 - \log D)$. In
-# $\mathcal{L}_p$ they print $G_b$ in place of the parent's $G_{p,f}$ and $G_{p,m}$.) The child has
-# both kinds of loss:
+# You know $\mathcal{L}_b$ and $\mathcal{L}_p$ from lessons {{background}} and {{parent}}, with the
+# errors of the slides in both. The child has both kinds of loss:
 #
 # $$\mathcal{L}_{c\_adv} = \min_G \max_{D_c}\; \mathbb{E}_x[\log D_c(x)]
 # + \mathbb{E}_{z,b,p,c}[\log(1 - D_c(C))],$$
@@ -502,7 +499,7 @@ print("anything reaches D_p's real/fake head:", bool(table[:, parts.index("D_p: 
 # the background in place of the bird.
 #
 # Is it enough to untie $b$? Suppose that the code head of $D_c$ gets the whole finished image $C$,
-# but $b$ is shuffled among the images of a batch. It then says nothing about $c$.
+# but $b$ is shuffled among the images of a batch. Then $b$ says nothing about $c$.
 #
 # ### Exercise {{number}}.9 (predict)
 #
@@ -593,8 +590,7 @@ print("L_c_info on C reaches the stages:", lab.stages_reached("image")["child_in
 # * **Real birds**: how well a network sorts real birds after it has learnt from generated birds
 #   (lesson {{discovery}}).
 #
-# Before you look: which omission lowers the scores most? And how good is the row of the
-# paper's own recipe?
+# Before you look: which omission lowers the scores most?
 
 # %%
 measured = read_json(RESULTS / "ablation.json", "steps", "results")
@@ -614,13 +610,13 @@ print("training steps of each run:", measured["steps"])
 # The child's mask depends most on two additions. The first is its *pull* towards the parent's mask.
 # The second is the free background: with $b = c$, the background stage can also generate a part of
 # the bird. Without either of them, the mask covers the bird much less exactly. Two settings for
-# small networks and short trainings matter as much: the average of the weights starts short, and at
-# least 8 channels lead to each image. Some omissions lower the score of the shape: the *view*, the
-# range of the mask's area, and others. (With the view, $p$ no longer determines the direction in
-# which a bird looks.) The appearance needs a large factor on $b$ at the input of the background
-# stage (*background gain*). The row of the paper's recipe is worse in all scores. For shape and
-# appearance, no single omission is as bad. For the mask and the real birds, one is: the average
-# without its short start.
+# small networks and short trainings matter as much: at the start, the average of the weights covers
+# only the last few steps; and the heads read at least 8 channels. Some omissions lower the score of
+# the shape: the *view*, the range of the mask's area, and others. (With the view, $p$ no longer
+# determines the direction in which a bird looks.) The appearance needs a large factor on $b$ at the
+# input of the background stage (*background gain*). The row of the paper's recipe is worse in all
+# scores. For shape and appearance, no single omission is as bad. For the mask and the real birds,
+# one is: the average without its short start.
 #
 # One addition needs a closer look, because it changes which codes are sampled. With `free_child`,
 # the last quarter of a batch has any $p$, and mostly it is not the parent of $c$. There are no real
@@ -642,7 +638,7 @@ print("of the others, with another p:", int((~tied[judged:]).sum()))
 #
 # ## Out of order: find the mistake
 #
-# Here are the last two cases. Case 1 is a training step like yours. Case 2 is a generator that puts
+# There are two cases again. Case 1 is a training step like yours. Case 2 is a generator that puts
 # its three layers together. In its pictures, the child's mask has a fifth of its opacity. With the
 # full mask, the mistake would not be visible.
 
@@ -768,9 +764,9 @@ print("its masks have become crisper:", crispness[1] < crispness[0])
 # gradient is nearly 0, the last digit decides the direction. The training of two opponents then
 # makes every difference larger.
 #
-# After 200 steps there are colours, but no birds. But the readers can already read many of the
-# codes: **the information comes first, the good look later**. Generator and readers find a sign for
-# each code within seconds. The game against $D_c$ then changes how this sign looks.
+# After 200 steps there are colours, but no birds. The readers can already read many of the codes:
+# **the information comes first, the good look later**. Generator and readers find a sign for each
+# code within seconds. The game against $D_c$ then changes how this sign looks.
 #
 # The two trainings above run in this notebook. A longer training was **recorded**. It has the same
 # three stages, the library's step and all additions of the preset `toy`, in a world of three shapes
@@ -798,8 +794,8 @@ plt.show()
 # * The generator writes a code where it is easiest. If the reader sees only the masked foreground,
 #   this is the bird.
 #
-# **Go on with** `{{codes}}_codes`: what each code determines, and what happens when all codes are
-# free.
+# **Continue with** `{{codes}}_codes`: what each code determines, and what happens when all codes
+# are free.
 
 # %% tags=["nbval-check-output"]
 course.progress()
