@@ -58,9 +58,9 @@ config, hierarchy = generator.config, generator.config.hierarchy()
 # Before training, a map gives each child its parent: `finegan_lib.codes.CodeHierarchy`. ToyBirds
 # has 5 parents with 4 children each. Before training, nobody knows how child 7 will look. The map
 # only says that it shares a shape with children 4, 5 and 6. The paper takes $N_p = 20$ parents and
-# $N_c = 200$ children for birds, 12 and 120 for dogs, and 20 and 196 for cars. For cars, the number
-# of children per parent is not a whole number. Then the authors' integer division gives some
-# children a parent that does not exist.
+# $N_c = 200$ children for birds, 12 and 120 for dogs, and 20 and 196 for cars. For cars, $196 / 20$
+# is not a whole number. The authors' code uses integer division, and gives some children a parent
+# that does not exist.
 #
 # ### Exercise {{number}}.1 (fill in): distribute the children
 #
@@ -311,8 +311,8 @@ print("share of pictures whose background is the one that c had in training: nea
 #
 # ## The factor matrix
 #
-# Draw all four codes: this is $A$. Draw them again: this is $A'$. Let $A[k]$ be $A$ with only code
-# $k$ taken from $A'$. A judge $f$ is a classifier. It reads one factor from the picture, for
+# Sample all four codes: this is $A$. Sample them again: this is $A'$. Let $A[k]$ be $A$ with only
+# code $k$ taken from $A'$. A judge $f$ is a network. It reads one factor from the picture, for
 # example the appearance, as a vector of probabilities. Then
 #
 # $$S[k, f] = \frac{\mathbb{E}\,\lVert f(A) - f(A[k]) \rVert^2}
@@ -496,16 +496,16 @@ print("halfway code:", sorted(path.c[1].unique().tolist()))
 print("where c enters, halfway is the mean:", torch.allclose(middle, (first + last) / 2, atol=1e-4))
 
 # %% [markdown]
-# Between two values of $z$ there is always a bird, because training used many values on this line.
-# (Only the mirroring is yes or no, so the bird turns round somewhere on the way.) Between two
-# children, training used no values. For some pairs, the plumages in between look real; for others,
-# the picture jumps, and a half parent may be no bird at all. The loss gives these codes no
-# *meaning*: categories have no order. (For InfoGAN's continuous codes, lesson {{infogan}}, training
-# uses all values between the ends.)
+# Between two values of $z$ there is always a bird, because training used many values near this
+# line. (Only the mirroring is yes or no: at some point of the line, the bird turns round.) Between
+# two children, training used no values. For some pairs, the plumages in between look real. For
+# others, the picture changes suddenly, and half of one parent and half of another may give no bird
+# at all. The loss gives these codes no *meaning*: categories have no order. (For InfoGAN's
+# continuous codes, lesson {{infogan}}, training uses all values between the ends.)
 #
 # ### Exercise {{number}}.8 (explore): a bird from hidden codes
 #
-# The last row shows a bird. Somebody chose its $b$, $p$ and $c$ freely. The rows above show all
+# The last row shows a bird. Somebody chose its $b$, $p$ and $c$ freely. The rows above it show all
 # values, with the same $z$: the backgrounds $B$; the masks $M_c$ of every parent, with child 0; and
 # the foregrounds $M_c F_c$ of every child, with parent 0. Find the three codes. (If two values look
 # equal, both are accepted.) Answer with a dictionary: `{"b": …, "p": …, "c": …}`.
@@ -532,7 +532,7 @@ course.check("{{number}}.8", my_codes)
 #
 # The factor matrix measures whether $c$ changes the bird. It does not measure whether each $c$ has
 # *another species*. Does the loss require this? $\mathcal{L}_{c\_info}$ requires that $D_c$ can
-# tell the codes apart, and a small difference is enough. The adversarial loss on $C$ requires
+# distinguish the codes, and a small difference is enough. The adversarial loss on $C$ requires
 # pictures that look real. Suppose two codes generate the red songbird, one of them a little darker:
 # both losses are small.
 #
@@ -585,12 +585,12 @@ print("a child and itself by nothing:", all(table.diag().max() == 0 for table in
 # way the network learnt 16 of the 20 species, and no more.
 #
 # The *real* pictures helped to find the other four. Lesson {{discovery}} sorts real pictures
-# without labels, and a species without a code also forms a cluster. This shows which clusters are
-# missing. Then we keep all networks fixed and train only one thing: the column of $W$ of a free
-# code. We train it until a classifier takes its pictures for such a cluster (`discovery.cover`).
-# The result is only a rough picture, but it is nearer to the missing species than to any other, and
-# the normal training then improves it. The network now generates all 20 species, and it never got
-# the name of a species.
+# without labels, and a species without a code also forms a cluster. This shows which species are
+# missing. Then we keep all networks fixed and train only one thing: the column of $W$ of an *idle*
+# code, which has no cluster of its own. We train it until a classifier assigns its pictures to the
+# cluster of a missing species (`discovery.cover`). The result is only a rough picture, but it is
+# nearer to the missing species than to any other, and the normal training then improves it. The
+# network now generates all 20 species, and it never got the name of a species.
 #
 # ## Recap
 #

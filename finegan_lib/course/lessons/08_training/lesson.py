@@ -71,8 +71,8 @@ print("\n# and learn:\n")
 print(lab.excerpt(FineGANSystem.learn, "fake =", 6))
 
 # %% [markdown]
-# The order is: codes, fakes, $D_b$, $D_c$, then $G$, and at last the average. (Contrast and
-# restarts are switches that are off here.) Note three things.
+# The order is: codes, fakes, $D_b$, $D_c$, then $G$, and at last the average. (The lines for
+# contrast and restarts belong to switches that are off here.) Note three things.
 #
 # **The fakes are generated once.** $D_b$ and $D_c$ see them detached. Then $G$ is updated through
 # the same pictures, because their graph still exists. In this way, $G$ runs once in a step and not
@@ -317,8 +317,8 @@ print((runs / "short" / "history.jsonl").read_text().splitlines()[-1].replace(',
 # `binary` and `area` are the mask terms of lessons {{parent}} and {{child}}. `area_p` and `area_c`
 # are not losses. They are the mean areas of $M_p$ and $M_c$.
 #
-# Before you read a curve, you must know two levels: the value of a network that has learnt nothing,
-# where the curve *starts*, and the best possible value.
+# Before you read a curve, you must know two levels. The first is the value of a network that has
+# learnt nothing: there the curve *starts*. The second is the best possible value.
 #
 # | curve | has learnt nothing | perfect |
 # | --- | --- | --- |
@@ -331,7 +331,7 @@ print((runs / "short" / "history.jsonl").read_text().splitlines()[-1].replace(',
 # ### Exercise {{number}}.5 (predict)
 #
 # On CUB there are $N_p = 20$ parents. Suppose that the generator ignores the code $p$ completely.
-# $D_p$ must still name it. What is the lowest possible value of `parent_info`, $-\mathbb{E}[\log
+# $D_p$ must still predict it. What is the lowest possible value of `parent_info`, $-\mathbb{E}[\log
 # Q(p|x)]$?
 #
 # * **(a)** 0: there is nothing to learn
@@ -404,7 +404,7 @@ print("the masks keep to their range:", all(0.1 < end[name] < 0.5 for name in pa
 # row. (The networks of these five are a little wider than those of the live runs below, and their
 # batches are larger.) The first four pictures of a row belong to one bird. Then there are two
 # pictures for each of the three parents. Compare the rows. Which of the five failures would you
-# *not* notice in the curves? Decide before you continue to read.
+# *not* notice in the curves? Answer before you read the table below the figure.
 
 # %%
 names = ["healthy", "masks_full", "masks_empty", "d_too_strong", "mode_collapse", "code_ignored"]
@@ -427,8 +427,8 @@ Markdown(lab.failure_table())
 # their size, **live**, with 100 steps each. This is too short for birds, but long enough for the
 # curves. The curves of the healthy run are blue. In mode collapse, `D_c` stays at 2, the level of a
 # network that has learnt nothing, because $D$ learns too slowly. But `D_c` would also stay at 2 if
-# the generated pictures were perfect. Only the pictures show *what* went wrong. Here we measure how
-# much the mean colour varies between pictures.
+# the generated pictures were perfect. Only the pictures show *what* went wrong. For this reason,
+# the fourth panel has no curve: it shows how much the mean colour varies between pictures.
 
 # %%
 wrecks = {f.name: lab.wreck(f, 100) for f in (lab.HEALTHY, *lab.FAILURES)}

@@ -14,9 +14,9 @@
 # # {{number}} · Long runs: a GPU, resuming, speed
 #
 # The paper's training has 442,000 steps. They take two months on two CPU cores, and some hours on a
-# GPU. A free machine interrupts such a run several times. This lesson interrupts a run on purpose
-# and resumes it with exactly the same result. Then it explains one step on a GPU, and computes the
-# time of a whole run.
+# GPU. A machine that is free of charge interrupts such a run several times. This lesson interrupts
+# a run on purpose and resumes it with exactly the same result. Then it explains one step on a GPU,
+# and computes the time of a whole run.
 #
 # **You need** lesson {{training}}: the loop, its optimisers and the average of weights.
 #
@@ -64,7 +64,7 @@ runs = Path(temporary.name)  # gone when the notebook is closed
 #
 # * **(a)** the weights of all networks, and $i$
 # * **(b)** these, the averaged weights, and the optimisers' moments
-# * **(c)** all of (b), and the states of the random number generators
+# * **(c)** all of (b), and the state of every `rng`
 
 # %% exercise="1"
 ### HINT Adam divides by a running mean of squared gradients. Which object stores this mean?
@@ -145,8 +145,8 @@ course.check("{{number}}.2", my_train)
 
 # %% [markdown]
 # What happens if the power fails while the program writes a checkpoint? `save_checkpoint` writes a
-# second file, waits until it is on the disk, and then renames it. A rename happens completely or
-# not at all. A digest in the header reveals a file that the disk has damaged.
+# second file, waits until it is on the disk, and then renames it. A rename is *atomic*: it happens
+# completely or not at all. A checksum in the header shows whether the disk has damaged a file.
 
 # %% tags=["nbval-check-output"]
 file = runs / "precious.safetensors"
@@ -253,9 +253,9 @@ def my_long_average(live: torch.Tensor, decay: float) -> torch.Tensor:
 course.check("{{number}}.3", my_long_average)
 
 # %% [markdown]
-# Is bfloat16 faster? A processor without bfloat16 units would be slower with it, so it uses
-# float32. A processor with such units is faster, above all for wide networks. The next cell
-# measures it here, on a GPU if there is one:
+# Is bfloat16 faster? A processor without bfloat16 units would be slower with it, so the library
+# uses float32 there. A processor with such units is faster, above all for wide networks. The next
+# cell measures it here, on a GPU if there is one:
 
 # %%
 for precision in ("fp32", "bf16"):
@@ -272,7 +272,7 @@ for precision in ("fp32", "bf16"):
 # learning rates change. For this reason, `devices.RecordedUpdates` runs a step once from Python and
 # records its kernels. After that, one call replays all kernels. They read their inputs from the
 # recorded memory addresses. Predict: at 32 pixels, a step took 43 ms on an H100, kernel by kernel.
-# How long does the replay take? And does recording help less at 32 pixels or at 128?
+# How long does the replay take? And where does recording help more: at 32 pixels or at 128?
 
 # %%
 figure = lab.gpu_figure()
@@ -282,12 +282,12 @@ plt.show()
 # (`python -m finegan_lib bench gpu` measured this for batches of 16; your GPU may give other
 # times.) From top to bottom, each bar has one more option. ("Written down plainly" is the network
 # as in the paper's equations. "This library" computes the same with cheaper convolutions. "Channels
-# last" stores the channels of a pixel side by side in memory. The 43 ms of the question are this
-# bar.) Kernel by kernel, the small networks take the same 30 to 50 ms for every precision: the GPU
-# waits until Python starts the next kernel. Here bfloat16 even costs time, because each cast is one
-# more kernel. With recording, the step at 32 pixels is seven times as fast. At 128 pixels there are
-# more multiplications, and the matrix units help; without recording, they would wait half of the
-# time.
+# last" stores the channels of a pixel side by side in memory; this bar has the 43 ms of the
+# question.) Kernel by kernel, the small networks take the same 30 to 50 ms for every precision: the
+# GPU waits until Python starts the next kernel. Here bfloat16 even costs time, because each cast is
+# one more kernel. With recording, the step at 32 pixels is seven times as fast. At 128 pixels there
+# are more multiplications, and the matrix units help. There, recording makes the step twice as
+# fast: without it, the GPU would wait half of the time.
 #
 # **`torch.compile`** (`--compile`) fuses the small operations between the convolutions (GLU,
 # sigmoid, stitching) into one kernel. It needs code that it can trace in one piece; such code does
@@ -387,10 +387,11 @@ print("more than 3/4 of it is drawing fakes and updating G:", share > 0.75)
 # %% [markdown]
 # **These hours are estimates**: the number of operations, divided by the *sustained* speed of whole
 # steps of `cub`. We measured the speeds of the CPU and of the H100 (`bench step`, `bench gpu`). The
-# H100 reaches about a tenth of its maker's number. For the T4 and the A100 we assume the same share
-# (`bench gpu-model`). It is so small because BatchNorm, Adam and other operations only move
-# numbers, and this takes time, too. Narrower networks reach less. For a better number, measure 100
-# steps on your machine (`images_per_s` in the history) and multiply.
+# H100 reaches only about a tenth of its maker's number, because BatchNorm, Adam and other
+# operations only move numbers, and this takes time, too. The T4 and the A100 were not measured. We
+# know their maker's numbers for multiplications and for memory traffic, and assume that they reach
+# the same share of each as the H100 (`bench gpu-model`). Narrower networks reach less. For a better
+# number, measure 100 steps on your machine (`images_per_s` in the history) and multiply.
 #
 # On Colab, with CUB-200-2011 on your Drive, start with the second row of the table. Colab may
 # interrupt the run at any time. To resume, run the same command again:
@@ -425,7 +426,7 @@ course.check("{{number}}.5", my_plan)
 # ## Recap
 #
 # * With random numbers from (seed, step), and atomic checkpoints with Adam's moments and the
-#   average, a run resumes bit for bit.
+#   average, a run resumes exactly.
 # * A NaN stops the run, and the good checkpoint stays.
 # * In float32: weights, averages, losses. In bfloat16: convolutions.
 # * For a small network, the GPU waits for Python: record the step. For a large network, the

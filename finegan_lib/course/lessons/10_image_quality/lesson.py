@@ -20,8 +20,8 @@
 # answer: it compares a generator only with *its own* discriminator. People can answer, but they
 # become tired, they forget, and they disagree. For this reason, researchers use a third network
 # that was trained for another task, and papers rank methods by small differences of its scores. In
-# this lesson you write both well-known scores yourself. Then you try to fool them, and this is
-# easy.
+# this lesson you write two well-known scores yourself. Then you try to *fool* them: you look for
+# bad pictures with a good score. They are easy to find.
 #
 # **You need** lessons {{start_here}}, {{infogan}} (mutual information) and {{child}}, means,
 # covariances and matrices.
@@ -67,8 +67,8 @@ style.use_style()
 #
 # All five were trained on our birds, for the same small number of steps and with generators of
 # about the same size (`finegan_lib/experiments/tables.py`; the numbers are at the end). The second
-# figure shows pictures of each. Before you run its cell: which of the four other methods will be
-# nearest to FineGAN?
+# figure shows pictures of each. FineGAN has the best pictures here. Before you run the cell: which
+# method is second?
 
 # %%
 lab.family_portrait()
@@ -193,10 +193,11 @@ cheat = inception_score(postcards.logits)[0]
 print("postcards score as well as real birds:", cheat > inception_score(other.logits)[0] - 0.3)
 
 # %% [markdown]
-# The "±" is the spread over **ten splits** of the pictures, as in the article of 2016. It says how
-# much the tenths differ, not how certain the mean is. (A tenth of our pictures is 120 pictures for
-# 20 classes. This is few: by chance, some classes are rare, $p(y)$ is not completely flat, and no
-# set reaches 20. In one split, the same real birds score higher, as a later figure shows.)
+# The "±" is the standard deviation over **ten splits** of the pictures, as in the article of 2016.
+# It says how much the tenths differ, not how certain the mean is. (A tenth of our pictures is 120
+# pictures for 20 classes. This is few: by chance, some classes are rare, $p(y)$ is not completely
+# flat, and no set reaches 20. In one split, the same real birds score higher, as a later figure
+# shows.)
 #
 # ### Exercise {{number}}.3 (find the mistake): a score in ten parts
 #
@@ -239,7 +240,7 @@ print("without a shuffle, order ruins the score of real birds:",
 
 # %% [markdown]
 # Remember above all: **the Inception Score uses no real picture.** It measures whether pictures are
-# clear and various. It does not measure whether they look like real birds.
+# clear and diverse. It does not measure whether they look like real birds.
 #
 # ## The Fréchet distance
 #
@@ -252,11 +253,11 @@ print("without a shuffle, order ruins the score of real birds:",
 # - 2\,(\Sigma_r \Sigma_g)^{1/2}\bigr)}_{\text{spread}}.$$
 #
 # This is the squared Wasserstein distance of the two Gaussians. (Think of one Gaussian as a heap of
-# sand that you move into the form of the other: it is the smallest possible mean of the squared
-# ways.) In one dimension it is simply $(\mu_r - \mu_g)^2 + (\sigma_r - \sigma_g)^2$. We can draw it
-# in two dimensions. The points are two of the 64 features. The first panel compares other real
-# birds with ours. The other panels compare our birds with themselves, but shifted or with a smaller
-# spread.
+# sand. You move each grain until the heap has the form of the other Gaussian. The FID is the
+# smallest possible mean of the squared distances that the grains move.) In one dimension it is
+# simply $(\mu_r - \mu_g)^2 + (\sigma_r - \sigma_g)^2$. We can draw it in two dimensions. The points
+# are two of the 64 features. The first panel compares other real birds with ours. The other panels
+# compare our birds with themselves, but shifted or with a smaller spread.
 
 # %%
 first, second = real.features.var(0).argsort(descending=True)[:2].tolist()
@@ -415,23 +416,23 @@ print("antialiasing alone costs more than other birds:", antialias > floor[-1])
 
 # %% [markdown]
 # The left panel shows why papers give the number of generated pictures (FineGAN: 30,000, equally
-# many for each species, with tied codes). You cannot compare an FID of 1,000 pictures with an FID
-# of 30,000. And with Inception's 2048 features, fewer than 2048 pictures do not give a full
-# covariance. KID has no such bias: on average it is right for every N (middle panel). For a perfect
-# generator, it varies around 0, and it can be a little *negative*: look at the table above. (Our
-# KID is a little below 0 at large N, too. Both sets contain 60 birds of every species, so they are
-# a little more similar than two random sets.)
+# many for each child code, with tied codes). You cannot compare an FID of 1,000 pictures with an
+# FID of 30,000. And with Inception's 2048 features, fewer than 2048 pictures do not give a
+# covariance of full rank. KID has no such bias: on average it is right for every N (middle panel).
+# For a perfect generator, it varies around 0, and it can be a little *negative*: look at the table
+# above. (Our KID is a little below 0 at large N, too. Both sets contain 60 birds of every species,
+# so they are a little more similar than two random sets.)
 #
 # ## Trap 2: how were the pictures prepared?
 #
 # The right panel uses **only real pictures**: it compares the same pictures before and after a
 # preparation. Papers often do not mention such a step, for example a file format or a resize. The
-# last bar compares two ways to halve a picture that look similar: with antialiasing (it averages
-# neighbours before it drops pixels) and without. Common FID programs use *no* antialiasing when
-# they resize to Inception's 299 pixels. In this way, large photographs lose quality, 128-pixel
-# generated pictures do not, and this changes the FID. Our rules in `quality.py` are therefore:
-# **uint8, rounded, for both sets; one resize, inside the network; real pictures with the same crop
-# that the generator learnt.**
+# last bar compares two ways to halve the side of a picture: with antialiasing (it averages
+# neighbours before it drops pixels) and without. Their results look similar. Common FID programs
+# use *no* antialiasing when they resize to Inception's 299 pixels. In this way, large photographs
+# lose quality, 128-pixel generated pictures do not, and this changes the FID. Our rules in
+# `quality.py` are therefore: **uint8, rounded, for both sets; one resize, inside the network; real
+# pictures with the same crop that the generator learnt.**
 #
 # ## Trap 3: which network?
 #
@@ -486,7 +487,7 @@ course.check("{{number}}.7", my_copyist)
 
 # %% [markdown]
 # A low FID does not prove that pictures are new. Show nearest neighbours with it, as in lesson
-# {{gan}}. Or compare with real pictures outside of the training set, as `python -m finegan_lib
+# {{gan}}. Or compare with real pictures that are not in the training set, as `python -m finegan_lib
 # quality` does.
 #
 # ## How do the scores react to damage?
@@ -609,19 +610,19 @@ print("worst number of parents on CUB:", min(by_parents, key=by_parents.get))
 # score.
 #
 # Our own tables use another N and smaller pictures. Do not compare their FIDs with the FID above.
-# Their networks were trained for only a part of the shipped network's time, because all five needed
-# equal time. Compare only within a panel. The first question of this lesson has this answer:
-# **LR-GAN** is nearest to FineGAN. In the paper, LR-GAN is last on birds and cars. But *these*
-# birds were made in LR-GAN's way: an object put on a background. A ranking is valid only for its
-# data. In our Table 2, only the network with five parents was trained three times. Look at the
-# distance of these three points before you compare the single points.
+# Their networks had far fewer training steps than the shipped network, because all five got the
+# same small number. Compare only within a panel. The question before the pictures of the five
+# methods has this answer: **LR-GAN** is second, after FineGAN. In the paper, LR-GAN is last on
+# birds and cars. But *these* birds were made in LR-GAN's way: an object put on a background. A
+# ranking is valid only for its data. In our Table 2, only the network with five parents was trained
+# three times. Look at the distance of these three points before you compare the single points.
 #
 # ## Recap
 #
-# * **IS** $= \exp I(y; x)$: it measures whether pictures are clear and various for a classifier. It
-#   uses no real picture, and twenty postcards fool it.
+# * **IS** $= \exp I(y; x)$: it measures whether pictures are clear and diverse for a classifier. It
+#   uses no real picture, and twenty postcards score as high as real birds.
 # * **FID**: distance of two Gaussians in feature space. It reacts to variety, blur and missing
-#   species. It is best for copies, and it falls with N.
+#   species. Copies of the training set have the best FID. The measured FID falls when N grows.
 # * Both scores depend on *a network*. Fix the network, the crop, the resize, the rounding and N,
 #   and report all of them.
 # * In the paper's Table 1, FineGAN has the best FID on all three data sets. The next lesson

@@ -450,9 +450,9 @@ def my_affinity(weights: torch.Tensor, a: list, b: list) -> torch.Tensor:
 course.check("{{number}}.6", my_affinity)
 
 # %% [markdown]
-# *Forward*: merge the nearest pair, again and again (`discovery.jule.ClusterGraph`). JULE prefers a
-# cluster whose nearest neighbour is near *and* whose next neighbours are far (`merge_score`). The
-# next figure shows this on points:
+# *Forward*: merge the nearest pair, again and again (`discovery.jule.ClusterGraph`). JULE merges
+# first where the nearest neighbour of a cluster is near *and* its next neighbours are far
+# (`merge_score`). The next figure shows this on points:
 
 # %%
 points, truth = lab.petals()
@@ -488,16 +488,17 @@ print("JULE does better than k-means:", nmi(which, by_jule) > nmi(which, by_kmea
 # %% [markdown]
 # ## DEPICT: targets out of its own answers
 #
-# DEPICT (Ghasedi Dizaji et al., 2017) puts a softmax on the code of an autoencoder. Its answer for
-# image $i$ is $p_{ik}$. There are no labels, so DEPICT computes its **targets** from its own
-# answers, with one correction: the answers for a large cluster are divided by a larger number.
+# DEPICT (Ghasedi Dizaji et al., 2017) puts a softmax on the features of an autoencoder. Its answer
+# for image $i$ is a probability $p_{ik}$ for each cluster $k$. There are no labels, so DEPICT
+# computes its **targets** from its own answers, with one correction: the answers for a large
+# cluster are divided by a larger number.
 #
 # $$q_{ik} = \frac{\tilde q_{ik}}{\sum_{k'} \tilde q_{ik'}}, \qquad
 # \tilde q_{ik} = \frac{p_{ik}}{\sqrt{\sum_{i'} p_{i'k}}}$$
 #
 # Without the division, all images could end in one cluster, which is useless. The network learns
 # $q$ from a *noisy* view of the image (dropout), and computes $p$ from a clean one. A decoder must
-# reconstruct the picture, so that the code keeps the picture's content.
+# reconstruct the picture, so that the features keep the picture's content.
 #
 # ### Exercise {{number}}.7 (fill in): fair targets
 #
@@ -617,30 +618,30 @@ plt.show()
 # accuracy of the random labels above. But a supervised network classifies most of them correctly.
 # This field of research was still at its beginning.
 #
-# **Chance**: random labels do not get a score of 0 here. The cell above printed their scores at the
-# paper's sizes: an NMI of 0.266 on birds, 0.139 on dogs and 0.318 on cars, and an accuracy of
-# 0.042, 0.038 and 0.052 (`dice_at_the_papers_sizes` in `experiments/paper.py`, means of three
-# draws). JULE's NMI is lower than this on birds and on cars. On dogs it is 0.142, almost the same.
-# JULE's clusters differ much in size, and random clusters of unequal sizes get a lower NMI. Random
-# clusters that are as unequal as JULE's on photographs of birds get 0.190, 0.103 and 0.235. This
-# means that JULE found very little. DEPICT (0.290, 0.182, 0.329) is somewhat above chance on birds
-# and dogs. On cars, its NMI is above chance by only 0.011. FineGAN (0.403, 0.233, 0.354) is clearly
-# above chance on birds and dogs, and by 0.036 on cars. The paper claims that FineGAN sorts best,
-# and this is right. But these NMIs do not show how *much* better it sorts, because a large part of
-# each NMI is chance. The paper does not give AMI. AMI cannot be computed from NMI alone, because it
-# needs the sizes of the clusters.
+# **Chance**: random labels do not get a score of 0 here. The section "Two traps" printed their
+# scores at the paper's sizes: an NMI of 0.266 on birds, 0.139 on dogs and 0.318 on cars, and an
+# accuracy of 0.042, 0.038 and 0.052 (`dice_at_the_papers_sizes` in `experiments/paper.py`, means of
+# three draws). JULE's NMI is lower than this on birds and on cars. On dogs it is 0.142, almost the
+# same. JULE's clusters differ much in size, and random clusters of unequal sizes get a lower NMI.
+# Random clusters that are as unequal as JULE's on photographs of birds get 0.190, 0.103 and 0.235.
+# This means that JULE found very little. DEPICT (0.290, 0.182, 0.329) is somewhat above chance on
+# birds and dogs. On cars, its NMI is above chance by only 0.011. FineGAN (0.403, 0.233, 0.354) is
+# clearly above chance on birds and dogs, and by 0.036 on cars. The paper claims that FineGAN sorts
+# best, and this is right. But these NMIs do not show how *much* better it sorts, because a large
+# part of each NMI is chance. The paper does not give AMI. AMI cannot be computed from NMI alone,
+# because it needs the sizes of the clusters.
 #
-# **The marks**: C3-GAN's authors (arXiv 2112.14971) trained FineGAN again. They report 0.37 and 6.9
-# % on birds, and the paper has 0.403 and 12.6 %. On birds, their InfoGAN is even a little better
-# than their FineGAN; on dogs and cars, their FineGAN has the slightly higher NMI. There are some
-# possible reasons. First, they use another mean in the NMI: the larger entropy, which gives lower
-# values. Second, their classifiers and features may differ: FineGAN's paper describes them in a few
-# lines, and their code was never released. Third, they may form clusters in another way (k-means on
-# features, or the likeliest code). On dogs and cars, the two results are nearer to each other.
-# C3-GAN itself reaches 0.53 and 27.6 %. Its discriminator's features are *trained* to be clustered:
-# every code has a point in feature space, and a contrastive loss pulls a generated picture to its
-# own point and pushes it away from all others. The features are computed from whole pictures, so no
-# second network has to be trained.
+# **A later measurement** (the marks in the figure): C3-GAN's authors (arXiv 2112.14971) trained
+# FineGAN again. They report 0.37 and 6.9 % on birds, and the paper has 0.403 and 12.6 %. On birds,
+# their InfoGAN is even a little better than their FineGAN; on dogs and cars, their FineGAN has the
+# slightly higher NMI. There are some possible reasons. First, they use another mean in the NMI: the
+# larger entropy, which gives lower values. Second, their classifiers and features may differ:
+# FineGAN's paper describes them in a few lines, and their code was never released. Third, they may
+# form clusters in another way (k-means on features, or the likeliest code). On dogs and cars, the
+# two results are nearer to each other. C3-GAN itself reaches 0.53 and 27.6 %. Its discriminator's
+# features are *trained* to be clustered: every code has a point in feature space, and a contrastive
+# loss pulls a generated picture to its own point and pushes it away from all others. The features
+# are computed from whole pictures, so no second network has to be trained.
 #
 # ## Our own Table 3
 #
@@ -675,10 +676,11 @@ else:
 # A generator may leave out some species (lesson {{codes}}). But $\phi_c$ sorts the real birds of
 # these species as well as the others: features that distinguish twelve plumages also distinguish a
 # thirteenth. For this reason, the sorted real birds show which species the generator does not
-# generate. `discovery.cover` uses this. If $\phi_c$ gives the pictures of a cluster to no single
-# code, the cluster is a missing species. A code that no cluster uses is free. `cover` leads free
-# codes to missing species. After this step, the network that you have used generates all species.
-# FineGAN helps discovery, and discovery helps FineGAN.
+# generate. `discovery.cover` uses this. It matches each cluster of real birds with a code. If
+# $\phi_c$ reads this code in only few pictures of the cluster, the cluster is a missing species,
+# and the code is *idle*. `cover` changes the weights of the idle codes until they generate missing
+# species. After this step, the network that you have used generates all species. FineGAN helps
+# discovery, and discovery helps FineGAN.
 #
 # ## Recap
 #
@@ -688,9 +690,9 @@ else:
 #   $\phi_p$ and $\phi_c$ can, because they learn from finished pictures with free backgrounds.
 # * NMI grows with the number of clusters, and there are several NMIs. Accuracy takes the best
 #   mapping, so chance raises it, too. Also print AMI or ARI, and controls.
-# * JULE merges mutual neighbours and learns features between the mergers. DEPICT learns from its
-#   own answers, after a correction for the size of the clusters. Both sort whole pictures, so both
-#   can sort by background.
+# * JULE merges mutual neighbours, and between these steps it learns features. DEPICT learns from
+#   its own answers, after a correction for the size of the clusters. Both sort whole pictures, so
+#   both can sort by background.
 # * Two weaknesses remain. A person must give the number of categories. And the categories of a
 #   network can differ from the categories that people name.
 #

@@ -79,9 +79,9 @@ plt.show()
 # bird, appearance $c$ of a second, background $(b, z)$ of a third. The background keeps its own
 # $z$. This is possible because no foreground depends on the background (`applications.mix`).
 #
-# In the paper's training, every child has its own parent. (In our recipe, the readers of codes get
-# some hybrids, lesson {{codes}}, but $D_c$'s real/fake head gets none.) In a mixture, p and c are
-# free.
+# In the paper's training, every child occurs only with its own parent. (In our recipe, the readers
+# of codes get some hybrids, lesson {{codes}}, but $D_c$'s real/fake head gets none.) In a mixture,
+# p and c are free.
 #
 # ### Exercise {{number}}.1 (predict)
 #
@@ -461,13 +461,15 @@ course.check("{{number}}.7", my_walk)
 # | --- | --- |
 # | $N_c$ must be chosen, the true number is unknown | the note below |
 # | its categories can differ from those of people | twins and missing species, lesson {{codes}} |
-# | much worse than supervised recognition | accuracy 0.126 on 200 birds, lesson {{discovery}} |
+# | much worse than supervised recognition | accuracy 0.126 on 200 species, lesson {{discovery}} |
 # | it needs boxes (not on the slide) | D_b and its patches, lesson {{background}} |
 # | no way from a picture to its codes (not on the slide) | the search above |
 #
 # (For the first weakness, the command `python -m finegan_lib choose-n-children` proposes a number
-# without labels. It is the number with the best agreement of two sortings. For ToyBirds with 10, 20
-# and 40 species it proposed 5, 19 and 42. The ten species have five shapes.)
+# without labels. Two classifiers with different random weights sort the pictures, into 2 clusters,
+# 3 clusters and so on. The command proposes the number at which the two sortings agree best. For
+# ToyBirds with 10, 20 and 40 species it proposed 5, 19 and 42. It proposed 5 because the ten
+# species have five shapes.)
 #
 # The slides end with two contributions. The first is an unsupervised model that learns to generate
 # background, shape and appearance one after the other. The second is a disentangled representation

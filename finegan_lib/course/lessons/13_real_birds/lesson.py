@@ -5,7 +5,7 @@
 #     part: and then?
 #     about: "photographs, cutting out"
 #     question: "Does all this work on photographs?"
-#     afterwards: "say what changes with photographs, read chance off a table, train on your own"
+#     afterwards: "say what photographs change, compare scores with chance, train on your pictures"
 #     t4_seconds: 60
 # ---
 # ruff: noqa: F821
@@ -56,8 +56,9 @@ print(f"{hierarchy.n_parents} parents, {hierarchy.n_children} children")
 # python data_scripts/get_cub.py --species 50 --shrink 152
 # ```
 #
-# Then name the folder that it writes `data/cub50`, or put its path into the environment variable
-# `FINEGAN_PHOTOGRAPHS`.
+# It writes the folder `data/cub50`, where the last cells look for it. For another place, put the
+# path into the environment variable `FINEGAN_PHOTOGRAPHS`. (Our results use four fifths of each
+# species: 2,308 photographs.)
 #
 # ## What changes
 #
@@ -90,8 +91,8 @@ my_guess = "b"
 course.check("{{number}}.1", my_guess)
 
 # %% [markdown]
-# Three means against this are known. Each is a switch of `python -m finegan_lib train` (`--help`
-# names its source):
+# Three means against this are known. Each is a switch of `python -m finegan_lib train` and acts on
+# $D_c$ (`finegan_lib/systems/adversarial.py` names its source):
 #
 # * **Augmentation of D's inputs** (`finegan_lib/systems/augmentation.py`): pictures are moved,
 #   recoloured or partly covered before D sees them. Real and generated pictures are treated in the
@@ -109,8 +110,8 @@ course.check("{{number}}.1", my_guess)
 #
 # ## What do the additions change?
 #
-# We trained the preset `birds32` again and again, for 1,000 steps, each time with one switch
-# changed. (`finegan_lib/results/README.md` has the command and all rows.) There are five scores:
+# We trained the preset `birds32` many times, for 1,000 steps, each time with one switch changed.
+# (`finegan_lib/results/README.md` has the command and all rows.) There are five scores:
 #
 # * **KID** compares the distribution of generated pictures with that of photographs (lesson
 #   {{image_quality}}).
@@ -143,8 +144,8 @@ plt.show()
 # Which additions bring the separation? Lesson {{parent}} has shown two of them. Without
 # silhouettes, the parents have no shapes of their own: $D_p$ reads $p$ from the colours. Without
 # noise on the masked foregrounds ("code noise"), a weak pattern is enough to show the code, so the
-# children look alike. With a $D_b$ of full weight ("background weight 1"), half of the parents or
-# more look alike. Without free children, one child of 50 has an appearance of its own.
+# children look alike. With the paper's weight 10 for $D_b$ (row "background weight 1"), half of the
+# parents or more look alike. Without free children, one child of 50 has an appearance of its own.
 #
 # ## Stage by stage
 
@@ -260,14 +261,14 @@ print(lab.committed_scores())
 # not learnt by heart.
 #
 # "Moved by a pixel" is a control: how often the answer stays if only this is done. "Goes with the
-# surroundings": the answer becomes that of the picture that gave them. "Told apart by a reader":
-# children that a classifier names in more than half of their pictures. "Twins" are children that
-# generate the same bird. "Undecided pixels" are neither bird nor background.
+# surroundings": how often the answer becomes that of the picture that gave the surroundings. "Told
+# apart by a reader": children that a classifier names in more than half of their pictures. "Twins"
+# are children that generate the same bird. "Undecided pixels" are neither bird nor background.
 #
-# The next cell prints table 1 of the paper for these photographs: five generators of equal
-# weight, at 32 pixels, after the same 2,000 steps, with two seeds. Predict first: which column
-# separates FineGAN from InfoGAN most clearly, the quality of the images (KID, FID) or the sorting
-# (AMI)?
+# The next cell prints table 1 of the paper for these photographs: five generators with about
+# equally many weights, at 32 pixels, after the same 2,000 steps, with two seeds. Predict first:
+# which column separates FineGAN from InfoGAN most clearly, the quality of the images (KID, FID) or
+# the sorting (AMI)?
 
 # %%
 Markdown(lab.committed_table(1))
@@ -523,7 +524,7 @@ else:
     print(transfer_scores(made, readers, shape, appearance))
 
 # %% [markdown]
-# ## Train on your own
+# ## Train on your own photographs
 #
 # You need a folder of photographs with one box each:
 #
@@ -562,7 +563,7 @@ else:
 # `birds32`, which has half the side, and look whether the masks find the objects. Look at the
 # sample grids, not at the losses. If the masks cover everything or nothing, stop the training.
 #
-# ## What to take along
+# ## Recap
 #
 # * With few photographs, D can learn them by heart. Keep some out of the training, and compare D's
 #   scores.
