@@ -8,7 +8,7 @@
 #     afterwards: "derive the bound on mutual information, and measure its gap"
 #     card: "strengths = {\"bright walls\""
 #     play: infogan
-#     play_in: "Why it is hard, and how it works all the same"
+#     play_in: "Why it is hard, and which bound helps"
 #     t4_seconds: 60
 # ---
 # ruff: noqa: E402, F821
@@ -134,7 +134,7 @@ for name, joint in tables.items():
     print(f"{name:32} H(X)−H(X|Y) = {by_x:.3f}   H(Y)−H(Y|X) = {by_y:.3f}")
 
 # %% [markdown]
-# ## Why it is hard, and how it works all the same
+# ## Why it is hard, and which bound helps
 #
 # A GAN with a code can begin at the last table, and InfoGAN's training leads it to the first. It
 # **maximises** the information between the code and the picture:

@@ -505,7 +505,7 @@ print("anything reaches D_p's real/fake head:", bool(table[:, parts.index("D_p: 
 #
 # Where will the generator write $c$?
 #
-# * **(a)** into the background all the same: it has most of the pixels
+# * **(a)** still into the background: it has most of the pixels
 # * **(b)** into the child's layer, $F_c$ and $M_c$, and nowhere else
 # * **(c)** nowhere: a background that changes at random hides every sign of the code
 
