@@ -86,10 +86,10 @@ print(lab.excerpt(FineGANSystem.learn, "fake =", 6))
 # **Not every network may share a pass.** $D_b$ and $D_c$ see real pictures and generated ones, in
 # one pass or in two. One pass is faster. If a network computes every image separately, the result
 # is the same. $D_b$ has no BatchNorm, so it gets both batches at once (`torch.cat` in
-# `update_d_background`). $D_c$'s trunk with spectral normalisation does so, too. The paper's $D_c$
-# has BatchNorm. In one pass, its means and variances would mix real and generated pictures. For
-# this reason, the convolutions share a pass, but every BatchNorm sees the two batches one after the
-# other (`Encoder.each`).
+# `update_d_background`). With spectral normalisation, $D_c$'s trunk gets both batches at once, too.
+# The paper's $D_c$ has BatchNorm. In one pass, its means and variances would mix real and generated
+# pictures. For this reason, the convolutions share a pass, but every BatchNorm sees the two batches
+# one after the other (`Encoder.each`).
 #
 # ### Exercise {{number}}.1 (predict)
 #

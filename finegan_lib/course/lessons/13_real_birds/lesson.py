@@ -334,8 +334,9 @@ plt.show()
 #
 # No loss requires a bird's shape. The parent learns from the information loss alone (lesson
 # {{parent}}): its masked foreground must show $p$, and a ribbon shows $p$ as well as a bird does.
-# Only the child must look real. It can hide a bad parent with the colours of the background. For
-# this reason, look at such a figure after every training of your own.
+# Only the child must look real. A bad parent may be invisible in it, because the child has the
+# colours of the background there. For this reason, look at such a figure after every training of
+# your own.
 #
 # The networks `vehicles` and `dogs` have the same recipe. Their objects fill most of the picture,
 # and D_b sees few patches of background. They are separated worse than the birds: parts of them are
@@ -373,10 +374,10 @@ course.check("{{number}}.4", my_bird)
 # ```
 #
 # The figure has random pairs of photographs. Two classifiers, which were not used for the transfer,
-# read the parent and the child from each result. The numbers above the figure show how often they
-# read the codes that the generator was told, and how often the codes that they read in the
-# photographs. In brackets: how often they read the codes that were wanted for the *next* of the 32
-# transfers, as a control. (With so few transfers, this control can be 0.)
+# read the parent and the child from each result. The numbers above the figure are two shares of the
+# results. First: the classifiers read the codes that the generator got. Second: they read the same
+# codes in the result as in the photographs. In brackets is a control: the same shares with the
+# codes of the *next* of the 32 transfers. (With so few transfers, this control can be 0.)
 
 # %%
 lab.stored("transfer.jpg")
