@@ -42,7 +42,8 @@ class System(nn.Module):
         self.elapsed = 0.0  # the fraction of the run that is over
         self.register_buffer("updates", torch.tensor(0))
         if recipe.augment_target:
-            self.register_buffer("augment_strength", torch.tensor(recipe.augment_strength))
+            strength = float(recipe.augment_strength)  # 0 or 1 would make a buffer of whole numbers
+            self.register_buffer("augment_strength", torch.tensor(strength))
 
     def advance(self, elapsed: float) -> None:
         """Set what changes over a run, given the fraction of it that is over."""

@@ -1,5 +1,6 @@
 """How to train: every switch of the recipe, with the paper's value as its default."""
 
+import math
 from dataclasses import dataclass
 
 from ..base.errors import InputError
@@ -12,6 +13,10 @@ FOR_D = ("relativistic", "r1", "r2", "augment", "augment_target", "d_noise")
 MASK_TERMS = ("mask_pull", "mask_pull_back", "mask_binary", "mask_area", "mask_lean")
 FINEGANS_OWN = (*MASK_TERMS, "silhouette", "free_child", "contrastive_child", "pose_info")
 REPAIRS = ("child_restart", "restart_at", "lead_children", "lead_parents")
+# Weights of losses, and sizes of random changes.
+NOT_NEGATIVE = ("background_weight", "information_weight", "colour_weight", "r1", "r2", "d_noise")
+NOT_NEGATIVE += ("contrastive_child", "pose_info", *MASK_TERMS, "code_noise", "code_colour")
+NOT_NEGATIVE += ("code_affine", "child_restart")
 # The switches that add something to what a checkpoint holds, or change its size.
 HELD = ("augment_target", "contrastive_child", "pose_info", "pose_dims")
 
@@ -154,8 +159,8 @@ class Recipe:
             "mask_smallest": (0 <= self.mask_smallest <= self.mask_largest, "in [0, mask_largest]"),
             "silhouette": (0 <= self.silhouette <= 1, "in [0, 1]"),
             "free_child": (0 <= self.free_child < 1, "in [0, 1)"),
-            "r1": (self.r1 >= 0, "at least 0"),
-            "r2": (self.r2 >= 0, "at least 0"),
+            **{name: (0 <= getattr(self, name) < math.inf, "in [0, ∞)") for name in NOT_NEGATIVE},
+            "pose_dims": (self.pose_dims >= 1, "at least 1"),
             "augment": (
                 set(self.augment) <= set(POLICIES) and len(set(self.augment)) == len(self.augment),
                 f"some of {', '.join(POLICIES)}, each once",

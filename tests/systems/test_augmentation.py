@@ -16,7 +16,12 @@ from finegan_lib.models import FineGANConfig, GANConfig, SimpleGANConfig, StackG
 from finegan_lib.models.blocks import Encoder
 from finegan_lib.models.convolutions import differentiable_twice
 from finegan_lib.systems import FineGANSystem, GANSystem, Recipe
-from finegan_lib.systems.adversarial import discriminate, shown_to_d
+from finegan_lib.systems.adversarial import (
+    Discriminated,
+    adapt_strength,
+    discriminate,
+    shown_to_d,
+)
 from finegan_lib.systems.augmentation import POLICIES, augment, next_strength, overfitting
 from finegan_lib.training import LoopConfig, RunConfig, build_system, train
 from finegan_lib.training.presets import PRESETS
@@ -130,6 +135,15 @@ def test_the_strength_is_kept_in_checkpoints_and_moves():
     assert "augment_strength" not in FineGANSystem(FINEGAN, Recipe()).state_dict()
 
 
+@pytest.mark.parametrize(("start", "logit", "after"), [(0, 1.0, 0.4), (1, -1.0, 0.6)])
+def test_the_strength_moves_from_a_whole_number_too(start, logit, after):
+    options = {"augment_strength": start, "augment_target": 0.5, "augment_ramp": 10}
+    system = FineGANSystem(FINEGAN, Recipe(augment=("colour",), **options))
+    logits = torch.full((4,), logit)
+    adapt_strength(system, Discriminated(torch.zeros(()), logits, logits))
+    assert float(system.augment_strength) == pytest.approx(after)
+
+
 # ------------------------------------------------------------------------------ pairs, penalties
 
 
@@ -227,6 +241,12 @@ def test_without_switches_nothing_is_drawn_and_nothing_changes():
         {"augment_strength": 1.5},
         {"r1": -1.0},
         {"augment_ramp": 0},
+        {"d_noise": -0.3},
+        {"background_weight": float("inf")},
+        {"mask_area": float("nan")},
+        {"information_weight": -1.0},
+        {"code_affine": -0.2},
+        {"pose_dims": 0},
     ],
 )
 def test_a_recipe_that_cannot_be_is_refused(options):
