@@ -136,7 +136,17 @@ class CodeHierarchy:
 
     @classmethod
     def of_sizes(cls, sizes: Sequence[int]) -> "CodeHierarchy":
-        """Parent k has ``sizes[k]`` children, numbered consecutively."""
+        """Parent k has ``sizes[k]`` children, numbered consecutively.
+
+        Raises:
+            InputError: for a size below 1.
+        """
+        if sizes and min(sizes) < 1:
+            raise InputError(
+                "every parent needs at least one child",
+                seen=f"sizes {list(sizes)}",
+                cure="Give each parent a size of 1 or more.",
+            )
         return cls([parent for parent, size in enumerate(sizes) for _ in range(int(size))])
 
     @classmethod

@@ -167,7 +167,14 @@ def test_bad_sizes_are_refused(sizes):
 
 def test_parent_without_children_is_refused():
     with pytest.raises(InputError, match="got no child for parent 1"):
-        CodeHierarchy.of_sizes([2, 0, 3])
+        CodeHierarchy([0, 0, 2, 2, 2])
+
+
+@pytest.mark.parametrize("sizes", [[2, 0, 3], [3, 2, 0], [3, -1, 2]])
+def test_a_size_below_1_is_refused_wherever_it_stands(sizes):
+    """A last parent without children would be lost, and a negative size count as none."""
+    with pytest.raises(InputError, match=r"needs at least one child; got sizes \["):
+        CodeHierarchy.of_sizes(sizes)
 
 
 @pytest.mark.parametrize(

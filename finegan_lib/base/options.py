@@ -14,6 +14,25 @@ def option(default, help: str, choices=None):
     return dataclasses.field(default=default, metadata={"help": help, "choices": choices})
 
 
+def require_at_least(config, **least: float) -> None:
+    """Refuse a config with a number below its smallest value, or one that is not a number.
+
+    Args:
+        config: a dataclass; its ``__post_init__`` calls this.
+        least: the smallest value of each field, by its name.
+
+    Raises:
+        InputError: for the first of them.
+    """
+    for name, smallest in least.items():
+        if not getattr(config, name) >= smallest:
+            raise InputError(
+                f"{name} must be at least {smallest}",
+                seen=getattr(config, name),
+                cure="Choose a larger value.",
+            )
+
+
 def file_of(*endings: str):
     """A type for argparse: the path of an output. Its ending must not be another format's.
 

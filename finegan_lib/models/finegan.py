@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..base.errors import InputError
-from ..base.options import option
+from ..base.options import option, require_at_least
 from ..codes import CodeHierarchy, Codes
 from ..data.example import BACKGROUND_LAYERS as BACKGROUND_LAYERS  # imported from here by its users
 from ..data.example import (
@@ -77,6 +77,9 @@ class FineGANConfig:
 
     def __post_init__(self):
         validate_image_size(self.image_size)
+        narrowest = 1 if self.min_head_channels else 4  # the heads read g/2 and g/4 channels
+        require_at_least(self, z_dim=1, g_dim=narrowest, d_dim=1)
+        require_at_least(self, residual_blocks=0, min_head_channels=0)
         if self.view and self.z_dim < VIEW_DIMS:
             raise InputError(
                 f"a view takes the first {VIEW_DIMS} numbers of z, so z_dim must be at least that",
@@ -84,11 +87,13 @@ class FineGANConfig:
                 cure="Lengthen z, or leave view out.",
             )
         sizes = self.children_per_parent
-        if sizes and (len(sizes) != self.n_parents or sum(sizes) != self.n_children):
+        wanted = (self.n_parents, self.n_children)
+        if sizes and ((len(sizes), sum(sizes)) != wanted or min(sizes) < 1):
             raise InputError(
-                "children_per_parent must have n_parents entries that add up to n_children",
-                seen=f"{len(sizes)} entries, sum {sum(sizes)}, for n_parents={self.n_parents}, "
-                f"n_children={self.n_children}",
+                "children_per_parent must have n_parents entries of 1 or more that add up to "
+                "n_children",
+                seen=f"{len(sizes)} entries, sum {sum(sizes)}, smallest {min(sizes)}, for "
+                f"n_parents={self.n_parents}, n_children={self.n_children}",
                 cure="Correct the list, or leave it empty for equal shares.",
             )
 

@@ -6,7 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from ..base.options import option
+from ..base.options import option, require_at_least
 from ..data.example import SIZES, validate_image_size
 from .blocks import Encoder, WholeConv, conv3x3, initialise
 from .finegan import Side, Stem
@@ -24,6 +24,7 @@ class GANConfig:
 
     def __post_init__(self):
         validate_image_size(self.image_size)
+        require_at_least(self, z_dim=1, g_dim=1, d_dim=1)
 
 
 class GANGenerator(nn.Module):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..base.options import option
+from ..base.options import option, require_at_least
 from ..codes import one_hot
 from .blocks import BatchNorm2d, WholeConv, conv3x3, initialise, smallest_map
 from .gan import GANConfig, GANDiscriminator, GANGenerator
@@ -18,6 +18,10 @@ class InfoGANConfig(GANConfig):
 
     n_categories: int = option(10, "values of the categorical code c, one-hot")
     n_continuous: int = option(0, "continuous codes, each uniform on [-1, 1]")
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_at_least(self, n_categories=1, n_continuous=0)
 
     @property
     def code_dim(self) -> int:

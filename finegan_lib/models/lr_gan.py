@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..base.errors import InputError
-from ..base.options import option
+from ..base.options import option, require_at_least
 from ..data.example import SIZES, validate_image_size
 from .blocks import conv3x3, initialise
 from .finegan import Stage, Stem, stitch
@@ -48,6 +48,8 @@ class LRGANConfig:
 
     def __post_init__(self):
         validate_image_size(self.image_size)
+        require_at_least(self, z_dim=1, g_dim=2, d_dim=1)  # the background's width is g/2
+        require_at_least(self, largest_shear=0, largest_shift=0)
         if self.layers < 2:
             raise InputError(
                 "layers must be at least 2",

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..base.options import option
+from ..base.options import option, require_at_least
 from ..codes import one_hot
 from ..data.example import SIZES, validate_image_size
 from .blocks import conv3x3, initialise
@@ -38,6 +38,9 @@ class SimpleGANConfig:
 
     def __post_init__(self):
         validate_image_size(self.image_size)
+        narrowest = 1 if self.min_head_channels else 4  # the stages end with g/2 and g/4 channels
+        require_at_least(self, z_dim=1, g_dim=narrowest, d_dim=1)
+        require_at_least(self, residual_blocks=0, min_head_channels=0)
 
     @property
     def code_dim(self) -> int:
@@ -50,6 +53,10 @@ class InfoGANBaselineConfig(SimpleGANConfig):
     """Sizes of the paper's InfoGAN baseline: a Simple-GAN's, and its code's."""
 
     n_children: int = option(200, "child codes, N_c: values of the one code, one-hot")
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_at_least(self, n_children=1)
 
     @property
     def code_dim(self) -> int:

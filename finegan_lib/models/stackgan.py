@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..base.errors import InputError
-from ..base.options import option
+from ..base.options import option, require_at_least
 from ..data.example import SIZES, validate_image_size
 from .blocks import UpBlock, conv3x3, initialise
 from .finegan import CodeStage, Stem
@@ -50,6 +50,9 @@ class StackGANConfig:
                 seen=f"scales={self.scales} at image_size={self.image_size}",
                 cure="Lower scales, or raise image_size.",
             )
+        narrowest = 1 if self.min_head_channels else 2 ** (self.scales - 1)  # halved per scale
+        require_at_least(self, z_dim=1, g_dim=narrowest, d_dim=1)
+        require_at_least(self, residual_blocks=0, min_head_channels=0)
 
     @property
     def sizes(self) -> list[int]:

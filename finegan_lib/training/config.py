@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .. import families
 from ..base.errors import InputError
-from ..base.options import from_dict, option
+from ..base.options import from_dict, option, require_at_least
 from ..systems import Recipe
 
 
@@ -73,24 +73,22 @@ class LoopConfig:
     keep: int = option(2, "newest checkpoints that are kept (2 at least)")
 
     def __post_init__(self):
-        # A batch of one has no variance for BatchNorm to divide by.
-        least = {"batch_size": 2, "steps": 0, "hard_steps": 0, "minutes": 0, "seed": 0}
-        least |= {
-            "data_seed": 0,
-            "world_parents": 0,
-            "world_children": 0,
-            "workers": 0,
-            "log_every": 1,
-            "sample_every": 1,
-        }
-        least |= {"checkpoint_every": 1, "keep": 2}
-        for name, smallest in least.items():
-            if not getattr(self, name) >= smallest:
-                raise InputError(
-                    f"{name} must be at least {smallest}",
-                    seen=getattr(self, name),
-                    cure="Choose a larger value.",
-                )
+        require_at_least(
+            self,
+            batch_size=2,  # a batch of one has no variance for BatchNorm to divide by
+            steps=0,
+            hard_steps=0,
+            minutes=0,
+            seed=0,
+            data_seed=0,
+            world_parents=0,
+            world_children=0,
+            workers=0,
+            log_every=1,
+            sample_every=1,
+            checkpoint_every=1,
+            keep=2,
+        )
         if not 0 <= self.keep_out < 1:
             raise InputError(
                 "keep_out must be in [0, 1)",

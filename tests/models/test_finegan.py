@@ -243,7 +243,7 @@ def test_hierarchy_of_a_config():
     assert unequal.hierarchy() == CodeHierarchy.of_sizes(sizes)
 
 
-@pytest.mark.parametrize("sizes", [(3, 4), (1, 4, 3), (1, 4, 1, 1)])
+@pytest.mark.parametrize("sizes", [(3, 4), (1, 4, 3), (1, 4, 1, 1), (3, 4, 0), (5, 4, -2)])
 def test_children_per_parent_must_add_up(sizes):
     with pytest.raises(InputError, match=rf"{len(sizes)} entries, sum {sum(sizes)}"):
         FineGANConfig(n_parents=3, n_children=7, children_per_parent=sizes)

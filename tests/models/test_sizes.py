@@ -43,6 +43,27 @@ def test_every_family_learns_at_other_sizes(preset, image_size):
     assert system.picture().shape[0] == 3
 
 
+@pytest.mark.parametrize(
+    ("preset", "bad"),
+    [
+        *((preset, {name: 0}) for preset in FAMILIES for name in ("z_dim", "g_dim", "d_dim")),
+        ("toy", {"residual_blocks": -1}),
+        ("toy", {"g_dim": 2, "min_head_channels": 0}),  # the child's heads would read no channel
+        ("simple_gan", {"g_dim": 3, "min_head_channels": 0}),
+        ("stackgan", {"g_dim": 3, "min_head_channels": 0, "scales": 3}),
+        ("lr_gan", {"g_dim": 1}),
+        ("lr_gan", {"largest_shear": -0.1}),
+        ("infogan", {"n_categories": 0}),
+        ("infogan", {"n_continuous": -1}),
+        ("infogan_baseline", {"n_children": 0}),
+    ],
+)
+def test_sizes_that_no_network_can_have_are_refused(preset, bad):
+    name, value = next(iter(bad.items()))
+    with pytest.raises(InputError, match=f"{name} must be at least .*; got {value}"):
+        dataclasses.replace(PRESETS[preset].model, **bad)
+
+
 @pytest.mark.parametrize("image_size", [96, 192, 256])
 def test_finegan_draws_and_judges_larger_pictures(image_size):
     torch.manual_seed(0)
