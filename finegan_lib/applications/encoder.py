@@ -62,7 +62,7 @@ class CodeEncoder(nn.Module):
         z, n_p, n_c = config.z_dim, config.n_parents, config.n_children
         self.parts = [z, z, n_c, n_p, n_c]
         self.trunk = Encoder(config.image_size, width)
-        self.head = nn.Linear(self.trunk.out_channels * 16, sum(self.parts))
+        self.head = nn.Linear(self.trunk.out_channels * self.trunk.side**2, sum(self.parts))
         initialise(self)
 
     def forward(self, images: Tensor) -> Guess:

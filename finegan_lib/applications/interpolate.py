@@ -29,7 +29,7 @@ from .readers import Readers, ReadersConfig, load_readers
 STRIP = 9  # frames in the strip
 DENSE = 4  # pictures generated for each frame that is kept
 GIF_SIDE = 256  # pixels
-CODE = re.compile(r"(seed|z|b|p|c)=(\d+)")
+CODE = re.compile(r"(seed|b|p|c)=(\d+)")
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def parse_code(text: str, generator: FineGANGenerator) -> End:
     parts = [part.strip() for part in text.split(",")]
     found = [CODE.fullmatch(part) for part in parts]
     given = {match[1]: int(match[2]) for match in found if match}
-    if not all(found) or "c" not in given or len(given) < len(parts) or "z" in given:
+    if not all(found) or "c" not in given or len(given) < len(parts):
         raise InputError(
             "this is neither a photograph nor codes",
             seen=text,

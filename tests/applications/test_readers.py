@@ -1,3 +1,4 @@
+import dataclasses
 import shutil
 import warnings
 
@@ -54,6 +55,13 @@ def test_an_encoder_learns_to_read_codes(generator):
     again = train_encoder(generator, config)
     weights = zip(encoder.parameters(), again.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in weights)
+
+
+def test_an_encoder_reads_pictures_of_any_side():
+    """At 48 pixels the trunk ends with a 6 × 6 map."""
+    config = dataclasses.replace(CONFIG, image_size=48)
+    guess = CodeEncoder(config, 4)(torch.zeros(2, 3, 48, 48))
+    assert [part.shape[1] for part in guess] == [4, 4, 4, 2, 4]
 
 
 def test_candidates_are_the_likeliest_pairs():
