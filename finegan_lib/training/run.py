@@ -174,6 +174,8 @@ class Run:
             "networks": self.system.state_dict(),
             "optimisers": {name: optimisers[name].state_dict() for name in optimisers},
         }
+        if scalers := _scalers(self.system):
+            state["scalers"] = {name: scalers[name].state_dict() for name in scalers}
         # The losses of this step belong to the weights before it, so look at the new weights, too.
         for name, tensor in state["networks"].items():
             if not tensor.isfinite().all():
@@ -207,6 +209,9 @@ class Run:
             for name, optimiser in self.system.optimisers.items():
                 optimiser.load_state_dict(state["optimisers"][name])
                 _lay_out_as_weights(optimiser)
+            for name, scaler in _scalers(self.system).items():
+                if name in state.get("scalers", {}):  # older checkpoints have none
+                    scaler.load_state_dict(state["scalers"][name])
             self.step, self.seconds_before = metadata["step"], metadata["seconds"]
             self.processor_before = metadata.get("processor_seconds", 0.0)
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -309,6 +314,12 @@ class Run:
 def _some_crops(part, most: int = 64) -> torch.Tensor:
     """Child crops of up to ``most`` photographs, evenly spread over all: (N, 3, S, S)."""
     return torch.stack([part[i].child_crop for i in evenly(range(len(part)), most)])
+
+
+def _scalers(system) -> dict[str, torch.amp.GradScaler]:
+    """The factors of the losses in float16 (:func:`.parts.descend`), by the optimiser's name."""
+    optimisers = system.optimisers
+    return {name: o.scaler for name, o in optimisers.items() if hasattr(o, "scaler")}
 
 
 def _lay_out_as_weights(optimiser: torch.optim.Optimizer) -> None:

@@ -16,7 +16,7 @@ from finegan_lib.base.errors import InputError, TrainingDiverged
 from finegan_lib.data import ToyBirds
 from finegan_lib.data.kept_out import is_kept_out
 from finegan_lib.models import FineGANConfig, GANConfig, InfoGANConfig
-from finegan_lib.speed.devices import pick_device
+from finegan_lib.speed.devices import Execution, pick_device
 from finegan_lib.systems import FineGANSystem, GANSystem, Recipe
 from finegan_lib.systems.recipe import FINEGANS_OWN, HELD
 from finegan_lib.training import (
@@ -170,6 +170,23 @@ def test_a_resumed_run_keeps_its_memory_format(tmp_path):
     half = dataclasses.replace(whole, loop=dataclasses.replace(whole.loop, steps=2))
     go(half, tmp_path / "stopped")
     assert differing(expected, go(whole, tmp_path / "stopped", resume=True)) == []
+
+
+def test_a_resumed_run_keeps_the_factor_of_its_losses(tmp_path, monkeypatch):
+    """In float16 the losses are multiplied by a factor, which grows while nothing overflows."""
+    prepare = Execution.prepare
+
+    def scaled(self, system, *args):
+        prepare(self, system, *args)
+        for optimiser in system.optimisers.values():
+            optimiser.scaler = torch.amp.GradScaler("cpu", init_scale=4.0, growth_interval=2)
+
+    monkeypatch.setattr(Execution, "prepare", scaled)
+    whole = tiny(steps=5, **EVERY_STEP)
+    expected = go(whole, tmp_path / "whole")
+    go(dataclasses.replace(whole, loop=dataclasses.replace(whole.loop, steps=3)), tmp_path / "half")
+    assert differing(expected, go(whole, tmp_path / "half", resume=True)) == []
+    assert load_checkpoint(expected)[0]["scalers"]["G"]["scale"] == 16.0  # grown twice
 
 
 def test_a_killed_run_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
