@@ -63,8 +63,8 @@ def export(
     if command:
         metadata["command"] = command
     loop = metadata.get("config", {}).get("loop", {})
-    if "data" in loop:  # the folder of the user's photographs is private
-        loop["data"] = Path(loop["data"]).name
+    for name in {"data", "start_from"} & loop.keys():  # where the user keeps files is private
+        loop[name] = Path(loop[name]).name
     if format == "safetensors":
         weights = averaged_weights(state)
         weights = {k: w.half() if is_halved(w, precision) else w for k, w in weights.items()}

@@ -199,10 +199,12 @@ def test_without_the_packages(checkpoints, tmp_path, monkeypatch):
 
 
 def test_no_file_tells_where_the_photographs_lay(tmp_path):
-    loop = LoopConfig(data=str(tmp_path / "at home" / "birds"))
+    home = tmp_path / "at home"
+    loop = LoopConfig(data=str(home / "birds"), start_from=str(home / "led.safetensors"))
     run = RunConfig(CONFIGS["view"], Recipe(), loop).to_dict()
     weights = families.named("finegan").generator(CONFIGS["view"]).state_dict()
     source = save_checkpoint(tmp_path / "run.safetensors", {"generator": weights}, config=run)
     out = export(source, tmp_path / "out.safetensors")
     assert b"at home" in source.read_bytes() and b"at home" not in out.read_bytes()
-    assert b'"data": "birds"' in out.read_bytes().replace(b"\\", b"")
+    kept = out.read_bytes().replace(b"\\", b"")
+    assert b'"data": "birds"' in kept and b'"start_from": "led.safetensors"' in kept
