@@ -59,6 +59,18 @@ def noisy(images: Tensor, sd: float | Tensor, rng: torch.Generator) -> Tensor:
 
 
 def random_affine(images: Tensor, size: float, flip: bool, rng: torch.Generator) -> Tensor:
+    """Each image scaled, turned and shifted at random about its middle; new pixels are 0.
+
+    Args:
+        images: (N, 3, S, S).
+        size: s; scale in 1 ± s, angle in ± s radians, shift in ± s/4 of the side along x and y. At
+            0, images are only mirrored.
+        flip: also mirror half of the images; with ``size`` 0 this is always done.
+        rng: numbers, on the CPU.
+
+    Returns:
+        (N, 3, S, S), differentiable by ``images``.
+    """
     n = len(images)
     mirror = sample_signs(n, rng=rng).float()
     if size == 0:
