@@ -113,7 +113,8 @@ def whitening(features, components: int, seed: int = 0) -> Pipeline:
 
     Args:
         features: (N, D).
-        components: of the PCA; at most N and D of them are kept.
+        components: of the PCA; at most N − 1 and D of them are kept: N centred rows vary in no more
+            than N − 1 directions, and whitening would enlarge rounding errors in another one.
 
     Returns:
         Its ``transform`` takes features (M, D) to (M, components).
@@ -126,7 +127,7 @@ def whitening(features, components: int, seed: int = 0) -> Pipeline:
         raise InputError(
             "whitening needs at least one component", seen=components, cure="Give 48, for instance."
         )
-    kept = min(components, *features.shape)
+    kept = min(components, max(1, len(features) - 1), features.shape[1])
     whole = make_pipeline(PCA(kept, whiten=True, random_state=seed), Normalizer())
     return whole.fit(features)
 

@@ -88,6 +88,8 @@ def test_whitened_directions_vary_alike():
     whitened = fitted.transform(features)
     np.testing.assert_allclose(np.linalg.norm(whitened, axis=1), 1, rtol=1e-4)
     assert whitening(features, 48).transform(features[:5]).shape == (5, 3)  # no more than D
-    assert whitening(features[:2], 48).transform(features).shape == (500, 2)  # nor than N
+    few = whitening(features[:3], 48)
+    assert few.transform(features).shape == (500, 2)  # nor than N − 1
+    assert few[0].explained_variance_.min() > 1e-6  # each is a direction in which they vary
     with pytest.raises(InputError, match="at least one component; got 0"):
         whitening(features, 0)
