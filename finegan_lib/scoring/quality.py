@@ -125,7 +125,8 @@ def real_pictures(
         n: how many; None: 5,000 ToyBirds, or the whole folder.
 
     Raises:
-        InputError: if the folder holds no pictures, or fewer than n, or n is below 1.
+        InputError: if data set or folder hold no pictures, or fewer than n; if n is below 1; or if
+            the data set has another image size.
     """
     if n is not None and n < 1:
         raise InputError("n must be at least 1", seen=n, cure="Ask for hundreds, better 5,000.")
@@ -136,9 +137,9 @@ def real_pictures(
                 seen=f"{data.image_size}, not {image_size}",
                 cure="Make it with the generator's image_size.",
             )
-        rows = np.linspace(0, len(data) - 1, n or len(data)).astype(int)
+        rows = _chosen(range(len(data)), n, "the data set")
         bar = tqdm(rows, "reading pictures", disable=not progress)
-        return torch.stack([to_uint8(data[int(i)].child_crop) for i in bar])
+        return torch.stack([to_uint8(data[i].child_crop) for i in bar])
     if data == "toybirds":
         birds = ToyBirds(n or 5000, image_size=image_size, seed=seed, progress=progress)
         parts = np.array_split(np.arange(len(birds)), -(-len(birds) // 500))
@@ -150,15 +151,19 @@ def real_pictures(
     else:
         rows = need_pictures(folder, 2, "there are no pictures to compare with")
         read = lambda path: torch.from_numpy(middle_square(read_rgb(path), image_size))  # noqa: E731
+    bar = tqdm(_chosen(rows, n, folder), "reading pictures", disable=not progress)
+    return torch.stack([read(row) for row in bar])
+
+
+def _chosen(rows, n: int | None, place):
+    """n of the rows, evenly spread; None: all."""
     if n is not None and n > len(rows):
         raise InputError(
-            "the folder holds fewer pictures than asked for",
-            seen=f"{len(rows)} in {folder}, {n} wanted",
-            cure="Lower --n-real.",
+            "there are fewer pictures than asked for",
+            seen=f"{len(rows)} in {place}, {n} wanted",
+            cure="Ask for fewer: --n-real, or n_real in Python.",
         )
-    rows = rows if n is None else evenly(rows, n)
-    bar = tqdm(rows, "reading pictures", disable=not progress)
-    return torch.stack([read(row) for row in bar])
+    return rows if n is None else evenly(rows, n)
 
 
 # ------------------------------------------------------------------------------------- statistics

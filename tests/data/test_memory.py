@@ -154,6 +154,8 @@ def test_training_scoring_and_sorting_take_one(tmp_path):
     newest = train(config, tmp_path / "run", progress=False, data=birds)
     assert newest.name == "step_00000002.safetensors"
     assert real_pictures(birds, 32, progress=False).shape == (12, 3, 32, 32)
+    with pytest.raises(InputError, match="asked for; got 12 in the data set, 13 wanted"):
+        real_pictures(birds, 32, 13, progress=False)
     photos = read_scored(birds, 32)
     assert len(photos) == 12 and photos.labels.tolist() == [0, 1] * 6 and not photos.kept_out.any()
     with pytest.raises(InputError, match="and keep none out; got image_size 32 for 64"):
