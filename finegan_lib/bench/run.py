@@ -58,7 +58,7 @@ def bench(what: str, *, figure=None, progress: bool = True, **options) -> dict:
         **options: parameters of the function; None: the function's own value.
 
     Raises:
-        InputError: for an option that this bench does not have.
+        InputError: for an option that this bench does not have, or less than one round.
     """
     takes = inspect.signature(BENCHES[what]).parameters
     given = {name: value for name, value in options.items() if value is not None}
@@ -67,6 +67,10 @@ def bench(what: str, *, figure=None, progress: bool = True, **options) -> dict:
             raise InputError(
                 f"bench {what} has no --{name}", seen=value, cure="Leave the option out."
             )
+    if given.get("rounds", 1) < 1:
+        raise InputError(
+            "rounds must be at least 1", seen=given["rounds"], cure="Leave it out, or give 3."
+        )
     if "progress" in takes:
         given["progress"] = progress
     result = BENCHES[what](**given)

@@ -5,6 +5,16 @@ from dataclasses import replace
 
 from ..base.options import file_of, folder_of
 
+
+def seed_of(text: str) -> int:
+    """A type for argparse: a seed that NumPy, scikit-learn and torch all accept."""
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(
+            f"a seed is a whole number from 0 to {2**32 - 1}; got {text}. Choose another one."
+        )
+    return int(text)
+
+
 # Each argument by its name, as most commands have it.
 RECURRING = {
     "--checkpoint": {
@@ -18,8 +28,8 @@ RECURRING = {
     "--n-real": {"type": int, "help": "real images that are looked at"},
     "--only": {"nargs": "+", "default": [], "metavar": "NAME", "help": "these rows only"},
     "--out": {"type": folder_of, "metavar": "FOLDER", "help": "new folder"},
-    "--seed": {"type": int, "default": 0, "help": "seed"},
-    "--seeds": {"type": int, "nargs": "+", "help": "seeds of the trainings"},
+    "--seed": {"type": seed_of, "default": 0, "help": "seed"},
+    "--seeds": {"type": seed_of, "nargs": "+", "help": "seeds of the trainings"},
     "--steps": {"type": int, "help": "training steps"},
 }
 

@@ -19,12 +19,17 @@ from torch import Tensor, nn
 from torchvision.transforms.functional import gaussian_blur
 from tqdm.auto import tqdm
 
+from ..base.options import require_at_least
 from .fit import fit
 
 
 @dataclass(frozen=True)
 class DiscoveryConfig:
-    """How the two classifiers are trained."""
+    """How the two classifiers are trained.
+
+    Raises:
+        InputError: for a number below its smallest value.
+    """
 
     n_images: int = 4000  # generated images
     epochs: int = 6  # passes over them, each with new augmentation
@@ -39,6 +44,9 @@ class DiscoveryConfig:
     tied_parent: bool = True
     tied_background: bool = False  # b = c, as in training; False: b sampled freely
     n_real: int = 2000  # real images that are labelled
+
+    def __post_init__(self):
+        require_at_least(self, n_images=1, epochs=1, batch_size=1, width=1, image_size=8, n_real=1)
 
 
 class CodeClassifier(nn.Module):

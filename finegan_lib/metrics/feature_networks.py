@@ -66,12 +66,16 @@ class ToyClassifier(nn.Module):
     Args:
         image_size: S, 32 or 64; pictures of another size are resized to it (`resized`).
         n_children, n_backgrounds: classes of the heads.
+
+    Raises:
+        InputError: for another image size.
     """
 
     n_features = 64
 
     def __init__(self, image_size: int = 32, n_children: int = 20, n_backgrounds: int = 6):
         super().__init__()
+        self.validate_size(image_size)
         self.config = {
             "image_size": image_size,
             "n_children": n_children,
@@ -88,6 +92,16 @@ class ToyClassifier(nn.Module):
         self.child = nn.Linear(self.n_features, n_children)
         self.background = nn.Linear(self.n_features, n_backgrounds)
         self.pose = nn.Linear(self.n_features, len(POSE_NAMES))
+
+    @staticmethod
+    def validate_size(image_size: int) -> None:
+        """Raise :class:`InputError` unless it is 32 or 64."""
+        if image_size not in (32, 64):
+            raise InputError(
+                "the classifier of ToyBirds reads 32 or 64 pixels",
+                seen=image_size,
+                cure="Choose one of the two. Pictures of other sizes are resized to it.",
+            )
 
     def embed(self, images: Tensor) -> Tensor:
         """(N, 64) features of (N, 3, S, S) float images in [-1, 1]."""

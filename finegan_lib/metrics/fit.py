@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from ..base.errors import InputError
+
 
 def fit(
     network: nn.Module,
@@ -36,7 +38,14 @@ def fit(
         schedule_steps: of the cycle; None: ``steps``.
         progress: show the bar.
         leave: keep it on the screen afterwards.
+
+    Raises:
+        InputError: for less than one step.
     """
+    if steps < 1:
+        raise InputError(
+            "a training needs at least one step", seen=steps, cure="Choose more steps, such as 800."
+        )
     optimiser = torch.optim.AdamW(network.parameters(), rate, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, rate, schedule_steps or steps, pct_start=rise

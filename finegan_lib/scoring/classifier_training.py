@@ -62,47 +62,60 @@ def train_and_save_classifier(
         Accuracies on pictures that were not trained on, and the command.
 
     Raises:
-        InputError: if ``out`` exists, for a folder without labels, or weights that cannot be
-            fetched.
+        InputError: if ``out`` exists, for an image size that the network does not have, less than
+            one step, a folder without labels, or weights that cannot be fetched.
     """
     refuse_to_overwrite(out)
-    device = pick_device(str(device))
+    device, small = pick_device(str(device)), backbone == "small"
     torch.manual_seed(seed)
-    chosen, small = "", backbone == "small"
+    options = {"steps": steps, "batch_size": batch_size, "seed": seed, "progress": progress}
     if data == "toybirds":
-        image_size = image_size or 32
-        sizes = {"image_size": image_size, "progress": progress}
-        training = ToyBirds(n_images, seed=seed + 11, **sizes)
-        network = ToyClassifier(image_size, training.n_children, training.n_backgrounds)
-        train_toy_classifier(network.to(device), training, steps, batch_size, progress)
-        scores = measure_toy_classifier(network, ToyBirds(n_test, seed=seed + 12, **sizes))
-        scores |= {"n_images": n_images, "drawing_version": DRAWING_VERSION}
+        image_size, chosen = image_size or 32, ""
+        network, scores = _of_toybirds(image_size, n_images, n_test, device, **options)
     else:
-        image_size = image_size or (64 if small else 128)
-        kind = CachedBirds if small else BirdsFolder
-        folder = kind(data, image_size=image_size, seed=seed)
-        if folder.child_index is None:
-            raise InputError(
-                "a classifier needs labels",
-                seen=f"{data} has no image_class_labels.txt",
-                cure="Give a folder in CUB's layout with that file.",
-            )
-        chosen = f" --backbone {backbone}"
-        if small:
-            network = SmallClassifier(image_size, folder.n_children).to(device)
-            order = np.random.default_rng(seed).permutation(len(folder))
-            rows, options = np.sort(np.delete(order, slice(None, None, 10))), {"seed": seed}
-            options |= {"steps": steps, "batch_size": batch_size, "progress": progress}
-            scores = train_small_classifier(network, folder, folder.child_index, rows, **options)
-        else:
-            chosen += "" if pretrained else " --from-scratch"
-            network = PhotoClassifier(folder.n_children, backbone, pretrained).to(device)
-            scores = train_photo_classifier(network, folder, steps, batch_size, seed, progress)
+        image_size, chosen = image_size or (64 if small else 128), f" --backbone {backbone}"
+        chosen += "" if small or pretrained else " --from-scratch"
+        network, scores = _of_folder(data, image_size, backbone, pretrained, device, **options)
     command = f"python -m finegan_lib classifier --data {data}{chosen} --image-size {image_size}"
     command += f" --steps {steps} --batch-size {batch_size} --seed {seed} --out FILE"
     facts = scores | {"command": command}
     save_network(network, out, **facts)
     return facts
+
+
+def _of_toybirds(image_size, n_images, n_test, device, *, steps, batch_size, seed, progress):
+    """A trained `ToyClassifier`, and its scores on other birds."""
+    ToyClassifier.validate_size(image_size)  # before thousands of birds are drawn
+    sizes = {"image_size": image_size, "progress": progress}
+    training = ToyBirds(n_images, seed=seed + 11, **sizes)
+    network = ToyClassifier(image_size, training.n_children, training.n_backgrounds)
+    train_toy_classifier(network.to(device), training, steps, batch_size, progress)
+    scores = measure_toy_classifier(network, ToyBirds(n_test, seed=seed + 12, **sizes))
+    return network, scores | {"n_images": n_images, "drawing_version": DRAWING_VERSION}
+
+
+def _of_folder(
+    data, image_size, backbone, pretrained, device, *, steps, batch_size, seed, progress
+):
+    """A `SmallClassifier` or `PhotoClassifier` trained on nine tenths of a folder, and its scores
+    on the rest."""
+    small = backbone == "small"
+    folder = (CachedBirds if small else BirdsFolder)(data, image_size=image_size, seed=seed)
+    if folder.child_index is None:
+        raise InputError(
+            "a classifier needs labels",
+            seen=f"{data} has no image_class_labels.txt",
+            cure="Give a folder in CUB's layout with that file.",
+        )
+    if not small:
+        network = PhotoClassifier(folder.n_children, backbone, pretrained).to(device)
+        return network, train_photo_classifier(network, folder, steps, batch_size, seed, progress)
+    network = SmallClassifier(image_size, folder.n_children).to(device)
+    order = np.random.default_rng(seed).permutation(len(folder))
+    rows = np.sort(np.delete(order, slice(None, None, 10)))
+    options = {"steps": steps, "batch_size": batch_size, "seed": seed, "progress": progress}
+    scores = train_small_classifier(network, folder, folder.child_index, rows, **options)
+    return network, scores
 
 
 # ------------------------------------------------------------------------------------- toy birds

@@ -37,6 +37,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..base.errors import InputError
+from ..base.options import require_at_least
 from ..data import ToyBirds
 from ..discovery.code_classifiers import child_images, untrained_classifier
 from ..metrics.code_classifiers import DiscoveryConfig, classify, real_inputs, train_code_classifier
@@ -58,6 +59,10 @@ class DisentanglementConfig:
     n_real: int = 2000  # ToyBirds, not trained on
     trees: int = 30  # of each of DCI's forests
     discovery: DiscoveryConfig = field(default_factory=DiscoveryConfig)
+
+    def __post_init__(self):
+        # Half of the images teach a probe or a forest, which needs several kinds among them.
+        require_at_least(self, n_generated=20, n_real=20, trees=1)
 
 
 # ------------------------------------------------------------------------- codes against factors

@@ -106,8 +106,15 @@ def read_scored(data, image_size: int, keep_out: float = 0.0, progress=True) -> 
             trained: without file names, none can be kept out.
 
     Raises:
-        InputError: if the folder cannot be read, or the pictures have another image size.
+        InputError: if the folder cannot be read, the pictures have another image size, or
+            ``keep_out`` is no share.
     """
+    if not 0 <= keep_out < 1:
+        raise InputError(
+            "keep_out must be in [0, 1)",
+            seen=keep_out,
+            cure="Give the share that the training kept out, such as 0.1, or leave it out.",
+        )
     if hasattr(data, "evaluation_crops"):
         if data.image_size != image_size or keep_out:
             raise InputError(

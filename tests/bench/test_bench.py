@@ -259,6 +259,8 @@ def test_playground():
 def test_options_that_a_bench_does_not_have(capsys):
     with pytest.raises(InputError, match="gpu-model has no --rounds"):
         bench.bench("gpu-model", rounds=3)
+    with pytest.raises(InputError, match="rounds must be at least 1; got 0"):
+        bench.bench("step", rounds=0)
     assert main(["bench", "data", "--sizes", "32"]) == 2
     assert "bench data has no --sizes" in capsys.readouterr().err
 

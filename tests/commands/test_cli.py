@@ -157,6 +157,8 @@ def test_train_refuses_an_option_of_another_family(capsys):
         (["--learning-rate", "-1"], "learning_rate must be above 0; got -1.0"),
         (["--ema-decay", "2"], "ema_decay"),
         (["--checkpoint", "nowhere"], "nowhere"),
+        (["--g-dim", "-1"], "g_dim must be at least 1; got -1"),
+        (["--pose-info", "1", "--pose-dims", "0"], "pose_dims must be at least 1; got 0"),
     ],
 )
 def test_train_names_a_bad_value_and_leaves_nothing(capsys, options, named):
@@ -206,6 +208,23 @@ def test_sample(run, capsys):
     before = sorted(path.name for path in Path("out").iterdir())
     assert "holds files already" in fails(capsys, *arguments)
     assert sorted(path.name for path in Path("out").iterdir()) == before
+
+
+@pytest.mark.parametrize("seed", ["-1", "4294967296", "99999999999999999999999", "1.5"])
+@pytest.mark.parametrize("command", ["sample --out out", "cluster toybirds --out out", "evaluate"])
+def test_a_seed_that_some_library_refuses_is_refused_at_once(command, seed, capsys):
+    option = "--seeds" if command == "evaluate" else "--seed"
+    with pytest.raises(SystemExit, match="2"):
+        main([*shlex.split(command), f"{option}={seed}"])
+    assert f"from 0 to 4294967295; got {seed}" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize("option", ["--reader-images", "--reader-width"])
+def test_classifiers_of_codes_that_cannot_be_are_refused(option, capsys):
+    words = ["cluster", "toybirds", "--n-images", "20", "--out", "out", option]
+    assert "must be at least 1; got 0" in fails(capsys, *words, "0")
+    assert not Path("out").exists()
 
 
 @pytest.mark.parametrize(("option", "last"), [("b", 19), ("p", 4), ("c", 19)])

@@ -258,3 +258,9 @@ def test_real_images_are_shrunk_to_the_size_that_the_classifier_learnt_at(monkey
     few = d.DisentanglementConfig(n_generated=60, n_real=60, trees=2, discovery=discovery)
     d.evaluate_disentanglement("toy", seeds=(0,), config=few, progress=False)
     assert len(sizes) == 5 and set(sizes) == {16}
+
+
+@pytest.mark.parametrize("name", ["n_generated", "n_real", "trees"])
+def test_too_few_images_to_learn_from_are_refused(name):
+    with pytest.raises(InputError, match=f"{name} must be at least"):
+        d.DisentanglementConfig(**{name: 0})

@@ -177,6 +177,12 @@ def test_one_folder_a_class_has_labels(folder, tmp_path):
     assert photos.labels.tolist() == [int(labels[number]) - 1 for number, _ in lines]
 
 
+@pytest.mark.parametrize("share", [1.5, 1, -0.1])
+def test_what_is_no_share_cannot_be_kept_out(folder, share):
+    with pytest.raises(InputError, match=rf"keep_out must be in \[0, 1\); got {share}"):
+        read_scored(folder, 32, share, progress=False)
+
+
 def test_the_sets_own_classifier_is_trained_once(folder, monkeypatch):
     photos = read_scored(folder, 32, progress=False)
     config = dataclasses.replace(QUICK, classifier_steps=3)

@@ -102,6 +102,17 @@ def test_score_is_torch_fidelitys():
         assert found == pytest.approx(tuple(wanted.values()), abs=1e-6)
 
 
+def test_the_deviation_is_over_the_parts_that_there_are():
+    """Of 11 pictures, 10 splits make 6 parts, of two each and one."""
+    logits = normal(11, 4, 0, scale=3)
+    torch.manual_seed(2)
+    parts = logits[torch.randperm(11)].double().chunk(10)
+    assert len(parts) == 6
+    scores = [inception_score(part, splits=1)[0] for part in parts]
+    wanted = (np.mean(scores), np.std(scores))
+    assert inception_score(logits, splits=10, seed=2) == pytest.approx(wanted, abs=1e-6)
+
+
 def test_the_global_random_state_is_left_alone():
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
@@ -554,6 +565,17 @@ def test_scores_of_the_shipped_generator(tmp_path, monkeypatch):
     assert "Inception Score" in quality_table(scores)
     with pytest.raises(InputError, match="got 3"):
         evaluate_quality("toy", n=3)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [({"image_size": 48}, "32 or 64 pixels; got 48"), ({"steps": 0}, "at least one step; got 0")],
+)
+def test_a_classifier_that_cannot_be_trained_is_refused(options, named, tmp_path):
+    out = tmp_path / "classifier.safetensors"
+    with pytest.raises(InputError, match=named):
+        train_and_save_classifier(out, n_images=8, n_test=4, progress=False, **options)
+    assert not out.exists()
 
 
 @pytest.mark.parametrize("n_real", [3, 0, -1])
