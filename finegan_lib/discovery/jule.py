@@ -91,6 +91,12 @@ def first_clusters(features: np.ndarray) -> np.ndarray:
     return sparse.csgraph.connected_components(links, directed=False)[1].astype(np.int64)
 
 
+def first_labels(features: np.ndarray, n_clusters: int) -> np.ndarray:
+    """:func:`first_clusters`; where they are fewer than are wanted, every image by itself."""
+    labels = first_clusters(features)
+    return labels if labels.max() + 1 >= n_clusters else np.arange(len(features))
+
+
 class ClusterGraph:
     """Clusters of a graph and the affinities between them, merged two at a time.
 
@@ -370,9 +376,7 @@ def jule(
         optimiser = torch.optim.SGD(
             network.parameters(), config.learning_rate, 0.9, weight_decay=config.weight_decay
         )
-        labels = first_clusters(raw_features(images))
-        if labels.max() + 1 < n_clusters:
-            labels = np.arange(len(images))
+        labels = first_labels(raw_features(images), n_clusters)
         epoch = 0  # of training; every forward pass counts as one more
         kept = bookmark.load()
         if kept:
@@ -407,9 +411,7 @@ def jule(
         repeat(advance, bookmark, state, "JULE", progress)
         bookmark.save(state, always=True)
         features = extract(network, images, device)
-        labels = first_clusters(features)
-        if labels.max() + 1 < n_clusters:  # more clusters wanted than chains
-            labels = np.arange(len(images))
+        labels = first_labels(features, n_clusters)
         labels = agglomerate(features, labels, int(labels.max()) + 1 - n_clusters, config)
         if watch:
             watch(labels, features)
