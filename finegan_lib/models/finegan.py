@@ -77,9 +77,7 @@ class FineGANConfig:
 
     def __post_init__(self):
         validate_image_size(self.image_size)
-        narrowest = 1 if self.min_head_channels else 4  # the heads read g/2 and g/4 channels
-        require_at_least(self, z_dim=1, g_dim=narrowest, d_dim=1)
-        require_at_least(self, residual_blocks=0, min_head_channels=0)
+        require_at_least(self, z_dim=1, g_dim=1, d_dim=1, residual_blocks=0, min_head_channels=0)
         if self.view and self.z_dim < VIEW_DIMS:
             raise InputError(
                 f"a view takes the first {VIEW_DIMS} numbers of z, so z_dim must be at least that",
