@@ -14,9 +14,11 @@ MASK_TERMS = ("mask_pull", "mask_pull_back", "mask_binary", "mask_area", "mask_l
 FINEGANS_OWN = (*MASK_TERMS, "silhouette", "free_child", "contrastive_child", "pose_info")
 REPAIRS = ("child_restart", "restart_at", "lead_children", "lead_parents")
 # Weights of losses, and sizes of random changes.
-NOT_NEGATIVE = ("background_weight", "information_weight", "colour_weight", "r1", "r2", "d_noise")
-NOT_NEGATIVE += ("contrastive_child", "pose_info", *MASK_TERMS, "code_noise", "code_colour")
-NOT_NEGATIVE += ("code_affine", "child_restart")
+NOT_NEGATIVE = (
+    *("background_weight", "information_weight", "colour_weight", "r1", "r2", "d_noise"),
+    *("contrastive_child", "pose_info", *MASK_TERMS, "child_restart"),
+    *("code_noise", "code_colour", "code_affine"),
+)
 # The switches that add something to what a checkpoint holds, or change its size.
 HELD = ("augment_target", "contrastive_child", "pose_info", "pose_dims")
 
