@@ -77,7 +77,7 @@ def seeded_batches(
         loop: whose ``batch_size`` and ``seed`` count.
 
     Yields:
-        The step, from 0, its batch, and its random number generator.
+        The step, from 0, its batch, and its source of random numbers (`rng`).
     """
     order = StepSampler(len(data), loop.batch_size, loop.seed, 0, steps)
     for step, batch in enumerate(DataLoader(data, batch_sampler=order)):
@@ -107,14 +107,14 @@ def train_gan(
     """The two-player game, played in place: ``d_steps`` moves of D, ``g_steps`` of G, and again.
 
     Args:
-        sample_real: (n, random generator) → n real points.
+        sample_real: (n, rng) → n real points.
         z_dim: length of the Gaussian noise.
         loss: the generator's, "minimax" or "non-saturating".
         g_rate, d_rate: Adam's learning rates, with betas (0.5, 0.999).
         noise: standard deviation of the Gaussian noise on all that D sees, real or fake.
         watch: called as ``watch(step, fake)`` with every step's last fake batch; step counts
             from 1.
-        sample_input: (n, random generator) → n inputs of the generator, in place of noise alone.
+        sample_input: (n, rng) → n inputs of the generator, in place of noise alone.
         extra: a further term of the generator's loss, ``extra(what D sees of the fakes, inputs)``;
             its weights learn together with the generator's.
     """

@@ -658,7 +658,7 @@ course.check("{{number}}.10", my_mended_step)
 # %% exercise="11"
 def my_mended_weights(box: torch.Tensor, geometry: PatchGeometry) -> torch.Tensor:
     """Boxes (N, 4) → (N, cells, cells): 1 for a patch outside of the box, 0 for the others."""
-    ### HINT The dots are too near on the left of the box and above it, not on the right and below.
+    ### HINT Dots are in the box on its left and upper side, not on its right and lower side.
     ### HINT A cell i sees the pixels from i·s to i·s + f. Which i is the first to reach x1?
     ### HINT i·s + f ≥ x1, so i ≥ (x1 − f)/s.
     field, stride, cells = geometry

@@ -103,7 +103,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda f, m, b: m.detach() * f + (1 - m.detach()) * b,
-                "the gradients do not: the mask is detached, so it could never learn",
+                "the values agree, but the mask is detached: without a gradient it could never learn",
             ),
             Mistake(
                 lambda f, m, b: (f + b) / 2,

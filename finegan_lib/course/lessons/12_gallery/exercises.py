@@ -199,7 +199,7 @@ EXERCISES = (
                     (pictures.detach() - images).square().mean((1, 2, 3))
                     + prior * z.square().mean(1)
                 ),
-                "the gradients do not: the picture is detached, so z gets no gradient from it",
+                "the values agree, but the picture is detached, so z gets no gradient from it",
             ),
         ),
         alternative=wrong.in_place,
