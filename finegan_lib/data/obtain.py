@@ -19,7 +19,7 @@ from .boxes import KNOWN
 from .download import Patience, digests, download
 from .files import scratch_folder
 from .sources import SOURCES, Source
-from .subset import Subset
+from .subset import Subset, read_names
 
 # The largest share of a published data set's images that may be unusable and left out.
 LEAVE_OUT = 0.01
@@ -260,7 +260,15 @@ def _parser(key, source):
         "times its box) keeps SIZE pixels: 152 to train at 128 pixels, 76 at 64",
     )
     part.add_argument(
-        "--name", help=f"name of the new folder (default: {key} and the number of {source.called})"
+        "--photographs",
+        metavar="FILE",
+        help="keep these photographs alone: a text file, one name a line, as in images.txt "
+        "(data_scripts/cub50.txt: those behind the committed results)",
+    )
+    part.add_argument(
+        "--name",
+        help=f"name of the new folder (default: {key} and the number of {source.called}, or that "
+        "of the FILE)",
     )
     return parser
 
@@ -268,9 +276,13 @@ def _parser(key, source):
 def _wanted(key, source, parsed):
     """The part of the data set that the arguments mean, and its folder's name."""
     group = getattr(parsed, "group", None)
-    subset = Subset(source.groups[group] if group else tuple(parsed.classes), parsed.shrink)
+    classes = source.groups[group] if group else tuple(parsed.classes)
+    listed = read_names(parsed.photographs) if parsed.photographs else ()
+    subset = Subset(classes, parsed.shrink, listed)
     name = source.folder
-    if subset.record():
+    if listed:
+        name = Path(parsed.photographs).stem
+    elif subset.record():
         name = f"{group or key}{subset.n_classes(source.classes)}"
     return subset, parsed.name or name
 

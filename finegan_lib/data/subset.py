@@ -6,6 +6,7 @@ space: fifty species of CUB-200-2011 have 25 MB instead of 1.2 GB for the whole 
 """
 
 import difflib
+import hashlib
 import math
 import re
 from dataclasses import asdict, dataclass, replace
@@ -15,6 +16,7 @@ from tqdm.auto import tqdm
 
 from ..base.errors import InputError
 from ..base.files import disk_errors
+from .annotations import read_text
 from .layouts import CENTRE, Collection
 
 # The child crop, as a multiple of the longer side of the box (:class:`BirdsFolder`'s default).
@@ -33,12 +35,14 @@ class Subset:
 
     Attributes:
         classes: which classes, in the words of :func:`choose_classes`; empty for all.
+        photographs: names of the photographs to keep (:func:`choose_photographs`); empty for all.
         shrink: side in pixels that the crop round each object keeps, None to leave files as they
             are. See :func:`shrink`.
     """
 
     classes: tuple[str, ...] = ()
     shrink: int | None = None
+    photographs: tuple[str, ...] = ()
 
     def __post_init__(self):
         if self.shrink is not None and self.shrink < LEAST_SHRINK:
@@ -50,7 +54,14 @@ class Subset:
 
     def record(self) -> dict | None:
         """Its entry in the manifest; None if it is the whole data set with unchanged files."""
-        return asdict(self) | {"classes": list(self.classes)} if self != Subset() else None
+        if self == Subset():
+            return None
+        entry = asdict(self) | {"classes": list(self.classes)}
+        names = entry.pop("photographs")
+        if names:  # thousands of names: their digest is enough to tell two lists apart
+            digest = hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
+            entry["photographs"] = {"number": len(names), "sha256": digest}
+        return entry
 
     def n_classes(self, of: int) -> int:
         """How many classes the words mean, as far as this is known without the list of names.
@@ -76,10 +87,13 @@ class Subset:
             progress: show a progress bar.
 
         Raises:
-            InputError: for a class that does not exist, or if the disk cannot take a file.
+            InputError: for a class or a photograph that does not exist, or if the disk cannot take
+                a file.
         """
         if self.classes:
             collection = choose_classes(collection, self.classes)
+        if self.photographs:
+            collection = choose_photographs(collection, self.photographs)
         if self.shrink:
             collection = shrink(collection, self.shrink, folder, progress)
         return collection
@@ -110,6 +124,12 @@ def choose_classes(collection: Collection, wanted) -> Collection:
             cure="Leave the option out.",
         )
     chosen = sorted({place for word in _words(wanted) for place in _places(word, names, ids or [])})
+    return _with_classes(collection, chosen)
+
+
+def _with_classes(collection, chosen):
+    """The photographs of these classes (indices), with labels that count them alone."""
+    names, ids = collection.class_names, collection.class_ids
     order = {place: k for k, place in enumerate(chosen)}
     photos = [
         replace(photo, label=order[photo.label])
@@ -118,6 +138,52 @@ def choose_classes(collection: Collection, wanted) -> Collection:
     ]
     class_ids = ids and [ids[place] for place in chosen]
     return Collection(photos, [names[k] for k in chosen], collection.notes, class_ids)
+
+
+def read_names(file) -> tuple[str, ...]:
+    """Names of photographs from a text file: one a line; empty lines and those with # are skipped.
+
+    Raises:
+        InputError: for a file that cannot be read, or that has no name.
+    """
+    lines = [line.strip() for line in read_text(file).splitlines()]
+    names = tuple(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
+    if not names:
+        raise InputError(
+            "the file names no photographs",
+            seen=str(file),
+            cure="Write one name a line, as in the images.txt of the data set.",
+        )
+    return names
+
+
+def choose_photographs(collection: Collection, names) -> Collection:
+    """The photographs with these names, and the classes that they have.
+
+    Args:
+        collection: the photographs to choose from.
+        names: paths below ``images/``, as the data set's ``images.txt`` has them.
+
+    Returns:
+        A collection in the order of the given one. Classes without a photograph are left out.
+
+    Raises:
+        InputError: for a name that no photograph has.
+    """
+    wanted, held = set(names), {photo.name for photo in collection.photos}
+    unknown = sorted(wanted - held)
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], held, 1)
+        raise InputError(
+            f"{len(unknown)} of {len(wanted)} photographs are not in the data set, or not in its "
+            "chosen classes",
+            seen=unknown[0],
+            cure=f"Did you mean {near[0]}?" if near else f"Its first is {min(held)}.",
+        )
+    photos = [photo for photo in collection.photos if photo.name in wanted]
+    part = replace(collection, photos=photos)
+    labels = sorted({photo.label for photo in photos if photo.label is not None})
+    return _with_classes(part, labels) if labels else part
 
 
 def _words(wanted):

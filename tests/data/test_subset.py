@@ -1,6 +1,7 @@
 """Some classes of a data set, and smaller photographs."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from finegan_lib.base.errors import InputError
 from finegan_lib.data import BirdsFolder
 from finegan_lib.data.layouts import Collection, Photo
 from finegan_lib.data.obtain import main
-from finegan_lib.data.subset import Subset, choose_classes, shrink
+from finegan_lib.data.subset import Subset, choose_classes, read_names, shrink
 
 NAMES = ["001.Black_footed_Albatross", "002.Laysan_Albatross", "003.Auk", "004.Auk"]
 
@@ -170,6 +171,55 @@ def test_another_part_under_the_same_name_is_refused(given, tmp_path, capsys):
     more = ("--species", "2-3", "--name", "others")
     assert get_cub("--root", tmp_path, "--from", given, *more) == 0
     assert BirdsFolder(tmp_path / "others", image_size=32).class_names == ["002.Bird", "003.Bird"]
+
+
+def names_of(given, numbers):
+    """The names of some photographs of a drawn CUB, by their places."""
+    (listed,) = given.rglob("images.txt")
+    names = [line.split()[1] for line in listed.read_text().splitlines()]
+    return [names[k] for k in numbers]
+
+
+def test_a_list_of_photographs(given, tmp_path, capsys):
+    chosen = names_of(given, (0, 4, 5))  # two of the first and the third species
+    listed = tmp_path / "mine.txt"
+    listed.write_text("# what I want\n\n" + "\n".join(chosen[::-1]) + "\n", encoding="utf-8")
+    options = ("--root", tmp_path, "--from", given, "--photographs", listed)
+    assert get_cub(*options) == 0
+    dataset = BirdsFolder(tmp_path / "mine", image_size=32)
+    kept = [line.split()[1] for line in (tmp_path / "mine/images.txt").read_text().splitlines()]
+    assert kept == chosen and dataset.class_names == ["001.Bird", "003.Bird"]
+    assert (tmp_path / "mine/image_class_labels.txt").read_text() == "1 1\n2 2\n3 2\n"
+    assert get_cub(*options) == 0
+    assert "Already there, and intact." in capsys.readouterr().out
+    listed.write_text(chosen[0] + "\n", encoding="utf-8")
+    assert get_cub(*options) == 1
+    assert "the folder holds another part of the data set" in capsys.readouterr().err
+
+
+def test_a_list_with_a_name_that_is_not_there(given, tmp_path, capsys):
+    listed = tmp_path / "mine.txt"
+    options = ("--root", tmp_path / "data", "--from", given, "--photographs", listed)
+    wanted = [*names_of(given, (0, 4)), "001.Bird/nobody.jpg"]
+    listed.write_text("\n".join(wanted), encoding="utf-8")
+    assert get_cub(*options) == 1
+    said = capsys.readouterr().err
+    assert "1 of 3 photographs are not in the data set" in said and "001.Bird/nobody.jpg" in said
+    listed.write_text("\n".join(names_of(given, (0, 4))), encoding="utf-8")
+    assert get_cub(*options, "--species", "1-2") == 1  # the second name is of the third species
+    assert "1 of 2 photographs are not in the data set, or not in its" in capsys.readouterr().err
+    listed.write_text("# nothing\n", encoding="utf-8")
+    assert get_cub(*options) == 1
+    assert "the file names no photographs" in capsys.readouterr().err
+    assert not (tmp_path / "data").exists() or not list((tmp_path / "data").glob("*"))
+
+
+def test_the_list_of_the_committed_results():
+    names = read_names(Path(__file__).parents[2] / "data_scripts" / "cub50.txt")
+    assert len(names) == 2308
+    species = [name.partition("/")[0] for name in names]
+    assert sorted(set(species)) == list(dict.fromkeys(species))
+    assert [name[:3] for name in dict.fromkeys(species)] == [f"{k:03d}" for k in range(1, 51)]
 
 
 @pytest.mark.parametrize(

