@@ -213,8 +213,8 @@ plt.show()
 
 # %% tags=["nbval-check-output"]
 weaker = pulls["non-saturating"][-1] / pulls["minimax"][-1]
-print("D sees through the fakes:", fooled[-1] < 0.05)
-print("minimax pulls at least 20 times less:", weaker > 20)
+print("D recognises the fakes:", fooled[-1] < 0.05)
+print("the gradient of minimax is at least 20 times smaller:", weaker > 20)
 logit = torch.tensor(0.3, requires_grad=True)
 both = (losses.minimax_generator_loss, losses.non_saturating_generator_loss)
 slopes = [torch.autograd.grad(loss(logit), logit)[0].item() for loss in both]

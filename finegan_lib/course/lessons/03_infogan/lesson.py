@@ -304,7 +304,7 @@ plt.show()
 
 # %% tags=["nbval-check-output"]
 print("I − L_I = E KL(P‖Q) at every step:", np.allclose(information - bound, gap, atol=1e-9))
-print("the bound never overstates:", bool((bound <= information).all()))
+print("the bound is never above the information:", bool((bound <= information).all()))
 print("the gap shrinks a hundredfold:", bool(gap[-1] < gap[0] / 100))
 points, codes = line.sample(200_000, torch.Generator().manual_seed(1))
 other = line.posterior(points[:, 0]).multinomial(1, generator=torch.Generator().manual_seed(2))
@@ -518,10 +518,10 @@ for which in range(2):
     read_back = torch.corrcoef(torch.stack([mean[:, which], code[:, which]]))[0, 1].item()
     print(f"continuous code {which + 1} can be read back:", read_back > 0.9)
 bound = losses.gaussian_information_bound(mean, log_variance, code).item()
-print("and Q proves at least half a nat for the two:", bound > 0.5)
+print("the bound for the two is at least half a nat:", bound > 0.5)
 blind = torch.zeros_like(code), torch.full_like(code, -np.log(3.0))  # the codes' mean and variance
 unread = losses.gaussian_information_bound(*blind, code).item()
-print(f"a reader that knows nothing proves less than nothing: {unread:.1f} nats")
+print(f"a reader that knows nothing has a bound below 0: {unread:.1f} nats")
 
 # %% [markdown]
 # Both codes change the picture step by step, and $Q$ can read both. The titles give two averages

@@ -366,7 +366,7 @@ right = plain.read(stage) == shapes.p_index
 blind = plain.read(plain.generate(free), mask_only=True) == free.p_index
 print("D_p reads the code off M·F:", right.float().mean().item() >= 0.8)
 print("and off the mask alone:", blind.float().mean().item() > 0.7)
-print("masks crisp:", lab.crispness(stage.mask) > 0.4)
+print("masks mostly near 0 or 1:", lab.crispness(stage.mask) > 0.4)
 
 # %% [markdown]
 # The loss is small, but there is no shape. The *colours* contain the code, and the mask is grey.

@@ -626,7 +626,7 @@ print("training steps of each run:", measured["steps"])
 # %% tags=["nbval-check-output"]
 tied = hierarchy.parent_of[drawn.c_index] == drawn.p_index
 judged = system.n_real_fake(16)
-print("D_c judges the first", judged, "of 16")
+print("D_c classifies the first", judged, "of 16")
 print("those have their own parent's p:", bool(tied[:judged].all()))
 print("of the others, with another p:", int((~tied[judged:]).sum()))
 

@@ -132,7 +132,7 @@ plt.show()
 
 # %% tags=["nbval-check-output"]
 print("no weight is moved twice in a step:", (table.sum(0) <= 1).all())
-print("moved by nobody:", [name for name in lab.parts(system) if not any(
+print("moved by no update:", [name for name in lab.parts(system) if not any(
     row[name] for row in moved.values())])  # fmt: skip
 calls = []
 system.generator.register_forward_hook(lambda *_: calls.append(1))
@@ -154,7 +154,7 @@ company = torch.cat([real, torch.zeros_like(real)])
 for norm in ("none", "batch"):
     trunk = Encoder(real.shape[-1], 8, norm)
     same = torch.allclose(trunk(real), trunk(company)[: len(real)], atol=1e-4)
-    print(f"norm={norm}: the same features alone and in company: {same}")
+    print(f"norm={norm}: the same features alone and in a batch: {same}")
 
 # %% [markdown]
 # ### Exercise {{number}}.2 (find the mistake): logits that depend on the other pictures

@@ -21,9 +21,9 @@ def _night(widths):
             return f"{name} is a multiple of 8 from 8 to 128"
     hours = _hours(int(widths["g_dim"]), int(widths["d_dim"]))
     if hours > 12:
-        return f"this takes {hours:.1f} hours: the night is over before the run ends"
+        return f"this takes {hours:.1f} hours: the run does not end in one night of 12 hours"
     if hours < 9:
-        return f"this takes {hours:.1f} hours: the night has time for wider networks"
+        return f"this takes {hours:.1f} hours: the night is long enough for wider networks"
     return None
 
 
@@ -82,8 +82,8 @@ EXERCISES = (
         "my_plan",
         {"g_dim": 40, "d_dim": 40},
         mistakes=(
-            Mistake({"g_dim": 64, "d_dim": 40}, "the night is over"),
-            Mistake({"g_dim": 48, "d_dim": 48}, "the night is over"),
+            Mistake({"g_dim": 64, "d_dim": 40}, "does not end in one night"),
+            Mistake({"g_dim": 48, "d_dim": 48}, "does not end in one night"),
             Mistake({"g_dim": 8, "d_dim": 64}, "time for wider networks"),
             Mistake({"g_dim": 42, "d_dim": 42}, "a multiple of 8"),
             Mistake({"g_dim": 0, "d_dim": 40}, "a multiple of 8"),

@@ -188,7 +188,7 @@ with lab.accident(13, lab.cosmic_ray):
 # %% tags=["nbval-check-output"]
 print("newest good checkpoint:", checkpoints.checkpoint_path(runs / "struck").name)
 healed = training.train(config, runs / "struck", resume=True, progress=False)
-print("resumed after the cosmic ray, equal to the run without:", lab.same_weights(whole, healed))
+print("resumed after the damage, equal to the run without it:", lab.same_weights(whole, healed))
 
 # %% [markdown]
 # Resuming repairs the second run, because the accident came from outside. It does not repair the
@@ -382,7 +382,7 @@ Markdown("\n".join(lines))
 print("a step of cub costs more than 1 TFLOP:", totals["cub"] > 1)
 parts = lab.step_flops(plans["cub"])
 share = (parts["generate fakes"] + parts["update G"]) / sum(parts.values())
-print("more than 3/4 of it is drawing fakes and updating G:", share > 0.75)
+print("more than 3/4 of it is generating fakes and updating G:", share > 0.75)
 
 # %% [markdown]
 # **These hours are estimates**: the number of operations, divided by the *sustained* speed of whole

@@ -408,7 +408,7 @@ pairs = {"other real birds": other.features, "the shipped FineGAN": fake.feature
 sliders.slide(lambda n: lab.fid_figure(real.sums, pairs, n), "N, pictures", counts.tolist(), 100)
 
 # %% tags=["nbval-check-output"]
-print("a perfect painter, 100 pictures: FID several times larger:", floor[1] > 3 * floor[-1])
+print("a perfect generator, 100 pictures: FID several times larger:", floor[1] > 3 * floor[-1])
 rounding, _, half, antialias = changes.values()
 print("rounding matters little:", rounding < floor[-1])
 print("half the pixels cost much more than other birds:", half > 10 * floor[-1])

@@ -108,7 +108,7 @@ title = "The shape of one bird, the appearance of another, the background of a t
 figures.image_figure([list(row) for row in rows.values()], list(rows), None, title)
 plt.show()
 scores = lab.mixture_scores(generator, judges)
-print("200 mixtures: the judges see the same as in the giver, and (by chance)")
+print("200 mixtures: the judges see the same as in the bird that gave it, and (by chance)")
 for factor in ("shape", "appearance", "background"):
     print(f"{factor:12} {scores[factor]:4.0%}  ({scores['chance'][factor]:.0%})")
 

@@ -13,7 +13,7 @@ EXERCISES = (
         "b",
         mistakes=(
             Mistake("a", "G gets no photograph as an input; D gets each of them many times"),
-            Mistake("c", "fewer photographs are easier to learn by heart, not harder"),
+            Mistake("c", "fewer photographs are easier to memorise, not harder"),
         ),
         alternative=" B",
         praise=(

@@ -200,7 +200,7 @@ def outline_problem(answer, generator: FineGANGenerator | None = None) -> str | 
             return f"{name} must lie between 0 and {size - 1}"
         index[name] = int(value)
     if hierarchy.parent_of[index["c"]] == index["p"]:
-        return f"p={index['p']} is its own parent: take a child of another parent"
+        return f"p={index['p']} is the parent of c={index['c']}: take a child of another parent"
     seen = outline(generator, **index)
     if seen["one_piece"] < 0.95:
         return f"in one of the poses only {seen['one_piece']:.0%} of the mask is in one piece"

@@ -75,8 +75,8 @@ print(f"{hierarchy.n_parents} parents, {hierarchy.n_children} children")
 # The training of `birds` had 8,000 steps of 16 photographs, so it saw each of its photographs about
 # 60 times. Suppose that such a training goes on for much longer. What goes wrong first?
 #
-# * **(a)** G learns photographs by heart and generates copies of them
-# * **(b)** D_c learns photographs by heart: it recognises them with certainty, and G's gradient
+# * **(a)** G memorises photographs and generates copies of them
+# * **(b)** D_c memorises photographs: it recognises them with certainty, and G's gradient
 #   vanishes
 # * **(c)** nothing: few photographs are an easier task
 
@@ -105,7 +105,7 @@ course.check("{{number}}.1", my_guess)
 #
 # With `--keep-out 0.1`, a tenth of the photographs is not used in the training. The log then has
 # D's score on both kinds. If the score of the training photographs is higher than that of the
-# others, D has begun to learn by heart. In the training of `birds` this did not happen:
+# others, D has begun to memorise them. In the training of `birds` this did not happen:
 # `finegan_lib/weights/README.md` has both scores at the end of the training.
 #
 # ## What do the additions change?
@@ -134,7 +134,7 @@ plt.show()
 # its three trainings differ. In an orange row, all trainings are worse.
 #
 # Augmentation and the penalties change little here. In 1,000 steps D sees each photograph only
-# about 8 times. It has not learnt a photograph by heart yet, so there is nothing to prevent.
+# about 8 times. It has not memorised a photograph yet, so there is nothing to prevent.
 #
 # The paper's recipe is as good in KID and in AMI. But 7 to 10 of its 10 parents have no shape of
 # their own, and its categories stay in only a quarter of the other surroundings (ours: in nearly
@@ -258,7 +258,7 @@ print(lab.committed_scores())
 # Random labels have an AMI of 0, but not an NMI of 0. There are only few kept-out photographs, and
 # few photographs in 50 clusters raise the NMI. For this reason, compare "kept out" with "as many of
 # these": the same number of photographs from the training set. If the two agree, the categories are
-# not learnt by heart.
+# not memorised.
 #
 # "Moved by a pixel" is a control: how often the answer stays if only this is done. "Goes with the
 # surroundings": how often the answer becomes that of the picture that gave the surroundings. "Told
@@ -510,7 +510,7 @@ course.check("{{number}}.6", my_overlap)
 
 # %% tags=["nbval-skip"]
 if folder is None:
-    print("no photographs here: the stored pictures above have to do")
+    print("no photographs here: look at the stored pictures above")
 else:
     from finegan_lib.applications.photographs import read_pictures
     from finegan_lib.applications.readers import load_readers
@@ -566,7 +566,7 @@ else:
 #
 # ## Recap
 #
-# * With few photographs, D can learn them by heart. Keep some out of the training, and compare D's
+# * With few photographs, D can memorise them. Keep some out of the training, and compare D's
 #   scores.
 # * The three stages separate background, shape and appearance on photographs, too. But no loss
 #   requires a bird's shape, so look at every parent.
