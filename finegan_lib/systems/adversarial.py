@@ -123,6 +123,7 @@ def update_d(
     real: Tensor,
     fake: Tensor,
     rng: torch.Generator,
+    adapt: bool = True,
 ) -> Tensor:
     """One update of a discriminator that sees real and generated images in a pass for each.
 
@@ -132,13 +133,15 @@ def update_d(
         real_fake: images to logits, (N, 3, S, S) → (N,).
         real, fake: (N, 3, S, S); no gradient flows to ``fake``.
         rng: numbers, on the CPU.
+        adapt: whether the augmentation's strength follows this discriminator. One does, of several.
 
     Returns:
         The loss, a scalar.
     """
     seen = discriminate(system, one_by_one(real_fake), real, fake, rng)
     descend(system.optimisers[optimiser], seen.loss)
-    adapt_strength(system, seen)
+    if adapt:
+        adapt_strength(system, seen)
     return seen.loss
 
 

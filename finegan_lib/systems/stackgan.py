@@ -45,7 +45,8 @@ class StackGANSystem(System):
         report, terms = {}, {}
         for i, size in enumerate(sizes):
             name, network = f"D_{size}", self.discriminators[i]
-            report[name] = update_d(self, name, network, real[i], fake[i], rng)
+            finest = i == len(sizes) - 1
+            report[name] = update_d(self, name, network, real[i], fake[i], rng, adapt=finest)
         with frozen(self.discriminators):
             for i, size in enumerate(sizes):
                 loss = deceive(self, self.discriminators[i], real[i], fake[i], rng)

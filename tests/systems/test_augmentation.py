@@ -144,6 +144,23 @@ def test_the_strength_moves_from_a_whole_number_too(start, logit, after):
     assert float(system.augment_strength) == pytest.approx(after)
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        FINEGAN,
+        SimpleGANConfig(**SIZES, residual_blocks=1),
+        StackGANConfig(**SIZES, residual_blocks=1),
+    ],
+    ids=["finegan", "simple_gan", "stackgan"],
+)
+def test_the_strength_moves_once_a_step_in_every_family(model):
+    """However many discriminators there are: by 4 images of 40."""
+    recipe = Recipe(augment=("colour",), augment_target=0.5, augment_strength=0.5, augment_ramp=40)
+    system = build_system(RunConfig(model, recipe, LoopConfig()))
+    system.step(batch_of(), seeded())
+    assert abs(float(system.augment_strength) - 0.5) == pytest.approx(0.1)
+
+
 # ------------------------------------------------------------------------------ pairs, penalties
 
 
