@@ -11,7 +11,7 @@ import torch
 
 from finegan_lib import course
 from finegan_lib.base.errors import InputError
-from finegan_lib.course.engine import checks
+from finegan_lib.course.engine import checks, exercises
 from finegan_lib.course.engine.exercises import (
     OPEN,
     SOLVED,
@@ -338,3 +338,13 @@ def test_check_hint_and_progress_print_one_thing_each(capsys):
 def test_a_wrong_key_says_which_there_are():
     with pytest.raises(InputError, match=r"01\.1, 01\.2"):
         course.check("01.77", None)
+
+
+def test_an_error_inside_of_a_lessons_exercises_is_not_hidden(monkeypatch):
+    def broken(name, part):
+        raise InputError("no such size", seen="7", cure="Give 8.")
+
+    monkeypatch.setattr(exercises, "lesson_module", broken)
+    with pytest.raises(InputError, match="no such size"):
+        exercises.lesson_exercises.__wrapped__("01")
+    assert exercises.lesson_exercises.__wrapped__("99") == {}

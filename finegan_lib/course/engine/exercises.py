@@ -15,7 +15,7 @@ from functools import cache
 import torch
 
 from ...base.errors import InputError
-from .folders import find_lesson, lesson_module, lesson_source, with_numbers
+from .folders import LESSONS, find_lesson, lesson_module, lesson_source, with_numbers
 from .observe import ERROR, STUB, VALUE, observe
 
 OPEN, WRONG, SOLVED = "open", "wrong", "solved"
@@ -326,10 +326,13 @@ def _compare_collections(got, want, tolerance):
 def lesson_exercises(number: str) -> dict[str, Exercise]:
     """The exercises of lesson "01" by key ("01.1", …), in order; numbers of lessons filled in."""
     try:
-        exercises = lesson_module(number, "exercises").EXERCISES
+        lesson = find_lesson(number)
     except InputError:
         return {}
-    return {e.key: e for e in (_numbered(e, find_lesson(number)) for e in exercises)}
+    if not (LESSONS / lesson / "exercises.py").exists():
+        return {}
+    exercises = lesson_module(lesson, "exercises").EXERCISES
+    return {e.key: e for e in (_numbered(e, lesson) for e in exercises)}
 
 
 def _numbered(exercise: Exercise, lesson: str) -> Exercise:
