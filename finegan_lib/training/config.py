@@ -26,7 +26,7 @@ class LoopConfig:
     )
     batch_size: int = option(16, "images per step")
     steps: int = option(250_000, "training steps before the hard-negative phase")
-    hard_steps: int = option(0, "further steps, every second one on hard negatives")
+    hard_steps: int = option(0, "further steps, every second one on hard negatives (FineGAN)")
     minutes: float = option(0.0, "minutes of training after which the run stops (0: no limit)")
     seed: int = option(0, "seed of weights, codes, order and augmentation")
     start_from: str = option("", "checkpoint whose weights the networks start from (none: fresh)")
@@ -110,6 +110,14 @@ class RunConfig:
     model: object  # of a family's configuration class
     recipe: Recipe
     loop: LoopConfig
+
+    def __post_init__(self):
+        if self.loop.hard_steps and self.family != "finegan":
+            raise InputError(
+                "only FineGAN has a phase of hard negatives",
+                seen=f"hard_steps={self.loop.hard_steps} for {self.family}",
+                cure="Add them to steps, and leave hard_steps out.",
+            )
 
     @property
     def family(self) -> str:

@@ -143,16 +143,24 @@ def stop_after(monkeypatch, system_class, step):
     monkeypatch.setattr(system_class, "step", killed)
 
 
+@pytest.mark.parametrize("family", ["gan", "infogan"])
+def test_hard_negatives_are_for_finegan(family):
+    with pytest.raises(InputError, match="only FineGAN has a phase of hard negatives"):
+        tiny(family, hard_steps=2)
+
+
 # ------------------------------------------------------------------------------ resume
 
 
 @pytest.mark.parametrize("family", ["gan", "infogan", "finegan"])
 def test_a_resumed_run_equals_an_uninterrupted_one(family, tmp_path):
     """Stopped in the first epoch (of 3 steps), before the hard-negative phase, and in it."""
-    whole = tiny(family, steps=4, hard_steps=4, **EVERY_STEP)
+    hard = 4 if family == "finegan" else 0
+    whole = tiny(family, steps=8 - hard, hard_steps=hard, **EVERY_STEP)
     expected = go(whole, tmp_path / "whole")
     for stop in (2, 6):
-        loop = dataclasses.replace(whole.loop, steps=min(stop, 4), hard_steps=max(0, stop - 4))
+        steps = min(stop, whole.loop.steps)
+        loop = dataclasses.replace(whole.loop, steps=steps, hard_steps=stop - steps)
         folder = tmp_path / f"stopped_{stop}"
         go(dataclasses.replace(whole, loop=loop), folder)
         found = go(whole, folder, resume=True)
@@ -294,11 +302,11 @@ def test_workers_change_nothing(tmp_path):
 
 def test_hard_negatives_are_drawn_in_every_second_step_of_their_phase(tmp_path, monkeypatch):
     seen = []
-    original = GANSystem.step
+    original = FineGANSystem.step
     monkeypatch.setattr(
-        GANSystem, "step", lambda self, *args: (seen.append(args[2]), original(self, *args))[1]
+        FineGANSystem, "step", lambda self, *args: (seen.append(args[2]), original(self, *args))[1]
     )
-    go(tiny(steps=3, hard_steps=4), tmp_path)
+    go(tiny("finegan", steps=3, hard_steps=4), tmp_path)
     assert seen == [False, False, False, False, True, False, True]
 
 
