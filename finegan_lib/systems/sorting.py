@@ -174,7 +174,8 @@ def _match_parents(
     """The silhouette (N_p, S, S) that each parent should have, and the parent of each kind."""
     sizes = np.array(hierarchy.children_count)
     groups = group_kinds(shapes, hierarchy.children_count, seed)
-    means = torch.stack([shapes[groups == g].mean(0) for g in range(len(sizes))])
+    # the birds of two kinds may look to different sides
+    means = torch.stack([oriented(shapes[groups == g]).mean(0) for g in range(len(sizes))])
     alike = likeness(means, drawn).numpy()
     alike = np.where(sizes[:, None] == sizes, alike, -1.0)  # a parent cannot have fewer children
     parent_of_group = linear_sum_assignment(alike, maximize=True)[1]

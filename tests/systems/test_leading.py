@@ -131,6 +131,15 @@ def test_a_parent_without_a_shape_of_its_own_is_led_with_its_children():
     assert (alone.idle, alone.families, alone.led) == ([1], {}, {2: 3})
 
 
+def test_a_groups_silhouette_is_sharp_when_its_kinds_look_to_different_sides():
+    wedge = torch.ones(32, 32).tril() * (torch.arange(32) > 15)[:, None]
+    step = torch.zeros(32, 32).index_fill(0, torch.arange(8), 1.0) * (torch.arange(32) < 12)
+    shapes = torch.stack([wedge, wedge.flip(-1), step, step.flip(-1)])
+    found = match(DOUBLE, shapes, torch.stack([wedge, step]), PAIRS)
+    likes = silhouettes.likeness(found.shapes, torch.stack([wedge, step]))
+    torch.testing.assert_close(likes.diagonal(), torch.ones(2))
+
+
 def test_of_a_parent_with_its_shape_only_the_idle_children_are_led():
     found = match(DOUBLE, SHAPES, EACH_ITS_OWN, PAIRS, parents=True)
     assert (found.idle, found.families) == ([], {})
