@@ -287,16 +287,16 @@ Markdown(lab.committed_table(1))
 # On ToyBirds, LR-GAN was second. Here InfoGAN is second, and LR-GAN is far behind it.
 #
 # The next cell prints table 3: how well methods sort the photographs. The FineGANs were trained
-# anew for it. "seeds" says how many trainings a row has. DEPICT-Large is missing: it has not been
-# run on photographs. Predict first: is one of the clusterings, JULE or DEPICT, better than k-means
-# on pixels?
+# anew for it. "seeds" says how many trainings a row has. Predict first: is one of the clusterings,
+# JULE or DEPICT, better than k-means on pixels? Do the two large networks, JULE-ResNet-50 and
+# DEPICT-Large, sort better than the small ones?
 
 # %%
 Markdown(lab.committed_table(3))
 
 # %% [markdown]
 # Only DEPICT is clearly better than k-means on pixels, and FineGAN is better than DEPICT: AMI 0.154
-# against about 0.11. JULE with ResNet-50 is the worst: a large network and few photographs.
+# against 0.109. The two large networks are the worst: they have few photographs to learn from.
 #
 # The NMI of random labels is not 0 (lesson {{discovery}}). The next cell computes it for 50 species
 # with 46 photographs each, about the size of these data.
