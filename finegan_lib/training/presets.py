@@ -86,7 +86,7 @@ BIRDS = replace(
         augment_strength=0.0,
         augment_target=0.5,
     ),
-    loop=replace(TOY64.loop, data="data/CUB_200_2011", steps=8_000, keep_out=0.1),
+    loop=replace(TOY64.loop, data="data/CUB_200_2011", steps=12_000, keep_out=0.1),
 )
 BIRDS32 = replace(
     BIRDS,

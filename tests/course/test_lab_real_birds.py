@@ -49,7 +49,7 @@ def test_a_clean_outline_is_measured_and_asked_of_a_hybrid():
     seen = lab.outline(toy, 0, 0, n=2)
     assert 0 < seen["one_piece"] <= 1 and 0 <= seen["rim"] <= 1 and 0 < seen["area"] < 1
     assert lab.outline_problem({"p": 0, "c": 9}, toy) is None  # drawn birds are clean
-    assert "its own parent" in lab.outline_problem({"p": 0, "c": 0}, toy)
+    assert "p=0 is the parent of c=0" in lab.outline_problem({"p": 0, "c": 0}, toy)
     assert "between 0 and 4" in lab.outline_problem({"p": 5, "c": 0}, toy)
     for nonsense in (8, [8, 6], {"p": 1}):
         assert "a dictionary" in lab.outline_problem(nonsense, toy)
@@ -93,7 +93,7 @@ def test_what_the_scores_print_is_explained(lesson_text):
     names = "moved by a pixel", "goes with the surroundings", "told apart by a reader"
     for name in (*names, "undecided pixels", "twins"):
         assert name in printed and f'"{name.capitalize()}"' in text
-    assert "by chance" not in text and "the codes that were wanted for the *next* of the 32" in text
+    assert "by chance" not in text and "codes of the *next* of the 32 transfers" in text
 
 
 def test_no_parent_touches_much_of_the_rim(lesson_text):

@@ -84,7 +84,7 @@ EXERCISES = (
         mistakes=(
             Mistake({"g_dim": 64, "d_dim": 40}, "does not end in one night"),
             Mistake({"g_dim": 48, "d_dim": 48}, "does not end in one night"),
-            Mistake({"g_dim": 8, "d_dim": 64}, "time for wider networks"),
+            Mistake({"g_dim": 8, "d_dim": 64}, "long enough for wider networks"),
             Mistake({"g_dim": 42, "d_dim": 42}, "a multiple of 8"),
             Mistake({"g_dim": 0, "d_dim": 40}, "a multiple of 8"),
             Mistake({"g_dim": "40", "d_dim": 40}, "a multiple of 8"),

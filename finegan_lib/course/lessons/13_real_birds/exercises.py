@@ -92,9 +92,9 @@ EXERCISES = (
         "4",
         "explore: a hybrid with a clean outline",
         "my_bird",
-        {"p": 9, "c": 40},
+        {"p": 3, "c": 41},
         mistakes=(
-            Mistake({"p": 8, "c": 40}, "its own parent"),
+            Mistake({"p": 8, "c": 40}, "is the parent of c=40"),
             Mistake({"p": 1, "c": 21}, "in one piece"),
             Mistake({"p": 4, "c": 36}, "in one piece"),
             Mistake({"p": 8, "c": 99}, "between 0 and 49"),
