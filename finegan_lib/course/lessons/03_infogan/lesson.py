@@ -598,7 +598,7 @@ for axis, (name, strength) in zip(axes, strengths.items(), strict=True):
     bounds.append(lab.measured_bound(painter, layout))
     axis.set(title=name, xlabel=f"one z a column\nNMI of the code, real pictures: {found}")
 axes[0].set_ylabel("code c")
-figure.suptitle("The same InfoGAN, the same digits: the code takes what is easiest to read")
+figure.suptitle("The same InfoGAN, the same digits: the code describes what is easiest to read")
 plt.show()
 
 # %% tags=["nbval-check-output"]

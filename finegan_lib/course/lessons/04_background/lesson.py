@@ -223,7 +223,7 @@ for axis, image, box, kept in zip(axes, windows.full_image, windows.box, weights
     lab.draw_box(axis, box)
     lab.draw_cells(axis, kept, geometry)
     axis.set(title=f"{kept.mean():.0%} kept", xticks=[], yticks=[])
-figure.suptitle("Which patches may teach $D_b$ what background is (dots), and which not (crosses)")
+figure.suptitle("Patches that may train $D_b$ (dots), and patches that may not (crosses)")
 plt.show()
 scene = windows.full_image[0]
 sliders.slide(lambda x: lab.box_figure(scene, geometry, x), "left edge, pixels", range(0, 60, 2))

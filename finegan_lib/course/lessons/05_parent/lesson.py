@@ -253,7 +253,7 @@ for i, (label, colour) in enumerate(
 axis.axhline(1 / small.n_parents, color=style.GREY, ls=":", zorder=0, label="by chance")
 axis.set(xticks=[0, 1], xticklabels=list(follows), ylim=(0, 1.3), ylabel="share of its answers")
 axis.set_xlabel("in training, and in this test")
-axis.set_title("$b$ and $p$ disagree: whom does $D_p$ follow?")
+axis.set_title("$b$ and $p$ disagree: which of them does $D_p$ name?")
 axis.legend(loc="upper center", ncols=3)
 plt.show()
 
@@ -464,7 +464,7 @@ for name, recipe in recipes.items():
         runs[name] = lab.train_parent(recipe, seed=1, **mine)
 rows = [list(run.generate(shapes).mask) for run in runs.values()]
 columns = [f"p={p}" for p in shapes.p_index.tolist()]
-title = "Masks of a parent stage trained on its own: help arrives row by row"
+title = "Masks of a parent stage trained on its own: one more addition in each row"
 image_figure(rows, list(runs), columns, title, size=0.6)
 plt.show()
 

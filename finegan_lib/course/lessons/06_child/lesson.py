@@ -544,7 +544,7 @@ axis.axhline(1 / lab.TINY.n_children, color=style.GREY, ls=":", label="by chance
 axis.set(xticks=places, xticklabels=list(follows), ylim=(0, 1.3), ylabel="share of images")
 axis.set(
     xlabel="training: what the reader saw, and the tie",
-    title="$b$ and $c$ differ: whose code does it name?",
+    title="$b$ and $c$ differ: which of them does it name?",
 )
 axis.legend(loc="upper center", ncols=3)
 plt.show()

@@ -365,7 +365,7 @@ def level(axis, height, text, top, up=3):
 curves = {name: lab.smooth(values) for name, values in healthy.history.items()}
 figure, axes = plt.subplots(1, 3, figsize=(9.6, 3.1), layout="constrained")
 panels = [("D_c", "child"), ("parent_info", "child_info"), ("area_p", "area_c")]
-titles = ["the game: nobody runs away", "information: below log N", "masks: inside the band"]
+titles = ["the game: no loss runs away", "information: below log N", "masks: inside the band"]
 units = ["loss", "loss, nats", "mean mask area"]
 for axis, names, title, unit in zip(axes, panels, titles, units, strict=True):
     for name, colour, dashes in zip(names, (style.REAL, style.FAKE), ("-", "-."), strict=True):
@@ -454,7 +454,7 @@ axes[2].set_ylim(0, 2.1)
 axes[4].axhline(np.log(6), ls=":", color=style.GREY, label="log 6")
 axes[4].set_ylim(0, 2.4)
 axes[4].legend(fontsize=8, loc="lower left")
-figure.suptitle("What gives each away: healthy (blue), spoilt (orange, dashed)")
+figure.suptitle("How to recognise each: healthy (blue), spoilt (orange, dashed)")
 plt.show()
 
 # %% tags=["nbval-check-output"]
