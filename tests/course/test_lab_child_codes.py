@@ -306,9 +306,9 @@ def test_only_the_parents_classifier_gets_a_free_p(lesson_text):
 
     def paint(codes):
         tied.append(family.parent_of[codes.c_index].equal(codes.p_index))
-        return SimpleNamespace(child=SimpleNamespace(image=torch.zeros(len(codes.z), 3, 4, 4)))
+        return SimpleNamespace(child=SimpleNamespace(image=torch.zeros(len(codes.z), 3, 8, 8)))
 
-    one_batch = DiscoveryConfig(n_images=50, image_size=4)
+    one_batch = DiscoveryConfig(n_images=50, image_size=8)
     sets = training_sets(paint, family, 1, one_batch)
     assert [(level, tied.pop()) for level, *_ in sets] == [("child", True), ("parent", False)]
     assert "only a classifier of $p$ may get a free $p$" in lesson_text("codes")

@@ -142,7 +142,7 @@ def test_every_scale_has_a_discriminator_of_its_own(monkeypatch):
     monkeypatch.setattr(
         stackgan,
         "update_d",
-        lambda system, name, d, real, fake, rng: (
+        lambda system, name, d, real, fake, rng, adapt: (
             seen.append((d, real, fake)),
             losses.discriminator_loss(d(real), d(fake.detach())),
         )[1],

@@ -66,7 +66,9 @@ def committed_table(number: int) -> str:
 def committed_scores() -> str:
     """The scores of the network ``birds`` on the photographs, or how to make them."""
     if SCORES.is_file():
-        return summary(read_json(SCORES))
+        scores = read_json(SCORES)
+        scores.pop("discovery_whitened", None)  # the lesson has these in a table of their own
+        return summary(scores)
     command = f"evaluate --checkpoint birds --data FOLDER --json {SCORES.name}"
     return f"not scored yet: python -m finegan_lib {command}"
 
