@@ -154,11 +154,11 @@ def share_with_own_background(hierarchy: CodeHierarchy, n: int = 2000) -> float:
     """The share of the library's labelled pictures whose b is their c."""
 
     def paint(codes: Codes):
-        """Pictures (N, 3, 4, 4); every pixel is the number of the background."""
-        image = codes.b_index.float()[:, None, None, None].expand(-1, 3, 4, 4)
+        """Pictures (N, 3, 8, 8); every pixel is the number of the background."""
+        image = codes.b_index.float()[:, None, None, None].expand(-1, 3, 8, 8)
         return SimpleNamespace(child=SimpleNamespace(image=image))
 
-    config = DiscoveryConfig(n_images=n, image_size=4)
+    config = DiscoveryConfig(n_images=n, image_size=8)
     images, children, _ = generate_labelled_images(paint, hierarchy, 1, config)
     return (images[:, 0, 0, 0] == children).float().mean().item()
 
