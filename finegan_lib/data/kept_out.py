@@ -13,6 +13,16 @@ from ..base.errors import InputError
 TOY_SEED = 100  # of ToyBirds that no preset trains on: presets draw with seed 0
 
 
+def validate_keep_out(share: float) -> None:
+    """Raise :class:`InputError` unless a share of photographs to keep out is in [0, 1)."""
+    if not 0 <= share < 1:
+        raise InputError(
+            "keep_out must be in [0, 1)",
+            seen=share,
+            cure="Give a share such as 0.1, or leave it out.",
+        )
+
+
 def is_kept_out(name: str, share: float) -> bool:
     """Whether the photograph with this file name is kept out, if ``share`` of them are.
 

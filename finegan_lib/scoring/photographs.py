@@ -35,7 +35,7 @@ from ..base.checkpoints import checkpoint_path, read_metadata
 from ..base.errors import InputError
 from ..base.files import cache_folder
 from ..data.cache import CachedBirds
-from ..data.kept_out import is_kept_out
+from ..data.kept_out import is_kept_out, validate_keep_out
 from ..data.memory import PictureSet
 from ..discovery.cluster import folder_labels
 from ..discovery.code_classifiers import code_readers, reader_features
@@ -109,12 +109,7 @@ def read_scored(data, image_size: int, keep_out: float = 0.0, progress=True) -> 
         InputError: if the folder cannot be read, the pictures have another image size, or
             ``keep_out`` is no share.
     """
-    if not 0 <= keep_out < 1:
-        raise InputError(
-            "keep_out must be in [0, 1)",
-            seen=keep_out,
-            cure="Give the share that the training kept out, such as 0.1, or leave it out.",
-        )
+    validate_keep_out(keep_out)
     if hasattr(data, "evaluation_crops"):
         if data.image_size != image_size or keep_out:
             raise InputError(

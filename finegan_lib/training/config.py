@@ -8,6 +8,7 @@ from pathlib import Path
 from .. import families
 from ..base.errors import InputError
 from ..base.options import from_dict, option, require_at_least
+from ..data.kept_out import validate_keep_out
 from ..systems import Recipe
 
 
@@ -89,12 +90,7 @@ class LoopConfig:
             checkpoint_every=1,
             keep=2,
         )
-        if not 0 <= self.keep_out < 1:
-            raise InputError(
-                "keep_out must be in [0, 1)",
-                seen=self.keep_out,
-                cure="Choose 0.1, or leave it out.",
-            )
+        validate_keep_out(self.keep_out)
         if self.keep_out and self.data == "toybirds":
             raise InputError(
                 "keep_out is for folders of photographs",
