@@ -28,6 +28,15 @@ from finegan_lib.training.presets import PRESETS
 
 SIZES = {"image_size": 32, "z_dim": 4, "g_dim": 4, "d_dim": 4}
 FINEGAN = FineGANConfig(**SIZES, n_parents=2, n_children=4, child_norm="spectral")
+every_family = pytest.mark.parametrize(
+    "model",
+    [
+        FINEGAN,
+        SimpleGANConfig(**SIZES, residual_blocks=1),
+        StackGANConfig(**SIZES, residual_blocks=1),
+    ],
+    ids=["finegan", "simple_gan", "stackgan"],
+)
 
 
 def seeded(seed=0):
@@ -144,15 +153,7 @@ def test_the_strength_moves_from_a_whole_number_too(start, logit, after):
     assert float(system.augment_strength) == pytest.approx(after)
 
 
-@pytest.mark.parametrize(
-    "model",
-    [
-        FINEGAN,
-        SimpleGANConfig(**SIZES, residual_blocks=1),
-        StackGANConfig(**SIZES, residual_blocks=1),
-    ],
-    ids=["finegan", "simple_gan", "stackgan"],
-)
+@every_family
 def test_the_strength_moves_once_a_step_in_every_family(model):
     """However many discriminators there are: by 4 images of 40."""
     recipe = Recipe(augment=("colour",), augment_target=0.5, augment_strength=0.5, augment_ramp=40)
@@ -210,15 +211,7 @@ def test_penalties_weigh_half_gamma_and_touch_their_own_images():
         torch.testing.assert_close(loss - plain, 0.15 * w.square().sum(), rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize(
-    "model",
-    [
-        FINEGAN,
-        SimpleGANConfig(**SIZES, residual_blocks=1),
-        StackGANConfig(**SIZES, residual_blocks=1),
-    ],
-    ids=["finegan", "simple_gan", "stackgan"],
-)
+@every_family
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_all_switches_together_train_every_family(model, precision):
     recipe = Recipe(
