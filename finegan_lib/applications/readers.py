@@ -8,7 +8,6 @@ separately and on other pictures: they score results, and no network scores its 
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from ..metrics.code_classifiers import (
@@ -103,12 +102,10 @@ def _classifiers(generator, config: DiscoveryConfig) -> nn.ModuleDict:
 def _train_classifiers(generator, config, *, seed: int, progress: bool) -> nn.ModuleDict:
     hierarchy, z_dim = generator.config.hierarchy(), generator.config.z_dim
     options = {"seed": seed, "progress": progress}
-    with torch.random.fork_rng(devices=[]):  # that training takes torch's own numbers
-        return nn.ModuleDict(
-            {
-                level: train_code_classifier(made, codes, n, config, name=level, **options)
-                for level, made, codes, n in training_sets(
-                    generator, hierarchy, z_dim, config, **options
-                )
-            }
-        )
+    sets = training_sets(generator, hierarchy, z_dim, config, **options)
+    return nn.ModuleDict(
+        {
+            level: train_code_classifier(made, codes, n, config, name=level, **options)
+            for level, made, codes, n in sets
+        }
+    )

@@ -5,6 +5,7 @@ import tempfile
 import torch
 import torch.nn.functional as F
 
+from ..base.random_numbers import seeded
 from ..data import ToyBirds
 from ..metrics.code_classifiers import (
     CodeClassifier,
@@ -50,21 +51,23 @@ def scoring(n_images: int = 500, rounds: int = 3, progress: bool = True) -> dict
 
 def plain_training(images, codes, n_codes: int, config, seed: int = 0) -> CodeClassifier:
     """One classifier's training as the equations have it, to compare with."""
-    torch.manual_seed(seed)
-    classifier = CodeClassifier(n_codes, config.width).train()
-    optimiser = torch.optim.AdamW(classifier.parameters(), config.learning_rate, weight_decay=1e-2)
-    per_epoch = len(images) // config.batch_size
-    n_steps = config.epochs * per_epoch
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, n_steps)
-    for _ in range(config.epochs):
-        order = torch.randperm(len(images))[: per_epoch * config.batch_size]
-        for rows in order.split(config.batch_size):
-            features = classifier.trunk(perturb(images[rows]).contiguous())
-            loss = F.cross_entropy(classifier.head(features), codes[rows])
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
+    with seeded(seed):
+        classifier = CodeClassifier(n_codes, config.width).train()
+        optimiser = torch.optim.AdamW(
+            classifier.parameters(), config.learning_rate, weight_decay=1e-2
+        )
+        per_epoch = len(images) // config.batch_size
+        n_steps = config.epochs * per_epoch
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, n_steps)
+        for _ in range(config.epochs):
+            order = torch.randperm(len(images))[: per_epoch * config.batch_size]
+            for rows in order.split(config.batch_size):
+                features = classifier.trunk(perturb(images[rows]).contiguous())
+                loss = F.cross_entropy(classifier.head(features), codes[rows])
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                schedule.step()
     return classifier.eval()
 
 

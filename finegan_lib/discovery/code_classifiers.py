@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..base.random_numbers import seeded
 from ..codes import CodeHierarchy
 from ..metrics.clustering import ami, hungarian_accuracy, kmeans_labels, nmi
 from ..metrics.code_classifiers import (
@@ -192,8 +193,8 @@ def discover_categories(
 def untrained_classifier(images, n_codes, config=None, *, seed=0) -> CodeClassifier:
     """A control: random weights, BatchNorm statistics of ``images``, in evaluation mode."""
     config = config or DiscoveryConfig()
-    torch.manual_seed(seed)
-    classifier = CodeClassifier(n_codes, config.width).train()
+    with seeded(seed):
+        classifier = CodeClassifier(n_codes, config.width).train()
     for batch in images[: 40 * config.batch_size].split(config.batch_size):
         classifier(batch)
     return classifier.eval()

@@ -10,6 +10,7 @@ are decided here: the backbone, the augmentation, and whether codes are tied or 
 (`DiscoveryConfig`).
 """
 
+import copy
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -20,6 +21,7 @@ from torchvision.transforms.functional import gaussian_blur
 from tqdm.auto import tqdm
 
 from ..base.options import require_at_least
+from ..base.random_numbers import seeded
 from .fit import fit
 
 
@@ -139,35 +141,36 @@ def train_code_classifiers(
         answers: for each classifier its codes, (N,) int64.
         n_codes: how many codes there are.
         config: `DiscoveryConfig`.
+        seed: of the weights, the order and the changes. torch's own random numbers are as before
+            when the training is over.
     """
     config = config or DiscoveryConfig()
     if not answers:
         return []
     batch_size = min(config.batch_size, len(images))
     per_epoch = len(images) // batch_size
-    learners = nn.ModuleList()
-    for _ in answers:
-        torch.manual_seed(seed)
-        learners.append(CodeClassifier(n_codes, config.width))
-    learners = learners.to(memory_format=torch.channels_last)
+    with seeded(seed):  # the order and the changes, too, come from torch's own numbers
+        first = CodeClassifier(n_codes, config.width)
+        learners = nn.ModuleList([first, *(copy.deepcopy(first) for _ in answers[1:])])
+        learners = learners.to(memory_format=torch.channels_last)
 
-    def epochs():
-        for _ in range(config.epochs):
-            yield from torch.randperm(len(images))[: per_epoch * batch_size].split(batch_size)
+        def epochs():
+            for _ in range(config.epochs):
+                yield from torch.randperm(len(images))[: per_epoch * batch_size].split(batch_size)
 
-    batches = epochs()
+        batches = epochs()
 
-    def losses(step: int) -> dict[str, Tensor]:
-        rows = next(batches)
-        batch = perturb(images[rows])
-        pairs = zip(learners, answers, strict=True)
-        return {
-            f"loss {i}": F.cross_entropy(learner(batch), codes[rows])
-            for i, (learner, codes) in enumerate(pairs, start=1)
-        }
+        def losses(step: int) -> dict[str, Tensor]:
+            rows = next(batches)
+            batch = perturb(images[rows])
+            pairs = zip(learners, answers, strict=True)
+            return {
+                f"loss {i}": F.cross_entropy(learner(batch), codes[rows])
+                for i, (learner, codes) in enumerate(pairs, start=1)
+            }
 
-    options = {"name": f"classifier {name}", "progress": progress, "leave": False}
-    fit(learners, losses, config.epochs * per_epoch, config.learning_rate, **options)
+        options = {"name": f"classifier {name}", "progress": progress, "leave": False}
+        fit(learners, losses, config.epochs * per_epoch, config.learning_rate, **options)
     return list(learners.eval())
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
 from ..base.files import refuse_to_overwrite
+from ..base.random_numbers import seeded
 from ..metrics.fit import fit
 from ..metrics.judges import POSE_NAMES, POSE_SPREAD, Judges, JudgesConfig, without_object
 
@@ -78,12 +79,13 @@ def train_judges(dataset, *, seed=0, steps=3000, batch_size=40, progress=True) -
 
     Args:
         dataset: `ToyBirds`; its sizes become the judges'.
+        seed: of the weights, the order and the changes. torch's own random numbers are as before
+            when the training is over.
         steps: batches; about a tenth of a second each at 32 pixels on one core.
 
     Returns:
         Judges in evaluation mode, without accuracies in their metadata (see `measure_judges`).
     """
-    torch.manual_seed(seed)
     examples = free_examples(dataset, seed)
     tilt_spread = float(dataset.pose["tilt"].std())
     config = JudgesConfig(
@@ -92,13 +94,14 @@ def train_judges(dataset, *, seed=0, steps=3000, batch_size=40, progress=True) -
         dataset.n_children,
         len(dataset.background_names),
     )
-    judges = Judges(config, {"tilt_spread": tilt_spread})
+    with seeded(seed):
+        judges = Judges(config, {"tilt_spread": tilt_spread})
 
-    def losses(step: int) -> dict[str, Tensor]:
-        rows = torch.randint(len(examples.images), (batch_size,))
-        return judge_losses(judges, Examples(*(field[rows] for field in examples)))
+        def losses(step: int) -> dict[str, Tensor]:
+            rows = torch.randint(len(examples.images), (batch_size,))
+            return judge_losses(judges, Examples(*(field[rows] for field in examples)))
 
-    fit(judges, losses, steps, 4e-3, name="training judges", progress=progress)
+        fit(judges, losses, steps, 4e-3, name="training judges", progress=progress)
     return judges.eval().requires_grad_(False)
 
 

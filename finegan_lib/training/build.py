@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 from .. import families
 from ..base.checkpoints import checkpoint_path, load_checkpoint
 from ..base.errors import InputError
+from ..base.random_numbers import seeded
 from ..data import ToyBirds
 from ..data.cache import CachedBirds
 from ..data.kept_out import evenly, is_kept_out
@@ -23,8 +24,8 @@ def build_system(config: RunConfig) -> torch.nn.Module:
     Whatever the family, it has ``step``, ``picture``, ``generator``, ``average``, ``recipe`` and
     ``optimisers``.
     """
-    torch.manual_seed(config.loop.seed)
-    return families.of(config.model).system(config.model, config.recipe)
+    with seeded(config.loop.seed):
+        return families.of(config.model).system(config.model, config.recipe)
 
 
 def build_dataset(config: RunConfig, progress: bool = True, data=None) -> Dataset:

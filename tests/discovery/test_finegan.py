@@ -6,7 +6,7 @@ import torch
 
 from finegan_lib.bench.scoring import plain_training
 from finegan_lib.codes import CodeHierarchy
-from finegan_lib.discovery.code_classifiers import discover_categories
+from finegan_lib.discovery.code_classifiers import discover_categories, untrained_classifier
 from finegan_lib.metrics.code_classifiers import (
     DiscoveryConfig,
     generate_labelled_images,
@@ -111,3 +111,20 @@ def test_classifiers_trained_together_are_what_they_are_alone():
     assert not torch.equal(*(found.head.weight for found in together))
     plain = plain_training(images, answers[1], 4, config, seed=3)
     torch.testing.assert_close(plain(images), together[1](images), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda *data: train_code_classifiers(data[0], [data[1]], *data[2:], seed=3),
+        lambda *data: untrained_classifier(data[0], *data[2:], seed=3),
+        lambda *data: plain_training(*data, seed=3),
+    ],
+    ids=["trained", "untrained", "plain"],
+)
+def test_a_classifier_leaves_the_callers_random_numbers_alone(make):
+    images = torch.rand(20, 3, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    config = DiscoveryConfig(epochs=1, batch_size=10, width=4)
+    before = torch.get_rng_state()
+    make(images, torch.arange(20) % 4, 4, config)
+    assert torch.get_rng_state().equal(before)

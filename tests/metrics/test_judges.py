@@ -21,6 +21,7 @@ from finegan_lib.scoring.judge_training import (
     random_view,
     real_examples,
     train_and_save_judges,
+    train_judges,
 )
 
 
@@ -192,6 +193,13 @@ def test_the_command_trains_measures_and_saves(tmp_path, monkeypatch):
         train_and_save_judges(out, n_images=100, progress=False, cache_dir=tmp_path)
     with pytest.raises(InputError, match="cannot write"):
         Judges(JudgesConfig(width=6)).save(tmp_path)
+
+
+def test_a_training_of_judges_leaves_the_callers_random_numbers_alone(tmp_path):
+    birds = ToyBirds(40, cache_dir=tmp_path, progress=False)
+    before = torch.get_rng_state()
+    train_judges(birds, steps=1, batch_size=8, progress=False)
+    assert torch.get_rng_state().equal(before)
 
 
 @pytest.mark.parametrize("size", [32, 64])

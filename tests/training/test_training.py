@@ -518,6 +518,13 @@ def test_a_run_starts_from_all_networks_of_a_checkpoint(trained, tmp_path):
     assert started["optimisers"]["G"]["state"] == {}
 
 
+def test_a_system_is_that_of_its_seed_and_leaves_the_callers_random_numbers_alone():
+    config, before = tiny("gan"), torch.get_rng_state()
+    one, same = build_system(config).state_dict(), build_system(config).state_dict()
+    assert torch.get_rng_state().equal(before)
+    assert all(value.equal(same[name]) for name, value in one.items())
+
+
 def test_a_run_starts_from_an_exported_generator(trained, tmp_path):
     export(trained, tmp_path / "small.safetensors")
     config = tiny("finegan", steps=0, start_from=str(tmp_path / "small.safetensors"))
