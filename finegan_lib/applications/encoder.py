@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..base.random_numbers import seeded
 from ..codes import Codes
 from ..metrics.code_classifiers import recolour
 from ..metrics.fit import fit
@@ -138,8 +139,7 @@ def train_encoder(
     """
     config = config or EncoderConfig()
     codes, drawn = free_layers(generator, config.n_birds, seed, progress)
-    with torch.random.fork_rng(devices=[]):  # the colours come from torch's own numbers
-        torch.manual_seed(seed)
+    with seeded(seed):  # the colours come from torch's own numbers
         encoder = CodeEncoder(generator.config, config.width)
 
         def loss(step: int) -> Tensor:

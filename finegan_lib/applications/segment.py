@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torchvision.utils import save_image
 
 from ..base.files import empty_folder, make_folder
+from ..base.random_numbers import seeded
 from ..figures import image_figure, spread
 from ..metrics.code_classifiers import recolour, shift_and_flip, turn_and_scale
 from ..metrics.fit import fit
@@ -128,8 +129,7 @@ def train_segmenter(
     """
     config = config or SegmenterConfig()
     _, drawn = free_layers(generator, config.n_birds, seed, progress)
-    with torch.random.fork_rng(devices=[]):  # the changes come from torch's own numbers
-        torch.manual_seed(seed)
+    with seeded(seed):  # the changes come from torch's own numbers
         segmenter = Segmenter(config.width)
 
         def loss(step: int) -> Tensor:

@@ -31,6 +31,7 @@ import torch
 from torch import Tensor, nn
 
 from ..base.errors import InputError
+from ..base.random_numbers import seeded
 
 
 def inception_score(logits: Tensor, splits: int = 10, seed: int = 0) -> tuple[float, float]:
@@ -55,7 +56,7 @@ def inception_score(logits: Tensor, splits: int = 10, seed: int = 0) -> tuple[fl
             seen=f"{splits} splits, N={len(logits)}",
             cure="Lower the splits or give more pictures.",
         )
-    with _seeded(seed):
+    with _seeded_and_quiet(seed):
         metric = metrics.inception.InceptionScore(feature=nn.Identity(), splits=splits)
         metric.update(logits.double())
         mean, sd = metric.compute()
@@ -133,7 +134,7 @@ def kid(
     """
     metrics = _torchmetrics()
     size = min(subset_size, len(real), len(fake))
-    with _seeded(seed):
+    with _seeded_and_quiet(seed):
         metric = metrics.kid.KernelInceptionDistance(
             nn.Identity(), subsets=subsets, subset_size=size
         )
@@ -158,12 +159,11 @@ def _torchmetrics():
 
 
 @contextlib.contextmanager
-def _seeded(seed: int):
-    """torch's global random numbers set for a while: torchmetrics has no seed of its own."""
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+def _seeded_and_quiet(seed: int):
+    """A context for torchmetrics, which has no seed of its own: seeded, without two warnings."""
+    with seeded(seed), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Metric `.*` will save all extracted features")
         warnings.filterwarnings("ignore", r"std\(\): degrees of freedom")  # one split
-        torch.manual_seed(seed)
         yield
 
 

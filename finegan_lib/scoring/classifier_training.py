@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from ..base.errors import InputError
 from ..base.files import refuse_to_overwrite
+from ..base.random_numbers import seeded
 from ..data import BirdsFolder, ToyBirds
 from ..data.cache import CachedBirds
 from ..data.toybirds import DRAWING_VERSION, stored_crop_size
@@ -234,8 +235,7 @@ def train_small_classifier(
         return F.cross_entropy(logits, labels[chosen].to(device), label_smoothing=0.1)
 
     options = {"name": "training the set's own classifier", "progress": progress}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         fit(network, loss, steps, 3e-3, weight_decay=5e-2, schedule_steps=steps + 1, **options)
     network.eval().cpu()
     test, right = np.setdiff1d(np.arange(len(birds)), rows), 0

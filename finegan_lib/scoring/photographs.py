@@ -34,6 +34,7 @@ from tqdm.auto import tqdm
 from ..base.checkpoints import checkpoint_path, read_metadata
 from ..base.errors import InputError
 from ..base.files import cache_folder
+from ..base.random_numbers import seeded
 from ..data.cache import CachedBirds
 from ..data.kept_out import is_kept_out, validate_keep_out
 from ..data.memory import PictureSet
@@ -284,8 +285,7 @@ def own_classifier(photos: ScoredFolder, config: PhotoConfig, progress=True) -> 
     name = f"own-{size}px-{config.classifier_steps}steps-v{OWN_VERSION}-{digest}.safetensors"
     path = cache_folder() / "classifiers" / name
     if not path.is_file():
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+        with seeded(0):
             network = SmallClassifier(size, len(np.unique(labels)))
         rows = [i for i, p in enumerate(photos.birds.paths) if not is_kept_out(p.name, 0.1)]
         steps = config.classifier_steps

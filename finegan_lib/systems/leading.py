@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call
 
+from ..base.random_numbers import seeded
 from ..codes import Codes
 from ..metrics.code_classifiers import CodeClassifier, classify, perturb, shrink
 from ..models.finegan import FineGANGenerator
@@ -123,8 +124,7 @@ def lead(
         images = painter.generate(column, config.batch_size)
         return _distance(images, target, classifier, real_fake, config)
 
-    with torch.random.fork_rng(devices=[]):  # the augmentation takes torch's own numbers
-        torch.manual_seed(seed)
+    with seeded(seed):  # the augmentation takes torch's own numbers
         with torch.no_grad():
             starts = columns[:, :: max(1, columns.shape[1] // 40)].unbind(1)  # 79 at the most
             best = torch.stack([loss_of(column) for column in starts]).argmin()
@@ -166,8 +166,7 @@ def lead_family(
         images = painter.generate_family(columns, drawn)
         return _distance(images, target, classifier, real_fake, config)
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         alike = [p for p, k in enumerate(hierarchy.children_count) if k == len(children)]
         with torch.no_grad():
             starts = [painter.columns_of(p) for p in alike]

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..base.random_numbers import seeded
 from ..metrics.code_classifiers import DiscoveryConfig, recolour, shrink
 from ..metrics.judges import StridedUNet
 from ..models.finegan import FineGANGenerator
@@ -41,8 +42,7 @@ def train_mask_reader(
             made.append(shrink(drawn.image, config.image_size))
             drawn_masks.append(shrink(drawn.mask, config.image_size).clamp(0, 1))
     images, masks = torch.cat(made), torch.cat(drawn_masks)
-    with torch.random.fork_rng(devices=[]):  # the weights and the colours come from torch's numbers
-        torch.manual_seed(seed)
+    with seeded(seed):  # the weights and the colours come from torch's numbers
         mask_reader = StridedUNet(config.image_size, WIDTH).train()
         mask_reader = mask_reader.to(memory_format=torch.channels_last)
         batches = [
