@@ -413,9 +413,9 @@ MUTATIONS = (
     ),
     Mutation(
         "iou-over-the-sum-of-the-areas",
-        "applications/segment.py",
-        "(masks | truth).sum((1, 2, 3))",
-        "masks.sum((1, 2, 3)) + truth.sum((1, 2, 3))",
+        "metrics/masks.py",
+        "(masks | others).sum((1, 2, 3))",
+        "masks.sum((1, 2, 3)) + others.sum((1, 2, 3))",
         ("real_birds",),
     ),
 )

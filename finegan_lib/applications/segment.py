@@ -19,6 +19,7 @@ from ..base.random_numbers import seeded
 from ..figures import image_figure, spread
 from ..metrics.code_classifiers import recolour, shift_and_flip, turn_and_scale
 from ..metrics.fit import fit
+from ..metrics.masks import iou
 from ..models import FineGANGenerator
 from ..models.blocks import conv3x3, initialise
 from ..training.pretrained import load_finegan, refuse_toybirds
@@ -168,13 +169,6 @@ def load_segmenter(
 
 
 # ------------------------------------------------------------------------------------- scores
-
-
-def iou(masks: Tensor, truth: Tensor) -> Tensor:
-    """Intersection over union of N pairs of masks (N, 1, S, S) bool: (N,) float32; 1 if both are
-    empty."""
-    both, either = (masks & truth).sum((1, 2, 3)), (masks | truth).sum((1, 2, 3))
-    return torch.where(either > 0, both / either.clamp_min(1), 1.0)
 
 
 def box_masks(boxes: Tensor, size: int) -> Tensor:

@@ -42,10 +42,10 @@ from ..data import ToyBirds
 from ..discovery.code_classifiers import child_images, untrained_classifier
 from ..metrics.code_classifiers import DiscoveryConfig, classify, real_inputs, train_code_classifier
 from ..metrics.judges import POSE_NAMES, Judges
+from ..metrics.masks import iou
 from ..models.generators import final_image, inputs_of, sample_freely
 from ..training.pretrained import load_generator, need_toybirds
 from .means import mean_scores
-from .scores import mask_iou
 from .surroundings import moved
 
 BINS = 20
@@ -392,7 +392,7 @@ def _generated_mask_iou(generator, judges, seed: int, n: int = 200) -> float:
         n, generator.config.z_dim, rng=torch.Generator().manual_seed(seed)
     )
     child = generator(codes).child
-    return float(mask_iou(child.mask >= 0.5, judges.masks(child.image) >= 0.5).mean())
+    return float(iou(child.mask >= 0.5, judges.masks(child.image) >= 0.5).mean())
 
 
 def summary(scores: dict) -> str:

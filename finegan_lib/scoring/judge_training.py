@@ -13,6 +13,7 @@ from ..base.files import refuse_to_overwrite
 from ..base.random_numbers import seeded
 from ..metrics.fit import fit
 from ..metrics.judges import POSE_NAMES, POSE_SPREAD, Judges, JudgesConfig, without_object
+from ..metrics.masks import iou
 
 
 class Examples(NamedTuple):
@@ -232,9 +233,7 @@ def measure_judges(judges: Judges, dataset, *, batch_size=200) -> dict:
     """
     real = real_examples(dataset)
     readings, masks = _read_all(judges, real.images, batch_size)
-    found = masks >= 0.5
-    overlap = (found & real.masks).sum((1, 2, 3)) / (found | real.masks).sum((1, 2, 3))
-    scores = {"mask_iou": float(overlap.mean())} | _accuracies(readings, real)
+    scores = {"mask_iou": float(iou(masks >= 0.5, real.masks).mean())} | _accuracies(readings, real)
     unit = real.images.shape[-1] // 32
     blurred, _ = _read_all(judges, gaussian_blur(real.images, 4 * unit + 1, unit), batch_size)
     scores |= {f"blurred_{name}": value for name, value in _accuracies(blurred, real).items()}

@@ -24,6 +24,7 @@ from ..metrics.clustering import (
 )
 from ..metrics.code_classifiers import DiscoveryConfig, shrink
 from ..metrics.factors import CODE_NAMES, FACTOR_NAMES, disentanglement_margins, factor_matrix
+from ..metrics.masks import iou
 
 
 @dataclass(frozen=True)
@@ -151,21 +152,11 @@ def _mask_scores(output, judges) -> dict:
     child, parent = output.child.mask >= 0.5, output.parent.mask >= 0.5
     leak = (judges.masks(output.background.image) >= 0.5).float().mean((1, 2, 3))
     return {
-        "mask_iou": mask_iou(child, seen),
-        "mask_iou_parent": mask_iou(parent, seen),
-        "mask_iou_union": mask_iou(child | parent, seen),
+        "mask_iou": iou(child, seen),
+        "mask_iou_parent": iou(parent, seen),
+        "mask_iou_union": iou(child | parent, seen),
         "leak": leak,
     }
-
-
-def mask_iou(masks_a, masks_b):
-    """(N,) intersection over union of boolean (N, 1, S, S) masks; two empty masks score 0.
-
-    (An image with no bird in it and no mask is a failure of the generator, not an agreement.)
-    """
-    intersection = (masks_a & masks_b).sum((1, 2, 3))
-    union = (masks_a | masks_b).sum((1, 2, 3))
-    return intersection / union.clamp_min(1)
 
 
 def real_scores(generator, hierarchy, z_dim, dataset, config: DiscoveryConfig, *, seed=0) -> dict:

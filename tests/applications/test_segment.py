@@ -13,12 +13,12 @@ from finegan_lib.applications.segment import (
     box_masks,
     clear_cut,
     frames_of,
-    iou,
     segment,
     segment_scores,
     segmenter_loss,
     train_segmenter,
 )
+from finegan_lib.metrics.masks import iou
 from finegan_lib.training.pretrained import load_finegan
 from tests.applications.small import QUICK_SEGMENTER
 
@@ -43,13 +43,6 @@ def test_grey_masks_are_cut_at_half_of_their_maximum():
     assert clear_cut(masks)[:, 0, 0].tolist() == [[0, 1, 1, 0], [1, 1, 0, 0]]
 
 
-def test_intersection_over_union_by_hand():
-    a, b = square(0, 0, 4, 4), square(2, 0, 6, 4)
-    empty = torch.zeros_like(a)
-    found = iou(torch.cat([a, a, empty, empty]), torch.cat([b, a, a, empty]))
-    torch.testing.assert_close(found, torch.tensor([8 / 24, 1, 0, 1]))
-
-
 def test_frames_and_boxes_are_each_others_inverse():
     masks = torch.cat([square(1, 2, 5, 8), square(0, 0, 8, 8), square(7, 7, 8, 8)])
     boxes = frames_of(masks)
@@ -59,6 +52,12 @@ def test_frames_and_boxes_are_each_others_inverse():
     diagonal = torch.zeros(1, 1, 8, 8, dtype=torch.bool)
     diagonal[0, 0, 2, 3] = diagonal[0, 0, 5, 6] = True
     assert frames_of(diagonal).tolist() == [[3, 2, 7, 6]]
+
+
+def test_an_empty_mask_is_no_success_where_there_is_nothing_to_find():
+    masks = torch.cat([square(0, 0, 4, 4), square(0, 0, 0, 0)])
+    pictures = Pictures(torch.zeros(2, 3, 8, 8), ["a", "b"], {"masks": masks})
+    assert segment_scores(masks.float(), pictures)["iou"] == 0.5
 
 
 def test_scores_of_boxes_by_hand():

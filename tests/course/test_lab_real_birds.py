@@ -6,11 +6,11 @@ import torch
 
 from finegan_lib import course
 from finegan_lib.applications.mixing import mix
-from finegan_lib.applications.segment import iou
 from finegan_lib.base.files import read_json, write_json
 from finegan_lib.experiments import committed_tables
 from finegan_lib.experiments.table_systems import Settings
 from finegan_lib.figures import generate
+from finegan_lib.metrics.masks import iou
 from finegan_lib.training.pretrained import load_finegan
 
 lab = course.lab("real_birds")

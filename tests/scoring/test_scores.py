@@ -2,12 +2,11 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
 from finegan_lib.base.errors import InputError
 from finegan_lib.metrics.code_classifiers import DiscoveryConfig
 from finegan_lib.metrics.judges import Judges
-from finegan_lib.scoring.scores import EvaluationConfig, evaluate_generator, mask_iou
+from finegan_lib.scoring.scores import EvaluationConfig, evaluate_generator
 
 QUICK = EvaluationConfig(
     n_images=60,
@@ -51,14 +50,6 @@ def test_noise_scores_next_to_nothing(noise, birds, judges):
     assert scores["nmi_parent"] < 0.2
     assert scores["children_found"] <= 3
     assert np.array(scores["factor_matrix"])[:3] == pytest.approx(0)  # only z does anything
-
-
-def test_mask_iou_by_hand():
-    a = torch.zeros(3, 1, 4, 4, dtype=torch.bool)
-    b = a.clone()
-    a[0, 0, :2], b[0, 0, 1:3] = True, True  # 4 pixels shared of 12
-    a[1, 0, 0], b[1, 0, 0] = True, True
-    assert mask_iou(a, b).tolist() == pytest.approx([1 / 3, 1, 0])
 
 
 def test_judges_of_another_size_are_refused(oracle, birds, judges):
