@@ -60,17 +60,26 @@ class Codes(NamedTuple):
 
 
 def one_hot(index: Tensor, n: int, name: str = "code") -> Tensor:
-    """(N,) int64 indices in [0, n) as (N, n) float32 one-hot rows.
+    """(N,) whole numbers in [0, n), of any type, as (N, n) float32 one-hot rows.
 
     Raises:
-        InputError: if an index lies outside [0, n); ``name`` says of which code.
+        InputError: if an index lies outside [0, n), is a fraction, or is True or False (a mask
+            is no list of indices); ``name`` says of which code.
     """
     index = torch.as_tensor(index)
+    odd = index if index.dtype == torch.bool else index[index != index.trunc()]
+    if odd.numel():
+        first = odd.flatten()[0].item()
+        raise InputError(
+            f"{name} index must be a whole number",
+            seen=first if isinstance(first, bool) else f"{first:.6g}",
+            cure=f"Choose one of 0 to {n - 1}.",
+        )
     bad = (index < 0) | (index >= n)
     if bad.any():
         raise InputError(
             f"{name} index must lie in [0, {n - 1}]",
-            seen=int(index[bad][0]),
+            seen=index[bad][0].item(),
             cure=f"Choose one of the {n} values that this model was built with.",
         )
     return F.one_hot(index.long(), n).float()
@@ -163,10 +172,14 @@ class CodeHierarchy:
         return torch.bincount(self.parent_of, minlength=self.n_parents).tolist()
 
     def children_of(self, parent: int) -> list[int]:
-        """Indices of the children of one parent."""
-        if not 0 <= parent < self.n_parents:
+        """Indices of the children of one parent.
+
+        Raises:
+            InputError: for an index that is no whole number from 0 to N_p − 1.
+        """
+        if not 0 <= parent < self.n_parents or parent != int(parent):
             raise InputError(
-                f"parent index must lie in [0, {self.n_parents - 1}]",
+                f"a parent index is a whole number and must lie in [0, {self.n_parents - 1}]",
                 seen=parent,
                 cure=f"This hierarchy has {self.n_parents} parents.",
             )
@@ -187,12 +200,13 @@ class CodeHierarchy:
             c_index, p_index, b_index: (N,) indices, or one int for the whole batch.
 
         Raises:
-            InputError: for an index outside its range or a wrong number of them.
+            InputError: for an index that is no whole number in its range, or a wrong number of
+                them.
         """
         c_index = self._indices(c_index, len(z), "child (c)")
         c = one_hot(c_index, self.n_children, "child (c)")
         if p_index is None:
-            p_index = self.parent_of[c_index.cpu()]
+            p_index = self.parent_of[c_index.cpu().long()]
         p_index = self._indices(p_index, len(z), "parent (p)")
         b_index = c_index if b_index is None else self._indices(b_index, len(z), "background (b)")
         p = one_hot(p_index, self.n_parents, "parent (p)")

@@ -256,8 +256,8 @@ MUTATIONS = (
     Mutation(
         "parent-of-another-child",
         CODES,
-        "p_index = self.parent_of[c_index.cpu()]",
-        "p_index = self.parent_of.flip(0)[c_index.cpu()]",
+        "p_index = self.parent_of[c_index.cpu().long()]",
+        "p_index = self.parent_of.flip(0)[c_index.cpu().long()]",
         ("codes",),
     ),
     Mutation(

@@ -121,6 +121,8 @@ def test_chosen_codes():
     assert free.c_index.tolist() == [2, 2, 2]
     assert free.p_index.tolist() == [0, 0, 0]
     assert free.b_index.tolist() == [0, 1, 2]
+    floats = hierarchy.codes(z, torch.tensor([2.0, 0, 1]))
+    assert all(torch.equal(a, b) for a, b in zip(floats, codes, strict=True))
 
 
 def test_codes_take_the_type_of_z():
@@ -140,7 +142,7 @@ def test_one_hot():
     assert one_hot(torch.tensor([1, 0]), 3).tolist() == [[0, 1, 0], [1, 0, 0]]
 
 
-@pytest.mark.parametrize("index", [-1, 3])
+@pytest.mark.parametrize("index", [-1, 3, float("inf")])
 def test_one_hot_names_the_bad_index(index):
     with pytest.raises(InputError, match=rf"colour index must lie in \[0, 2\]; got {index}\."):
         one_hot(torch.tensor([0, index]), 3, "colour")
@@ -182,6 +184,11 @@ def test_a_size_below_1_is_refused_wherever_it_stands(sizes):
     [
         ({"c_index": 4}, r"child \(c\) index must lie in \[0, 3\]; got 4"),
         ({"c_index": -1}, r"child \(c\) index must lie in \[0, 3\]; got -1"),
+        ({"c_index": 2.7}, r"child \(c\) index must be a whole number; got 2\.7\."),
+        ({"c_index": [0, float("nan")]}, r"child \(c\) index must be a whole number; got nan"),
+        ({"c_index": [True, False]}, r"child \(c\) index must be a whole number; got True"),
+        ({"c_index": 0, "p_index": 0.5}, r"parent \(p\) index must be a whole number; got 0\.5"),
+        ({"c_index": 0, "b_index": 1.5}, r"background \(b\) index must be a whole.*got 1\.5"),
         ({"c_index": 0, "p_index": 2}, r"parent \(p\) index must lie in \[0, 1\]; got 2"),
         ({"c_index": 0, "b_index": 9}, r"background \(b\) index must lie in \[0, 3\]; got 9"),
         ({"c_index": [0, 1, 2]}, r"child \(c\) needs one index per row of z.*got \(3,\)"),
@@ -193,7 +200,7 @@ def test_bad_choices_are_named(choice, message):
         CodeHierarchy.equal(2, 4).codes(noise(2), **choice)
 
 
-@pytest.mark.parametrize("parent", [-1, 2])
+@pytest.mark.parametrize("parent", [-1, 2, 0.5])
 def test_children_of_an_unknown_parent(parent):
     with pytest.raises(InputError, match=rf"must lie in \[0, 1\]; got {parent}"):
         CodeHierarchy.equal(2, 4).children_of(parent)
