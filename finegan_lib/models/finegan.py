@@ -223,6 +223,9 @@ class FineGANGenerator(nn.Module):
     Args:
         config: sizes.
 
+    Raises:
+        InputError: if ``g_dim`` is below 4 without ``min_head_channels``.
+
     Example::
 
         >>> generator = FineGANGenerator(FineGANConfig(image_size=32, n_parents=5, n_children=20))
@@ -235,6 +238,9 @@ class FineGANGenerator(nn.Module):
 
     def __init__(self, config: FineGANConfig):
         super().__init__()
+        # Here and not in the config: a background stage alone may be narrower.
+        narrowest = 1 if config.min_head_channels else 4  # the stages end with g/2 and g/4 channels
+        require_at_least(config, g_dim=narrowest)
         self.config = config
         g, size, z_dim = config.g_dim, config.image_size, config.z_dim
         parent_width = max(g // 2, config.min_head_channels)

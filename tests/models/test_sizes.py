@@ -63,6 +63,14 @@ def test_sizes_that_no_network_can_have_are_refused(preset, bad):
         dataclasses.replace(PRESETS[preset].model, **bad)
 
 
+@pytest.mark.parametrize("g_dim", [1, 2, 3])
+def test_a_finegan_whose_heads_would_read_no_channel_is_refused(g_dim):
+    narrow = FineGANConfig(image_size=32, n_parents=2, n_children=4, g_dim=g_dim)
+    with pytest.raises(InputError, match=f"g_dim must be at least 4; got {g_dim}"):
+        FineGANGenerator(narrow)
+    FineGANGenerator(dataclasses.replace(narrow, min_head_channels=1))
+
+
 @pytest.mark.parametrize("image_size", [96, 192, 256])
 def test_finegan_draws_and_judges_larger_pictures(image_size):
     torch.manual_seed(0)
