@@ -131,7 +131,9 @@ class _ConvolveFew(torch.autograd.Function):
         ctx.save_for_backward(x, weight)
         if len(weight) > FEW:
             return F.conv2d(x, weight, padding=1)
-        return conv_in_groups(lay_innermost(x), weight).contiguous()
+        # A copy even where nothing moves: a view could not be changed in place afterwards.
+        out = conv_in_groups(lay_innermost(x), weight)
+        return out.clone(memory_format=torch.contiguous_format)
 
     @staticmethod
     @torch.autograd.function.once_differentiable

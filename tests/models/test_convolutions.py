@@ -43,6 +43,16 @@ def test_a_convolution_of_few_channels_is_torchs(channels, out, width, monkeypat
         torch.testing.assert_close(layers[0](x), layers[1](x))
 
 
+def test_a_single_channel_can_be_changed_in_place():
+    """As the critic of StackGAN's third scale does with d_dim=1."""
+    layers, slopes = both(4, 1, padding=1, bias=False), []
+    for layer in layers:
+        x = torch.linspace(-1, 1, 64, dtype=torch.float64).view(1, 4, 4, 4).requires_grad_()
+        F.leaky_relu(layer(x), 0.2, inplace=True).sum().backward()
+        slopes.append(x.grad)
+    torch.testing.assert_close(*slopes)
+
+
 @pytest.mark.parametrize("options", [{"bias": True, "padding": 1}, {"stride": 2}, {"padding": 0}])
 def test_other_convolutions_are_left_to_torch(options):
     ours, theirs = both(8, 4, **options)
