@@ -117,6 +117,12 @@ def add_options(parser: argparse.ArgumentParser, config_class, title: str) -> No
         made.append(field.name)
 
 
+def typed_options(arguments: argparse.Namespace) -> dict:
+    """What the user set of the options made by :func:`add_options`, by the fields' names."""
+    typed = {k: v for k, v in vars(arguments).items() if k in arguments.made and v is not None}
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in typed.items()}
+
+
 def with_options(parts: dict, arguments: argparse.Namespace) -> dict:
     """Configs in which the fields that the user set on the command line are replaced.
 
@@ -127,8 +133,7 @@ def with_options(parts: dict, arguments: argparse.Namespace) -> dict:
     Raises:
         InputError: for an option that none of the configs has (of another model family).
     """
-    typed = {k: v for k, v in vars(arguments).items() if k in arguments.made and v is not None}
-    typed = {k: tuple(v) if isinstance(v, list) else v for k, v in typed.items()}
+    typed = typed_options(arguments)
     fields = {
         name: {field.name for field in dataclasses.fields(config)} for name, config in parts.items()
     }

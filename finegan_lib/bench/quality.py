@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 from ..base.checkpoints import read_metadata, run_checkpoints, step_of
 from ..base.errors import InputError, TrainingDiverged
 from ..base.files import read_json, refuse_other_facts, write_json
-from ..base.options import add_options, flag, with_options
+from ..base.options import add_options, flag, typed_options, with_options
 from ..data import ToyBirds
 from ..discovery import DiscoveryConfig
 from ..metrics import Judges
@@ -168,7 +168,8 @@ def configured(preset: str, image_size: int, settings=()) -> RunConfig:
             "yes" or "no": "lead_children=0.4,0.6", "code_flip=no".
 
     Raises:
-        InputError: for a setting that there is not, or a value that it cannot have.
+        InputError: for a setting that there is not or that the family ignores, or a value that it
+            cannot have.
     """
     config = PRESETS[preset]
     parser = _Settings(add_help=False, allow_abbrev=False)
@@ -184,7 +185,10 @@ def configured(preset: str, image_size: int, settings=()) -> RunConfig:
         else:
             words += [flag(name), *value.split(",")]
     parts = {name: getattr(config, name) for name in ("model", "recipe", "loop")}
-    return RunConfig(**with_options(parts, parser.parse_args(words)))
+    arguments = parser.parse_args(words)
+    changed = RunConfig(**with_options(parts, arguments))
+    changed.refuse_ignored(typed_options(arguments))
+    return changed
 
 
 def train_and_score(config: RunConfig, folder: Path, progress: bool = True) -> list[dict]:

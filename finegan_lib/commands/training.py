@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..base.checkpoints import step_of
-from ..base.options import add_options, folder_of, with_options
+from ..base.options import add_options, folder_of, typed_options, with_options
 from .arguments import command, is_first, recurring
 
 
@@ -65,6 +65,7 @@ def _train(parsed) -> dict:
         preset = RunConfig.load(folder)  # so that nothing has to be typed again
     parts = {name: getattr(preset, name) for name in ("model", "recipe", "loop")}
     config = replace(preset, **with_options(parts, parsed))
+    config.refuse_ignored(typed_options(parsed))
     newest = train(config, folder, resume=parsed.resume, progress=not parsed.no_progress)
     if is_first():
         print(f"newest checkpoint: {newest}")

@@ -8,7 +8,15 @@ from ..data.example import TrainingExample
 from ..models.gan import GANConfig, GANDiscriminator, GANGenerator
 from ..speed.distributed import sample
 from .parts import System, adam, average_of, descend, follow, frozen
-from .recipe import FINEGANS_OWN, FOR_D, REPAIRS, Recipe
+from .recipe import (
+    CODE_VIEWS,
+    FINEGANS_OWN,
+    FINEGANS_STEP,
+    FOR_D,
+    MEASURES,
+    REPAIRS,
+    Recipe,
+)
 
 
 class GANSystem(System):
@@ -17,7 +25,10 @@ class GANSystem(System):
     config: GANConfig
     discriminator: GANDiscriminator
     make_generator: type[nn.Module] = GANGenerator
-    unused: tuple[str, ...] = (*FOR_D, *FINEGANS_OWN, *REPAIRS)
+    unused: tuple[str, ...] = (
+        *("information_weight", "colour_weight", *FINEGANS_STEP, *FOR_D),
+        *(*FINEGANS_OWN, *MEASURES, *REPAIRS, *CODE_VIEWS),
+    )
 
     def __init__(self, config: GANConfig, recipe: Recipe):
         super().__init__(recipe)

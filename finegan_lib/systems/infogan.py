@@ -9,7 +9,15 @@ from ..data.example import TrainingExample
 from ..models.infogan import InfoGANConfig, InfoGANDiscriminator, InfoGANGenerator
 from ..speed import distributed
 from .parts import System, adam, average_of, descend, follow, frozen, image_grid
-from .recipe import FINEGANS_OWN, FOR_D, REPAIRS, Recipe
+from .recipe import (
+    CODE_VIEWS,
+    FINEGANS_OWN,
+    FINEGANS_STEP,
+    FOR_D,
+    MEASURES,
+    REPAIRS,
+    Recipe,
+)
 
 
 class InfoGANSystem(System):
@@ -20,7 +28,10 @@ class InfoGANSystem(System):
     """
 
     generator: InfoGANGenerator
-    unused: tuple[str, ...] = (*FOR_D, *FINEGANS_OWN, *REPAIRS)
+    unused: tuple[str, ...] = (
+        *("colour_weight", *FINEGANS_STEP, *FOR_D),
+        *(*FINEGANS_OWN, *MEASURES, *REPAIRS, *CODE_VIEWS),
+    )
 
     def __init__(self, config: InfoGANConfig, recipe: Recipe):
         super().__init__(recipe)

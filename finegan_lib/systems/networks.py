@@ -21,6 +21,7 @@ class FineGANNetworks(System):
     ``contrastive`` and ``pose_reader`` exist if the recipe uses them.
     """
 
+    unused: tuple[str, ...] = ("colour_weight",)  # StackGAN's
     config: FineGANConfig
     hierarchy: CodeHierarchy
     generator: FineGANGenerator

@@ -21,7 +21,11 @@ class System(nn.Module):
 
     A family's own class makes ``generator``, ``average`` and ``optimisers``, and defines
     ``step(batch, rng, hard=False)``, which returns the losses, and ``real_logits(images)``. It
-    names in ``unused`` the switches of the recipe that its step does not use and that it refuses.
+    names in ``unused`` the options of the recipe that its step does not use and that it refuses.
+
+    ``ignored`` names those that it does not use either, but that its presets have on: the systems
+    of table 1 have one recipe, and their results say so. A command refuses them where they are
+    typed (``RunConfig.refuse_ignored``).
 
     The count of updates stays on the CPU. Reading it from a GPU would wait, in every step, until
     the GPU has finished its work.
@@ -33,6 +37,7 @@ class System(nn.Module):
     updates: Tensor
     augment_strength: Tensor  # if the recipe lets it follow D's overfitting
     unused: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
 
     def __init__(self, recipe: Recipe):
         super().__init__()

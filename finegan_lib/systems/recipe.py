@@ -8,11 +8,23 @@ from ..base.options import option
 from .augmentation import POLICIES
 
 # What changes D's images or its real/fake loss. The two plain families, gan and infogan, have none.
-FOR_D = ("relativistic", "r1", "r2", "augment", "augment_target", "d_noise")
+FOR_D = (
+    *("relativistic", "r1", "r2", "d_noise"),
+    *("augment", "augment_strength", "augment_target", "augment_ramp"),
+)
 # The switches of FineGAN's masks, parents and codes, and of its repairs: no other step uses them.
 MASK_TERMS = ("mask_pull", "mask_pull_back", "mask_binary", "mask_area", "mask_lean")
 FINEGANS_OWN = (*MASK_TERMS, "silhouette", "free_child", "contrastive_child", "pose_info")
-REPAIRS = ("child_restart", "restart_at", "lead_children", "lead_parents")
+REPAIRS = (
+    *("child_restart", "restart_every", "restart_until", "restart_at"),
+    *("lead_children", "lead_parents"),
+)
+# Ranges and lengths that go with them; unlike the switches, they are not off at 0.
+MEASURES = ("mask_smallest", "mask_largest", "pose_dims")
+# FineGAN's also: how its D_b counts, how b is sampled, how hard negatives are chosen.
+FINEGANS_STEP = ("background_weight", "free_background", "hard_pool")
+# What changes the input of the code heads.
+CODE_VIEWS = ("code_noise", "code_colour", "code_flip", "code_affine")
 # Weights of losses, and sizes of random changes.
 NOT_NEGATIVE = (
     *("background_weight", "information_weight", "colour_weight", "r1", "r2", "d_noise"),
@@ -192,19 +204,19 @@ class Recipe:
             )
 
     def refuse(self, names: tuple[str, ...], step: str) -> None:
-        """Refuse switches that are on although a family's step does not use them.
+        """Refuse options that are set although a family's step does not use them.
 
         Args:
-            names: of these switches.
+            names: of these options.
             step: whose they are not, for the message.
 
         Raises:
-            InputError: for the first switch that is on.
+            InputError: for the first option that has another value than its default.
         """
         for name in names:
-            if getattr(self, name):
+            if getattr(self, name) != getattr(Recipe, name):
                 raise InputError(
                     f"the training step of {step} does not use the option {name}",
                     seen=f"{name}={getattr(self, name)}",
-                    cure="Leave the option out, or train another family (a FineGAN uses it).",
+                    cure="Leave the option out, or train a family that uses it.",
                 )

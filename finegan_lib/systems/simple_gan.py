@@ -33,7 +33,7 @@ from ..speed import distributed
 from .adversarial import deceive, update_d
 from .gan import GANSystem
 from .parts import System, adam, average_of, descend, follow, frozen, image_grid
-from .recipe import FINEGANS_OWN, REPAIRS, Recipe
+from .recipe import CODE_VIEWS, FINEGANS_OWN, MEASURES, REPAIRS, Recipe
 from .views import code_view
 
 
@@ -42,7 +42,11 @@ class SimpleGANSystem(GANSystem):
 
     generator: SimpleGANGenerator
     make_generator: type[nn.Module] = SimpleGANGenerator
-    unused: tuple[str, ...] = (*FINEGANS_OWN, *REPAIRS)
+    unused: tuple[str, ...] = (
+        *("information_weight", "colour_weight", "hard_pool", "code_colour"),
+        *(*FINEGANS_OWN, *MEASURES, *REPAIRS),
+    )
+    ignored: tuple[str, ...] = ("background_weight", "free_background", *CODE_VIEWS)
 
     def step(self, batch: TrainingExample, rng: torch.Generator, hard: bool = False) -> dict:
         """One update of D, then of G. Returns the losses, scalars."""
@@ -77,7 +81,8 @@ class InfoGANBaselineSystem(System):
     """
 
     generator: InfoGANBaselineGenerator
-    unused: tuple[str, ...] = (*FINEGANS_OWN, *REPAIRS)
+    unused: tuple[str, ...] = ("colour_weight", "hard_pool", *FINEGANS_OWN, *MEASURES, *REPAIRS)
+    ignored: tuple[str, ...] = ("background_weight", "free_background")
 
     def __init__(self, config: InfoGANBaselineConfig, recipe: Recipe):
         super().__init__(recipe)

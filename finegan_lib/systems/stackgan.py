@@ -11,7 +11,7 @@ from ..models.stackgan import StackGANConfig, StackGANGenerator, image_pyramid
 from ..speed import distributed
 from .adversarial import deceive, update_d
 from .parts import System, adam, average_of, descend, follow, frozen, image_grid, total
-from .recipe import FINEGANS_OWN, REPAIRS, Recipe
+from .recipe import CODE_VIEWS, FINEGANS_OWN, MEASURES, REPAIRS, Recipe
 
 
 class StackGANSystem(System):
@@ -22,7 +22,11 @@ class StackGANSystem(System):
 
     generator: StackGANGenerator
     average: StackGANGenerator
-    unused: tuple[str, ...] = (*FINEGANS_OWN, *REPAIRS)
+    unused: tuple[str, ...] = (
+        *("information_weight", "hard_pool", "code_colour"),
+        *(*FINEGANS_OWN, *MEASURES, *REPAIRS),
+    )
+    ignored: tuple[str, ...] = ("background_weight", "free_background", *CODE_VIEWS)
 
     def __init__(self, config: StackGANConfig, recipe: Recipe):
         super().__init__(recipe)

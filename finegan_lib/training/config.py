@@ -120,6 +120,21 @@ class RunConfig:
         """The key of its row in :mod:`finegan_lib.families`."""
         return families.of(self.model).key
 
+    def refuse_ignored(self, typed) -> None:
+        """Refuse options of the recipe that a user set although the family's step ignores them.
+
+        A preset may have them on (see :class:`finegan_lib.systems.parts.System`).
+
+        Args:
+            typed: the names of the options that the user set.
+
+        Raises:
+            InputError: for the first such option that has another value than its default.
+        """
+        row = families.of(self.model)
+        names = (*row.system.unused, *row.system.ignored)
+        self.recipe.refuse(tuple(name for name in names if name in typed), row.title)
+
     def to_dict(self) -> dict:
         """Plain values for JSON."""
         return {"family": self.family, **dataclasses.asdict(self)}

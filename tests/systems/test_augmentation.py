@@ -1,14 +1,13 @@
 """What D_c judges: augmented, penalised, in pairs; and photographs that are kept out."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from finegan_lib import families, losses
+from finegan_lib import losses
 from finegan_lib.base.errors import InputError
 from finegan_lib.data.example import TrainingExample
 from finegan_lib.data.kept_out import is_kept_out, split
@@ -262,27 +261,6 @@ def test_without_switches_nothing_is_drawn_and_nothing_changes():
 def test_a_recipe_that_cannot_be_is_refused(options):
     with pytest.raises(InputError, match=next(iter(options))):
         Recipe(**options)
-
-
-FOR_ALL_BUT_THE_PLAIN = {"r1": 2.0, "d_noise": 0.3, "augment_target": 0.5, "relativistic": True}
-FOR_FINEGAN = {"mask_area": 5.0, "free_child": 0.25, "pose_info": 1.0, "lead_parents": (0.5,)}
-
-
-@pytest.mark.parametrize("option", [*FOR_ALL_BUT_THE_PLAIN, *FOR_FINEGAN])
-@pytest.mark.parametrize("family", [row.key for row in families.ROWS])
-def test_a_family_refuses_what_its_step_does_not_use(family, option):
-    """An option that is accepted and does nothing would be taken for one that does not help."""
-    plain, preset = family in ("gan", "infogan"), "toy" if family == "finegan" else family
-    value = (FOR_ALL_BUT_THE_PLAIN | FOR_FINEGAN)[option]
-    config = PRESETS[preset]
-    config = replace(config, recipe=replace(config.recipe, **{option: value}))
-    if family == "finegan" or (option in FOR_ALL_BUT_THE_PLAIN and not plain):
-        build_system(config)
-        return
-    with pytest.raises(InputError, match=f"does not use the option {option}") as error:
-        build_system(config)
-    assert f"{option}={value}" in str(error.value)
-    assert RunConfig.from_dict(config.to_dict()) == config  # files of it can still be read
 
 
 # ------------------------------------------------------------------------------ kept out

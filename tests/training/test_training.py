@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from finegan_lib import families
 from finegan_lib.base.checkpoints import load_checkpoint, save_checkpoint
 from finegan_lib.base.errors import InputError, TrainingDiverged
 from finegan_lib.data import ToyBirds
@@ -18,7 +19,7 @@ from finegan_lib.data.kept_out import is_kept_out
 from finegan_lib.models import FineGANConfig, GANConfig, InfoGANConfig
 from finegan_lib.speed.devices import Execution, pick_device
 from finegan_lib.systems import FineGANSystem, GANSystem, Recipe
-from finegan_lib.systems.recipe import FINEGANS_OWN, HELD
+from finegan_lib.systems.recipe import HELD
 from finegan_lib.training import (
     LoopConfig,
     RunConfig,
@@ -70,7 +71,6 @@ RECIPE = Recipe(
     code_affine=0.2,
     silhouette=0.5,
 )
-WITHOUT_FINEGANS = dataclasses.replace(RECIPE, **dict.fromkeys(FINEGANS_OWN, 0.0))
 EVERY_STEP = {"log_every": 1, "checkpoint_every": 1, "sample_every": 100, "keep": 50}
 
 
@@ -92,7 +92,8 @@ def folder_of_birds(tmp_path_factory):
 
 def tiny(family="gan", recipe=None, **loop):
     """A run of 5 steps (an epoch has 3) on 12 birds."""
-    recipe = recipe or (RECIPE if family == "finegan" else WITHOUT_FINEGANS)
+    unused = families.named(family).system.unused
+    recipe = recipe or dataclasses.replace(RECIPE, **{n: getattr(Recipe, n) for n in unused})
     values = {"n_images": 12, "batch_size": 4, "steps": 5, "device": "cpu"} | loop
     return RunConfig(MODELS[family], recipe, LoopConfig(**values))
 
