@@ -31,7 +31,23 @@ COMPARE_EVERY = 5  # lines of the history between two looks at D on kept-out pho
 
 
 class Run:
-    """The folder of a run: its progress, and the files that it writes."""
+    """The folder of a run: its progress, and the files that it writes.
+
+    Args:
+        config: of the run.
+        folder: of the run; it is made, or gets its files, when everything else has succeeded.
+        resume: go on from the folder's newest intact checkpoint, if it has one. Without it, the
+            folder must hold no run.
+        progress: show progress bars.
+        picture: a PNG that always shows the newest sample picture; None: only those in
+            ``samples/``.
+        data: a data set whose items are training examples, in place of the one that ``config``
+            names.
+
+    Raises:
+        InputError: if the folder holds another run or cannot be written, the data cannot be read
+            or are too few, or ``start_from`` does not fit.
+    """
 
     def __init__(
         self, config: RunConfig, folder, resume: bool, progress: bool, picture=None, data=None
