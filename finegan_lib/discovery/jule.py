@@ -340,6 +340,79 @@ def raw_features(images: Tensor) -> np.ndarray:
 # ------------------------------------------------------------------------- the recurrence
 
 
+class Recurrence:
+    """The network, its optimiser and the clusters, and how far the passes have come.
+
+    Args:
+        images, n_clusters, config, seed, device, watch: as for :func:`jule`.
+    """
+
+    def __init__(self, images, n_clusters: int, config: JULEConfig, seed, device, watch=None):
+        self.images, self.n_clusters, self.config = images, n_clusters, config
+        self.seed, self.device, self.watch = seed, device, watch
+        seed_epoch(seed, 0)
+        self.network = FeatureNet(images.shape[1:], config).to(device)
+        self.optimiser = torch.optim.SGD(
+            self.network.parameters(), config.learning_rate, 0.9, weight_decay=config.weight_decay
+        )
+        self.labels = first_labels(raw_features(images), n_clusters)
+        self.epoch = 0  # of training; every forward pass counts as one more
+
+    def __len__(self):
+        """How many clusters there are now."""
+        return int(self.labels.max()) + 1
+
+    def state(self) -> dict:
+        """What `restore` needs."""
+        return {
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "labels": torch.from_numpy(self.labels),
+            "epoch": self.epoch,
+        }
+
+    def restore(self, state: dict) -> None:
+        """Go back to a `state`."""
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.labels, self.epoch = state["labels"].numpy(), state["epoch"]
+
+    def advance(self):
+        """An epoch of a backward pass, or a whole forward pass; for :func:`.bookmark.repeat`."""
+        if self.epoch % (self.config.epochs + 1) < self.config.epochs:
+            self.backward()
+        elif len(self) == self.n_clusters:
+            return None
+        else:
+            self.forward()
+        self.epoch += 1
+        return {"clusters": len(self)}, False
+
+    def backward(self) -> None:
+        """One epoch: better features for these clusters."""
+        train_epoch(
+            *(self.network, self.optimiser, self.images, self.labels),
+            *(self.config, self.seed, self.epoch, self.device),
+        )
+
+    def forward(self) -> None:
+        """A share of the clusters is merged: better clusters for these features."""
+        n = len(self)
+        n_merges = min(int(np.ceil(self.config.unrolling * n)), n - self.n_clusters)
+        self._merge(extract(self.network, self.images, self.device), n_merges)
+
+    def merge_anew(self) -> None:
+        """The end: from the first clusters of the final features, merge down to ``n_clusters``."""
+        features = extract(self.network, self.images, self.device)
+        self.labels = first_labels(features, self.n_clusters)
+        self._merge(features, len(self) - self.n_clusters)
+
+    def _merge(self, features, n_merges):
+        self.labels = agglomerate(features, self.labels, n_merges, self.config)
+        if self.watch:
+            self.watch(self.labels, features)
+
+
 def jule(
     images: Tensor,
     n_clusters: int,
@@ -371,51 +444,14 @@ def jule(
     """
     config = config or JULEConfig()
     with clustering("jule", config, images, n_clusters, seed, folder) as bookmark:
-        seed_epoch(seed, 0)
-        network = FeatureNet(images.shape[1:], config).to(device)
-        optimiser = torch.optim.SGD(
-            network.parameters(), config.learning_rate, 0.9, weight_decay=config.weight_decay
-        )
-        labels = first_labels(raw_features(images), n_clusters)
-        epoch = 0  # of training; every forward pass counts as one more
-        kept = bookmark.load()
-        if kept:
-            network.load_state_dict(kept["network"])
-            optimiser.load_state_dict(kept["optimiser"])
-            labels, epoch = kept["labels"].numpy(), kept["epoch"]
-
-        def state():
-            return {
-                "network": network.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "labels": torch.from_numpy(labels),
-                "epoch": epoch,
-            }
-
-        def advance():
-            nonlocal labels, epoch
-            n = int(labels.max()) + 1
-            if epoch % (config.epochs + 1) < config.epochs:  # backward: features
-                train_epoch(network, optimiser, images, labels, config, seed, epoch, device)
-            elif n == n_clusters:
-                return None
-            else:  # forward: clusters
-                features = extract(network, images, device)
-                n_merges = min(int(np.ceil(config.unrolling * n)), n - n_clusters)
-                labels = agglomerate(features, labels, n_merges, config)
-                if watch:
-                    watch(labels, features)
-            epoch += 1
-            return {"clusters": int(labels.max()) + 1}, False
-
-        repeat(advance, bookmark, state, "JULE", progress)
-        bookmark.save(state, always=True)
-        features = extract(network, images, device)
-        labels = first_labels(features, n_clusters)
-        labels = agglomerate(features, labels, int(labels.max()) + 1 - n_clusters, config)
-        if watch:
-            watch(labels, features)
-    return labels
+        recurrence = Recurrence(images, n_clusters, config, seed, device, watch)
+        state = bookmark.load()
+        if state:
+            recurrence.restore(state)
+        repeat(recurrence.advance, bookmark, recurrence.state, "JULE", progress)
+        bookmark.save(recurrence.state, always=True)
+        recurrence.merge_anew()
+    return recurrence.labels
 
 
 def train_epoch(network, optimiser, images, labels, config, seed, epoch, device="cpu") -> float:

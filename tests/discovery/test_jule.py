@@ -9,6 +9,7 @@ from finegan_lib.discovery.jule import (
     ClusterGraph,
     FeatureNet,
     JULEConfig,
+    Recurrence,
     _nearest_centres,
     agglomerate,
     cluster_batches,
@@ -204,6 +205,22 @@ def test_jule_finds_patterns(patterns):
     assert nmi(kinds, labels) > 0.9
     shuffled = np.random.default_rng(0).permutation(kinds)
     assert nmi(shuffled, labels) < 0.2
+
+
+def test_backward_and_forward_passes_take_turns(patterns):
+    """Some epochs for the features, then one merging; a restored state goes on from there."""
+    images, _ = patterns
+    with torch.random.fork_rng(devices=[]):
+        recurrence = Recurrence(images, 3, SMALL, 0, "cpu")
+        sizes = [len(recurrence)]
+        while recurrence.advance() is not None:
+            sizes.append(len(recurrence))
+        other = Recurrence(images, 3, SMALL, 1, "cpu")
+    merged = [i for i in range(1, len(sizes)) if sizes[i] < sizes[i - 1]]
+    assert merged == [*range(SMALL.epochs + 1, max(merged) + 1, SMALL.epochs + 1)]
+    assert sizes[-1] == 3 and len(sizes) == max(merged) + SMALL.epochs + 1
+    other.restore(recurrence.state())
+    assert other.advance() is None and (other.labels == recurrence.labels).all()
 
 
 def test_training_pulls_clusters_together(patterns):
