@@ -160,7 +160,8 @@ def switches(config: RunConfig) -> dict[str, dict]:
 
     The first row changes nothing. Then come every row of :data:`WITHOUT` and :data:`PHOTO_WITHOUT`
     that would change the preset, one row with all of these changes, the additions of
-    :data:`PHOTO_WITH`, and a generator with twice the weights, to within a tenth.
+    :data:`PHOTO_WITH`, and other sizes: a generator with twice the weights (to within a tenth), a
+    longer z, more children, other step sizes, and crops that leave less around each box.
     """
     out = {n: c for n, c in (WITHOUT | PHOTO_WITHOUT).items() if n not in ENDS}
     rows = {name: _changing(config, changes) for name, changes in out.items()}
@@ -170,8 +171,21 @@ def switches(config: RunConfig) -> dict[str, dict]:
     added = {name: changes for name, changes in PHOTO_WITH.items() if _adds(config, changes)}
     if not config.recipe.augment:
         added.pop("with strength that follows D's overfitting", None)
+    return rows | added | _sizes(config)
+
+
+def _sizes(config: RunConfig) -> dict[str, dict]:
+    """Rows with another size of the networks, the codes, the step or the crops."""
     twice = 2 * count_parameters(FineGANGenerator, config.model)
-    return rows | added | {TWICE: {"g_dim": match_width(config.model, twice).g_dim}}
+    step = config.recipe.learning_rate
+    return {
+        TWICE: {"g_dim": match_width(config.model, twice).g_dim},
+        "with a z twice as long": {"z_dim": 2 * config.model.z_dim},
+        "with twice the children": {"n_children": 2 * config.model.n_children},
+        "with half the step size": {"learning_rate": step / 2},
+        "with twice the step size": {"learning_rate": step * 2},
+        "with tighter crops": {"crop_scale": round(0.8 * config.loop.crop_scale, 3)},
+    }
 
 
 def _adds(config: RunConfig, changes: dict) -> bool:

@@ -64,6 +64,11 @@ def test_every_row_changes_the_preset_and_the_papers_row_all_of_it():
     wide = ablation.changed(BIRDS, **rows[ablation.TWICE]).model
     weights = [ablation.count_parameters(FineGANGenerator, m) for m in (BIRDS.model, wide)]
     assert weights[1] == pytest.approx(2 * weights[0], rel=0.1)
+    sizes = ["a z twice as long", "half the step size", "twice the step size", "tighter crops"]
+    assert {f"with {name}" for name in [*sizes, "twice the children"]} <= rows.keys()
+    assert rows["with half the step size"] == {"learning_rate": BIRDS.recipe.learning_rate / 2}
+    tight = ablation.changed(BIRDS, **rows["with tighter crops"]).loop.crop_scale
+    assert 1 < tight < BIRDS.loop.crop_scale
     with_r1 = ablation.changed(BIRDS, r1=0.1)
     assert "R1 and R2" in ablation.switches(with_r1) and "with R1" not in ablation.switches(with_r1)
 
