@@ -153,7 +153,7 @@ def test_the_front_page_is_short_and_complete():
     text = read("README.md")
     assert len(text.split()) <= MOST_WORDS
     wanted = ["Two commands", "Who it is for", "The lessons", "Where to start", "Six results"]
-    wanted += ["The house", "Licence and citation"]
+    wanted += ["The library", "Licence and citation"]
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
     assert [heading for heading in headings if heading in wanted] == wanted
     for start in ("I have a laptop", "I have a GPU", "I have photographs of my own"):

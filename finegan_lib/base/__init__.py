@@ -1,1 +1,1 @@
-"""Errors, options, files and checkpoints. This room imports no other room of the library."""
+"""Errors, options, files and checkpoints. This part imports no other part of the library."""

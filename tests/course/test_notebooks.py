@@ -54,13 +54,13 @@ def test_a_lesson_begins_with_its_title(lesson):
 
 def test_names_of_the_library_in_a_lesson_are_there():
     """`metrics.judges` in a text, `losses.f(…)` in a docstring: a reader looks for it."""
-    rooms = {room.name for room in pkgutil.iter_modules(finegan_lib.__path__)} - {"codes"}
+    parts = {part.name for part in pkgutil.iter_modules(finegan_lib.__path__)} - {"codes"}
     called = re.compile(r"`(?:finegan_lib\.)?(\w+(?:\.\w+)+)[`(]")
     missing = [
         (path.parent.name, name)
         for path in sorted(LESSONS.glob("[0-9]*/*.py"))
         for name in called.findall(path.read_text(encoding="utf-8"))
-        if name.split(".")[0] in rooms | {"evaluation"} and not is_in_library(name)
+        if name.split(".")[0] in parts | {"evaluation"} and not is_in_library(name)
     ]
     assert not missing
 

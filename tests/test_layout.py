@@ -1,4 +1,4 @@
-"""The house: imports between the rooms of finegan_lib run one way, and few files lie outside."""
+"""The layout: imports between the parts of finegan_lib run one way, and few files lie outside."""
 
 import ast
 import inspect
@@ -13,7 +13,7 @@ PACKAGE = Path(finegan_lib.__file__).parent
 
 
 def imported(path: Path):
-    """The rooms of this package that a file imports from, inside functions too."""
+    """The parts of this package that a file imports from, inside functions too."""
     inside = path.relative_to(PACKAGE).parts
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
@@ -28,34 +28,34 @@ def imported(path: Path):
 
 
 def arrows() -> dict[str, set[str]]:
-    """room → the rooms that it imports from; a file at the top is a room of its own."""
+    """part → the parts that it imports from; a file at the top is a part of its own."""
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
-        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        targets = {name for name in imported(path) if name != room and not name.startswith("__")}
-        found.setdefault(room, set()).update(targets)
+        part = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        targets = {name for name in imported(path) if name != part and not name.startswith("__")}
+        found.setdefault(part, set()).update(targets)
     return found
 
 
 def test_no_import_runs_back_up():
-    """Somebody who reads a room needs the rooms below it only: there is no circle."""
+    """Somebody who reads a part needs the parts below it only: there is no circle."""
     order = list(TopologicalSorter(arrows()).static_order())  # raises CycleError otherwise
     assert order.index("base") < order.index("models") < order.index("systems")
     assert order.index("systems") < order.index("families") < order.index("training")
 
 
-def test_a_room_needs_lower_rows_of_the_readme_only():
-    """finegan_lib/README.md lists every room, from the top down."""
+def test_a_part_needs_lower_rows_of_the_readme_only():
+    """finegan_lib/README.md lists every part, from the top down."""
     text = (PACKAGE / "README.md").read_text(encoding="utf-8").split("## Two walks")[0]
     rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
-    rooms = [re.findall(r"`([\w.]+?)(?:\.py|/)?`", row) for row in rows]
-    place = {room: i for i, row in enumerate(rooms) for room in row}
+    parts = [re.findall(r"`([\w.]+?)(?:\.py|/)?`", row) for row in rows]
+    place = {part: i for i, row in enumerate(parts) for part in row}
     assert place.keys() == arrows().keys() - {"__init__"}
-    for room, targets in arrows().items():
-        assert all(place[room] <= place[target] for target in targets), room
+    for part, targets in arrows().items():
+        assert all(place[part] <= place[target] for target in targets), part
 
 
-def test_few_files_lie_outside_the_rooms():
+def test_few_files_lie_outside_the_parts():
     assert len([path for path in PACKAGE.iterdir() if path.is_file()]) <= 8
 
 
@@ -68,7 +68,7 @@ def test_the_papers_step_reads_alone():
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.If | ast.IfExp)]
 
 
-def test_the_house_is_small_enough_to_know():
+def test_the_library_is_small_enough_to_know():
     assert len(arrows()) <= 20
     assert sum(map(len, arrows().values())) <= 120
 
@@ -84,7 +84,7 @@ def test_a_file_has_at_most_500_lines():
 
 
 def test_a_name_has_one_meaning():
-    """Of classes, and of functions that once had a namesake in another room."""
+    """Of classes, and of functions that once had a namesake in another part."""
     functions = {"read_pictures", "read_scored", "train_segmenter", "train_mask_reader"}
     functions |= {"read_photographs", "augment", "perturb"}
     homes: dict[str, list[str]] = {}
