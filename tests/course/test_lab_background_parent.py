@@ -144,9 +144,9 @@ def test_background_training_is_seeded_and_each_switch_matters(birds):
     assert not torch.equal(runs[0], runs[2]) and not torch.equal(runs[0], runs[3])
 
 
-def test_the_losses_of_a_deaf_generator_are_those_of_the_text(lesson_text):
+def test_the_losses_of_a_faulty_background_step_are_those_of_the_text(lesson_text):
     birds = ToyBirds(600, image_size=32, seed=7, progress=False)
-    run = background_lab.train_background(birds, steps=150, step=background_lab.deaf_step)
+    run = background_lab.train_background(birds, steps=150, step=background_lab.faulty_step)
     d_b, g = run.curves["D_b"], run.curves["G"]
     text = lesson_text("background")
     said = re.search(r"loss falls from (\S+) to (\S+) .* loss rises to (\S+)\. ", text).groups()
@@ -168,7 +168,7 @@ def test_the_windows_with_most_of_a_bird_show_the_wrong_dots(birds):
     right = losses.background_patch_weights(windows.box, GEOMETRY)
     assert ((late - right).sum((1, 2)) >= 10).all()
     run = background_lab.train_background(birds, steps=20, config=TINY)
-    figure = background_lab.out_of_order_figure(run, run, windows)
+    figure = background_lab.two_mistakes_figure(run, run, windows)
     (legend,) = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
     assert min(text.get_fontsize() for text in legend.get_texts()) >= 9
 
@@ -224,14 +224,14 @@ def test_what_d_p_is_shown_matters_and_must_be_known():
         parent_lab.train_parent(steps=1, shown="mask")
 
 
-def test_a_numb_silhouette_shows_in_the_masks_gradient_alone(lesson_text):
+def test_a_faulty_silhouette_shows_in_the_masks_gradient_alone(lesson_text):
     """In the lesson's figure both trainings look alike: half of the views still teach the mask."""
     generator = FineGANGenerator(FineGANConfig(image_size=32, n_parents=2, n_children=2, g_dim=4))
     codes = generator.config.hierarchy().sample(4, generator.config.z_dim)
     stage = generator(codes).parent
     learns = {}
     for silhouette in (0.0, 1.0):
-        view = parent_lab.numb_view(stage, Recipe(), torch.Generator().manual_seed(0), silhouette)
+        view = parent_lab.faulty_view(stage, Recipe(), torch.Generator().manual_seed(0), silhouette)
         (slope,) = torch.autograd.grad(view.square().sum(), stage.mask, retain_graph=True)
         learns[silhouette] = bool(slope.any())
     assert learns == {0.0: True, 1.0: False}

@@ -77,11 +77,11 @@ def test_the_text_on_the_ablation_agrees_with_its_results(lesson_text):
         assert f"* **{panel.label.split(':')[0]}**: " in text
 
 
-def test_the_losses_of_a_mute_step_are_those_of_the_text(lesson_text):
+def test_the_losses_of_a_faulty_step_are_those_of_the_text(lesson_text):
     birds = ToyBirds(400, image_size=TOY.model.image_size, seed=0, progress=False)
     family = TOY.model.hierarchy()
     watched = family.sample(4, TOY.model.z_dim)
-    run = child_lab.train_own(child_lab.PartsGenerator, child_lab.mute_step, birds, 60, watched)
+    run = child_lab.train_own(child_lab.PartsGenerator, child_lab.faulty_step, birds, 60, watched)
     curve = run.curves["child_info"]
     said = re.search(r"falls only from (\S+) to about (\S+)\. ", lesson_text("child")).groups()
     measured = [np.mean(part) for part in (curve[:10], curve[-10:])]

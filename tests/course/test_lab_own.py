@@ -38,16 +38,16 @@ def test_a_generator_of_parts_draws_what_the_librarys_draws(codes):
             torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
 
 
-def test_its_losses_are_the_librarys_and_a_mute_readers_are_not(birds, codes):
+def test_its_losses_are_the_librarys_and_a_faulty_steps_are_not(birds, codes):
     steps, size = 4, SMALL
     library = lab.train_library(birds, steps, codes, [4], size)
     own = lab.train_own(lab.PartsGenerator, lab.step, birds, steps, codes, [2, 4], size)
-    mute = lab.train_own(lab.PartsGenerator, lab.mute_step, birds, steps, codes, [], size)
+    faulty = lab.train_own(lab.PartsGenerator, lab.faulty_step, birds, steps, codes, [], size)
     for term in TERMS:  # from the second step on Adam magnifies what rounding decides
         assert own.curves[term][0] == pytest.approx(library.curves[term][0], abs=1e-3), term
         assert own.curves[term] == pytest.approx(library.curves[term], abs=0.1), term
-    assert mute.curves["child_info"][0] == pytest.approx(own.curves["child_info"][0], abs=1e-4)
-    assert mute.curves["child_info"][-1] != pytest.approx(own.curves["child_info"][-1], abs=1e-4)
+    assert faulty.curves["child_info"][0] == pytest.approx(own.curves["child_info"][0], abs=1e-4)
+    assert faulty.curves["child_info"][-1] != pytest.approx(own.curves["child_info"][-1], abs=1e-4)
     titles = [axis.get_title() for axis in lab.own_figure(own, library).axes]
     assert titles[:3] == ["loss of $D_c$", "$L_p$", "$L_{c\\_info}$"]
     plt.close("all")

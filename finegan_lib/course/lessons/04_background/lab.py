@@ -280,7 +280,7 @@ def initialised(module: nn.Module) -> nn.Module:
     return module
 
 
-# ------------------------------------------------------------------------------------- out of order
+# ---------------------------------------------------------------------------------- with a mistake
 
 
 def late_patch_weights(box: Tensor, geometry: PatchGeometry, shift=(0.0, 0.0)) -> Tensor:
@@ -299,7 +299,7 @@ def late_patch_weights(box: Tensor, geometry: PatchGeometry, shift=(0.0, 0.0)) -
     return 1 - covered.float()
 
 
-def deaf_step(stage, critic, move, real, weights, b, z, **recipe) -> dict[str, Tensor]:
+def faulty_step(stage, critic, move, real, weights, b, z, **recipe) -> dict[str, Tensor]:
     """:func:`background_step` with a mistake in it, for the exercise."""
     fake = stage(b, z).detach()
     real_aux, real_logits = critic(real)
@@ -313,25 +313,27 @@ def deaf_step(stage, critic, move, real, weights, b, z, **recipe) -> dict[str, T
     return {"D_b": loss_d, "G": loss_g}
 
 
-def out_of_order_figure(sound: BackgroundRun, deaf: BackgroundRun, windows) -> Figure:
+def two_mistakes_figure(correct: BackgroundRun, faulty: BackgroundRun, windows) -> Figure:
     """Symptoms of two mistakes: curves and pictures of a training, and marks on four windows.
 
     Args:
-        sound, deaf: runs, the second with :func:`deaf_step`.
+        correct, faulty: runs, the second with :func:`faulty_step`.
         windows: four windows of ToyBirds with their boxes, for :func:`late_patch_weights`.
     """
     figure = plt.figure(figsize=(9.6, 5.2), layout="constrained")
     above, below = figure.subfigures(2, 1)
     curves, *pictures = above.subplots(1, 3, width_ratios=(1.5, 1, 1))
-    for name, run, line in (("sound", sound, "-"), ("out of order", deaf, "--")):
-        length = len(deaf.curves["G"])
+    for name, run, line in (("correct", correct, "-"), ("with a mistake", faulty, "--")):
+        length = len(faulty.curves["G"])
         for player, colour in (("D_b", style.REAL), ("G", style.FAKE)):
             smooth = torch.tensor(run.curves[player][:length]).unfold(0, 10, 10).mean(1)
             label = f"${player}$, {name}"
             curves.plot(torch.arange(len(smooth)) * 10 + 5, smooth, line, color=colour, label=label)
     curves.set(xlabel="step", ylabel="loss, mean of 10 steps", title="Both losses")
     curves.legend(fontsize=9)
-    for axis, (name, run) in zip(pictures, (("sound", sound), ("out of order", deaf)), strict=True):
+    for axis, (name, run) in zip(
+        pictures, (("correct", correct), ("with a mistake", faulty)), strict=True
+    ):
         drawn = (
             run.generate(12).unflatten(0, (2, 6)).permute(2, 0, 3, 1, 4).flatten(3).flatten(1, 2)
         )

@@ -605,8 +605,8 @@ course.check("{{number}}.9", my_layers)
 # symptoms first: here, curves and pictures. Look at them, make a guess, and then read the code.
 
 # %%
-deaf = lab.train_background(birds, steps=150, step=lab.deaf_step)
-lab.out_of_order_figure(outside, deaf, new.batch(chosen[:4]))
+faulty = lab.train_background(birds, steps=150, step=lab.faulty_step)
+lab.two_mistakes_figure(outside, faulty, new.batch(chosen[:4]))
 plt.show()
 
 # %% [markdown]

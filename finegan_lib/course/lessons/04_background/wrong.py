@@ -188,10 +188,10 @@ def silent_step(*arguments, **recipe):
 UNDETACHED = (
     "D_b's loss sends a gradient into G: give fake.detach() to D_b, and keep fake itself for G"
 )
-DEAF = "G gets no gradient: in its update, the input of critic(...) is detached"
+G_DETACHED = "G gets no gradient: in its update, the input of critic(...) is detached"
 STEP_MISTAKES = (
     Mistake(step(fake_for_d=lambda fake: fake), UNDETACHED),
-    Mistake(step(fake_for_g=lambda fake: fake.detach()), DEAF),
+    Mistake(step(fake_for_g=lambda fake: fake.detach()), G_DETACHED),
     Mistake(
         step(forget=("D_b", "G")),
         "zero_grad() is missing: each update also uses the gradients of the steps before",

@@ -139,7 +139,9 @@ EXERCISES = (
                 ),
                 "you add the code to the features: *join* it to them, as separate channels",
             ),
-            Mistake(wrong.stage(together=wrong.deaf), "the code does not change the result"),
+            Mistake(
+                wrong.stage(together=wrong.without_code), "the code does not change the result"
+            ),
             Mistake(
                 wrong.stage(together=wrong.one_pixel),
                 "the code is (N, code_dim, 1, 1): repeat it at every pixel, with "
@@ -368,7 +370,7 @@ EXERCISES = (
         "find the mistake: silhouettes that teach nothing",
         "my_mended_silhouettes",
         lab.silhouettes,
-        broken=lab.numb_silhouettes,
+        broken=lab.faulty_silhouettes,
         gradients=True,
         inputs=wrong.for_silhouettes,
         mistakes=(

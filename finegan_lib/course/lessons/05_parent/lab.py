@@ -155,10 +155,10 @@ def opacity_figure(foreground: Tensor, mask: Tensor, behind: Tensor, opacity: fl
     return image_figure([list(r) for r in rows.values()], list(rows), columns, title, size=0.8)
 
 
-# ------------------------------------------------------------------------------------- out of order
+# ---------------------------------------------------------------------------------- with a mistake
 
 
-def numb_silhouettes(masked: Tensor, mask: Tensor, flat: Tensor, colour: Tensor) -> Tensor:
+def faulty_silhouettes(masked: Tensor, mask: Tensor, flat: Tensor, colour: Tensor) -> Tensor:
     """Some masked foregrounds replaced by silhouettes, with a mistake in it, for the exercise.
 
     Args:
@@ -174,8 +174,8 @@ def silhouettes(masked: Tensor, mask: Tensor, flat: Tensor, colour: Tensor) -> T
     return torch.where(flat[:, None, None, None], mask * colour, masked)
 
 
-def numb_view(stage: Stage, recipe: Recipe, rng: torch.Generator, silhouette=0.0) -> Tensor:
-    """`systems.code_view` with the mistake of :func:`numb_silhouettes`."""
+def faulty_view(stage: Stage, recipe: Recipe, rng: torch.Generator, silhouette=0.0) -> Tensor:
+    """`systems.code_view` with the mistake of :func:`faulty_silhouettes`."""
     return code_view(stage._replace(mask=stage.mask.detach()), recipe, rng, silhouette)
 
 
@@ -189,13 +189,13 @@ def crossed_heads(image: Tensor, mask: Tensor, bias: float) -> list[Tensor]:
     return [torch.sigmoid(image), torch.tanh(mask + bias)]
 
 
-def out_of_order_figure(
-    sound: ParentRun, numb: ParentRun, shapes: Codes, stage: Stage, behind: Tensor
+def two_mistakes_figure(
+    correct: ParentRun, faulty: ParentRun, shapes: Codes, stage: Stage, behind: Tensor
 ) -> Figure:
     """Symptoms of two mistakes: masks of two trainings, and a stage with crossed heads.
 
     Args:
-        sound, numb: runs with silhouettes, the second with :func:`numb_view`.
+        correct, faulty: runs with silhouettes, the second with :func:`faulty_view`.
         shapes: codes for the masks.
         stage: of the trained network, over ``behind``; its heads are crossed here.
     """
@@ -206,8 +206,8 @@ def out_of_order_figure(
     broken = stitch(*crossed, behind)
     n = len(shapes.z)
     rows = {
-        "1: masks,\nsound": sound.generate(shapes).mask,
-        "1: masks,\nout of order": numb.generate(shapes).mask,
+        "1: masks,\ncorrect": correct.generate(shapes).mask,
+        "1: masks,\nmistake": faulty.generate(shapes).mask,
         "2: $F_p$": broken.foreground.repeat_interleave(2, 0)[:n],
         "2: $M_p$": (broken.mask.repeat_interleave(2, 0)[:n] + 1) / 2,
         "2: $P$": broken.image.repeat_interleave(2, 0)[:n].clamp(-1, 1),

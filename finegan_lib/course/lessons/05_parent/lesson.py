@@ -513,8 +513,8 @@ course.check("{{number}}.7", my_recipe)
 
 # %%
 helped = recipes["+ silhouette"]
-numb = lab.train_parent(helped, seed=1, view=lab.numb_view, **mine)
-lab.out_of_order_figure(runs["+ silhouette"], numb, shapes, stage, behind)
+faulty = lab.train_parent(helped, seed=1, view=lab.faulty_view, **mine)
+lab.two_mistakes_figure(runs["+ silhouette"], faulty, shapes, stage, behind)
 plt.show()
 
 # %% [markdown]

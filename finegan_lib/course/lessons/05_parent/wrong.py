@@ -63,7 +63,7 @@ def added(self, code, features):
     return features + code.sum(1)[:, None, None, None]
 
 
-def deaf(self, code, features):
+def without_code(self, code, features):
     return OtherStage.together(self, torch.zeros_like(code), features)
 
 

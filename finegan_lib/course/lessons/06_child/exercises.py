@@ -502,7 +502,7 @@ EXERCISES = (
         "my_mended_update",
         lab.last_update,
         probe="probe_update",
-        broken=lab.mute_update,
+        broken=lab.faulty_update,
         inputs=lambda: [(torch.tensor([[1.0], [0.5]]),)],
         mistakes=(
             Mistake(wrong.update(step=("info",)), "now the readers move, and G does not"),

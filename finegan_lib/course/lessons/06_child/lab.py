@@ -37,8 +37,8 @@ from . import own
 HINGE, OWN, Layer, PartsGenerator = own.HINGE, own.OWN, own.Layer, own.PartsGenerator
 head_widths, as_stage, own_figure = own.head_widths, own.as_stage, own.own_figure
 train_own, train_library, step = own.train_own, own.train_library, own.step
-last_update, mute_update, mute_step = own.last_update, own.mute_update, own.mute_step
-lay, lay_on_nothing, out_of_order_figure = own.lay, own.lay_on_nothing, own.out_of_order_figure
+last_update, faulty_update, faulty_step = own.last_update, own.faulty_update, own.faulty_step
+lay, lay_on_nothing, two_mistakes_figure = own.lay, own.lay_on_nothing, own.two_mistakes_figure
 probe_layer, probe_generator = own.probe_layer, own.probe_generator
 probe_step, probe_update, probe_layers = own.probe_step, own.probe_update, own.probe_layers
 

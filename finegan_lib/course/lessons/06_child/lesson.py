@@ -636,7 +636,7 @@ print("of the others, with another p:", int((~tied[judged:]).sum()))
 # of other parents, lesson {{codes}}.) Second, this is one world of drawn birds. The paper reaches
 # its results on photographs without these additions, with more than 400,000 steps.
 #
-# ## Out of order: find the mistake
+# ## Find the mistake
 #
 # There are two cases again. Case 1 is a training step like yours. Case 2 is a generator that puts
 # its three layers together. In its pictures, the child's mask has a fifth of its opacity. With the
@@ -650,17 +650,17 @@ z[1] = z[0]
 watched = family.codes(z, (3 + 7 * torch.arange(100)) % family.n_children)  # 3, 10, 17, …
 moments = [30, 80, 200]
 library = lab.train_library(birds, 200, watched, moments)
-mute = lab.train_own(lab.PartsGenerator, lab.mute_step, birds, 60, watched)
-lab.out_of_order_figure(library, mute, generator(watched.select(slice(8))))
+faulty = lab.train_own(lab.PartsGenerator, lab.faulty_step, birds, 60, watched)
+lab.two_mistakes_figure(library, faulty, generator(watched.select(slice(8))))
 plt.show()
 
 # %% [markdown]
 # ### Exercise {{number}}.10 (find the mistake): losses that hardly fall
 #
 # The loss of $D_c$ looks normal. But $\mathcal{L}_{c\_info}$ falls only from 3.2 to about 2.7. (A
-# reader that only guesses among 20 codes has $\log 20 = 3.0$.) In the sound training it falls much
-# faster. $\mathcal{L}_p$ starts near $\log 5 = 1.6$, for five codes, and falls much more slowly
-# than in the sound training. Here is the step's last update.
+# reader that only guesses among 20 codes has $\log 20 = 3.0$.) In the correct training it falls
+# much faster. $\mathcal{L}_p$ starts near $\log 5 = 1.6$, for five codes, and falls much more
+# slowly than in the correct training. Here is the step's last update.
 
 
 # %% exercise="10"

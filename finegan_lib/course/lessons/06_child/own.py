@@ -270,10 +270,10 @@ def own_figure(own: OwnRun, library: OwnRun) -> Figure:
     return figure
 
 
-# ------------------------------------------------------------------------------------- out of order
+# ---------------------------------------------------------------------------------- with a mistake
 
 
-def mute_step(generator, critics, move, batch, codes, additions=None, **recipe):
+def faulty_step(generator, critics, move, batch, codes, additions=None, **recipe):
     """:func:`step` with a mistake in it, for the exercise: the readers never learn."""
     moves = {name: move[name] for name in ("D_b", "D_c", "G")}
     still = torch.optim.SGD(generator.parameters(), lr=0.0)
@@ -290,7 +290,7 @@ def last_update(terms: dict[str, Tensor], move) -> None:
         move[name].step()
 
 
-def mute_update(terms: dict[str, Tensor], move) -> None:
+def faulty_update(terms: dict[str, Tensor], move) -> None:
     """:func:`last_update` with a mistake in it, for the exercise."""
     loss = sum(terms.values())
     for name in ("G", "info"):
@@ -312,20 +312,20 @@ def lay_on_nothing(background: Tensor, parent: list[Tensor], child: list[Tensor]
     return [p, child[1] * child[0] + (1 - child[1]) * background]
 
 
-def out_of_order_figure(sound: OwnRun, mute: OwnRun, output: FineGANOutput) -> Figure:
+def two_mistakes_figure(correct: OwnRun, faulty: OwnRun, output: FineGANOutput) -> Figure:
     """Symptoms of two mistakes: curves of two trainings, and pictures laid in a wrong order.
 
     Args:
-        sound, mute: runs, the second with :func:`mute_step`.
+        correct, faulty: runs, the second with :func:`faulty_step`.
         output: of the trained network; its child's mask is made thin here, its layers laid anew.
     """
     figure = plt.figure(figsize=(9.6, 5.6), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=(1, 1.1))
-    n = len(mute.curves["child_info"])
+    n = len(faulty.curves["child_info"])
     titles = {"parent_info": "$L_p$", "child_info": "$L_{c\\_info}$", "D_c": "loss of $D_c$"}
     for axis, (term, title) in zip(above.subplots(1, 3), titles.items(), strict=True):
-        axis.plot(sound.curves[term][:n], color=style.REAL, label="sound")
-        axis.plot(mute.curves[term], "--", color=style.FAKE, label="out of order")
+        axis.plot(correct.curves[term][:n], color=style.REAL, label="correct")
+        axis.plot(faulty.curves[term], "--", color=style.FAKE, label="with a mistake")
         axis.set(title=title, xlabel="step", ylabel="loss")
     axis.legend()
     above.suptitle("Case 1: the losses of a training step")
@@ -333,7 +333,7 @@ def out_of_order_figure(sound: OwnRun, mute: OwnRun, output: FineGANOutput) -> F
     layers = b, [parent.foreground, parent.mask], [child.foreground, 0.2 * child.mask]
     rows = {
         "$P$": parent.image,
-        "$C$, sound": lay(*layers)[1],
+        "$C$, correct": lay(*layers)[1],
         "$C$, out\nof order": lay_on_nothing(*layers)[1],
     }
     axes = below.subplots(len(rows), 8)
