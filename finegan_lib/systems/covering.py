@@ -9,10 +9,10 @@ missing, without labels:
    k-means on its features sorts real images into N_c kinds. A kind that no child generates also
    forms a cluster: features that separate the generated kinds separate new ones.
 2. **Match.** The kinds are grouped by their silhouettes (:mod:`.silhouettes`), and each group is
-   matched with a parent. A parent whose images are more similar to another group is *idle*. Each
-   child is matched with a kind, by the mean of q(c|x) over the images x of a kind. A child with
-   less than ``claimed`` of its kind is *idle*; its kind is *missing*, if it has the parent's shape.
-   All of this is in :mod:`.sorting`.
+   matched with a parent. A parent whose images are not clearly most similar to its group is
+   *idle*. Each child is matched with a kind, by the mean of q(c|x) over the images x of a kind. A
+   child with less than ``claimed`` of its kind is *idle*; its kind is *missing*, if it has the
+   parent's shape. All of this is in :mod:`.sorting`.
 3. **Lead.** A search finds columns of weights with which an idle child generates a missing kind
    (:mod:`.leading`). For an idle parent, it finds the parent's columns and those of all its
    children. A parent that has its shape stays as it is, and so do the children that generate a
@@ -55,8 +55,8 @@ from .leading import (
     share,
 )
 from .networks import FineGANNetworks
-from .silhouettes import likeness, parent_silhouettes, silhouettes, train_mask_reader
-from .sorting import CoverConfig, Matched, Sorting, match, sort_real
+from .silhouettes import parent_silhouettes, silhouettes, train_mask_reader
+from .sorting import CoverConfig, Matched, Sorting, has_shape_of, match, sort_real
 
 # The training continues afterwards, so a third of `cover`'s time is enough here.
 IN_TRAINING = CoverConfig(steps=60, discovery=DiscoveryConfig(n_images=3000, epochs=4))
@@ -227,12 +227,12 @@ class Search:
     def has_shape(
         self, kinds: dict, columns: dict, mask_reader: StridedUNet, shapes: Tensor
     ) -> bool:
-        """Whether a parent's images have the silhouette of its group rather than another's."""
+        """Whether a parent's images clearly have the silhouette of its group."""
         parent = int(self.generator.config.hierarchy().parent_of[min(kinds)])
         images, _ = family_images(self.generator, sorted(kinds), columns)
         images = shrink(images, self.config.discovery.image_size)
         one = silhouettes(mask_reader, images, torch.zeros(len(images)).long(), 1)
-        return int(likeness(shapes, one)[:, 0].argmax()) == parent
+        return has_shape_of(shapes, one, [parent])[0]
 
 
 @torch.no_grad()

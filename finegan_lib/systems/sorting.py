@@ -32,6 +32,9 @@ class CoverConfig:
     discovery: DiscoveryConfig = field(default_factory=DiscoveryConfig)
 
 
+# A parent has its group's shape if the difference of their silhouettes (1 - likeness) is at most
+# this much of the difference from the next group.
+CLEARLY = 0.7
 # A child may generate a kind of another shape than its parent's. It is matched with that kind only
 # if its share there is larger by more than this.
 SAME_SHAPE = 0.25
@@ -54,7 +57,8 @@ class Matched:
     """Which kind each code should generate, and which codes do.
 
     ``shapes`` (N_p, S, S): the silhouette of the group of kinds that each parent is matched with.
-    ``idle``: the parents whose images are more similar to another group than to their own.
+    ``idle``: the parents whose images are not clearly most similar to their own group
+    (:func:`has_shape_of`).
     ``settled``: from each child that generates a kind to this kind. ``led``: from each other child
     to a missing kind of its parent's group, if there is one. ``families``: for each parent that is
     to be led as a whole, from all its children to the kinds of its group.
@@ -136,9 +140,9 @@ def match(
     """Match the kinds with the children, and their groups with the parents.
 
     The kinds are grouped by shape. Each group is matched with a parent by the similarity of their
-    silhouettes. A parent is *idle* if its images are more similar to another group than to its own:
-    then another parent has that group. Children are matched with kinds by their shares, and with
-    kinds of their parent's group in the first place.
+    silhouettes. A parent is *idle* if its images are not clearly most similar to its own group:
+    then it has another parent's shape, or one between two. Children are matched with kinds by their
+    shares, and with kinds of their parent's group in the first place.
 
     Args:
         shapes: (K, S, S), the kinds' silhouettes (:func:`silhouettes`).
@@ -148,8 +152,8 @@ def match(
             children are matched as all others are.
     """
     wanted, parent_of_kind = _match_parents(shapes, drawn, hierarchy, seed)
-    nearest = likeness(wanted, drawn).argmax(0).tolist()
-    idle = [p for p in range(hierarchy.n_parents) if nearest[p] != p]
+    has_it = has_shape_of(wanted, drawn, range(hierarchy.n_parents))
+    idle = [p for p in range(hierarchy.n_parents) if not has_it[p]]
     moving, parent_of_child = idle if parents else [], hierarchy.parent_of.numpy()
     families = {}
     for p in moving:
@@ -166,6 +170,21 @@ def match(
         elif parent_of_kind[k] == parent_of_child[c]:
             led[c] = k
     return Matched(wanted, idle, settled, led, families)
+
+
+def has_shape_of(wanted: Tensor, drawn: Tensor, groups) -> list[bool]:
+    """Whether silhouettes are clearly (:data:`CLEARLY`) most similar to one of several.
+
+    Args:
+        wanted: (G, S, S), of the groups.
+        drawn: (N, S, S).
+        groups: for each of the N the index of the group that it should have.
+    """
+    apart, rows = 1 - likeness(wanted, drawn), []
+    for i, group in enumerate(groups):
+        others = torch.cat([apart[:group, i], apart[group + 1 :, i]])
+        rows.append(len(others) == 0 or bool(apart[group, i] <= CLEARLY * others.min()))
+    return rows
 
 
 def _match_parents(

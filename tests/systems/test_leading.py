@@ -16,7 +16,7 @@ from finegan_lib.metrics.code_classifiers import DiscoveryConfig
 from finegan_lib.models import FineGANConfig
 from finegan_lib.systems import FineGANSystem, Recipe, covering, leading, silhouettes
 from finegan_lib.systems.additions import is_due
-from finegan_lib.systems.sorting import CoverConfig, Sorting, group_kinds, match
+from finegan_lib.systems.sorting import CoverConfig, Sorting, group_kinds, has_shape_of, match
 from finegan_lib.training import LoopConfig, RunConfig, train
 
 SMALL = FineGANConfig(
@@ -129,6 +129,21 @@ def test_a_parent_without_a_shape_of_its_own_is_led_with_its_children():
     assert torch.equal(found.shapes, EACH_ITS_OWN)
     alone = match(DOUBLE, SHAPES, BOTH_FLAT, PAIRS)  # its children may be led without it
     assert (alone.idle, alone.families, alone.led) == ([1], {}, {2: 3})
+
+
+def test_a_parent_between_two_shapes_is_idle():
+    between = torch.stack([FLAT, 0.51 * TALL + 0.49 * FLAT])
+    assert silhouettes.likeness(EACH_ITS_OWN, between).argmax(0).tolist() == [0, 1]
+    found = match(DOUBLE, SHAPES, between, PAIRS, parents=True)
+    assert (found.idle, list(found.families)) == ([1], [1])
+    mostly = torch.stack([FLAT, 0.9 * TALL + 0.1 * FLAT])
+    assert match(DOUBLE, SHAPES, mostly, PAIRS, parents=True).idle == []
+
+
+def test_a_shape_is_clear_if_it_is_nearer_than_every_other_group_by_far():
+    drawn = torch.stack([TALL, FLAT, 0.51 * TALL + 0.49 * FLAT])
+    assert has_shape_of(EACH_ITS_OWN, drawn, [1, 1, 1]) == [True, False, False]
+    assert has_shape_of(EACH_ITS_OWN[:1], drawn, [0, 0, 0]) == [True] * 3  # there is one shape only
 
 
 def test_a_groups_silhouette_is_sharp_when_its_kinds_look_to_different_sides():
