@@ -1,5 +1,6 @@
 """Sort real images into kinds, and match them with the codes: steps 1 and 2 of :mod:`.covering`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -172,7 +173,7 @@ def match(
     return Matched(wanted, idle, settled, led, families)
 
 
-def has_shape_of(wanted: Tensor, drawn: Tensor, groups) -> list[bool]:
+def has_shape_of(wanted: Tensor, drawn: Tensor, groups: Sequence[int]) -> list[bool]:
     """Whether silhouettes are clearly (:data:`CLEARLY`) most similar to one of several.
 
     Args:
