@@ -15,7 +15,7 @@ def add(commands) -> None:
 
 def _add_demo(commands) -> None:
     parser = command(
-        commands, "demo", _demo, "train the preset demo, show and score it", checkpoint=False
+        commands, "demo", _demo, "train the toy preset, show and score it", checkpoint=False
     )
     recurring(parser, "--out", default=Path("runs/demo"), help="folder")
     parser.add_argument(
@@ -26,7 +26,7 @@ def _add_demo(commands) -> None:
 
 
 def _demo(parsed) -> dict:
-    from ..experiments.demo import DEMO, demo, in_words, show, summary
+    from ..experiments.demo import TOY, demo, in_words, show, summary
 
     progress = not parsed.no_progress
     if parsed.checkpoint:
@@ -36,7 +36,7 @@ def _demo(parsed) -> dict:
     for name, scores in results.items():
         print(f"\n{name}\n{summary(scores)}")
     if "from_scratch" in results:
-        sizes = DEMO.model.n_parents, DEMO.model.n_children
+        sizes = TOY.model.n_parents, TOY.model.n_children
         print("\n" + in_words(results["from_scratch"], *sizes))
     print(f"\nPictures and scores: {parsed.out}")
     return results

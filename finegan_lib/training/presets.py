@@ -1,7 +1,7 @@
 """The named configurations: plain values, and :func:`finegan_preset`, which looks one up.
 
-``toy`` has additions to the paper's recipe that each can be switched off: minutes on two CPU cores.
-``demo`` is what ``make demo`` trains. ``cub``, ``dogs`` and ``cars`` are the paper's.
+``toy`` is what ``make demo`` trains: minutes on two CPU cores, with additions to the paper's recipe
+that each can be switched off. ``cub``, ``dogs`` and ``cars`` are the paper's.
 """
 
 from dataclasses import replace
@@ -57,14 +57,6 @@ TOY = RunConfig(
         silhouette=0.5,
     ),
     loop=LoopConfig(data="toybirds", steps=7_000),
-)
-
-# A shorter training that repairs itself: children that generate the same as a sibling start anew,
-# then idle codes are led to what no code generates.
-DEMO = replace(
-    TOY,
-    recipe=replace(TOY.recipe, child_restart=0.3, restart_at=(0.25,), lead_parents=(0.4, 0.6)),
-    loop=replace(TOY.loop, steps=5_600),
 )
 
 # Twice the side, for the shipped checkpoint: about an hour on a CPU.
@@ -197,7 +189,6 @@ CUB_STACKGAN = replace(
 
 PRESETS = {
     "toy": TOY,
-    "demo": DEMO,
     "toy64": TOY64,
     "birds": BIRDS,
     "birds32": BIRDS32,
