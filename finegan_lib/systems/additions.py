@@ -165,7 +165,7 @@ class Repairs(FineGANNetworks):
     (``results/ablation.json``), ``lead_parents`` brought the NMI of parents found in real birds to
     0.51 (without: 0.16 to 0.28), and ``lead_children`` the children's NMI to 0.71 (0.62). These
     were made with an earlier form of the lead, which also moved parents that had their shape and
-    confirmed no move.
+    confirmed no move. ``results/bench_quality_32.json`` has longer trainings with the present form.
     """
 
     def restart_children(self, rng: torch.Generator) -> None:

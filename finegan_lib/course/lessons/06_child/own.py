@@ -327,6 +327,7 @@ def two_mistakes_figure(correct: OwnRun, faulty: OwnRun, output: FineGANOutput) 
         axis.plot(correct.curves[term][:n], color=style.REAL, label="correct")
         axis.plot(faulty.curves[term], "--", color=style.FAKE, label="with a mistake")
         axis.set(title=title, xlabel="step", ylabel="loss")
+    axis.set_ylim(top=1.4 * axis.get_ylim()[1])  # room for the legend
     axis.legend()
     above.suptitle("Case 1: the losses of a training step")
     b, parent, child = output.background.image, output.parent, output.child
@@ -334,7 +335,7 @@ def two_mistakes_figure(correct: OwnRun, faulty: OwnRun, output: FineGANOutput) 
     rows = {
         "$P$": parent.image,
         "$C$, correct": lay(*layers)[1],
-        "$C$, out\nof order": lay_on_nothing(*layers)[1],
+        "$C$, with\na mistake": lay_on_nothing(*layers)[1],
     }
     axes = below.subplots(len(rows), 8)
     for row, (label, images) in zip(axes, rows.items(), strict=True):
