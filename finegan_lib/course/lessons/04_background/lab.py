@@ -330,7 +330,7 @@ def two_mistakes_figure(correct: BackgroundRun, faulty: BackgroundRun, windows) 
             label = f"${player}$, {name}"
             curves.plot(torch.arange(len(smooth)) * 10 + 5, smooth, line, color=colour, label=label)
     curves.set(xlabel="step", ylabel="loss, mean of 10 steps", title="Both losses")
-    curves.legend(fontsize=8, loc="right", bbox_to_anchor=(1, 0.42))
+    curves.legend(fontsize=9, loc="right", bbox_to_anchor=(1, 0.4))
     for axis, (name, run) in zip(
         pictures, (("correct", correct), ("with a mistake", faulty)), strict=True
     ):
