@@ -8,15 +8,7 @@ from ..data.example import TrainingExample
 from ..models.gan import GANConfig, GANDiscriminator, GANGenerator
 from ..speed.distributed import sample
 from .parts import System, adam, average_of, descend, follow, frozen
-from .recipe import (
-    CODE_VIEWS,
-    FINEGANS_OWN,
-    FINEGANS_STEP,
-    FOR_D,
-    MEASURES,
-    REPAIRS,
-    Recipe,
-)
+from .recipe import NOT_PLAIN, Recipe
 
 
 class GANSystem(System):
@@ -25,10 +17,7 @@ class GANSystem(System):
     config: GANConfig
     discriminator: GANDiscriminator
     make_generator: type[nn.Module] = GANGenerator
-    unused: tuple[str, ...] = (
-        *("information_weight", "colour_weight", *FINEGANS_STEP, *FOR_D),
-        *(*FINEGANS_OWN, *MEASURES, *REPAIRS, *CODE_VIEWS),
-    )
+    unused: tuple[str, ...] = ("information_weight", *NOT_PLAIN)
 
     def __init__(self, config: GANConfig, recipe: Recipe):
         super().__init__(recipe)

@@ -9,15 +9,7 @@ from ..data.example import TrainingExample
 from ..models.infogan import InfoGANConfig, InfoGANDiscriminator, InfoGANGenerator
 from ..speed import distributed
 from .parts import System, adam, average_of, descend, follow, frozen, image_grid
-from .recipe import (
-    CODE_VIEWS,
-    FINEGANS_OWN,
-    FINEGANS_STEP,
-    FOR_D,
-    MEASURES,
-    REPAIRS,
-    Recipe,
-)
+from .recipe import NOT_PLAIN, Recipe
 
 
 class InfoGANSystem(System):
@@ -28,10 +20,7 @@ class InfoGANSystem(System):
     """
 
     generator: InfoGANGenerator
-    unused: tuple[str, ...] = (
-        *("colour_weight", *FINEGANS_STEP, *FOR_D),
-        *(*FINEGANS_OWN, *MEASURES, *REPAIRS, *CODE_VIEWS),
-    )
+    unused: tuple[str, ...] = NOT_PLAIN
 
     def __init__(self, config: InfoGANConfig, recipe: Recipe):
         super().__init__(recipe)

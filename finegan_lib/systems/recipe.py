@@ -25,6 +25,11 @@ MEASURES = ("mask_smallest", "mask_largest", "pose_dims")
 FINEGANS_STEP = ("background_weight", "free_background", "hard_pool")
 # What changes the input of the code heads.
 CODE_VIEWS = ("code_noise", "code_colour", "code_flip", "code_affine")
+# What the steps of the two plain families do not use.
+NOT_PLAIN = (
+    *("colour_weight", *FINEGANS_STEP, *FOR_D),
+    *(*FINEGANS_OWN, *MEASURES, *REPAIRS, *CODE_VIEWS),
+)
 # Weights of losses, and sizes of random changes.
 NOT_NEGATIVE = (
     *("background_weight", "information_weight", "colour_weight", "r1", "r2", "d_noise"),
