@@ -227,12 +227,16 @@ class Search:
     def has_shape(
         self, kinds: dict, columns: dict, mask_reader: StridedUNet, shapes: Tensor
     ) -> bool:
-        """Whether a parent's images clearly have the silhouette of its group."""
+        """Whether a parent's images are most similar to the silhouette of its group.
+
+        A parent that has its shape must have it clearly. A led parent need not: the training
+        continues from here, and makes the shape clearer.
+        """
         parent = int(self.generator.config.hierarchy().parent_of[min(kinds)])
         images, _ = family_images(self.generator, sorted(kinds), columns)
         images = shrink(images, self.config.discovery.image_size)
         one = silhouettes(mask_reader, images, torch.zeros(len(images)).long(), 1)
-        return has_shape_of(shapes, one, [parent])[0]
+        return has_shape_of(shapes, one, [parent], clearly=1.0)[0]
 
 
 @torch.no_grad()

@@ -173,18 +173,22 @@ def match(
     return Matched(wanted, idle, settled, led, families)
 
 
-def has_shape_of(wanted: Tensor, drawn: Tensor, groups: Sequence[int]) -> list[bool]:
-    """Whether silhouettes are clearly (:data:`CLEARLY`) most similar to one of several.
+def has_shape_of(
+    wanted: Tensor, drawn: Tensor, groups: Sequence[int], clearly: float = CLEARLY
+) -> list[bool]:
+    """Whether silhouettes are clearly most similar to one of several.
 
     Args:
         wanted: (G, S, S), of the groups.
         drawn: (N, S, S).
         groups: for each of the N the index of the group that it should have.
+        clearly: the difference from this group is at most this much of the difference from the next
+            one; 1: it is enough that no other group is nearer.
     """
     apart, rows = 1 - likeness(wanted, drawn), []
     for i, group in enumerate(groups):
         others = torch.cat([apart[:group, i], apart[group + 1 :, i]])
-        rows.append(len(others) == 0 or bool(apart[group, i] <= CLEARLY * others.min()))
+        rows.append(len(others) == 0 or bool(apart[group, i] <= clearly * others.min()))
     return rows
 
 

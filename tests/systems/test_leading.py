@@ -143,6 +143,7 @@ def test_a_parent_between_two_shapes_is_idle():
 def test_a_shape_is_clear_if_it_is_nearer_than_every_other_group_by_far():
     drawn = torch.stack([TALL, FLAT, 0.51 * TALL + 0.49 * FLAT])
     assert has_shape_of(EACH_ITS_OWN, drawn, [1, 1, 1]) == [True, False, False]
+    assert has_shape_of(EACH_ITS_OWN, drawn, [1, 1, 1], clearly=1.0) == [True, False, True]
     assert has_shape_of(EACH_ITS_OWN[:1], drawn, [0, 0, 0]) == [True] * 3  # there is one shape only
 
 
