@@ -26,8 +26,8 @@ def invert(
 ) -> tuple[Codes, Codes]:
     """Codes whose picture comes close to a given one: those of its bird and of its background.
 
-    The two have a z each, as in :func:`mix`, which draws the result: ``mix(generator, bird, bird,
-    behind)``. First the codes to start from:
+    The two have a z each, as in :func:`mix`, which generates the result: ``mix(generator, bird,
+    bird, behind)``. First the codes to start from:
 
     - with an encoder, those that it finds the likeliest: quick, and it knows every code;
     - else a search among ``pool`` random codes: for the background with the smallest mean of

@@ -80,7 +80,7 @@ def layers(
 ) -> Layers:
     """The :class:`Layers` of N birds, on the CPU.
 
-    Once they are drawn, N² pictures cost an addition each.
+    Once they are generated, N² pictures cost an addition each.
     """
     parts = []
     starts = range(0, len(codes.z), batch_size)

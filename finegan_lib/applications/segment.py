@@ -92,7 +92,7 @@ def segmenter_loss(logits: Tensor, masks: Tensor) -> Tensor:
 
         BCE(m, M) + mean_i [1 − 2 Σ m_i M_i / (Σ m_i + Σ M_i)],   m = sigmoid(logits)
 
-    Cross-entropy alone cares little about a small bird: most pixels are background.
+    With cross-entropy alone, a small bird has little weight: most pixels are background.
 
     Args:
         logits: (N, 1, S, S).

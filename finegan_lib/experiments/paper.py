@@ -38,8 +38,8 @@ def dice_at_the_papers_sizes(unequal: bool = False) -> dict[str, dict[str, float
     """The scores of random labels at the sizes of the paper's Table 3.
 
     As many images and classes as the paper states (CUB 11,788 of 200, Dogs 12,000 of 120, Cars
-    8,144 of 196), classes of equal size. Where more images were sorted, dice score less: for all
-    20,580 dogs, NMI .084.
+    8,144 of 196), classes of equal size. If more images are sorted, random labels score less: for
+    all 20,580 dogs, NMI .084.
 
     Args:
         unequal: clusters as unequal as JULE's on photographs of birds (:data:`JULES_CLUSTERS`), in

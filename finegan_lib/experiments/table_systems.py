@@ -176,7 +176,7 @@ class Row:
 
     ``name`` as printed; ``files``, what its files are called (a FineGAN of two tables is one run);
     ``config`` of what is trained, if anything; ``method`` that sorts real images, if one does;
-    ``centre``, whether it sees their middle only; ``side``, of the images that it sees in pixels
+    ``centre``, whether it sees their middle only; ``side`` of the images that it sees, in pixels
     (0: as all others); ``whiten``, components of its features' whitening (0: none, as in the
     paper); ``cut``, whether further classifiers see the objects cut out; ``run``, ``files`` of the
     row whose training it uses, too ("": it has its own).

@@ -240,8 +240,8 @@ def sort_images(
     """Sort real images with one method and one seed, and compare with the truth.
 
     The clustering methods learn from the very images that they sort, FineGAN's classifiers from
-    generated ones. With ``centre`` the method sees the middle half of each image; ``side`` is the
-    images' in pixels (0: the generators'); ``whiten`` as in
+    generated ones. With ``centre`` the method sees the middle half of each image; ``side`` is
+    the images' side in pixels (0: the generators'); ``whiten`` as in
     :func:`~finegan_lib.discovery.cluster.cluster_images`. With ``cut`` its features are
     :func:`~finegan_lib.applications.cut_discovery.cut_features`.
     """

@@ -68,7 +68,7 @@ class Contrast(FineGANNetworks):
     """Codes as points in the space of the images' features: D_c as an encoder.
 
     Source: C3-GAN, Kim and Ha, 2022, and its code.
-    Worth: ToyBirds are sorted with an NMI of 0.91 instead of 0.90 (``results/tables/table3_toy``).
+    Worth: the NMI of sorted ToyBirds is 0.913 instead of 0.895 (``results/tables/table3_toy``).
     """
 
     def update_contrast(
@@ -107,7 +107,7 @@ class Masks(FineGANNetworks):
     Source: our own; the pull towards 0 and 1 and the range of areas are common in work on
     segmentation without labels.
     Worth, on ToyBirds, masks' IoU and parents' NMI (0.72 and 0.65 with everything on): without the
-    pull 0.53 and 0.64, without crispness 0.66 and 0.72, without the area range 0.71 and 0.48,
+    pull 0.53 and 0.64, without crispness 0.66 and 0.71, without the area range 0.71 and 0.48,
     without the pull back 0.76 and 0.57, without the lean 0.72 and 0.62.
     """
 
@@ -158,14 +158,15 @@ class Repairs(FineGANNetworks):
     Source: our own; vector quantisation restarts unused codes in the same way. The lead
     (:mod:`.covering`) is a search in a network's weights for a kind that real images show and no
     code generates. A parent is led only if it has no shape of its own, a child only if it generates
-    no kind of its own; the move is made only if a classifier that the search did not follow
-    confirms it.
+    no kind of its own. A move is made only if a second classifier confirms it; the search did not
+    follow this classifier.
     Worth: of ToyBirds' 20 species a network generated 11 to 13, 16 with ``child_restart``, and all
     after its idle children were led as well (``weights/README.md``). In one short training each
     (``results/ablation.json``), ``lead_parents`` brought the NMI of parents found in real birds to
-    0.51 (without: 0.16 to 0.28), and ``lead_children`` the children's NMI to 0.71 (0.62). These
-    were made with an earlier form of the lead, which also moved parents that had their shape and
-    confirmed no move. ``results/bench_quality_32.json`` has longer trainings with the present form.
+    0.51 (four trainings with everything on: 0.16 to 0.28), and ``lead_children`` the children's NMI
+    to 0.71 (with everything on and the same seed: 0.62). These were made with an earlier form of
+    the lead: it also moved parents that had their shape, and no second classifier tested a move.
+    ``results/bench_quality_32.json`` has longer trainings with a later form.
     """
 
     def restart_children(self, rng: torch.Generator) -> None:

@@ -15,7 +15,7 @@ addition               source                              worth
 
 On photographs (``results/ablation_cub50.json``) each row has two trainings of 1,000 steps, the
 whole recipe three, with a KID of 0.099, 0.119 and 0.116: smaller differences than 0.02 may be
-chance. In so short a training D does not memorise its photographs, and nothing must be prevented.
+chance. In such a short training D does not memorise its photographs: there is nothing to prevent.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Find kinds of real images that no code generates, and lead idle children and parents to them.
 
-FineGAN's loss does not distribute the real categories over the codes: two children generate some of
-them, and no child generates others; two parents have one shape, and no parent has another. If twins
+FineGAN's loss does not distribute the real categories over the codes: two children may generate the
+same category, and another category has no child. Parents and shapes have the same problem. If twins
 start anew (:mod:`.siblings`), chance decides what they generate next. But real images show what is
 missing, without labels:
 
@@ -17,11 +17,11 @@ missing, without labels:
    (:mod:`.leading`). For an idle parent, it finds the parent's columns and those of all its
    children. A parent that has its shape stays as it is, and so do the children that generate a
    kind.
-4. **Confirm.** The search follows one classifier of the kinds, and may find images that please
-   only this one. A second classifier, from another random start, must take more images for their
-   kinds than before. A child whose images it takes for the kind already is not led. After the move
-   of a parent, its images must also have the silhouette of its group. Else the code stays as it
-   was.
+4. **Confirm.** The search follows one classifier of the kinds, and may find images that only this
+   one takes for the kind. A second classifier, from another random start, must take more images for
+   their kinds than before. If it takes a child's images for the kind already, the child is not led.
+   After the move of a parent, its images must also have the silhouette of its group. Otherwise the
+   code stays as it was.
 """
 
 import copy
@@ -193,7 +193,8 @@ class Search:
     def child(self, child: int, kind: int) -> tuple[Tensor, dict]:
         """A child's column for a kind; ``before``, ``after`` and ``moved``.
 
-        A child whose images the second classifier takes for the kind already keeps its column.
+        If the second classifier takes the child's images for the kind already, the child keeps its
+        column.
         """
         generator, second = self.generator, self.second
         before = share(generator, second, child, kind, None, self.config)

@@ -1,4 +1,4 @@
-"""One training step of the plain GAN, of lesson 01."""
+"""One training step of the plain GAN, of the lesson GAN."""
 
 import torch
 from torch import Tensor, nn

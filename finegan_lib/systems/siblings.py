@@ -2,11 +2,11 @@
 
 FineGAN's loss has no term that distributes the real categories over siblings (children of one
 parent). The information loss accepts any difference that Q can read, also a faint one. Early in the
-training each child therefore settles on a random real category. With k children for k categories,
-no child generates a share (1 − 1/k)^k of them, about a third. Longer training does not change this.
+training each child therefore settles on a random real category. With k children for k categories, a
+share (1 − 1/k)^k of them, about a third, has no child. Longer training does not change this.
 
-The children of each parent are therefore compared at intervals. If two are drawn alike, one gets
-another appearance: a new column in the weights where c enters, a mixture of two other children's.
+The children of each parent are therefore compared at intervals. If two look alike, one gets another
+appearance: a new column in the weights where c enters, a mixture of two other children's.
 Chance decides again what it generates next. One round finds a part of the missing categories, and
 several rounds find more. Vector quantisation treats unused codes in the same way.
 """

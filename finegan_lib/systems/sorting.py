@@ -149,8 +149,8 @@ def match(
         shapes: (K, S, S), the kinds' silhouettes (:func:`silhouettes`).
         drawn: (N_p, S, S), the parents'.
         claimed: a child with at least this share of a kind's images generates it.
-        parents: idle parents are to be led as a whole, with the kinds of their groups. Else their
-            children are matched as all others are.
+        parents: idle parents are to be led as a whole, with the kinds of their groups. Otherwise
+            their children are matched as all others are.
     """
     wanted, parent_of_kind = _match_parents(shapes, drawn, hierarchy, seed)
     has_it = has_shape_of(wanted, drawn, range(hierarchy.n_parents))
@@ -182,8 +182,8 @@ def has_shape_of(
         wanted: (G, S, S), of the groups.
         drawn: (N, S, S).
         groups: for each of the N the index of the group that it should have.
-        clearly: the difference from this group is at most this much of the difference from the next
-            one; 1: it is enough that no other group is nearer.
+        clearly: a factor. The difference from this group is at most this factor times the
+            difference from the next one; 1: it is enough that no other group is nearer.
     """
     apart, rows = 1 - likeness(wanted, drawn), []
     for i, group in enumerate(groups):
