@@ -19,8 +19,8 @@ FRONT = """\
 # FineGAN, the course
 
 Nobody tells a network what a species is. How can it still learn to paint a heron in striped plumage
-before a sunset, and to change any one of the three without touching the others? The notebooks
-build the answer: a GAN, InfoGAN's bound, FineGAN's three stages, and tests of what they are worth.
+in front of a sunset, and to change one of these three without the other two? The notebooks build
+the answer: a GAN, InfoGAN's bound, FineGAN's three stages, and tests of what they are worth.
 
 ![Birds in three stages: a background, a shape, the shape's appearance](notebooks/stages.png)
 
