@@ -177,8 +177,8 @@ course.check("{{number}}.2", my_verdict)
 # %% [markdown]
 # ### Exercise {{number}}.3 (fill in): kept and forbidden patches
 #
-# All other patches get $w = 0$. Cell $i$ along x meets the box $[x_1, x_2]$ if it starts before the
-# box ends, and ends after the box starts. Touching also counts, as in the authors' code:
+# A patch that meets the box gets $w = 0$. Cell $i$ along x meets the box $[x_1, x_2]$ if it starts
+# before the box ends, and ends after the box starts. Touching also counts, as in the authors' code:
 #
 # $$i s + f \ge x_1 \quad\text{and}\quad i s \le x_2 .$$
 #
@@ -499,9 +499,9 @@ print("at least twice as much without:", without_box > 2 * with_box)
 # According to lesson {{gan}}, the real/fake head is enough: at the end, painted patches have the
 # distribution of real background patches, and those contain no bird. But remember the figure of
 # $D^*$ in that lesson. At its right end there are neither real nor fake points, and no loss
-# determines $D$. The real/fake head has never seen a real patch with a bird, and in a good run no
-# fake one either. What does it say about birds? The figure shows windows from outside the training
-# set, and the answers of both heads for each patch.
+# determines $D$. The real/fake head has never seen a real patch with a bird. In a good run, it sees
+# no fake patch with a bird either. What does it say about birds? The figure shows windows from
+# outside the training set, and the answers of both heads for each patch.
 
 # %%
 new = ToyBirds(60, image_size=32, seed=8, progress=False)

@@ -601,11 +601,11 @@ print("training steps of each run:", measured["steps"])
 # %% [markdown]
 # Each dot is one training: one or two for most rows, four for the whole recipe and three for the
 # paper's. The rows "with …" at the bottom switch on an addition that our preset does not use. (You
-# need not know all rows. "Led" children or parents are shown clusters of real birds in the middle
-# of the training.) In a blue row, at least one training is as good as the worst training with the
-# whole recipe. Such a row shows no clear difference. In an orange row, all trainings are worse, so
-# the change lowers this score. A single dot says little: the trainings with the whole recipe differ
-# among themselves.
+# need not know all rows. "Led" children or parents get new weights in the middle of the training.
+# With these weights, they generate kinds of real birds that no code generated before.) In a blue
+# row, at least one training is as good as the worst training with the whole recipe. Such a row
+# shows no clear difference. In an orange row, all trainings are worse, so the change lowers this
+# score. A single dot says little: the trainings with the whole recipe differ among themselves.
 #
 # The child's mask depends most on two additions. The first is its *pull* towards the parent's mask.
 # The second is the free background: with $b = c$, the background stage can also generate a part of

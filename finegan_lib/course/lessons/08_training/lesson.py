@@ -613,7 +613,7 @@ Markdown(lab.preset_table("toy", "cub"))
 #   and areas stay within their range. No curve shows mode collapse.
 # * Hard negatives: at the end, every second step uses the codes that $D_c$ reads worst.
 #
-# **Go on with** `{{long_runs}}_long_runs`: a run of days, on a GPU.
+# **Continue with** `{{long_runs}}_long_runs`: a run of days, on a GPU.
 
 # %% tags=["nbval-check-output"]
 course.progress()

@@ -621,15 +621,15 @@ plt.show()
 # **Chance**: random labels do not get a score of 0 here. The section "Two traps" printed their
 # scores at the paper's sizes: an NMI of 0.266 on birds, 0.139 on dogs and 0.318 on cars, and an
 # accuracy of 0.042, 0.038 and 0.052 (`dice_at_the_papers_sizes` in `experiments/paper.py`, means of
-# three draws). JULE's NMI is lower than this on birds and on cars. On dogs it is 0.142, almost the
-# same. JULE's clusters differ much in size, and random clusters of unequal sizes get a lower NMI.
-# Random clusters that are as unequal as JULE's on photographs of birds get 0.190, 0.103 and 0.235.
-# This means that JULE found very little. DEPICT (0.290, 0.182, 0.329) is somewhat above chance on
-# birds and dogs. On cars, its NMI is above chance by only 0.011. FineGAN (0.403, 0.233, 0.354) is
-# clearly above chance on birds and dogs, and by 0.036 on cars. The paper claims that FineGAN sorts
-# best, and this is right. But these NMIs do not show how *much* better it sorts, because a large
-# part of each NMI is chance. The paper does not give AMI. AMI cannot be computed from NMI alone,
-# because it needs the sizes of the clusters.
+# three repeats). JULE's NMI is lower than this on birds and on cars. On dogs it is 0.142, almost
+# the same. JULE's clusters differ much in size, and random clusters of unequal sizes get a lower
+# NMI. Random clusters that are as unequal as JULE's on photographs of birds get 0.190, 0.103 and
+# 0.235. This means that JULE found very little. DEPICT (0.290, 0.182, 0.329) is somewhat above
+# chance on birds and dogs. On cars, its NMI is above chance by only 0.011. FineGAN (0.403, 0.233,
+# 0.354) is clearly above chance on birds and dogs, and by 0.036 on cars. The paper claims that
+# FineGAN sorts best, and this is right. But these NMIs do not show how *much* better it sorts,
+# because a large part of each NMI is chance. The paper does not give AMI. AMI cannot be computed
+# from NMI alone, because it needs the sizes of the clusters.
 #
 # **A later measurement** (the marks in the figure): C3-GAN's authors (arXiv 2112.14971) trained
 # FineGAN again. They report 0.37 and 6.9 % on birds, and the paper has 0.403 and 12.6 %. On birds,
@@ -696,7 +696,7 @@ else:
 # * Two weaknesses remain. A person must give the number of categories. And the categories of a
 #   network can differ from the categories that people name.
 #
-# **Go on with** `{{gallery}}_gallery`: what one can do with the network.
+# **Continue with** `{{gallery}}_gallery`: what one can do with the network.
 
 # %% tags=["nbval-check-output"]
 course.progress()

@@ -511,7 +511,7 @@ course.check("{{number}}.7", my_walk)
 # * **{{discovery}}** Generated pictures have labels, so a classifier can learn from them.
 # * **{{gallery}}** We can mix codes, and find codes for real birds.
 #
-# **Go on with** lesson {{real_birds}}: photographs.
+# **Continue with** lesson {{real_birds}}: photographs.
 
 # %% tags=["nbval-check-output"]
 course.progress()

@@ -91,7 +91,7 @@ my_guess = "b"
 course.check("{{number}}.1", my_guess)
 
 # %% [markdown]
-# Three means against this are known. Each is a switch of `python -m finegan_lib train` and acts on
+# Three remedies are known. Each is a switch of `python -m finegan_lib train` and acts on
 # $D_c$ (`finegan_lib/systems/adversarial.py` names its source):
 #
 # * **Augmentation of D's inputs** (`finegan_lib/systems/augmentation.py`): pictures are moved,
@@ -437,7 +437,7 @@ lab.stored("strip.jpg")
 # pictures with masks, without masks drawn by people. A small U-Net learns from such pairs alone,
 # and then cuts birds out of photographs (`applications.segment`). Later papers developed this idea
 # into methods of segmentation. For these photographs we have no masks drawn by people. For this
-# reason, we measure the overlap of the mask's frame with the box.
+# reason, we measure the overlap of the bird's box with the smallest box round the mask (IoU).
 
 # %%
 lab.stored("segment.jpg")
@@ -475,7 +475,7 @@ Markdown(lab.cut_scores())
 lab.stored("cluster.jpg")
 
 # %% [markdown]
-# The lower four lines show black birds, yellow birds, red birds, and birds before a blue
+# The lower four lines show black birds, yellow birds, red birds, and birds in front of a blue
 # background. The photographs of a line share a colour more often than a species. The first line has
 # blue birds, and birds of other colours on blue water: there, and in the last line, the background
 # decides.
@@ -533,7 +533,7 @@ else:
 #
 # ```
 # python data_scripts/prepare_folder.py --help           # from your annotations to this layout
-# python -m finegan_lib check FOLDER                     # lists every problem, before the hours
+# python -m finegan_lib check FOLDER                     # lists every problem, before the training
 # python -m finegan_lib train --preset birds --data FOLDER --keep-out 0.1 --run runs/mine
 # python -m finegan_lib evaluate --checkpoint runs/mine --data FOLDER
 # python -m finegan_lib cluster FOLDER --checkpoint runs/mine --out runs/sorted
@@ -563,7 +563,7 @@ else:
 #
 # Here is some advice from our own trainings. The photographs need some background outside the
 # boxes: if an object fills the frame, there is no free patch for D_b. Begin with the preset
-# `birds32`, which has half the side, and look whether the masks find the objects. Look at the
+# `birds32`, which has half the side, and check whether the masks cover the objects. Look at the
 # sample grids, not at the losses. If the masks cover everything or nothing, stop the training.
 #
 # ## Recap
