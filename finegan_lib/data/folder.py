@@ -82,11 +82,11 @@ class Photographs(Dataset):
 
     def __init__(self, image_size: int, seed: int, crop_scale: float, full_scale: float):
         self.background_size = background_size(image_size)
-        _validate_option(
+        validate_option(
             "crop_scale", crop_scale, 0 < crop_scale < math.inf, "Give a number above 0."
         )
-        _validate_option("full_scale", full_scale, 1 <= full_scale < math.inf, "Give at least 1.")
-        _validate_option("seed", seed, seed >= 0, "Give a whole number, 0 or more.")
+        validate_option("full_scale", full_scale, 1 <= full_scale < math.inf, "Give at least 1.")
+        validate_option("seed", seed, seed >= 0, "Give a whole number, 0 or more.")
         self.image_size, self.seed = image_size, seed
         self.crop_scale, self.full_scale = crop_scale, full_scale
 
@@ -273,6 +273,7 @@ def _to_tensor(image) -> Tensor:
     return _pixels(image).contiguous().float() / 127.5 - 1
 
 
-def _validate_option(name, value, good, cure):
+def validate_option(name, value, good, cure):
+    """Raise :class:`InputError`, which names the option and its value, unless it is good."""
     if not good:
         raise InputError(f"{name} is out of range", seen=value, cure=cure)

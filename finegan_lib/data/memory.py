@@ -10,7 +10,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ..base.errors import InputError
-from .folder import Photographs
+from .folder import Photographs, validate_option
 from .layouts import CENTRE
 from .lists import scaled, validate_box
 from .pictures import Header, validate_size_and_mode
@@ -33,10 +33,11 @@ class PictureSet(Photographs):
         box: likewise its box x1, y1, x2, y2 in pixels, of the picture turned upright. All boxes
             between 0 and 1 are shares of their pictures. None: the middle of each picture, as
             ``centre`` says.
-        label: likewise its class, a whole number or a name; None: no classes are known.
+        label: likewise its class, a whole number or a name; None: no classes are known. Every
+            item must have one.
         class_names: of the whole numbers; by default those that a data set of either library gives
             its labels, where ``label`` is that key or place.
-        centre: without boxes, the object's assumed share of each side.
+        centre: without boxes, the object's assumed share of each side, above 0 and at most 1.
         image_size, seed, crop_scale, full_scale: as in :class:`~.folder.Photographs`.
         progress: show a progress bar: every picture is looked at once.
 
@@ -46,7 +47,8 @@ class PictureSet(Photographs):
         child_index, class_names, n_children: as in :class:`~.folder.BirdsFolder`.
 
     Raises:
-        InputError: for an item without a picture, or a box that makes no sense; with its number.
+        InputError: for an item without a picture, a box that makes no sense, or no class where
+            ``label`` says that there is one; with its number.
 
     Example::
 
@@ -74,6 +76,7 @@ class PictureSet(Photographs):
         super().__init__(image_size, seed, crop_scale, full_scale)
         self.source, self.where = source, (image, box, label)
         _validate_source(source)
+        validate_option("centre", centre, 0 < centre <= 1, "0.5 takes half of each side.")
         class_names = _names_of(source, label) if class_names is None else class_names
         found = [
             self._look(index, centre)
@@ -118,7 +121,7 @@ class PictureSet(Photographs):
         self.class_names = self.child_index = self.n_children = self.parent_index = None
         if self.where[2] is None:
             return
-        labels = [label.item() if hasattr(label, "item") else label for label in labels]
+        labels = [_label(label, index) for index, label in enumerate(labels)]
         kinds = sorted(set(labels), key=lambda label: (str(type(label)), label))
         if class_names is not None and not all(
             isinstance(k, int) and 0 <= k < len(class_names) for k in kinds
@@ -181,15 +184,16 @@ def as_picture(value, index=0) -> Image.Image:
         validate_size_and_mode(f"of item {index}", value)
         return ImageOps.exif_transpose(value).convert("RGB")
     if isinstance(value, Tensor):
-        value = value.detach().cpu().numpy()
+        value = value.detach().cpu()
+        value = (value.float() if value.is_floating_point() else value).numpy()  # no bfloat16 there
         value = value.transpose(1, 2, 0) if value.ndim == 3 else value
     array = np.asarray(value)
-    if array.dtype.kind == "f":  # in [0, 1]
-        array = (array * 255).round()
+    if array.dtype.kind in "bf":  # in [0, 1]; True is white
+        array = (array * 255.0).round()
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
-    fits = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
-    if not fits or array.dtype.kind not in "buif" or not 0 <= array.min() <= array.max() <= 255:
+    fits = array.size and (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3))
+    if not fits or array.dtype.kind not in "uif" or not 0 <= array.min() <= array.max() <= 255:
         raise InputError(
             f"item {index} has no picture",
             seen=f"{type(value).__name__}, shape {array.shape}, {array.dtype}",
@@ -199,6 +203,18 @@ def as_picture(value, index=0) -> Image.Image:
     picture = Image.fromarray(array.astype(np.uint8)).convert("RGB")
     validate_size_and_mode(f"of item {index}", picture)
     return picture
+
+
+def _label(label, index):
+    """A class as a number or a name of Python's."""
+    plain = label.item() if hasattr(label, "item") and np.ndim(label) == 0 else label
+    if not isinstance(plain, int | float | str) or plain != plain:
+        raise InputError(
+            f"item {index} has no class",
+            seen=repr(label)[:200],
+            cure="Give every item a whole number or a name, or leave label out.",
+        )
+    return plain
 
 
 def _numbers(box, index):

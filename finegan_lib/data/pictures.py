@@ -359,7 +359,7 @@ def validate_size_and_mode(path, image, where=""):
         )
     if image.mode[0] in "IF":
         raise InputError(
-            f"only 8 bits a channel can be read, not the pixel format of {place}",
+            f"only 8 bits a channel can be read, not the pixel format of the image {place}",
             seen=image.mode,
             cure="Convert the image to an 8-bit JPEG or PNG.",
         )

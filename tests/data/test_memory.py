@@ -126,9 +126,11 @@ def test_kinds_of_pictures(picture):
             r"item 0 holds nothing at 'picture'; got 'image', 'objects'",
         ),
         ([("no picture",)], {}, "item 0 has no picture"),
-        ([(Image.new("I;16", (40, 30)),)], {}, "only 8 bits a channel can be read.*of item 0"),
+        ([(Image.new("I;16", (40, 30)),)], {}, "only 8 bits a channel.* of the image of item 0"),
         ([(Image.new("RGB", (4, 30)),)], {}, "the image of item 0 is too small"),
         ([(np.full((30, 40, 3), 7.5),)], {}, "item 0 has no picture.*floats from 0 to 1"),
+        ([(np.zeros((0, 0, 3), np.uint8),)], {}, "item 0 has no picture.*shape .0, 0, 3"),
+        (rows(1), {"image": "image", "centre": 2}, "centre is out of range; got 2"),
         (None, {}, "a data set whose items have numbers is needed; got NoneType"),
         (rows(1), {"image": "image", "box": "label"}, "item 0 has no box"),
         (rows(1), {"image": "image", "box": lambda row: (9, 9, 3, 3)}, "item 0: the box is empty"),
@@ -141,9 +143,17 @@ def test_what_cannot_be_used_is_named(source, options, message):
 
 
 def test_floats_are_shares_of_white():
-    half = [(np.full((30, 40, 3), 0.5),), (torch.full((3, 30, 40), 0.5),)]
-    birds = PictureSet(half, image_size=32)
-    assert [birds.photograph(k).getpixel((3, 3)) for k in (0, 1)] == [(128,) * 3] * 2
+    grey = np.full((30, 40, 3), 0.5), torch.full((3, 30, 40), 0.5)
+    birds = PictureSet([(picture,) for picture in (*grey, grey[1].bfloat16())], image_size=32)
+    assert [birds.photograph(k).getpixel((3, 3)) for k in range(3)] == [(128,) * 3] * 3
+    white = PictureSet([(np.ones((30, 40), bool),)], image_size=32)
+    assert white.photograph(0).getpixel((3, 3)) == (255,) * 3
+
+
+@pytest.mark.parametrize("label", [None, float("nan"), [0, 1], np.array([0, 1])])
+def test_an_item_without_one_class_is_named(label):
+    with pytest.raises(InputError, match="item 1 has no class"):
+        PictureSet([(Image.new("RGB", (40, 30)), k) for k in (0, label)], label=1, image_size=32)
 
 
 def test_training_scoring_and_sorting_take_one(tmp_path):
