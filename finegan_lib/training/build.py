@@ -15,7 +15,7 @@ from ..data.cache import CachedBirds
 from ..data.kept_out import evenly, is_kept_out
 from ..data.plausible import MARGIN
 from ..systems.recipe import HELD
-from .config import RunConfig
+from .config import IN_MEMORY, RunConfig
 
 
 def build_system(config: RunConfig) -> torch.nn.Module:
@@ -39,6 +39,12 @@ def build_dataset(config: RunConfig, progress: bool = True, data=None) -> Datase
                 cure="Make it with the model's image_size.",
             )
         return data
+    if loop.data == IN_MEMORY:
+        raise InputError(
+            f"this run was trained on {IN_MEMORY}",
+            seen="no data",
+            cure="Resume it in Python: train(config, folder, resume=True, data=…).",
+        )
     if loop.data != "toybirds":
         return CachedBirds(
             loop.data,
@@ -64,6 +70,17 @@ def build_dataset(config: RunConfig, progress: bool = True, data=None) -> Datase
     )
 
 
+def named_data(config: RunConfig, data) -> RunConfig:
+    """The configuration of a run that is given ``data``: it says that no name leads to them.
+
+    Otherwise the run would be resumed on what ``config`` names, and scored against its truth.
+    ToyBirds, and None, keep the name.
+    """
+    if data is None or isinstance(data, ToyBirds):
+        return config
+    return dataclasses.replace(config, loop=dataclasses.replace(config.loop, data=IN_MEMORY))
+
+
 def trained_crops(config: RunConfig, most: int, data=None, progress: bool = True):
     """The images of a run, and crops of some that it was trained on.
 
@@ -87,7 +104,7 @@ def trained_crops(config: RunConfig, most: int, data=None, progress: bool = True
     if data is None and folder != "toybirds" and not Path(folder).is_dir():
         raise InputError(
             "the photographs to look at are not there",
-            seen=f"no folder {folder}",
+            seen=folder if folder == IN_MEMORY else f"no folder {folder}",
             cure="Say where this run's photographs are: --data FOLDER.",
         )
     dataset = build_dataset(config, progress, data)

@@ -11,6 +11,9 @@ from ..base.options import from_dict, option, require_at_least
 from ..data.kept_out import validate_keep_out
 from ..systems import Recipe
 
+# What a run that was given a data set in Python has as its ``data``: no name leads back to it.
+IN_MEMORY = "pictures in memory"
+
 
 @dataclass(frozen=True)
 class LoopConfig:

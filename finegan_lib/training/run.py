@@ -22,8 +22,8 @@ from ..base.files import DISK_FULL, disk_errors, folder_for, make_folder, write_
 from ..data.kept_out import evenly
 from ..data.kept_out import split as kept_out_split
 from ..speed import devices, distributed
-from .build import build_dataset, build_system, start_from
-from .config import RunConfig
+from .build import build_dataset, build_system, named_data, start_from
+from .config import IN_MEMORY, RunConfig
 from .order import StepSampler, hash_seed
 from .signs import Signs
 
@@ -52,6 +52,7 @@ class Run:
     def __init__(
         self, config: RunConfig, folder, resume: bool, progress: bool, picture=None, data=None
     ):
+        config = named_data(config, data)
         self.config, self.folder, self.progress = config, Path(folder), progress
         self.picture = picture and Path(picture)
         self.device = devices.pick_device(config.loop.device)
@@ -108,7 +109,9 @@ class Run:
 
     @property
     def how_to_resume(self) -> str:
-        """The command that goes on with this run."""
+        """The command, or the call, that goes on with this run."""
+        if self.config.loop.data == IN_MEMORY:
+            return f"train(config, {str(self.folder)!r}, resume=True, data=…) in Python"
         return f"python -m finegan_lib train --run {self.folder} --resume"
 
     @property

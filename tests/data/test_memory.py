@@ -8,13 +8,16 @@ import torch
 from PIL import Image
 from torchvision.datasets import FakeData, ImageFolder
 
+from finegan_lib.__main__ import main
 from finegan_lib.base.errors import InputError
-from finegan_lib.data import PictureSet
+from finegan_lib.data import PictureSet, ToyBirds
 from finegan_lib.discovery.cluster import cluster
 from finegan_lib.scoring.photographs import read_scored
 from finegan_lib.scoring.quality import real_pictures
-from finegan_lib.training import train
+from finegan_lib.training import RunConfig, train
+from finegan_lib.training.build import trained_crops
 from finegan_lib.training.presets import TOY
+from finegan_lib.training.pretrained import need_toybirds
 
 
 def rows(n=4, size=(40, 30)):
@@ -156,6 +159,23 @@ def test_an_item_without_one_class_is_named(label):
         PictureSet([(Image.new("RGB", (40, 30)), k) for k in (0, label)], label=1, image_size=32)
 
 
+def _what_a_run_on_pictures_in_memory_knows(config, folder, birds):
+    """It cannot go on with the drawn birds that its config names, nor be scored by their truth."""
+    assert main(["train", "--run", str(folder), "--resume", "--steps", "3"]) == 2
+    longer = dataclasses.replace(config, loop=dataclasses.replace(config.loop, steps=3))
+    with pytest.raises(InputError, match=r"trained on pictures in memory; got no data.*data=…"):
+        train(RunConfig.load(folder), folder, resume=True, progress=False)
+    newest = train(longer, folder, resume=True, progress=False, data=birds)
+    assert newest.name == "step_00000003.safetensors"
+    with pytest.raises(InputError, match="trained on pictures in memory"):
+        need_toybirds(newest, "this score")
+    with pytest.raises(InputError, match="are not there; got pictures in memory"):
+        trained_crops(RunConfig.load(folder), 4, progress=False)
+    assert len(trained_crops(RunConfig.load(folder), 4, birds)[1]) == 4
+    with pytest.raises(InputError, match=r"must keep its data \(pictures in memory\)"):
+        train(longer, folder, resume=True, progress=False, data=ToyBirds(8, image_size=32))
+
+
 def test_training_scoring_and_sorting_take_one(tmp_path):
     birds = PictureSet(rows(12), image="image", box=corners, label="label", image_size=32)
     model = dataclasses.replace(TOY.model, g_dim=4, d_dim=4, z_dim=4)
@@ -163,6 +183,7 @@ def test_training_scoring_and_sorting_take_one(tmp_path):
     config = dataclasses.replace(TOY, model=model, loop=loop)
     newest = train(config, tmp_path / "run", progress=False, data=birds)
     assert newest.name == "step_00000002.safetensors"
+    _what_a_run_on_pictures_in_memory_knows(config, tmp_path / "run", birds)
     assert real_pictures(birds, 32, progress=False).shape == (12, 3, 32, 32)
     with pytest.raises(InputError, match="asked for; got 12 in the data set, 13 wanted"):
         real_pictures(birds, 32, 13, progress=False)
