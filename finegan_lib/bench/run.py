@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..base.errors import InputError
 from ..base.files import make_folder
+from ..base.options import flag
 from .clock import compare, facts
 from .data import data
 from .gpu import gpu, gpu_model
@@ -65,7 +66,9 @@ def bench(what: str, *, figure=None, progress: bool = True, **options) -> dict:
     for name, value in (given | ({"figure": figure} if figure else {})).items():
         if name not in takes and (name != "figure" or what not in FIGURES):
             raise InputError(
-                f"bench {what} has no --{name}", seen=value, cure="Leave the option out."
+                f"bench {what} has no {flag({'settings': 'set'}.get(name, name))}",
+                seen=value,
+                cure="Leave the option out.",
             )
     if given.get("rounds", 1) < 1:
         raise InputError(

@@ -3,7 +3,8 @@
 import argparse
 from dataclasses import replace
 
-from ..base.options import file_of, folder_of
+from ..base.errors import InputError
+from ..base.options import file_of, flag, folder_of
 
 
 def seed_of(text: str) -> int:
@@ -93,7 +94,7 @@ def command(
     about = f"{help[0].upper()}{help[1:]}. {more}"
     options = {**options, "help": help, "description": about, "formatter_class": _Help}
     parser = commands.add_parser(name, **options)
-    parser.set_defaults(command=function, status=0)
+    parser.set_defaults(command=function, status=0, default_of=parser.get_default)
     parser.add_argument(
         "--json", type=file_of(".json"), metavar="FILE", help="write the result there as JSON"
     )
@@ -101,6 +102,27 @@ def command(
     if checkpoint:
         recurring(parser, "--checkpoint", default="toy")
     return parser
+
+
+def refuse_unused(parsed: argparse.Namespace, names, why: str, cure: str) -> None:
+    """Refuse options that the user gave, although a command does not use them with the others.
+
+    Args:
+        parsed: the arguments of a :func:`command`.
+        names: of the options that are not used.
+        why: what does not use them.
+        cure: what to do, but for leaving the option out.
+
+    Raises:
+        InputError: for the first of them that has another value than its default.
+    """
+    for name in names:
+        if getattr(parsed, name) != parsed.default_of(name):
+            raise InputError(
+                f"{why} does not use {flag(name)}",
+                seen=getattr(parsed, name),
+                cure=f"Leave the option out, or {cure}.",
+            )
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):

@@ -3,7 +3,14 @@
 from functools import partial
 
 from ..base.errors import InputError
-from .arguments import command, readers_of, readers_options, recurring, weights_file
+from .arguments import (
+    command,
+    readers_of,
+    readers_options,
+    recurring,
+    refuse_unused,
+    weights_file,
+)
 
 RUN_DATA = "the photographs that it was trained on, in CUB's layout (none: where the run says)"
 
@@ -65,6 +72,11 @@ def _cluster(parsed) -> dict:
             seen=f"--reader-images or --reader-width with {parsed.method}",
             cure="Leave these options out, or take --method finegan.",
         )
+    if parsed.method != "finegan":
+        by = f"cluster --method {parsed.method}"
+        refuse_unused(parsed, ["checkpoint"], by, "take --method finegan")
+    if parsed.source != "toybirds":
+        refuse_unused(parsed, ["n_images"], "cluster of a folder", "sort toybirds")
     result = cluster(
         parsed.source,
         parsed.method,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..base.errors import InputError
-from .arguments import command, recurring
+from .arguments import command, recurring, refuse_unused
 
 
 def add(commands) -> None:
@@ -30,6 +30,7 @@ def _demo(parsed) -> dict:
 
     progress = not parsed.no_progress
     if parsed.checkpoint:
+        refuse_unused(parsed, ("minutes", "seed"), "demo --checkpoint", "let the demo train")
         results = {"shown": show(parsed.checkpoint, parsed.out, progress=progress)}
     else:
         results = demo(parsed.out, minutes=parsed.minutes, seed=parsed.seed, progress=progress)
@@ -84,6 +85,8 @@ def _ablate(parsed) -> dict:
         )
         print(table(found["results"], PHOTO_COLUMNS, digits=3, title="changed"))
         return found
+    of_photographs = ("preset", "more_seeds")
+    refuse_unused(parsed, of_photographs, "ablation on ToyBirds", "give --data FOLDER")
     seeds = tuple(parsed.seeds or (0,))
     results = ablate(parsed.out or Path("runs/ablation"), seeds=seeds, **options)
     print(table(results))

@@ -1,6 +1,16 @@
 """Score a network, and train the networks that the scores need."""
 
-from .arguments import command, is_first, readers_of, readers_options, recurring, weights_file
+from .arguments import (
+    command,
+    is_first,
+    readers_of,
+    readers_options,
+    recurring,
+    refuse_unused,
+    weights_file,
+)
+
+OF_PHOTOGRAPHS = ("networks", "keep_out", "device", "whiten", "reader_images", "reader_width")
 
 
 def add(commands) -> None:
@@ -21,7 +31,7 @@ def _add_evaluate(commands) -> None:
         "On photographs (--data): KID, FID and IS; the categories that it finds, on trained and on "
         "kept-out photographs; whether they stay when the background is swapped; twins; masks.",
     )
-    recurring(parser, "--n-images", default=2000, help="ToyBirds to score on")
+    recurring(parser, "--n-images", default=2000, help="ToyBirds only: how many to score on")
     recurring(parser, "--seeds", default=[0, 1, 2], help="sampling seeds")
     recurring(parser, "--data")
     parser.add_argument(
@@ -51,7 +61,9 @@ def _evaluate(parsed) -> dict:
     from ..experiments.demo import evaluate, summary
 
     if parsed.data not in (None, "toybirds"):
+        refuse_unused(parsed, ["n_images"], "evaluate --data FOLDER", "score on ToyBirds")
         return _evaluate_photographs(parsed)
+    refuse_unused(parsed, OF_PHOTOGRAPHS, "evaluate on ToyBirds", "give --data FOLDER")
     scores = evaluate(
         parsed.checkpoint,
         n_images=parsed.n_images,
@@ -136,7 +148,9 @@ def _add_quality(commands) -> None:
         help='network of the features: "toy", "inception", or a file that classifier wrote',
     )
     parser.add_argument(
-        "--inception-weights", metavar="FILE", help="local copy of the standard network's weights"
+        "--inception-weights",
+        metavar="FILE",
+        help="inception only: local copy of the network's weights",
     )
     parser.add_argument("--n", type=int, default=5000, help="generated pictures; the paper: 30000")
     recurring(parser, "--n-real", help="real pictures (none: 5000, or the folder's)")
@@ -150,6 +164,9 @@ def _add_quality(commands) -> None:
 def _quality(parsed) -> dict:
     from ..scoring.quality import evaluate_quality, quality_table
 
+    if parsed.network != "inception":
+        network = f"quality --network {parsed.network}"
+        refuse_unused(parsed, ["inception_weights"], network, "give --network inception")
     scores = evaluate_quality(
         parsed.checkpoint,
         data=parsed.data,
@@ -230,6 +247,9 @@ def _add_classifier(commands) -> None:
 def _classifier(parsed) -> dict:
     from ..scoring.classifier_training import train_and_save_classifier
 
+    if parsed.data == "toybirds":
+        of_folder = ("backbone", "from_scratch")
+        refuse_unused(parsed, of_folder, "classifier on ToyBirds", "give --data FOLDER")
     facts = train_and_save_classifier(
         parsed.out,
         data=parsed.data,

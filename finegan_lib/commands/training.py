@@ -1,9 +1,12 @@
 """Train a network, and write it to a file of its own."""
 
+import shlex
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 from ..base.checkpoints import step_of
+from ..base.errors import InputError
 from ..base.options import add_options, folder_of, typed_options, with_options
 from .arguments import command, is_first, recurring
 
@@ -62,7 +65,15 @@ def _train(parsed) -> dict:
     folder = Path(parsed.run or f"runs/{parsed.preset}")
     preset = PRESETS[parsed.preset]
     if parsed.resume and (folder / "config.json").exists():
-        preset = RunConfig.load(folder)  # so that nothing has to be typed again
+        asked, preset = preset, RunConfig.load(folder)  # so that nothing has to be typed again
+        if parsed.preset != parsed.default_of("preset") and asked.family != preset.family:
+            raise InputError(
+                f"a resumed run must keep its family ({preset.family})",
+                seen=f"--preset {parsed.preset}",
+                cure="Leave --preset out, or start a new run in another folder.",
+            )
+    elif parsed.resume and is_first():
+        print(f"{folder} holds no run yet: a new one starts.", file=sys.stderr)
     parts = {name: getattr(preset, name) for name in ("model", "recipe", "loop")}
     config = replace(preset, **with_options(parts, parsed))
     config.refuse_ignored(typed_options(parsed))
@@ -73,8 +84,8 @@ def _train(parsed) -> dict:
         if reached < wanted:
             print(
                 f"The limit of {config.loop.minutes:g} minutes stopped the run at step {reached} "
-                f"of {wanted}. To train on: python -m finegan_lib train --run {folder} --resume "
-                "--minutes 0 (no limit)"
+                f"of {wanted}. To train on: python -m finegan_lib train --run "
+                f"{shlex.quote(str(folder))} --resume --minutes 0 (no limit)"
             )
     return {"run": str(folder), "checkpoint": str(newest), "config": config.to_dict()}
 

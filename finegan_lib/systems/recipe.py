@@ -1,6 +1,7 @@
 """How to train: every switch of the recipe, with the paper's value as its default."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ..base.errors import InputError
@@ -30,6 +31,13 @@ NOT_PLAIN = (
     *("colour_weight", *FINEGANS_STEP, *FOR_D),
     *(*FINEGANS_OWN, *MEASURES, *REPAIRS, *CODE_VIEWS),
 )
+# The switch that an option belongs to: where it is off, the option has no effect.
+NEEDS = {
+    **dict.fromkeys(("restart_every", "restart_until"), "child_restart"),
+    **dict.fromkeys(("mask_smallest", "mask_largest"), "mask_area"),
+    **dict.fromkeys(("augment_strength", "augment_target"), "augment"),
+    **{"augment_ramp": "augment_target", "pose_dims": "pose_info"},
+}
 # Weights of losses, and sizes of random changes.
 NOT_NEGATIVE = (
     *("background_weight", "information_weight", "colour_weight", "r1", "r2", "d_noise"),
@@ -170,8 +178,8 @@ class Recipe:
 
     def __post_init__(self):
         sound = {
-            "learning_rate": (self.learning_rate > 0, "above 0"),
-            "slower_d": (self.slower_d > 0, "above 0"),
+            "learning_rate": (0 < self.learning_rate < math.inf, "above 0"),
+            "slower_d": (0 < self.slower_d < math.inf, "above 0"),
             "final_decay": (0 <= self.final_decay <= 1, "in [0, 1]"),
             "ema_decay": (0 <= self.ema_decay <= 1, "in [0, 1]"),
             "hard_pool": (self.hard_pool >= 1, "at least 1"),
@@ -225,3 +233,27 @@ class Recipe:
                     seen=f"{name}={getattr(self, name)}",
                     cure="Leave the option out, or train a family that uses it.",
                 )
+
+    def refuse_idle(self, typed: Collection[str]) -> None:
+        """Refuse options that a user set although the switch that they belong to is off.
+
+        Args:
+            typed: the names of the options that the user set.
+
+        Raises:
+            InputError: for the first such option that has another value than its default.
+        """
+        for name, switch in NEEDS.items():
+            value = getattr(self, name)
+            if name in typed and value != getattr(Recipe, name) and not getattr(self, switch):
+                raise InputError(
+                    f"{name} has no effect without {switch}",
+                    seen=f"{name}={value}, {switch}={getattr(self, switch)}",
+                    cure=f"Set {switch}, too, or leave the option out.",
+                )
+        if self.restart_at and {"restart_every", "restart_until"} & set(typed):
+            raise InputError(
+                "restart_at takes the place of restart_every and restart_until",
+                seen=f"restart_at={self.restart_at}",
+                cure="Set either restart_at or the two others.",
+            )

@@ -13,6 +13,9 @@ from ..systems import Recipe
 
 # What a run that was given a data set in Python has as its ``data``: no name leads back to it.
 IN_MEMORY = "pictures in memory"
+# The options of the loop that only one kind of data uses.
+OF_TOYBIRDS = ("n_images", "data_seed", "world_parents", "world_children")
+OF_FOLDERS = ("crop_scale", "keep_out", "full_scale")
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,13 @@ class LoopConfig:
             checkpoint_every=1,
             keep=2,
         )
+        for name in ("seed", "data_seed"):  # torch, and checkpoints' JSON, hold no more
+            if getattr(self, name) >= 2**63:
+                raise InputError(
+                    f"{name} must be below 2**63",
+                    seen=getattr(self, name),
+                    cure="Choose a smaller one.",
+                )
         validate_keep_out(self.keep_out)
         if self.keep_out and self.data == "toybirds":
             raise InputError(
@@ -124,9 +134,11 @@ class RunConfig:
         return families.of(self.model).key
 
     def refuse_ignored(self, typed) -> None:
-        """Refuse options of the recipe that a user set although the family's step ignores them.
+        """Refuse options that a user set although this run does not use them.
 
-        A preset may have them on (see :class:`finegan_lib.systems.parts.System`).
+        The family's step ignores them, although a preset may have them on (see
+        :class:`finegan_lib.systems.parts.System`); they belong to a switch that is off; or they
+        are for another kind of data.
 
         Args:
             typed: the names of the options that the user set.
@@ -137,6 +149,15 @@ class RunConfig:
         row = families.of(self.model)
         names = (*row.system.unused, *row.system.ignored)
         self.recipe.refuse(tuple(name for name in names if name in typed), row.title)
+        self.recipe.refuse_idle(typed)
+        toybirds = self.loop.data == "toybirds"
+        for name in OF_FOLDERS if toybirds else OF_TOYBIRDS:
+            if name in typed and getattr(self.loop, name) != getattr(LoopConfig, name):
+                raise InputError(
+                    f"{name} is for {'folders of photographs' if toybirds else 'ToyBirds'}",
+                    seen=f"{name}={getattr(self.loop, name)}, data={self.loop.data}",
+                    cure="Leave the option out, or choose other data.",
+                )
 
     def to_dict(self) -> dict:
         """Plain values for JSON."""

@@ -1,6 +1,7 @@
 """Generators from files: the averaged weights of a run, and the small files that are shipped."""
 
 import dataclasses
+import shlex
 
 import torch
 
@@ -85,7 +86,7 @@ def need_toybirds(name_or_file, what: str) -> None:
             f"{what} needs ToyBirds' truth, and this network was trained on photographs",
             seen=f"{name_or_file}, trained on {data}",
             cure="Score it on photographs: python -m finegan_lib evaluate --checkpoint "
-            f"{name_or_file} --data FOLDER.",
+            f"{shlex.quote(str(name_or_file))} --data FOLDER.",
         )
 
 

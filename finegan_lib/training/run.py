@@ -7,6 +7,7 @@ from an rng seeded by (seed, i), so a run that was stopped continues exactly as 
 
 import dataclasses
 import json
+import shlex
 import shutil
 import sys
 import time
@@ -112,7 +113,7 @@ class Run:
         """The command, or the call, that goes on with this run."""
         if self.config.loop.data == IN_MEMORY:
             return f"train(config, {str(self.folder)!r}, resume=True, data=…) in Python"
-        return f"python -m finegan_lib train --run {self.folder} --resume"
+        return f"python -m finegan_lib train --run {shlex.quote(str(self.folder))} --resume"
 
     @property
     def seconds(self) -> float:

@@ -29,7 +29,8 @@ from finegan_lib.training import LoopConfig, RunConfig
 from finegan_lib.training.presets import PRESETS
 
 SIZES = shlex.split("--image-size 32 --g-dim 4 --d-dim 4 --z-dim 4")
-TINY = [*SIZES, *shlex.split("--n-images 64 --batch-size 4 --steps 3 --device cpu --no-progress")]
+SHORT = [*SIZES, *shlex.split("--batch-size 4 --steps 3 --device cpu --no-progress")]
+TINY = [*SHORT, "--n-images", "64"]
 QUICK = EvaluationConfig(
     n_images=40,
     n_pairs=20,
@@ -185,12 +186,12 @@ def test_a_diverged_training_is_one_line_and_status_1(capsys, monkeypatch):
 def test_train_on_a_folder(capsys):
     sizes = shlex.split("--n-images 8 --image-size 32 --no-progress")
     assert main(["toybirds", "--out", "birds", *sizes]) == 0
-    assert main(["train", *TINY, "--data", "birds", "--crop-scale", "1.2"]) == 0
+    assert main(["train", *SHORT, "--data", "birds", "--crop-scale", "1.2"]) == 0
     config = RunConfig.load("runs/toy")
     assert (config.loop.data, config.loop.crop_scale) == ("birds", 1.2)
     image = next(Path("birds").glob("images/*/*.jpg"))
     image.write_bytes(image.read_bytes()[:300])
-    error = fails(capsys, "train", *TINY, "--data", "birds", "--run", "b", "--workers", "1")
+    error = fails(capsys, "train", *SHORT, "--data", "birds", "--run", "b", "--workers", "1")
     assert str(image) in error
 
 
