@@ -48,7 +48,9 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from ..base.errors import InputError
+from .example import background_size
 from .files import printable
+from .folder import validate_full_scale
 from .lists import (
     Report,
     read_boxes,
@@ -88,8 +90,12 @@ def check_folder(
         ``warning``, what to do where that is too small, or "".
 
     Raises:
-        InputError: if there is no such folder.
+        InputError: if there is no such folder, or for an image size or a full_scale that no
+            training can have.
     """
+    validate_full_scale(full_scale)
+    for image_size in image_sizes:
+        background_size(image_size)  # said before thousands of images are decoded
     root, report = Path(root), Report(stop=False)
     rows, names, labels, boxes, headers = {}, None, None, {}, {}
     if validate_folder_files(root, report):

@@ -85,7 +85,7 @@ class Photographs(Dataset):
         validate_option(
             "crop_scale", crop_scale, 0 < crop_scale < math.inf, "Give a number above 0."
         )
-        validate_option("full_scale", full_scale, 1 <= full_scale < math.inf, "Give at least 1.")
+        validate_full_scale(full_scale)
         validate_option("seed", seed, seed >= 0, "Give a whole number, 0 or more.")
         self.image_size, self.seed = image_size, seed
         self.crop_scale, self.full_scale = crop_scale, full_scale
@@ -271,6 +271,11 @@ def _pixels(image) -> Tensor:
 def _to_tensor(image) -> Tensor:
     """(3, H, W) float32 in [-1, 1]."""
     return _pixels(image).contiguous().float() / 127.5 - 1
+
+
+def validate_full_scale(full_scale: float):
+    """Raise :class:`InputError` for a whole image that would be smaller than its window."""
+    validate_option("full_scale", full_scale, 1 <= full_scale < math.inf, "Give at least 1.")
 
 
 def validate_option(name, value, good, cure):

@@ -117,7 +117,8 @@ def read_images(source, image_size: int = 64, *, n_images: int = 2000, seed: int
         ``image_class_labels.txt``, else of one folder a category (:func:`folder_labels`).
 
     Raises:
-        InputError: for a folder without images, or a file that cannot be read.
+        InputError: for a folder without images, a file that cannot be read, or an image_size
+            that is not allowed.
     """
     if hasattr(source, "evaluation_crops"):
         names = [f"item {i}" for i in range(len(source))]
@@ -137,6 +138,10 @@ def read_images(source, image_size: int = 64, *, n_images: int = 2000, seed: int
     if not folder.is_dir():
         raise InputError(
             "no such folder", seen=str(source), cure='Give a folder of images, or "toybirds".'
+        )
+    if image_size < 1:
+        raise InputError(
+            "image_size must be at least 1", seen=image_size, cure="Give pixels, such as 64."
         )
     paths = need_pictures(folder)
     squares = np.stack([middle_square(read_rgb(path), image_size) for path in paths])

@@ -385,6 +385,21 @@ def test_the_commands_status(folder, capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"full_scale": 0.5}, "full_scale is out of range; got 0.5"),
+        ({"image_sizes": [32, 31]}, "image_size must be 4, 5, 6 or 7 pixels.*got 31"),
+    ],
+)
+def test_sizes_that_no_training_has_are_refused_before_the_pass(
+    folder, wrong, message, monkeypatch
+):
+    monkeypatch.setattr("finegan_lib.data.check.read_images", None)
+    with pytest.raises(InputError, match=message):
+        check_folder(folder, **wrong)
+
+
 def test_a_full_and_a_read_only_disk(folder, capsys, tmp_path, monkeypatch):
     """/dev/full is a disk that is always full. The check itself writes nothing."""
     before = sorted(folder.rglob("*"))

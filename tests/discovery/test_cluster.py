@@ -222,6 +222,12 @@ def test_bad_folders_are_named(source, method, said, tmp_path):
         cluster(tmp_path / source, method, 3, tmp_path / "out", progress=False)
 
 
+@pytest.mark.parametrize("size", [0, -7])
+def test_a_size_that_no_picture_has_is_named(size, colours):
+    with pytest.raises(InputError, match=f"image_size must be at least 1; got {size}"):
+        read_images(colours, size)
+
+
 def test_an_unknown_method_is_named():
     images = torch.zeros(5, 3, 8, 8, dtype=torch.uint8)
     with pytest.raises(InputError, match="magic"):
