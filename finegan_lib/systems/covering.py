@@ -216,7 +216,8 @@ class Search:
             shapes: (N_p, S, S), the silhouettes that the parents should have.
         """
         networks = self.generator, self.judge, self.followed
-        columns = lead_family(*networks, kinds, self.config, seed=self.seed)
+        shape = shapes[int(self.generator.config.hierarchy().parent_of[min(kinds)])]
+        columns = lead_family(*networks, kinds, shape, self.config, seed=self.seed)
         before, after = (
             family_share(self.generator, self.second, kinds, c, self.config)
             for c in (None, columns)

@@ -7,7 +7,9 @@ weights where c enters the generator. It changes by gradient descent on
 
 with q(k|x) a classifier that has learnt the kinds on real images, and all networks fixed. For a
 parent without a shape of its own, the search finds its columns and those of its children together:
-the children must generate the kinds of one group, in its shape.
+the children must generate the kinds of one group. The loss then has one term more, the difference
+between their masks and the silhouette of the group (:func:`.silhouettes.difference`): without it,
+the children get the plumages of the group, but keep the old shape.
 
 The result is a start, not yet a good bird. The training that continues from there makes it one. It
 is enough that the columns are nearer to the missing kind than to any other.
@@ -23,7 +25,8 @@ from torch.func import functional_call
 from ..base.random_numbers import seeded
 from ..codes import Codes
 from ..metrics.code_classifiers import CodeClassifier, classify, perturb, shrink
-from ..models.finegan import FineGANGenerator
+from ..models.finegan import FineGANGenerator, Stage
+from .silhouettes import difference
 from .sorting import CoverConfig
 
 RealFake = Callable[[Tensor], Tensor]  # D_c's logits of images
@@ -82,8 +85,8 @@ class FamilyPainter(Painter):
         children = self.hierarchy.children_of(parent)
         return columns | {COLUMNS: self.weight[:, children].clone()}
 
-    def generate_family(self, columns: dict[str, Tensor], children: Tensor) -> Tensor:
-        """Images (n, 3, S, S) of some of the children (n,), b sampled freely."""
+    def generate_family(self, columns: dict[str, Tensor], children: Tensor) -> Stage:
+        """The child stage of n images of some of the children (n,), b sampled freely."""
         index = {name: torch.tensor([self.parent]) for name in PARENT_COLUMNS}
         index[COLUMNS] = torch.tensor(self.children)
         weights = {
@@ -92,7 +95,7 @@ class FamilyPainter(Painter):
             .index_copy(1, at, columns[name] if name == COLUMNS else columns[name][:, None])
             for name, at in index.items()
         }
-        return functional_call(self.generator, weights, (self.codes(children),)).child.image
+        return functional_call(self.generator, weights, (self.codes(children),)).child
 
 
 def lead(
@@ -141,6 +144,7 @@ def lead_family(
     real_fake: RealFake,
     classifier: CodeClassifier,
     kinds: dict,
+    silhouette: Tensor,
     config: CoverConfig | None = None,
     *,
     seed: int = 0,
@@ -150,7 +154,8 @@ def lead_family(
     The search starts from the columns of one parent and its children: those with the best result.
 
     Args:
-        kinds: from each child of the parent to a kind; the others as for :func:`lead`.
+        kinds: from each child of the parent to a kind.
+        silhouette: (s, s) in [0, 1], of the group; the others as for :func:`lead`.
 
     Returns:
         The columns by the name of their weights, as :meth:`FamilyPainter.columns_of` gives them.
@@ -163,8 +168,10 @@ def lead_family(
     drawn = torch.tensor(children)[rows]
 
     def loss_of(columns: dict) -> Tensor:
-        images = painter.generate_family(columns, drawn)
-        return _distance(images, target, classifier, real_fake, config)
+        stage = painter.generate_family(columns, drawn)
+        masks = shrink(stage.mask, silhouette.shape[-1])[:, 0]
+        distance = _distance(stage.image, target, classifier, real_fake, config)
+        return distance + config.silhouette * difference(masks, silhouette)
 
     with seeded(seed):
         alike = [p for p, k in enumerate(hierarchy.children_count) if k == len(children)]
@@ -226,7 +233,7 @@ def family_images(
     parent = int(generator.config.hierarchy().parent_of[children[0]])
     painter = FamilyPainter(generator, parent, seed=1)
     drawn = torch.tensor(children)[torch.arange(64) % len(children)]
-    return painter.generate_family(columns or painter.columns_of(parent), drawn), drawn
+    return painter.generate_family(columns or painter.columns_of(parent), drawn).image, drawn
 
 
 def family_share(

@@ -126,5 +126,17 @@ def likeness(one: Tensor, other: Tensor) -> Tensor:
     return torch.maximum(*turns)
 
 
+def difference(masks: Tensor, silhouette: Tensor) -> Tensor:
+    """How much masks (N, S, S) differ from a silhouette (S, S), of values in [0, 1]: a scalar.
+
+    Each mask is centred and compared with the silhouette or its mirror image, whichever is nearer.
+    The difference is the mean over the masks of the sum of squared differences, divided by the
+    silhouette's area. It has a gradient with respect to the masks.
+    """
+    sides = torch.stack([silhouette, silhouette.flip(-1)])
+    squares = (centred(masks)[:, None] - sides).square().sum((2, 3))
+    return squares.amin(1).mean() / silhouette.sum().clamp_min(1.0)
+
+
 def _innermost(images: Tensor) -> Tensor:
     return images.contiguous(memory_format=torch.channels_last)

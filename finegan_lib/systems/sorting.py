@@ -30,6 +30,7 @@ class CoverConfig:
     batch_size: int = 16  # images per step
     step_size: float = 0.1  # Adam's, in standard deviations of the columns
     realism: float = 0.5  # weight of D_c's real/fake logits
+    silhouette: float = 10.0  # weight of the difference from the silhouette, for a parent
     discovery: DiscoveryConfig = field(default_factory=DiscoveryConfig)
 
 

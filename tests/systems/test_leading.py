@@ -12,7 +12,7 @@ from torch import nn
 from finegan_lib.base.checkpoints import load_checkpoint
 from finegan_lib.base.errors import InputError
 from finegan_lib.codes import CodeHierarchy
-from finegan_lib.metrics.code_classifiers import DiscoveryConfig
+from finegan_lib.metrics.code_classifiers import DiscoveryConfig, shrink
 from finegan_lib.models import FineGANConfig
 from finegan_lib.systems import FineGANSystem, Recipe, covering, leading, silhouettes
 from finegan_lib.systems.additions import is_due
@@ -192,16 +192,43 @@ def test_a_family_goes_where_the_classifier_says(system):
     generator, classifier = system.average, Colours()
     before = {name: value.clone() for name, value in generator.state_dict().items()}
     kinds = {2: 0, 3: 2}  # red and bright green; blue
-    config = replace(QUICK, steps=80, realism=0.0)
-    columns = leading.lead_family(generator, torch.sum, classifier, kinds, config)
+    config = replace(QUICK, steps=80, realism=0.0, silhouette=0.0)
+    columns = leading.lead_family(generator, torch.sum, classifier, kinds, FLAT, config)
     assert all(torch.equal(value, before[name]) for name, value in generator.state_dict().items())
     for name in leading.PARENT_COLUMNS:
         assert columns[name].shape == generator.get_parameter(name)[:, 1].shape
     assert columns[leading.COLUMNS].shape == generator.get_parameter(leading.COLUMNS)[:, 2:4].shape
     found = leading.family_share(generator, classifier, kinds, columns)
     assert found > leading.family_share(generator, classifier, kinds) + 0.2
-    again = leading.lead_family(generator, torch.sum, classifier, kinds, config)
+    again = leading.lead_family(generator, torch.sum, classifier, kinds, FLAT, config)
     assert all(torch.equal(again[name], column) for name, column in columns.items())
+
+
+def test_a_family_gets_the_silhouette_of_its_group(system):
+    generator, kinds = system.average, {2: 0, 3: 2}
+
+    def apart(columns):
+        painter = leading.FamilyPainter(generator, 1, seed=1)
+        stage = painter.generate_family(columns or painter.columns_of(1), torch.tensor([2, 3] * 8))
+        return float(silhouettes.difference(shrink(stage.mask, 8)[:, 0], TALL))
+
+    def searched(weight):
+        config = replace(QUICK, steps=60, step_size=2.0, realism=0.0, silhouette=weight)
+        return leading.lead_family(generator, torch.sum, Colours(), kinds, TALL, config)
+
+    assert apart(searched(100.0)) < 0.8 * min(apart(None), apart(searched(0.0)))
+
+
+def test_the_difference_from_a_silhouette_forgives_place_and_side():
+    wedge = torch.ones(16, 16).tril() * (torch.arange(16) > 7)[:, None]
+    masks = silhouettes.centred(torch.stack([wedge, wedge.flip(-1), wedge.roll((-5, -3), (0, 1))]))
+    assert float(silhouettes.difference(masks, masks[0])) == 0.0
+    assert float(silhouettes.difference(masks.roll((-1, 2), (1, 2)), masks[0])) == 0.0
+    nothing = torch.zeros(2, 16, 16, requires_grad=True)
+    found = silhouettes.difference(nothing, masks[0])
+    assert found == pytest.approx(1.0)  # all of the silhouette's area is missing
+    found.backward()
+    assert (nothing.grad[:, masks[0] > 0] < 0).all()
 
 
 @pytest.fixture
