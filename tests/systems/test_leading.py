@@ -227,7 +227,7 @@ def test_the_difference_from_a_silhouette_forgives_place_and_side():
     assert float(silhouettes.difference(masks.roll((-1, 2), (1, 2)), masks[0])) == 0.0
     nothing = torch.zeros(2, 16, 16, requires_grad=True)
     found = silhouettes.difference(nothing, masks[0])
-    assert float(found) == pytest.approx(1.0)  # all of the silhouette's area is missing
+    assert found.item() == pytest.approx(1.0)  # all of the silhouette's area is missing
     found.backward()
     assert (nothing.grad[:, masks[0] > 0] < 0).all()
 
