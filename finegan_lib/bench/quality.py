@@ -25,6 +25,7 @@ from ..base.options import add_options, flag, typed_options, with_options
 from ..data import ToyBirds
 from ..discovery import DiscoveryConfig
 from ..metrics import Judges
+from ..metrics.chance import chance_scores, equal_sizes
 from ..scoring.scores import EvaluationConfig, judge_images, real_scores
 from ..systems import Recipe
 from ..training import LoopConfig, RunConfig, train
@@ -78,10 +79,11 @@ def quality(
         run: folder of the trainings, one inside for each seed.
 
     Returns:
-        The configuration; the targets; and ``seeds``: for each its ``scores`` (a list, by step),
-        what its ``repairs`` found, and, for the full and for the demo's targets, what
-        :func:`reached` returns. A training that diverged has ``diverged``, the error's text, has
-        reached nothing, and is named once more at the end, under the same name.
+        The configuration; the targets; ``chance``, the scores of random labels; and ``seeds``: for
+        each its ``scores`` (a list, by step), what its ``repairs`` found, and, for the full and for
+        the demo's targets, what :func:`reached` returns. A training that diverged has ``diverged``,
+        the error's text, has reached nothing, and is named once more at the end, under the same
+        name.
 
     Raises:
         InputError: for settings that no preset has or that the bench makes itself, or a folder of
@@ -111,9 +113,21 @@ def quality(
         config=dataclasses.replace(config, loop=loop).to_dict(),
         targets=TARGETS,
         demo_targets=DEMO_TARGETS,
+        chance=chance(config.model),
         seeds=found,
     )
     return result | ({"diverged": diverged} if diverged else {})
+
+
+def chance(model) -> dict[str, float]:
+    """The NMI of labels by dice, for as many images and classes as are scored."""
+    sizes = {"child": model.n_children, "parent": model.n_parents}
+    numbers = {"nmi_{}": CHEAP.n_images, "real_{}_nmi": CHEAP.discovery.n_real}
+    return {
+        name.format(code): round(chance_scores(equal_sizes(n, k), full=False)["nmi_arithmetic"], 4)
+        for name, n in numbers.items()
+        for code, k in sizes.items()
+    }
 
 
 def of_seed(config: RunConfig, folder: Path, progress: bool = True) -> dict:

@@ -26,7 +26,7 @@ def _add_demo(commands) -> None:
 
 
 def _demo(parsed) -> dict:
-    from ..experiments.demo import TOY, demo, in_words, show, summary
+    from ..experiments.demo import DEMO, demo, in_words, show, summary
 
     progress = not parsed.no_progress
     if parsed.checkpoint:
@@ -37,7 +37,7 @@ def _demo(parsed) -> dict:
     for name, scores in results.items():
         print(f"\n{name}\n{summary(scores)}")
     if "from_scratch" in results:
-        sizes = TOY.model.n_parents, TOY.model.n_children
+        sizes = DEMO.model.n_parents, DEMO.model.n_children
         print("\n" + in_words(results["from_scratch"], *sizes))
     print(f"\nPictures and scores: {parsed.out}")
     return results

@@ -15,17 +15,13 @@ from ..base.files import WEIGHTS, folder_for, make_folder, write_json
 from ..codes import CodeHierarchy
 from ..data import ToyBirds
 from ..data.example import TrainingExample, background_size
-from ..discovery import DiscoveryConfig, cover
+from ..discovery import DiscoveryConfig
 from ..metrics import Judges
 from ..scoring.scores import EvaluationConfig, evaluate_generator
 from ..training import build_system, train
-from ..training.presets import TOY
+from ..training.presets import DEMO
 from ..training.pretrained import load_finegan, load_generator, need_toybirds
 
-# The demo trains in two parts, with idle children led in between: shares of the preset's steps,
-# and of the time after which a training that has not ended is stopped.
-STEPS = (0.6, 0.2)
-SHARES = (0.75, 0.25)
 SAFETY_MINUTES = 90.0  # several times what two busy cores need
 PICTURE_EVERY = 200  # steps
 # One sampling seed, and classifiers that stop when they hardly gain any more: a tenth of the
@@ -34,16 +30,14 @@ QUICK = EvaluationConfig(n_pairs=300, discovery=DiscoveryConfig(n_images=3000, e
 
 
 def demo(folder, *, minutes: float | None = None, seed: int = 0, progress: bool = True) -> dict:
-    """Show the shipped network, then train the ``toy`` preset from nothing, show and score it.
+    """Show the shipped network, then train the ``demo`` preset from nothing, show and score it.
 
-    The training has two parts. In between, idle children, which generate no kind of their
-    own, are led to kinds of bird that no child generates (:mod:`finegan_lib.discovery.cover`).
+    In the training, idle parents and children, which generate no kind of their own, are led to
+    kinds of bird that no code generates (:mod:`finegan_lib.systems.covering`).
 
     Args:
-        folder: where everything goes: ``shipped/``, ``training/``, ``covered.safetensors``,
-            ``training_on/``, ``training.png``, ``from_scratch/``. A demo that was interrupted goes
-            on where it stood. If ``minutes`` ended the first part early, the names of the second
-            part's files say after which step.
+        folder: where everything goes: ``shipped/``, ``run/``, ``training.png``,
+            ``from_scratch/``. A demo that was interrupted goes on where it stood.
         minutes: of training, after which it is stopped wherever it is; None: a limit that only a
             very busy machine reaches.
         seed: of the training.
@@ -53,34 +47,37 @@ def demo(folder, *, minutes: float | None = None, seed: int = 0, progress: bool 
     """
     folder = folder_for(folder)
     if (WEIGHTS / "toy.safetensors").exists():
-        print("1/4  pictures of the shipped network, which was trained for longer")
+        print("1/3  pictures of the shipped network, which was trained for longer")
         for path in draw_figures("toy", folder / "shipped"):
             print(f"     {path}{LOOK_AT.get(path.stem, '')}", flush=True)
     loop = dataclasses.replace(
-        TOY.loop,
+        DEMO.loop,
         seed=seed,
         minutes=SAFETY_MINUTES if minutes is None else minutes,
-        sample_every=min(PICTURE_EVERY, TOY.loop.sample_every),
+        sample_every=min(PICTURE_EVERY, DEMO.loop.sample_every),
     )
-    steps = [max(1, round(share * TOY.loop.steps)) for share in STEPS]
-    left = steps_left(folder, steps)
-    wait = left * seconds_per_step(TOY) / 60
+    left = steps_left(folder / "run", loop.steps)
+    wait = left * seconds_per_step(DEMO) / 60
     picture = folder / "training.png"
-    of = "" if left == sum(steps) else f" left of {sum(steps):,}"
+    of = "" if left == loop.steps else f" left of {loop.steps:,}"
+    n_leads = len(DEMO.recipe.lead_parents)
     print(
-        f"2/4  training from nothing: {left:,} steps{of}, about {wait:.0f} minutes at the speed "
-        f"that this machine has now\n     {picture} shows every {loop.sample_every} steps what it "
-        "generates: backgrounds, parents, children, masks",
+        f"2/3  training from nothing: {left:,} steps{of}, about {wait:.0f} minutes at the speed "
+        f"that this machine has now\n     {n_leads} pauses of about a minute each come on top: "
+        "idle codes are led to kinds of bird that no code generates\n"
+        f"     {picture} shows every {loop.sample_every} steps what it generates: backgrounds, "
+        "parents, children, masks",
         flush=True,
     )
-    trained = _train_part(0, steps, loop, folder / "training", picture, progress)
-    print("3/4  leading idle children to missing kinds, and training on", flush=True)
-    covered, training_on = _second_part(folder, trained, steps[0])
-    if not covered.exists():
-        print(cover.summary(cover.cover(trained, covered, seed=seed, progress=progress)))
-    loop = dataclasses.replace(loop, start_from=str(covered), seed=seed + 1)
-    trained = _train_part(1, steps, loop, training_on, picture, progress)
-    print("4/4  what it learnt", flush=True)
+    config = dataclasses.replace(DEMO, loop=loop)
+    trained = train(config, folder / "run", resume=True, progress=progress, picture=picture)
+    if step_of(trained) < loop.steps:
+        print(
+            f"     the limit of {loop.minutes:g} minutes stopped the training after step "
+            f"{step_of(trained)} of {loop.steps}: what follows is worse than it would be. Start "
+            "the demo again with more --minutes, and it goes on from here."
+        )
+    print("3/3  what it learnt", flush=True)
     scores = show(
         trained,
         folder / "from_scratch",
@@ -99,43 +96,10 @@ LOOK_AT = {
 }
 
 
-def _second_part(folder: Path, trained: Path, steps: int) -> tuple[Path, Path]:
-    """The led network's file and the second training's folder.
-
-    If the limit of minutes stopped the first part, their names say after which step. When the demo
-    goes on with more minutes, the second part then starts anew from the longer training.
-    """
-    reached = step_of(trained)
-    end = "" if reached >= steps else f"_from_step_{reached}"
-    return folder / f"covered{end}.safetensors", folder / f"training_on{end}"
-
-
-def steps_left(folder: Path, steps: list[int]) -> int:
-    """How many of the two trainings' steps a demo in this folder still has to do.
-
-    Args:
-        folder: of the demo; may be new.
-        steps: of each training.
-    """
-    held = [run_checkpoints(folder / name / "checkpoints") for name in ("training", "training_on")]
-    first, second = (step_of(checkpoints[-1]) if checkpoints else 0 for checkpoints in held)
-    if first < steps[0]:  # the second starts anew from the longer first one
-        second = 0
-    return max(0, steps[0] - first) + max(0, steps[1] - second)
-
-
-def _train_part(part: int, steps, loop, folder, picture, progress) -> Path:
-    limit = SHARES[part] * loop.minutes
-    loop = dataclasses.replace(loop, steps=steps[part], minutes=limit)
-    config = dataclasses.replace(TOY, loop=loop)
-    newest = train(config, folder, resume=True, progress=progress, picture=picture)
-    if step_of(newest) < loop.steps:
-        print(
-            f"     the limit of {limit:g} minutes stopped this part after step "
-            f"{step_of(newest)} of {loop.steps}: what follows is worse than it would be. Start "
-            "the demo again with more --minutes, and it goes on from here."
-        )
-    return newest
+def steps_left(run: Path, steps: int) -> int:
+    """How many of its steps a training in this folder still has to do; the folder may be new."""
+    held = run_checkpoints(run / "checkpoints")
+    return max(0, steps - (step_of(held[-1]) if held else 0))
 
 
 def seconds_per_step(config, steps: int = 5) -> float:

@@ -166,7 +166,7 @@ class Repairs(FineGANNetworks):
     0.51 (four trainings with everything on: 0.16 to 0.28), and ``lead_children`` the children's NMI
     to 0.71 (with everything on and the same seed: 0.62). These were made with an earlier form of
     the lead: it also moved parents that had their shape, and no second classifier tested a move.
-    ``results/bench_quality_32.json`` has longer trainings with a later form.
+    ``results/bench_quality_32.json`` has longer trainings with the present form.
     """
 
     def restart_children(self, rng: torch.Generator) -> None:

@@ -15,8 +15,8 @@ missing, without labels:
    parent's shape. All of this is in :mod:`.sorting`.
 3. **Lead.** A search finds columns of weights with which an idle child generates a missing kind
    (:mod:`.leading`). For an idle parent, it finds the parent's columns and those of all its
-   children. A parent that has its shape stays as it is, and so do the children that generate a
-   kind.
+   children, and also follows the silhouette of the group. A parent that has its shape stays as it
+   is, and so do the children that generate a kind.
 4. **Confirm.** The search follows one classifier of the kinds, and may find images that only this
    one takes for the kind. A second classifier, from another random start, must take more images for
    their kinds than before. If it takes a child's images for the kind already, the child is not led.

@@ -11,6 +11,7 @@ from finegan_lib.bench import quality
 from finegan_lib.bench.run import summary
 from finegan_lib.discovery import DiscoveryConfig
 from finegan_lib.training import train
+from finegan_lib.training.presets import PRESETS
 
 TINY = ["g_dim=4", "d_dim=4", "n_images=64", "batch_size=8", "min_head_channels=4"]
 
@@ -169,6 +170,13 @@ def test_a_checkpoint_gets_every_score(monkeypatch, tmp_path):
     assert scores.keys() == quality.TARGETS.keys()
     assert all(0 <= scores[name] <= 1 for name in scores if not name.endswith("found"))
     assert scores["children_found"] <= 20
+
+
+def test_random_labels_score_less_with_fewer_classes_and_more_images():
+    found = quality.chance(PRESETS["toy"].model)
+    assert set(found) <= set(quality.TARGETS)
+    assert 0 < found["real_parent_nmi"] < found["nmi_parent"] < found["nmi_child"] < 0.2
+    assert found["real_child_nmi"] < found["nmi_child"]
 
 
 def test_the_figure_says_what_it_shows():

@@ -15,13 +15,13 @@ from finegan_lib.base import checkpoints
 from finegan_lib.base.checkpoints import load_checkpoint, read_metadata, save_checkpoint
 from finegan_lib.base.errors import InputError
 from finegan_lib.bench import doctor
-from finegan_lib.discovery import DiscoveryConfig, cover
+from finegan_lib.discovery import DiscoveryConfig
 from finegan_lib.experiments import demo
 from finegan_lib.experiments.sampling import write_samples
 from finegan_lib.metrics.judges import Judges, JudgesConfig
 from finegan_lib.models import FineGANConfig, FineGANGenerator, GANConfig, InfoGANConfig
 from finegan_lib.scoring.scores import EvaluationConfig
-from finegan_lib.systems import Recipe
+from finegan_lib.systems import Recipe, covering
 from finegan_lib.training import LoopConfig, RunConfig, train
 from finegan_lib.training.export import export
 from finegan_lib.training.pretrained import load_finegan, load_generator
@@ -210,11 +210,12 @@ def quick(tmp_path, monkeypatch):
     drawn = {"stagewise": figures.stagewise}
     monkeypatch.setattr(families.Family, "drawings", lambda row: drawn)
     loop = dataclasses.replace(LOOP, n_images=24)  # more than there are children
-    monkeypatch.setattr(demo, "TOY", RunConfig(FINEGAN, Recipe(), loop))
+    recipe = Recipe(lead_parents=(0.5,))
+    monkeypatch.setattr(demo, "DEMO", RunConfig(FINEGAN, recipe, loop))
     monkeypatch.setattr(demo, "QUICK", QUICK)
     monkeypatch.setattr(demo, "evaluate", functools.partial(demo.evaluate, n_images=40))
-    few = cover.CoverConfig(steps=2, n_real=60, discovery=QUICK.discovery)
-    monkeypatch.setattr(cover, "CoverConfig", lambda: few)
+    few = covering.CoverConfig(steps=2, n_real=60, discovery=QUICK.discovery)
+    monkeypatch.setattr(covering, "IN_TRAINING", few)
     return weights
 
 
@@ -234,12 +235,10 @@ def test_the_demo_trains_draws_and_scores(quick, tmp_path, monkeypatch, capsys):
     for name in ("mask IoU", *scores["controls"], *scores["factor_names"], "by z alone"):
         assert name in table
     assert f"{scores['nmi_child']:.3f}" in table
-    first, second = (tmp_path / "demo" / name for name in ("training", "training_on"))
-    assert (first / "config.json").exists()
-    covered = tmp_path / "demo" / "covered.safetensors"
-    assert json.loads((second / "config.json").read_text())["loop"]["start_from"] == str(covered)
+    history = (tmp_path / "demo" / "run" / "history.jsonl").read_text()
+    assert history.count('"covered"') == 1
     out = capsys.readouterr().out
-    assert "children generate a kind of their own" in out
+    assert "1 pauses of about a minute" in out
     assert "about 0 minutes at the speed" in out and str(tmp_path / "demo" / "training.png") in out
     for part in ("generated birds: mask IoU", "the shape code moves", "new drawn birds, sorted by"):
         assert out.count(part) == 1  # told as soon as it is there
@@ -249,17 +248,12 @@ def test_the_demo_trains_draws_and_scores(quick, tmp_path, monkeypatch, capsys):
 
 
 def test_a_demo_that_the_limit_stopped_goes_on_with_more_minutes(quick, tmp_path, capsys):
-    """The second part starts from the longer first part, and the short one's files stay."""
     demo.demo(tmp_path, minutes=1e-9, progress=False)
     assert "after step 0 of" in capsys.readouterr().out
-    short = {p.name for p in tmp_path.iterdir() if "_from_step_0" in p.name}
-    assert short == {"covered_from_step_0.safetensors", "training_on_from_step_0"}
     demo.demo(tmp_path, progress=False)
-    assert short < {p.name for p in tmp_path.iterdir()}
-    started = json.loads((tmp_path / "training_on/config.json").read_text())["loop"]["start_from"]
-    whole = checkpoints.step_of(checkpoints.checkpoint_path(tmp_path / "training"))
-    assert started == str(tmp_path / "covered.safetensors")
-    assert read_metadata(started)["step"] == whole > 0
+    whole = checkpoints.step_of(checkpoints.checkpoint_path(tmp_path / "run"))
+    assert whole == demo.DEMO.loop.steps
+    assert "what follows is worse" not in capsys.readouterr().out
 
 
 def test_the_demo_shows_the_shipped_network_first(quick, runs, tmp_path, monkeypatch, capsys):
@@ -281,31 +275,26 @@ def test_the_demo_goes_on_where_it_stood(quick, tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr(demo, "show", lambda name, folder, **_: shown.append((str(name), folder)))
     demo.demo(tmp_path / "demo", progress=False)
-    history = tmp_path / "demo" / "training" / "history.jsonl"
-    before = history.read_text(), (tmp_path / "demo" / "training" / "config.json").read_text()
+    history = tmp_path / "demo" / "run" / "history.jsonl"
+    before = history.read_text(), history.with_name("config.json").read_text()
     demo.demo(tmp_path / "demo", progress=False)
     first, again = shown
     assert first == again and first[1] == tmp_path / "demo" / "from_scratch"
     assert before == (history.read_text(), history.with_name("config.json").read_text())
 
 
-@pytest.mark.parametrize(
-    ("first", "second", "left"),
-    [(None, None, 8), (0, None, 8), (4, None, 4), (6, None, 2), (6, 1, 1), (6, 2, 0), (4, 2, 4)],
-)
-def test_a_demo_that_goes_on_counts_the_steps_that_are_left(first, second, left, tmp_path):
-    for name, step in (("training", first), ("training_on", second)):
-        if step is not None:
-            (tmp_path / name / "checkpoints").mkdir(parents=True)
-            (tmp_path / name / "checkpoints" / f"step_{step:08d}.safetensors").touch()
-    assert demo.steps_left(tmp_path, [6, 2]) == left
+@pytest.mark.parametrize(("step", "left"), [(None, 8), (0, 8), (5, 3), (8, 0), (9, 0)])
+def test_a_demo_that_goes_on_counts_the_steps_that_are_left(step, left, tmp_path):
+    if step is not None:
+        (tmp_path / "checkpoints").mkdir(parents=True)
+        (tmp_path / "checkpoints" / f"step_{step:08d}.safetensors").touch()
+    assert demo.steps_left(tmp_path, 8) == left
 
 
 def test_the_demo_says_when_the_limit_of_time_stops_it(quick, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(demo, "show", lambda *_, **__: {})
-    monkeypatch.setattr(demo, "STEPS", (50.0, 20.0))
     demo.demo(tmp_path / "demo", minutes=1e-6, progress=False)
-    assert capsys.readouterr().out.count("what follows is worse than it would be") == 2
+    assert capsys.readouterr().out.count("what follows is worse than it would be") == 1
 
 
 def test_scores_need_judges_that_know_the_codes(quick, runs, tmp_path):

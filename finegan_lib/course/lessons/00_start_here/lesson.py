@@ -412,7 +412,7 @@ if (WEIGHTS / "toy.safetensors").exists():
     stagewise(load_finegan("toy"), columns=7)
     plt.show()
 else:
-    print("No trained network here yet: `make demo` trains one in about 10 minutes.")
+    print("No trained network here yet: `make demo` trains one.")
 
 # %% [markdown]
 # {{lessons}}
