@@ -146,7 +146,8 @@ def parse_code(text: str, generator: FineGANGenerator) -> End:
     """Codes written as "p=3,c=10,b=2,seed=5": c is needed. If left out, p is its parent and b is c.
 
     Raises:
-        InputError: for something else, or an index that the generator does not have.
+        InputError: for something else, an index that the generator does not have, or a seed from
+            2**32 on.
     """
     parts = [part.strip() for part in text.split(",")]
     found = [CODE.fullmatch(part) for part in parts]
@@ -156,6 +157,12 @@ def parse_code(text: str, generator: FineGANGenerator) -> End:
             "this is neither a photograph nor codes",
             seen=text,
             cure='Give an image file, or codes such as "c=10" or "p=3,c=10,b=2,seed=5".',
+        )
+    if max(given.values()) >= 2**32:
+        raise InputError(
+            "a number among these codes is too large",
+            seen=text,
+            cure=f"A seed is at most {2**32 - 1}; an index is less than the number of its codes.",
         )
     z = noise(generator, 1, given.get("seed", 0))
     indices = {f"{name}_index": given[name] for name in "pb" if name in given}

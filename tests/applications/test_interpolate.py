@@ -80,6 +80,8 @@ def test_between_photographs(checkpoint, pictures, tmp_path):
         ("p=1", "neither a photograph nor codes"),
         ("c=1,c=2", "neither a photograph nor codes"),
         ("c=1,q=2", "neither a photograph nor codes"),
+        ("c=1,seed=99999999999999999999", "a number among these codes is too large"),
+        ("c=99999999999999999999", "a number among these codes is too large"),
     ],
 )
 def test_what_is_no_end_is_said(end, said, checkpoint, tmp_path):
