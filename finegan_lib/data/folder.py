@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from ..base.errors import InputError
 from ..codes import CodeHierarchy
@@ -121,6 +121,10 @@ class Photographs(Dataset):
     def __getitems__(self, keys) -> list[TrainingExample]:
         """The examples of one batch, as a list. A ``DataLoader`` calls this."""
         return [self[key] for key in keys]
+
+    def batch(self, keys) -> TrainingExample:
+        """The examples of several keys, stacked into one."""
+        return default_collate(self.__getitems__(keys))
 
     def background_share(self) -> float:
         """:func:`background_share` of this data set, at its sizes."""

@@ -12,7 +12,7 @@ from finegan_lib.__main__ import main
 from finegan_lib.base.errors import InputError
 from finegan_lib.data import PictureSet, ToyBirds
 from finegan_lib.discovery.cluster import cluster
-from finegan_lib.scoring.photographs import read_scored
+from finegan_lib.scoring.photographs import PhotoConfig, own_classifier, read_scored
 from finegan_lib.scoring.quality import real_pictures
 from finegan_lib.training import RunConfig, train
 from finegan_lib.training.build import trained_crops
@@ -159,6 +159,13 @@ def test_an_item_without_one_class_is_named(label):
         PictureSet([(Image.new("RGB", (40, 30)), k) for k in (0, label)], label=1, image_size=32)
 
 
+def test_a_batch_is_its_examples_stacked():
+    birds = PictureSet(rows(), image="image", box=corners, image_size=32)
+    batch = birds.batch([(2, 1), (0, 0)])
+    assert batch.index.tolist() == [2, 0] and batch.child_crop.shape == (2, 3, 32, 32)
+    assert torch.equal(batch.full_image[0], birds[2, 1].full_image)
+
+
 def _what_a_run_on_pictures_in_memory_knows(config, folder, birds):
     """It cannot go on with the drawn birds that its config names, nor be scored by their truth."""
     assert main(["train", "--run", str(folder), "--resume", "--steps", "3"]) == 2
@@ -176,7 +183,7 @@ def _what_a_run_on_pictures_in_memory_knows(config, folder, birds):
         train(longer, folder, resume=True, progress=False, data=ToyBirds(8, image_size=32))
 
 
-def test_training_scoring_and_sorting_take_one(tmp_path):
+def test_training_scoring_and_sorting_take_one(tmp_path, monkeypatch):
     birds = PictureSet(rows(12), image="image", box=corners, label="label", image_size=32)
     model = dataclasses.replace(TOY.model, g_dim=4, d_dim=4, z_dim=4)
     loop = dataclasses.replace(TOY.loop, steps=2, batch_size=4, device="cpu", minutes=0.0)
@@ -189,6 +196,9 @@ def test_training_scoring_and_sorting_take_one(tmp_path):
         real_pictures(birds, 32, 13, progress=False)
     photos = read_scored(birds, 32)
     assert len(photos) == 12 and photos.labels.tolist() == [0, 1] * 6 and not photos.kept_out.any()
+    monkeypatch.setenv("FINEGAN_CACHE", str(tmp_path / "cache"))
+    own = own_classifier(photos, PhotoConfig(classifier_steps=1), progress=False)
+    assert own.metadata["n_images"] + own.metadata["n_test"] == 12
     with pytest.raises(InputError, match="and keep none out; got image_size 32 for 64"):
         read_scored(birds, 64)
     result = cluster(birds, "kmeans", 2, tmp_path / "out", progress=False)
