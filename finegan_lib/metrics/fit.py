@@ -9,6 +9,14 @@ from tqdm.auto import tqdm
 from ..base.errors import InputError
 
 
+def validate_steps(steps: int) -> None:
+    """Raise :class:`InputError` for less than one step. Callers that draw data ask it first."""
+    if steps < 1:
+        raise InputError(
+            "a training needs at least one step", seen=steps, cure="Choose more steps, such as 800."
+        )
+
+
 def fit(
     network: nn.Module,
     losses: Callable[[int], Tensor | dict[str, Tensor]],
@@ -42,10 +50,7 @@ def fit(
     Raises:
         InputError: for less than one step.
     """
-    if steps < 1:
-        raise InputError(
-            "a training needs at least one step", seen=steps, cure="Choose more steps, such as 800."
-        )
+    validate_steps(steps)
     optimiser = torch.optim.AdamW(network.parameters(), rate, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, rate, schedule_steps or steps, pct_start=rise

@@ -21,7 +21,7 @@ from ..metrics.feature_networks import (
     ToyClassifier,
     save_network,
 )
-from ..metrics.fit import fit
+from ..metrics.fit import fit, validate_steps
 from ..metrics.judges import POSE_SPREAD
 from ..metrics.reading import to_uint8
 from ..speed.devices import pick_device
@@ -64,17 +64,22 @@ def train_and_save_classifier(
 
     Raises:
         InputError: if ``out`` exists, for an image size that the network does not have, less than
-            one step, a folder without labels, or weights that cannot be fetched.
+            one step, a batch of less than two pictures, a folder without labels or of less
+            than three pictures, or weights that cannot be fetched.
     """
     refuse_to_overwrite(out)
+    validate_steps(steps)
+    if batch_size < 2:  # BatchNorm needs two
+        raise InputError("batch_size must be at least 2", seen=batch_size, cure="Choose 64 or so.")
     device, small = pick_device(str(device)), backbone == "small"
     torch.manual_seed(seed)
     options = {"steps": steps, "batch_size": batch_size, "seed": seed, "progress": progress}
     if data == "toybirds":
-        image_size, chosen = image_size or 32, ""
+        image_size, chosen = 32 if image_size is None else image_size, ""
         network, scores = _of_toybirds(image_size, n_images, n_test, device, **options)
     else:
-        image_size, chosen = image_size or (64 if small else 128), f" --backbone {backbone}"
+        image_size = (64 if small else 128) if image_size is None else image_size
+        chosen = f" --backbone {backbone}"
         chosen += "" if small or pretrained else " --from-scratch"
         network, scores = _of_folder(data, image_size, backbone, pretrained, device, **options)
     command = f"python -m finegan_lib classifier --data {data}{chosen} --image-size {image_size}"
@@ -107,6 +112,12 @@ def _of_folder(
             "a classifier needs labels",
             seen=f"{data} has no image_class_labels.txt",
             cure="Give a folder in CUB's layout with that file.",
+        )
+    if len(folder) < 3:  # one is measured on; BatchNorm needs two to learn from
+        raise InputError(
+            "a classifier needs three pictures at least",
+            seen=f"{len(folder)} in {data}",
+            cure="Add hundreds.",
         )
     if not small:
         network = PhotoClassifier(folder.n_children, backbone, pretrained).to(device)

@@ -11,7 +11,7 @@ from torchvision.transforms.functional import gaussian_blur
 
 from ..base.files import refuse_to_overwrite
 from ..base.random_numbers import seeded
-from ..metrics.fit import fit
+from ..metrics.fit import fit, validate_steps
 from ..metrics.judges import POSE_NAMES, POSE_SPREAD, Judges, JudgesConfig, without_object
 from ..metrics.masks import iou
 
@@ -309,9 +309,10 @@ def train_and_save_judges(
         The scores of `measure_judges`.
 
     Raises:
-        InputError: if ``out`` exists.
+        InputError: if ``out`` exists, or for less than one step.
     """
     refuse_to_overwrite(out)
+    validate_steps(steps)
     # Only training needs the data; judging does not.
     from ..data.toybirds import DRAWING_VERSION, ToyBirds
 

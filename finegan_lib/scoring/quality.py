@@ -13,6 +13,8 @@ where most errors occur:
 """
 
 import hashlib
+import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -20,12 +22,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from ..base.errors import InputError
-from ..base.files import cache_folder
+from ..base.files import cache_folder, disk_error
 from ..data import BirdsFolder, ToyBirds
 from ..data.kept_out import TOY_SEED, evenly
 from ..data.pictures import middle_square, need_pictures, read_rgb
@@ -231,6 +234,9 @@ def cached_statistics(
     Args:
         pictures: (N, 3, S, S) uint8.
         folder: of the cache; None: ``statistics`` in the library's cache folder.
+
+    Warns:
+        UserWarning: if they cannot be kept there.
     """
     folder = Path(folder) if folder else cache_folder() / "statistics"
     path = folder / f"{pictures_digest(pictures)}-{network_digest(network)}.safetensors"
@@ -239,10 +245,14 @@ def cached_statistics(
         return kept
     found = read_statistics(network, pictures.split(batch_size), len(pictures), progress)
     if distributed.is_first():
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".partial")
-        save_file(_packed(found), unfinished)
-        unfinished.replace(path)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            unfinished = path.with_suffix(f".{os.getpid()}.partial")
+            save_file(_packed(found), unfinished)
+            unfinished.replace(path)
+        except (OSError, SafetensorError) as error:
+            refused = disk_error("write", path, error)
+            warnings.warn(f"the statistics are not kept: {refused}", stacklevel=2)
     return found
 
 

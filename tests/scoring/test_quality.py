@@ -41,6 +41,7 @@ from finegan_lib.models import (
 )
 from finegan_lib.scoring import quality
 from finegan_lib.scoring.classifier_training import train_and_save_classifier, views_with_truth
+from finegan_lib.scoring.judge_training import train_and_save_judges
 from finegan_lib.scoring.quality import (
     FeatureSums,
     balanced_codes,
@@ -569,13 +570,44 @@ def test_scores_of_the_shipped_generator(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("options", "named"),
-    [({"image_size": 48}, "32 or 64 pixels; got 48"), ({"steps": 0}, "at least one step; got 0")],
+    [
+        ({"image_size": 48}, "32 or 64 pixels; got 48"),
+        ({"image_size": 0}, "32 or 64 pixels; got 0"),
+        ({"steps": 0}, "at least one step; got 0"),
+        ({"batch_size": 1}, "batch_size must be at least 2; got 1"),
+    ],
 )
-def test_a_classifier_that_cannot_be_trained_is_refused(options, named, tmp_path):
+def test_a_classifier_that_cannot_be_trained_is_refused(options, named, tmp_path, monkeypatch):
+    monkeypatch.setattr("finegan_lib.scoring.classifier_training.ToyBirds", None)  # none is drawn
     out = tmp_path / "classifier.safetensors"
     with pytest.raises(InputError, match=named):
         train_and_save_classifier(out, n_images=8, n_test=4, progress=False, **options)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("backbone", ["small", "resnet18"])
+def test_two_pictures_are_too_few_for_a_classifier(backbone, tmp_path):
+    """One was measured on, and batches of the other were looked for without end."""
+    ToyBirds(2, image_size=32, cache_dir=tmp_path, progress=False).write_cub(tmp_path / "birds")
+    options = {"image_size": 32, "backbone": backbone, "pretrained": False, "progress": False}
+    with pytest.raises(InputError, match="needs three pictures at least; got 2 in"):
+        train_and_save_classifier(tmp_path / "a", data=tmp_path / "birds", steps=1, **options)
+
+
+def test_judges_that_cannot_be_trained_are_refused_before_birds_are_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr("finegan_lib.data.toybirds.ToyBirds", None)
+    with pytest.raises(InputError, match="at least one step; got 0"):
+        train_and_save_judges(tmp_path / "judges", steps=0)
+
+
+def test_statistics_that_cannot_be_kept_do_not_end_the_scoring(tmp_path):
+    (tmp_path / "file").touch()
+    some = torch.randint(256, (8, 3, 32, 32), dtype=torch.uint8)
+    with pytest.warns(UserWarning, match="the statistics are not kept: cannot write"):
+        found = cached_statistics(
+            load_network("toy", 32), some, folder=tmp_path / "file" / "in", progress=False
+        )
+    assert len(found.features) == 8
 
 
 @pytest.mark.parametrize("n_real", [3, 0, -1])
