@@ -41,6 +41,9 @@ def main(arguments=None) -> int:
         found = problems() or [f"the library cannot be imported: {error}"]
         print(f"error: {found[0]}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # torch's import takes seconds
+        print("\nstopped before anything was done", file=sys.stderr)
+        return 130
     parsed = parser.parse_args(arguments)
     try:
         if parsed.json and parsed.json.is_dir():  # checked before hours of work, not after

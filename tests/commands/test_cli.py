@@ -481,6 +481,15 @@ def test_the_keyboard_stops_a_command(capsys, monkeypatch):
     assert "--resume" in capsys.readouterr().err
 
 
+def test_the_keyboard_stops_a_command_that_is_still_being_imported(capsys, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("finegan_lib.__main__.build_parser", interrupted)
+    assert main(["train", *TINY]) == 130
+    assert capsys.readouterr().err == "\nstopped before anything was done\n"
+
+
 def parser_of(command):
     """The sub-parser of a command."""
     (commands,) = (
